@@ -1,0 +1,227 @@
+"""What every optimizer shares: ask / tell / recommend over a batch of trajectories.
+
+The base class owns shapes, projection into the space, who is still running, step counts and saved state. A method
+overrides three small functions: `_start` (first state), `_ask` (points to query), `_tell` (next state).
+
+A *state* is a dict of arrays whose first axis is the trajectory. Rows of trajectories that have ended are kept as
+they were, whatever `_tell` computes for them, so that no trajectory depends on its neighbours.
+"""
+
+from __future__ import annotations
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, ClassVar, Generic, TypeVar, cast, final
+
+import numpy as np
+import numpy.typing as npt
+
+from semrob_env.errors import InvalidParameterError, ProtocolError, ShapeMismatchError
+from semrob_env.oracle import Answers, Queries
+from semrob_env.parameters import SemanticSpace
+from semrob_env.regions import Regions
+from semrob_env.types import BoolArray, FloatArray, IntArray
+
+State = dict[str, npt.NDArray[Any]]
+"""Arrays of a method by name, each with the trajectory as first axis."""
+
+RUNNING, CONVERGED, BUDGET, STEPS = "running", "converged", "budget", "steps"
+"""How a trajectory stands: still going, settled by itself, out of budget, or at the step limit of the run."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Hyper-parameters of a method: a frozen dataclass of numbers, words and tuples of numbers."""
+
+    @classmethod
+    def from_mapping(cls, values: Mapping[str, Any]) -> Any:
+        """Settings with some fields changed, as a plain mapping (from a task or a command line).
+
+        Raises:
+            InvalidParameterError: A name that is not a hyper-parameter of this method.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = [name for name in values if name not in known]
+        if unknown:
+            raise InvalidParameterError(f"unknown hyper-parameter {unknown[0]!r}; this method has {', '.join(known)}")
+        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+        return replace(cls(), **plain)
+
+    def to_mapping(self) -> dict[str, Any]:
+        """All fields as plain data."""
+        return asdict(self)
+
+
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+class Optimizer(ABC, Generic[SettingsT]):
+    """B trajectories of one method, each with its own start point, random generator and end.
+
+    Class attributes are the method's traits; the contract tests and tables read them.
+
+    Args:
+        space: The space of theta.
+        start: Start points theta0, (n,) or (B, n), inside the space.
+        member: Member of the function's family that each trajectory asks, (B,); None: all 0.
+        settings: Hyper-parameters; None: the method's defaults.
+        rngs: One Generator a trajectory; None: `trajectory_generators(seed, B)`.
+        seed: Seed used when no Generators are given.
+
+    Raises:
+        OutOfSpaceError: A start point outside the space.
+        ShapeMismatchError: member or rngs are not one a trajectory.
+    """
+
+    name: ClassVar[str]
+    version: ClassVar[int] = 1
+    title: ClassVar[str]
+    uses_gradient: ClassVar[bool] = False
+    is_stochastic: ClassVar[bool] = False
+    settings_class: ClassVar[type[Settings]]
+
+    @final
+    def __init__(
+        self,
+        space: SemanticSpace,
+        start: npt.ArrayLike,
+        *,
+        member: npt.ArrayLike | None = None,
+        settings: SettingsT | None = None,
+        rngs: Sequence[np.random.Generator] | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.space = space
+        self.start = np.atleast_2d(space.require(start, "start point")).copy()
+        count = len(self.start)
+        self.member: IntArray = np.zeros(count, dtype=np.int64) if member is None else np.array(member, dtype=np.int64)
+        self.rngs = list(rngs) if rngs is not None else trajectory_generators(seed, count)
+        if self.member.shape != (count,) or len(self.rngs) != count:
+            raise ShapeMismatchError(
+                f"{count} start points need as many members and generators, "
+                f"not {self.member.shape} and {len(self.rngs)}"
+            )
+        self.settings: SettingsT = cast(SettingsT, self.settings_class()) if settings is None else settings
+        self.steps: IntArray = np.zeros(count, dtype=np.int64)
+        self._status = np.full(count, RUNNING, dtype="<U16")
+        self._asked: Queries | None = None
+        self._state = self._start()
+
+    def __len__(self) -> int:
+        return len(self.start)
+
+    @property
+    def running(self) -> BoolArray:
+        """Which trajectories have not ended, (B,)."""
+        return np.asarray(self._status == RUNNING)
+
+    @property
+    def status(self) -> list[str]:
+        """How each trajectory stands: running, converged, budget or steps."""
+        return [str(status) for status in self._status]
+
+    @final
+    def stop(self, rows: BoolArray, status: str) -> None:
+        """End the running ones among the rows (B,) with a status; an open ask is forgotten."""
+        self._status[rows & self.running] = status
+
+    @final
+    def ask(self) -> Queries:
+        """The next queries: theta (B, m, n) inside the space, active only for running trajectories."""
+        theta = self._ask(self._state)
+        active = np.broadcast_to(self.running[:, None], theta.shape[:2]).copy()
+        self._asked = Queries(self.space.project(theta), self.member, active, self.uses_gradient)
+        return self._asked
+
+    @final
+    def tell(self, answers: Answers) -> None:
+        """Take the answers to the last ask; only trajectories that were answered in full and still run move on.
+
+        Raises:
+            ProtocolError: Nothing was asked.
+            ShapeMismatchError: The answers do not fit the last ask.
+        """
+        asked = self._asked
+        if asked is None:
+            raise ProtocolError("tell without ask: call ask() first and tell its answers once")
+        if answers.values.shape != asked.theta.shape[:2]:
+            raise ShapeMismatchError(f"answers {answers.values.shape} do not fit the ask {asked.theta.shape[:2]}")
+        self._asked = None
+        moved = self.running & answers.active.all(axis=1)
+        before = self._state
+        after = self._tell(before, answers)
+        self._state = {
+            name: np.where(moved.reshape(-1, *[1] * (value.ndim - 1)), value, before[name])
+            for name, value in after.items()
+        }
+        self.steps += moved
+        if "converged" in self._state:
+            self.stop(self._state["converged"], CONVERGED)
+
+    @abstractmethod
+    def recommend(self) -> Regions:
+        """The region that each trajectory answers with now, (B, n); works before any tell."""
+
+    @abstractmethod
+    def _start(self) -> State:
+        """First state. A boolean `converged` (B,) in it ends trajectories by itself."""
+
+    @abstractmethod
+    def _ask(self, state: State) -> FloatArray:
+        """Points to query, (B, m, n); the base class projects them into the space."""
+
+    @abstractmethod
+    def _tell(self, state: State, answers: Answers) -> State:
+        """Next state of all rows, as new arrays."""
+
+    @final
+    def save(self) -> State:
+        """All that a restart needs, as plain arrays that `numpy.savez` writes without pickling."""
+        generators = [json.dumps(rng.bit_generator.state) for rng in self.rngs]
+        return {
+            **{f"state.{name}": value.copy() for name, value in self._state.items()},
+            "start": self.start.copy(),
+            "member": self.member.copy(),
+            "steps": self.steps.copy(),
+            "status": self._status.copy(),
+            "generators": np.array(generators),
+            "settings": np.array(json.dumps(self.settings.to_mapping())),
+            "method": np.array(f"{self.name}/{self.version}"),
+        }
+
+    @final
+    def restore(self, saved: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Continue from what `save` gave, bit for bit.
+
+        Raises:
+            ProtocolError: Saved by another method, version or settings, or of other start points.
+        """
+        method, settings = str(saved["method"]), json.loads(str(saved["settings"]))
+        if method != f"{self.name}/{self.version}" or settings != json.loads(json.dumps(self.settings.to_mapping())):
+            raise ProtocolError(
+                f"state of {method} with {settings} cannot continue as {self.name}/{self.version} with {self.settings}"
+            )
+        if not np.array_equal(saved["start"], self.start):
+            raise ProtocolError("the saved state has other start points; make the optimizer with those")
+        prefix = "state."
+        self._state = {k.removeprefix(prefix): v.copy() for k, v in saved.items() if k.startswith(prefix)}
+        self.member, self.steps, self._status = (saved[k].copy() for k in ("member", "steps", "status"))
+        for rng, state in zip(self.rngs, saved["generators"], strict=True):
+            rng.bit_generator.state = json.loads(str(state))
+        self._asked = None
+
+
+class RegionOptimizer(Optimizer[SettingsT]):
+    """A method that answers with regions: its state holds `lower` and `upper`, (B, n)."""
+
+    @final
+    def recommend(self) -> Regions:
+        """The current regions, in canonical form."""
+        return Regions(self.space, self._state["lower"], self._state["upper"]).clip()
+
+
+def trajectory_generators(seed: int, count: int) -> list[np.random.Generator]:
+    """One independent Generator a trajectory: number i depends on the seed and i alone."""
+    return [np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(row,))) for row in range(count)]

@@ -1,0 +1,75 @@
+"""Every error semrob raises on purpose: one class per reason, each also a builtin error.
+
+A message says what was given, what is allowed and what to do. Scripts catch `SemrobError`, print its message as
+one line and end with exit code 2.
+"""
+
+from __future__ import annotations
+
+
+class SemrobError(Exception):
+    """Base of all errors that semrob raises on purpose."""
+
+
+class InvalidParameterError(SemrobError, ValueError):
+    """A parameter, space, hyper-parameter or point is not well formed."""
+
+
+class InvalidRegionError(SemrobError, ValueError):
+    """Bounds of a region have the wrong shape, are upside down or not finite."""
+
+
+class OutOfSpaceError(SemrobError, ValueError):
+    """A theta lies outside the semantic space."""
+
+
+class ShapeMismatchError(SemrobError, ValueError):
+    """An array does not have the shape that was promised."""
+
+
+class UnknownNameError(SemrobError, LookupError):
+    """A name (class, network, method, parameter, function, shape) is not known."""
+
+
+class NameClashError(SemrobError, ValueError):
+    """A name is registered twice."""
+
+
+class InvalidMeshError(SemrobError, ValueError):
+    """A mesh file or mesh cannot be used."""
+
+
+class ClassifierError(SemrobError, RuntimeError):
+    """A classifier answered something that is not a score."""
+
+
+class ScoreRangeError(SemrobError, ValueError):
+    """A score lies outside the range that its function declares."""
+
+
+class NoGradientError(SemrobError, TypeError):
+    """A gradient was asked of a function that has none."""
+
+
+class BudgetExhausted(SemrobError, RuntimeError):
+    """A direct call would spend more than the budget; nothing was charged."""
+
+
+class InvalidBudgetError(SemrobError, ValueError):
+    """A budget or another count is zero, negative or not a number."""
+
+
+class ProtocolError(SemrobError, RuntimeError):
+    """ask, tell and recommend were called in an order that makes no sense."""
+
+
+class StoreError(SemrobError, RuntimeError):
+    """A run store cannot be opened, read or written."""
+
+
+class MissingExtraError(SemrobError, ImportError):
+    """An optional library is needed and not installed."""
+
+
+class ContractError(SemrobError, AssertionError):
+    """A checker found that an optimizer or environment breaks a promise."""

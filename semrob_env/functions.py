@@ -1,0 +1,313 @@
+"""Score functions: what the oracle asks, and the ids that name them everywhere.
+
+A ScoreFunction is a *family* of F >= 1 members (one shape and network; or 400 recorded maps) over one space. It
+answers, it does not count: only `semrob_env.oracle.QueryOracle` charges queries.
+
+Ids: `scheme:rest?options`, for example `synthetic:plateau?n=4&seed=0` or
+`scene:efficientnet_lite0/cup/procedural:3?params=azimuth,elevation`; `complement(ID)` is low + high - f over the
+score range, by which every optimizer finds adversarial regions; `ID + ID` stacks functions into one family.
+`make_function(id).id == id`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+
+from semrob_env.errors import (
+    InvalidParameterError,
+    NameClashError,
+    NoGradientError,
+    ScoreRangeError,
+    ShapeMismatchError,
+    UnknownNameError,
+)
+from semrob_env.parameters import SemanticSpace
+from semrob_env.types import FloatArray, IntArray
+
+
+class ScoreFunction(ABC):
+    """A family of F score functions over one space.
+
+    A subclass gives the constructor its facts and implements `_values` (and `_values_and_gradients` if
+    `has_gradient`). They get checked input and must answer each theta alone: never depending on the batch around it.
+
+    Args:
+        space: The space of theta.
+        member_ids: The id of each member; their number is F.
+        score_range: Lowest and highest score. Scores outside are an error, NaN is passed on.
+        has_gradient: Whether `values_and_gradients` works.
+        fingerprints: Per member, facts that pin the answers beyond the id (hashes of weights, mesh or map; versions).
+
+    Raises:
+        InvalidParameterError: No member, or a score range upside down.
+    """
+
+    def __init__(
+        self,
+        space: SemanticSpace,
+        member_ids: tuple[str, ...],
+        *,
+        score_range: tuple[float, float] = (0.0, 1.0),
+        has_gradient: bool,
+        fingerprints: Sequence[Mapping[str, str]] | None = None,
+    ) -> None:
+        low, high = score_range
+        if not member_ids or not low < high:
+            raise InvalidParameterError(
+                f"a function needs a member and a score range low < high, not {len(member_ids)} and {score_range}"
+            )
+        self.space = space
+        self.member_ids = member_ids
+        self.score_range = (float(low), float(high))
+        self.has_gradient = has_gradient
+        self.fingerprints = tuple(MappingProxyType(dict(f)) for f in fingerprints or ({},) * len(member_ids))
+
+    @property
+    def members(self) -> int:
+        """Number of members F."""
+        return len(self.member_ids)
+
+    @property
+    def id(self) -> str:
+        """The id that `make_function` turns into this function again: the ids of all members, joined by ` + `."""
+        return " + ".join(self.member_ids)
+
+    @final
+    def values(self, theta: npt.ArrayLike, member: npt.ArrayLike | None = None) -> FloatArray:
+        """Scores (B, m) at theta (B, m, n) in native units, row i asked of member[i]; (B,) ints, None: all 0.
+
+        Raises:
+            OutOfSpaceError: A theta outside the space.
+            ShapeMismatchError: theta is not (B, m, n), or the answer is not (B, m).
+            ScoreRangeError: An answer outside the score range (NaN is passed on).
+        """
+        points, rows = self._checked(theta, member)
+        return self._checked_scores(self._values(points, rows), points)
+
+    @final
+    def values_and_gradients(
+        self, theta: npt.ArrayLike, member: npt.ArrayLike | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Scores (B, m) and their gradients (B, m, n) per native unit, at theta (B, m, n).
+
+        Raises:
+            NoGradientError: The function has none (`has_gradient` is False).
+            OutOfSpaceError, ShapeMismatchError, ScoreRangeError: As in `values`.
+        """
+        if not self.has_gradient:
+            raise NoGradientError(f"{self.id} has no gradient; give the oracle FiniteDifferences to estimate one")
+        points, rows = self._checked(theta, member)
+        values, gradients = self._values_and_gradients(points, rows)
+        if gradients.shape != points.shape:
+            raise ShapeMismatchError(f"{self.id} answered gradients {gradients.shape} to theta {points.shape}")
+        return self._checked_scores(values, points), gradients
+
+    @abstractmethod
+    def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
+        """Scores (B, m) at theta (B, m, n), all inside the space, for member (B,) in 0..F-1."""
+
+    def _values_and_gradients(self, theta: FloatArray, member: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Scores (B, m) and gradients (B, m, n); required where `has_gradient`."""
+        del theta, member
+        raise NoGradientError(f"{type(self).__name__} says has_gradient but implements no _values_and_gradients")
+
+    def _checked(self, theta: npt.ArrayLike, member: npt.ArrayLike | None) -> tuple[FloatArray, IntArray]:
+        points = self.space.require(theta)
+        if points.ndim != 3:
+            raise ShapeMismatchError(f"theta has shape {points.shape}, must be (B, m, {self.space.n})")
+        rows = np.zeros(len(points), dtype=np.int64) if member is None else np.asarray(member, dtype=np.int64)
+        if rows.shape != points.shape[:1]:
+            raise ShapeMismatchError(f"member has shape {rows.shape}, must be ({len(points)},): one a row of theta")
+        if rows.size and (rows.min() < 0 or rows.max() >= self.members):
+            raise UnknownNameError(f"member {rows.min()}..{rows.max()}: this family has members 0..{self.members - 1}")
+        return points, rows
+
+    def _checked_scores(self, values: FloatArray, points: FloatArray) -> FloatArray:
+        if values.shape != points.shape[:2]:
+            raise ShapeMismatchError(f"{self.id} answered shape {values.shape}, must be {points.shape[:2]}")
+        low, high = self.score_range
+        # NaN compares false both ways, so it passes here and nothing hides behind it.
+        if (values < low).any() or (values > high).any():
+            wrong = values[(values < low) | (values > high)][0]
+            raise ScoreRangeError(
+                f"{self.id} answered {wrong:g}, outside its score range [{low:g}, {high:g}]; declare its true range"
+            )
+        return values
+
+
+@final
+class Complement(ScoreFunction):
+    """low + high - f over the score range: robust where f is adversarial (method section 2, Phi_adv)."""
+
+    def __init__(self, function: ScoreFunction) -> None:
+        super().__init__(
+            function.space,
+            tuple(f"complement({name})" for name in function.member_ids),
+            score_range=function.score_range,
+            has_gradient=function.has_gradient,
+            fingerprints=function.fingerprints,
+        )
+        self.function = function
+
+    def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
+        return self._mirrored(self.function.values(theta, member))
+
+    def _values_and_gradients(self, theta: FloatArray, member: IntArray) -> tuple[FloatArray, FloatArray]:
+        values, gradients = self.function.values_and_gradients(theta, member)
+        return self._mirrored(values), -gradients
+
+    def _mirrored(self, values: FloatArray) -> FloatArray:
+        # Rounding of low + high - f must not leave the range.
+        return np.clip(sum(self.score_range) - values, *self.score_range)
+
+
+@final
+class Stack(ScoreFunction):
+    """Several functions over one space as one family: the members of the first, then of the second, ...
+
+    Raises:
+        InvalidParameterError: No function, or their spaces, score ranges or gradients differ.
+    """
+
+    def __init__(self, functions: Sequence[ScoreFunction]) -> None:
+        first = functions[0] if functions else None
+        if first is None or any(
+            (f.space, f.score_range, f.has_gradient) != (first.space, first.score_range, first.has_gradient)
+            for f in functions
+        ):
+            raise InvalidParameterError(
+                "a stack needs functions of one space, one score range, all with gradient or none"
+            )
+        super().__init__(
+            first.space,
+            tuple(name for f in functions for name in f.member_ids),
+            score_range=first.score_range,
+            has_gradient=first.has_gradient,
+            fingerprints=tuple(print_ for f in functions for print_ in f.fingerprints),
+        )
+        self.functions = tuple(functions)
+        self._first_member = np.cumsum([0, *(f.members for f in functions)])
+
+    def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
+        values = np.empty(theta.shape[:2])
+        for function, rows, local in self._split(member):
+            values[rows] = function.values(theta[rows], local)
+        return values
+
+    def _values_and_gradients(self, theta: FloatArray, member: IntArray) -> tuple[FloatArray, FloatArray]:
+        values, gradients = np.empty(theta.shape[:2]), np.empty(theta.shape)
+        for function, rows, local in self._split(member):
+            values[rows], gradients[rows] = function.values_and_gradients(theta[rows], local)
+        return values, gradients
+
+    def _split(self, member: IntArray) -> Iterator[tuple[ScoreFunction, IntArray, IntArray]]:
+        owner = np.searchsorted(self._first_member, member, side="right") - 1
+        for index in np.unique(owner):
+            rows = np.flatnonzero(owner == index)
+            yield self.functions[index], rows, member[rows] - self._first_member[index]
+
+
+@final
+class CallableFunction(ScoreFunction):
+    """Any Python callable as a score function: `scores(theta (N, n)) -> (N,)`, with an optional gradient.
+
+    Args:
+        space: The space of theta.
+        scores: Answers N points at once, each alone.
+        gradients: None, or `gradients(theta (N, n)) -> (N, n)` per native unit.
+        score_range: Lowest and highest score.
+        name: What messages and run keys call it; `make_function` finds it only if it is also registered.
+    """
+
+    def __init__(
+        self,
+        space: SemanticSpace,
+        scores: Callable[[FloatArray], npt.ArrayLike],
+        *,
+        gradients: Callable[[FloatArray], npt.ArrayLike] | None = None,
+        score_range: tuple[float, float] = (0.0, 1.0),
+        name: str = "callable",
+    ) -> None:
+        super().__init__(space, (name,), score_range=score_range, has_gradient=gradients is not None)
+        self._scores = scores
+        self._gradients = gradients
+
+    def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
+        del member
+        flat = theta.reshape(-1, self.space.n)
+        values = np.asarray(self._scores(flat), dtype=np.float64)
+        if values.shape != flat.shape[:1]:
+            raise ShapeMismatchError(f"{self.id} answered shape {values.shape} to {len(flat)} points, must be (N,)")
+        return values.reshape(theta.shape[:2])
+
+    def _values_and_gradients(self, theta: FloatArray, member: IntArray) -> tuple[FloatArray, FloatArray]:
+        assert self._gradients is not None
+        gradients = np.asarray(self._gradients(theta.reshape(-1, self.space.n)), dtype=np.float64)
+        return self._values(theta, member), gradients.reshape(theta.shape)
+
+
+Factory = Callable[[str], ScoreFunction]
+"""Makes a function from its whole id."""
+
+_SCHEMES: dict[str, str | Factory] = {
+    "synthetic": "semrob_env.synthetic:make_synthetic",
+    "scene": "semrob_env.scene.function:make_scene_function",
+}
+
+
+def register_scheme(scheme: str, factory: Factory) -> None:
+    """Let `make_function` know ids that begin with `scheme:`; `factory` gets the whole id.
+
+    Raises:
+        NameClashError: The scheme is taken.
+    """
+    if scheme in _SCHEMES:
+        raise NameClashError(f"function scheme {scheme!r} is taken; known are {', '.join(_SCHEMES)}")
+    _SCHEMES[scheme] = factory
+
+
+def make_function(function_id: str) -> ScoreFunction:
+    """The function that an id names; `make_function(id).id == id`.
+
+    Raises:
+        UnknownNameError: Unknown scheme, or what the scheme's factory does not know.
+        InvalidParameterError: A malformed id.
+    """
+    parts = function_id.split(" + ")
+    if len(parts) > 1:
+        return Stack([make_function(part) for part in parts])
+    if function_id.startswith("complement(") and function_id.endswith(")"):
+        return Complement(make_function(function_id[len("complement(") : -1]))
+    scheme, colon, _ = function_id.partition(":")
+    if not colon or scheme not in _SCHEMES:
+        raise UnknownNameError(
+            f"unknown function {function_id!r}; ids begin with {', '.join(f'{s}:' for s in _SCHEMES)} or complement("
+        )
+    factory = _SCHEMES[scheme]
+    if isinstance(factory, str):  # named, not imported: recorded and synthetic work must not load torch
+        module, _, attribute = factory.partition(":")
+        factory = getattr(importlib.import_module(module), attribute)
+    return factory(function_id)
+
+
+def split_options(function_id: str) -> tuple[str, dict[str, str]]:
+    """An id without its scheme and options, and the options: `s:a/b?n=4&seed=0` to (`a/b`, {n: 4, seed: 0}).
+
+    Raises:
+        InvalidParameterError: An option that is not `name=value`, or is given twice.
+    """
+    body, _, query = function_id.partition(":")[2].partition("?")
+    options: dict[str, str] = {}
+    for part in filter(None, query.split("&")):
+        name, equals, value = part.partition("=")
+        if not equals or name in options:
+            raise InvalidParameterError(f"cannot read option {part!r} of {function_id!r}; write ?name=value&name=value")
+        options[name] = value
+    return body, options

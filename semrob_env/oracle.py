@@ -1,0 +1,287 @@
+"""The query oracle: the only place that counts, caps and logs queries.
+
+What a query costs, each line tested:
+
+- A value is 1 forward query. A value with its gradient is 1 forward + 1 gradient query, and weighs
+  1 + `gradient_cost` against the budget.
+- With `FiniteDifferences`, a value with its gradient is 1 + 2n forward queries, and no gradient query.
+- A repeated theta is charged again: there is no cache.
+- NaN is charged and told as the worst score of the range; a gradient that is not finite is told as 0.
+- A theta outside the space raises OutOfSpaceError, and nothing is charged.
+- An exception of the function, or an answer of the wrong shape or outside its range, charges nothing.
+- A call that would overspend any trajectory's budget raises BudgetExhausted before the function is asked.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+import numpy.typing as npt
+
+from semrob_env.errors import BudgetExhausted, InvalidBudgetError, InvalidParameterError, ShapeMismatchError
+from semrob_env.functions import ScoreFunction
+from semrob_env.parameters import SemanticSpace
+from semrob_env.types import BoolArray, FloatArray, IntArray
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Queries:
+    """What B trajectories ask at once.
+
+    Attributes:
+        theta: Points (B, m, n) in native units.
+        member: Member of the function's family that each row asks, (B,).
+        active: Which entries to evaluate and charge, (B, m).
+        wants_gradient: Whether gradients are asked as well.
+
+    Raises:
+        ShapeMismatchError: The shapes do not belong together.
+    """
+
+    theta: FloatArray
+    member: IntArray
+    active: BoolArray
+    wants_gradient: bool = False
+
+    def __post_init__(self) -> None:
+        if self.theta.ndim != 3 or self.active.shape != self.theta.shape[:2]:
+            raise ShapeMismatchError(f"theta {self.theta.shape} must be (B, m, n), active {self.active.shape} (B, m)")
+        if self.member.shape != self.theta.shape[:1]:
+            raise ShapeMismatchError(f"member {self.member.shape} must be ({len(self.theta)},), one a row of theta")
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What the oracle answers: entries that were not active hold the worst score and a zero gradient.
+
+    Attributes:
+        values: Scores (B, m), never NaN.
+        gradients: None, or gradients (B, m, n) per native unit, always finite.
+        active: Which entries were evaluated, (B, m).
+    """
+
+    values: FloatArray
+    gradients: FloatArray | None
+    active: BoolArray
+
+
+@final
+@dataclass(frozen=True)
+class FiniteDifferences:
+    """Central differences for functions without a gradient, billed as the 2n forward queries a point they are.
+
+    The two points are projected into the space (clamped at a plain bound: there the difference becomes one-sided),
+    and the difference is divided by their true distance.
+
+    Attributes:
+        step: Half distance in native units, one number a parameter; None: `DEFAULT_SHARE` of each range.
+
+    Raises:
+        InvalidParameterError: A step that is not above 0, or (when used) not one a parameter.
+    """
+
+    step: tuple[float, ...] | None = None
+    DEFAULT_SHARE = 0.005
+    """1.8 degrees of azimuth, 0.5 degrees of elevation: a trend over a few pixels, not over one."""
+
+    def __post_init__(self) -> None:
+        if self.step is not None and not all(0 < step < np.inf for step in self.step):
+            raise InvalidParameterError(f"finite-difference step {self.step}: each must be above 0 and finite")
+
+    def points(self, space: SemanticSpace, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """The points (N, 2n, n) to ask around theta (N, n), upper ones first, and their distances (N, n)."""
+        step = self.DEFAULT_SHARE * space.width if self.step is None else np.array(self.step)
+        if step.shape != (space.n,):
+            raise InvalidParameterError(f"finite-difference step has {step.size} numbers; give {space.n}")
+        offsets = np.diag(step)
+        ends = theta[:, None, None, :] + np.stack([offsets, -offsets])  # (N, 2, n, n)
+        ends = np.where(space.is_periodic, ends, np.clip(ends, space.low, space.high))
+        distance = np.diagonal(ends[:, 0] - ends[:, 1], axis1=1, axis2=2)
+        return space.project(ends.reshape(len(theta), -1, space.n)), distance
+
+
+@final
+class QueryLog:
+    """Every charged query in order, kept in memory: pass one to the oracle, read `arrays()`."""
+
+    def __init__(self) -> None:
+        self._parts: list[tuple[IntArray, FloatArray, FloatArray, BoolArray]] = []
+
+    def add(self, trajectory: IntArray, theta: FloatArray, values: FloatArray, *, with_gradient: bool) -> None:
+        """Append N queries: trajectory (N,), theta (N, n), raw scores (N,) with NaN as it came."""
+        flags = np.full(len(trajectory), with_gradient)
+        self._parts.append((trajectory.copy(), theta.copy(), values.copy(), flags))
+
+    def arrays(self) -> dict[str, npt.NDArray[np.generic]]:
+        """`trajectory` (N,), `theta` (N, n), `value` (N,), `with_gradient` (N,) in the order of asking."""
+        names = ("trajectory", "theta", "value", "with_gradient")
+        if not self._parts:
+            return {name: np.zeros(0) for name in names}
+        return {name: np.concatenate(part) for name, part in zip(names, zip(*self._parts, strict=True), strict=True)}
+
+
+@final
+class QueryOracle:
+    """Counts, caps and logs the queries of B trajectories to one function.
+
+    Args:
+        function: The function asked.
+        trajectories: Number B of trajectories that are counted apart.
+        budget: Most that a trajectory may spend, forward + gradient_cost * gradients; None: no cap.
+        gradient_cost: Weight of a gradient query against the budget.
+        finite_differences: How to estimate gradients; None: the function's own.
+        log: Where every charged query is kept.
+
+    Raises:
+        InvalidBudgetError: A budget, count or cost that is zero, negative or not a number.
+    """
+
+    def __init__(
+        self,
+        function: ScoreFunction,
+        *,
+        trajectories: int = 1,
+        budget: float | None = None,
+        gradient_cost: float = 1.0,
+        finite_differences: FiniteDifferences | None = None,
+        log: QueryLog | None = None,
+    ) -> None:
+        if trajectories < 1:
+            raise InvalidBudgetError(f"{trajectories} trajectories: give at least 1")
+        if budget is not None and not budget > 0:
+            raise InvalidBudgetError(f"budget {budget}: give a number of queries above 0, or none for no cap")
+        if not 0 <= gradient_cost < np.inf:
+            raise InvalidBudgetError(f"gradient cost {gradient_cost}: give a finite number, 0 or above")
+        self.function = function
+        self.budget = np.inf if budget is None else float(budget)
+        self.gradient_cost = float(gradient_cost)
+        self.finite_differences = finite_differences
+        self.log = log
+        self._forward = np.zeros(trajectories, dtype=np.int64)
+        self._gradient = np.zeros(trajectories, dtype=np.int64)
+
+    @property
+    def space(self) -> SemanticSpace:
+        """The function's space."""
+        return self.function.space
+
+    @property
+    def trajectories(self) -> int:
+        """Number B of trajectories."""
+        return len(self._forward)
+
+    @property
+    def forward_queries(self) -> IntArray:
+        """Forward queries charged so far, (B,)."""
+        return np.array(self._forward)
+
+    @property
+    def gradient_queries(self) -> IntArray:
+        """Gradient queries charged so far, (B,)."""
+        return np.array(self._gradient)
+
+    @property
+    def spent(self) -> FloatArray:
+        """Budget spent, forward + gradient_cost * gradients, (B,)."""
+        return self._forward + self.gradient_cost * self._gradient
+
+    def restore(self, forward_queries: IntArray, gradient_queries: IntArray) -> None:
+        """Continue from saved counts, both (B,), after a restart.
+
+        Raises:
+            ShapeMismatchError: Not one count a trajectory.
+        """
+        if forward_queries.shape != self._forward.shape or gradient_queries.shape != self._gradient.shape:
+            raise ShapeMismatchError(f"give {self.trajectories} counts of each kind, one a trajectory")
+        self._forward, self._gradient = forward_queries.astype(np.int64), gradient_queries.astype(np.int64)
+
+    def price(self, *, wants_gradient: bool) -> tuple[int, int]:
+        """Forward and gradient queries that one point costs."""
+        if not wants_gradient:
+            return 1, 0
+        return (1, 1) if self.finite_differences is None else (1 + 2 * self.space.n, 0)
+
+    def affordable(self, queries: Queries) -> BoolArray:
+        """Which trajectories can pay these queries in full, (B,)."""
+        forward, gradient = self.price(wants_gradient=queries.wants_gradient)
+        bill = (forward + self.gradient_cost * gradient) * queries.active.sum(axis=1)
+        return np.asarray(self.spent + bill <= self.budget)
+
+    def query(self, queries: Queries) -> Answers:
+        """Ask the function once for all active entries, then charge them.
+
+        Raises:
+            BudgetExhausted: A trajectory cannot pay; nothing was asked or charged.
+            OutOfSpaceError: An active theta outside the space; nothing was charged.
+            ShapeMismatchError: Not one row a trajectory.
+        """
+        active = queries.active
+        if len(active) != self.trajectories:
+            raise ShapeMismatchError(f"{len(active)} rows of queries for {self.trajectories} trajectories")
+        payable = self.affordable(queries)
+        if not payable.all():
+            row = int(np.flatnonzero(~payable)[0])
+            raise BudgetExhausted(
+                f"trajectory {row} has spent {self.spent[row]:g} of {self.budget:g} and cannot pay "
+                f"{int(active[row].sum())} more points; nothing was asked or charged"
+            )
+        rows, columns = np.nonzero(active)
+        theta = queries.theta[rows, columns]
+        asked, scores, slopes = self._ask(theta, queries.member[rows], queries.wants_gradient)
+        forward, gradient = self.price(wants_gradient=queries.wants_gradient)
+        points = active.sum(axis=1)
+        self._forward += forward * points
+        self._gradient += gradient * points
+        if self.log is not None:
+            self.log.add(
+                np.repeat(rows, asked.shape[1]),
+                asked.reshape(-1, self.space.n),
+                scores.ravel(),
+                with_gradient=gradient > 0,
+            )
+
+        worst = self.function.score_range[0]
+        raw = scores[:, 0]
+        values = np.full(active.shape, worst)
+        values[rows, columns] = np.where(np.isnan(raw), worst, raw)
+        gradients = None
+        if slopes is not None:
+            gradients = np.zeros(queries.theta.shape)
+            gradients[rows, columns] = np.where(np.isfinite(slopes), slopes, 0.0)
+        return Answers(values, gradients, active)
+
+    def value(self, theta: npt.ArrayLike, *, trajectory: int = 0, member: int = 0) -> float:
+        """One forward query at theta (n,), charged to one trajectory.
+
+        Raises:
+            BudgetExhausted, OutOfSpaceError: As in `query`.
+        """
+        point = np.asarray(theta, dtype=np.float64)
+        every = np.zeros((self.trajectories, 1, self.space.n))
+        every[trajectory, 0] = point
+        active = np.zeros((self.trajectories, 1), dtype=np.bool_)
+        active[trajectory] = True
+        return float(self.query(Queries(every, np.full(self.trajectories, member), active)).values[trajectory, 0])
+
+    def _ask(
+        self, theta: FloatArray, member: IntArray, wants_gradient: bool
+    ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
+        """The points asked (N, p, n), their scores (N, p), the point itself first, and its gradient (N, n)."""
+        points = theta[:, None, :]
+        if not len(theta):
+            return points, np.zeros((0, 1)), np.zeros_like(theta) if wants_gradient else None
+        if not wants_gradient:
+            return points, self.function.values(points, member), None
+        if self.finite_differences is None:
+            values, gradients = self.function.values_and_gradients(points, member)
+            return points, values, gradients[:, 0]
+        self.space.require(theta)  # here, for the neighbours are projected and never outside
+        around, distance = self.finite_differences.points(self.space, theta)
+        asked = np.concatenate([points, around], axis=1)
+        scores = self.function.values(asked, member)
+        n = self.space.n
+        return asked, scores, (scores[:, 1 : 1 + n] - scores[:, 1 + n :]) / distance
