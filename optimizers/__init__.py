@@ -3,8 +3,8 @@
 Importing the package fills the registry; a new method is one file and one line here.
 """
 
-from optimizers import naive as naive
-from optimizers import oir_b as oir_b
-from optimizers import oir_w as oir_w
-from optimizers import trapezoidal as trapezoidal
-from optimizers import unregularized as unregularized
+from optimizers.naive import Naive as Naive
+from optimizers.oir_b import OirB as OirB
+from optimizers.oir_w import OirW as OirW
+from optimizers.trapezoidal import Trapezoidal as Trapezoidal
+from optimizers.unregularized import Unregularized as Unregularized

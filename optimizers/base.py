@@ -72,7 +72,7 @@ class Optimizer(ABC, Generic[SettingsT]):
 
     Raises:
         OutOfSpaceError: A start point outside the space.
-        ShapeMismatchError: member or rngs are not one a trajectory.
+        ShapeMismatchError: start is not (n,) or (B, n), or member or rngs are not one a trajectory.
     """
 
     name: ClassVar[str]
@@ -95,7 +95,10 @@ class Optimizer(ABC, Generic[SettingsT]):
     ) -> None:
         self.space = space
         self.start = np.atleast_2d(space.require(start, "start point")).copy()
+        if self.start.ndim != 2:
+            raise ShapeMismatchError(f"start points {self.start.shape} must be (n,) or (B, n)")
         count = len(self.start)
+        self.start.setflags(write=False)  # handed out, as is member
         self.member: IntArray = np.zeros(count, dtype=np.int64) if member is None else np.array(member, dtype=np.int64)
         self.rngs = list(rngs) if rngs is not None else trajectory_generators(seed, count)
         if self.member.shape != (count,) or len(self.rngs) != count:
@@ -103,6 +106,7 @@ class Optimizer(ABC, Generic[SettingsT]):
                 f"{count} start points need as many members and generators, "
                 f"not {self.member.shape} and {len(self.rngs)}"
             )
+        self.member.setflags(write=False)
         self.settings: SettingsT = cast(SettingsT, self.settings_class()) if settings is None else settings
         self.steps: IntArray = np.zeros(count, dtype=np.int64)
         self._status = np.full(count, RUNNING, dtype="<U16")
@@ -141,13 +145,15 @@ class Optimizer(ABC, Generic[SettingsT]):
 
         Raises:
             ProtocolError: Nothing was asked.
-            ShapeMismatchError: The answers do not fit the last ask.
+            ShapeMismatchError: The answers do not fit the last ask, or lack the gradients it wanted.
         """
         asked = self._asked
         if asked is None:
             raise ProtocolError("tell without ask: call ask() first and tell its answers once")
         if answers.values.shape != asked.theta.shape[:2]:
             raise ShapeMismatchError(f"answers {answers.values.shape} do not fit the ask {asked.theta.shape[:2]}")
+        if self.uses_gradient and (answers.gradients is None or answers.gradients.shape != asked.theta.shape):
+            raise ShapeMismatchError(f"{self.name} needs a gradient with each of its {asked.theta.shape[:2]} values")
         self._asked = None
         moved = self.running & answers.active.all(axis=1)
         before = self._state
@@ -208,6 +214,7 @@ class Optimizer(ABC, Generic[SettingsT]):
         prefix = "state."
         self._state = {k.removeprefix(prefix): v.copy() for k, v in saved.items() if k.startswith(prefix)}
         self.member, self.steps, self._status = (saved[k].copy() for k in ("member", "steps", "status"))
+        self.member.setflags(write=False)
         for rng, state in zip(self.rngs, saved["generators"], strict=True):
             rng.bit_generator.state = json.loads(str(state))
         self._asked = None

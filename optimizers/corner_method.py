@@ -1,0 +1,267 @@
+"""What the corner methods of Hamdi & Ghanem (2020, arXiv 1904.04621) share: corners -> direction -> step -> projection.
+
+A region a <= theta <= b starts at theta0 -+ 1e-5 (native units). A step asks the scores at its 2^n corners (some
+methods ask more), makes a direction of descent of a loss L(a, b) from them, and moves a <- a - rate * dL/da,
+b <- b - rate * dL/db. A method file gives only the direction, in two *forms*:
+
+- `paper`: the formulas as printed, rate = eta, in native units. An integral over a face carries the area of that
+  face, prod_{i != k} r_i. So growth is linear for n = 1, exponential from 1e-5 for n = 2, and for n >= 3 the region
+  never leaves 1e-5.
+- `normalized`: each integral over a face is divided by the area of that face and becomes a mean score F, the
+  regulariser lambda r_k becomes lambda r_k / s_k, and rate_k = eta s_k, with the scale s_k = scale_share * (high_k -
+  low_k). Then every n behaves like n = 1 on a function that depends on one parameter only, whatever the units.
+
+Projection after each step, in both forms: theta0 stays inside, with a half width of at least `LEAST_SHARE` of the
+range (one-sided where theta0 lies on a bound of the space); a plain side ends at the bounds of the space; the two
+sides of a periodic parameter end where they meet, after one turn. Bounds of a periodic parameter are kept unwrapped
+around theta0; queries and recommendations are wrapped by the base class.
+
+A trajectory has converged when no side has moved by more than `tolerance` of its width in two steps in a row.
+
+Defaults of the normalised form: eta 0.3 and s_k a tenth of the range, so a side moves 3 % of the range a step at
+score 1 and a region covers a space of score 1 in 17 steps from its centre: within 150 queries at n = 2, which pay 37
+steps of Naive and 18 of OIR_B and OIR_W. With a larger eta the methods without a regulariser return more volume for as
+many queries, but fewer regions with a mean score of 0.5, and run past boxes with known bounds (n = 1..3).
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, Literal, TypeVar, final
+
+import numpy as np
+
+from optimizers.base import Optimizer, RegionOptimizer, Settings, State
+from semrob_env.errors import InvalidParameterError
+from semrob_env.oracle import Answers
+from semrob_env.regions import corner_masks
+from semrob_env.types import BoolArray, FloatArray
+
+START_HALF_WIDTH = 1e-5
+"""Half width of the first region in native units (method section 3)."""
+
+LEAST_SHARE = 1e-12
+"""Least half width as a share of the range: far above rounding, far below any score's detail."""
+
+STILL_STEPS = 2
+"""Steps in a row without a move after which a trajectory has converged."""
+
+MAY_BE_ZERO = MappingProxyType({"may_be_zero": True})
+"""Metadata of a hyper-parameter that may be 0; without it, a number must be above 0.
+
+Metadata `below` is a function of n: the hyper-parameter must be below its value at the n of the formulas.
+"""
+
+
+@dataclass(frozen=True)
+class CornerSettings(Settings, ABC):
+    """Hyper-parameters of every corner method; the defaults are meant for the normalised form.
+
+    Attributes:
+        form: `normalized` or `paper`; see the module.
+        step_size: eta, above 0.
+        scale_share: s_k over the range of parameter k, above 0; used in the normalised form only.
+        tolerance: Share of its width that a side may move in a step that counts as still; 0: never converged.
+
+    Raises:
+        InvalidParameterError: An unknown form, or a number out of its limits.
+    """
+
+    form: Literal["normalized", "paper"] = "normalized"
+    step_size: float = 0.3
+    scale_share: float = 0.1
+    tolerance: float = field(default=1e-4, metadata=MAY_BE_ZERO)
+
+    @classmethod
+    @abstractmethod
+    def paper(cls) -> CornerSettings:
+        """The hyper-parameters of the paper, in its form, without a convergence test."""
+
+    @final
+    def __post_init__(self) -> None:
+        if self.form not in {"normalized", "paper"}:
+            raise InvalidParameterError(f"form {self.form!r}: choose normalized or paper")
+        for number in fields(self)[1:]:
+            value, may_be_zero = getattr(self, number.name), number.metadata.get("may_be_zero", False)
+            finite = isinstance(value, int | float) and math.isfinite(value)
+            if not finite or value < 0 or (value == 0 and not may_be_zero):
+                least = "0 or above" if may_be_zero else "above 0"
+                raise InvalidParameterError(f"{number.name} {value!r}: give a finite number {least}")
+
+
+CornerSettingsT = TypeVar("CornerSettingsT", bound=CornerSettings)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Told:
+    """What a direction is made of; M boxes are asked: the region itself first, then outer ones.
+
+    Attributes:
+        lower_mean: Mean score of the corners on the lower face of each parameter, (B, M, n): Sigma_0k / 2^(n-1).
+        upper_mean: The same for upper faces, (B, M, n).
+        gradients: Gradients at the corners of the region, (B, 2^n, n); empty (B, 0, n) for black-box methods.
+        signs: sigma_k(c), -1 or +1, (2^n, n).
+        width: r, (B, n).
+        area: Weight of face integrals, (B, n): prod_{i != k} r_i in the paper's form, 1 in the normalised form.
+        scale: (n,): 1 in the paper's form, s_k in the normalised form.
+    """
+
+    lower_mean: FloatArray
+    upper_mean: FloatArray
+    gradients: FloatArray
+    signs: FloatArray
+    width: FloatArray
+    area: FloatArray
+    scale: FloatArray
+
+
+class CornerMethod(RegionOptimizer[CornerSettingsT]):
+    """A region method that steps by what it is told at corners; see the module.
+
+    Raises:
+        InvalidParameterError: More than 12 parameters, or a hyper-parameter out of its limits for this n.
+    """
+
+    @abstractmethod
+    def _margins(self) -> tuple[float, ...]:
+        """How far each asked box reaches beyond the region on every side, as shares of the width; the first is 0."""
+
+    @abstractmethod
+    def _direction(self, told: Told) -> tuple[FloatArray, FloatArray]:
+        """dL/da and dL/db, both (B, n)."""
+
+    @final
+    @cached_property
+    def _masks(self) -> BoolArray:
+        return corner_masks(self.space.n)
+
+    @final
+    @cached_property
+    def _signs(self) -> FloatArray:
+        return np.where(self._masks, 1.0, -1.0)
+
+    @final
+    @cached_property
+    def _scale(self) -> FloatArray:
+        return self.settings.scale_share * self.space.width if self._is_normalized else np.ones(self.space.n)
+
+    @final
+    @property
+    def _is_normalized(self) -> bool:
+        return self.settings.form == "normalized"
+
+    @final
+    @property
+    def _formula_n(self) -> int:
+        """The n that stands in the formulas: 1 in the normalised form, where face areas are divided out."""
+        return 1 if self._is_normalized else self.space.n
+
+    @final
+    def _start(self) -> State:
+        corner_masks(self.space.n)  # too many parameters are an error now, not at the first ask
+        for number in fields(self.settings):
+            limit = number.metadata.get("below", lambda _: math.inf)(self._formula_n)
+            if number.name != "form" and getattr(self.settings, number.name) >= limit:
+                raise InvalidParameterError(
+                    f"{number.name} {getattr(self.settings, number.name):g}: must be below {limit:g} "
+                    f"for n = {self.space.n} in the {self.settings.form} form"
+                )
+        count = len(self.start)
+        lower, upper = self._projected(self.start - START_HALF_WIDTH, self.start + START_HALF_WIDTH)
+        still, converged = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
+        return {"lower": lower, "upper": upper, "still": still, "converged": converged}
+
+    @final
+    def _ask(self, state: State) -> FloatArray:
+        lower, upper = state["lower"], state["upper"]
+        width = upper - lower
+        boxes = [(lower - margin * width, upper + margin * width) for margin in self._margins()]
+        return np.concatenate([np.where(self._masks, b[:, None, :], a[:, None, :]) for a, b in boxes], axis=1)
+
+    @final
+    def _tell(self, state: State, answers: Answers) -> State:
+        lower, upper = state["lower"], state["upper"]
+        width = upper - lower
+        gradients = np.empty((len(lower), 0, self.space.n)) if answers.gradients is None else answers.gradients
+        area = np.ones_like(width) if self._is_normalized else _face_areas(width)
+        with np.errstate(over="ignore", invalid="ignore"):  # huge gradients: what follows deals with inf and NaN
+            low_mean, high_mean = face_means(answers.values.reshape(len(lower), -1, len(self._masks)))
+            told = Told(low_mean, high_mean, gradients, self._signs, width, area, self._scale)
+            down, up = self._direction(told)
+            rate = self.settings.step_size * self._scale
+            new_lower, new_upper = lower - rate * down, upper - rate * up
+        new_lower = np.where(np.isnan(new_lower), lower, new_lower)
+        new_upper = np.where(np.isnan(new_upper), upper, new_upper)
+        new_lower, new_upper = self._projected(new_lower, new_upper, state)
+        move = np.maximum(np.abs(new_lower - lower), np.abs(new_upper - upper))
+        is_still = (move <= self.settings.tolerance * width).all(axis=1) & (self.settings.tolerance > 0)
+        still = np.where(is_still, state["still"] + 1, 0)
+        return {"lower": new_lower, "upper": new_upper, "still": still, "converged": still >= STILL_STEPS}
+
+    @final
+    def _projected(
+        self, lower: FloatArray, upper: FloatArray, before: State | None = None
+    ) -> tuple[FloatArray, FloatArray]:
+        """Bounds that hold theta0 and lie in the space; where two periodic sides pass each other, they meet."""
+        space, start, turn = self.space, self.start, self.space.width
+        least = LEAST_SHARE * turn
+        low = np.where(space.is_periodic, start - turn, space.low)
+        high = np.where(space.is_periodic, start + turn, space.high)
+        lower = np.clip(lower, low, np.maximum(start - least, low))
+        upper = np.clip(upper, np.minimum(start + least, high), high)
+        crossed = space.is_periodic & (upper - lower > turn)
+        if not crossed.any():
+            return lower, upper
+        old_lower, old_upper = (start, start) if before is None else (before["lower"], before["upper"])
+        old_width = old_upper - old_lower
+        growth = np.maximum(upper - lower - old_width, least)  # a side that is a full turn already may not grow at all
+        part = np.clip((turn - old_width) / growth, 0.0, 1.0)  # of this step, until the sides meet
+        met = old_lower + part * (lower - old_lower)
+        return np.where(crossed, met, lower), np.where(crossed, met + turn, upper)
+
+
+def face_means(values: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Means over the lower and upper face of each parameter, (..., n) each, of corner values (..., 2^n).
+
+    Adds halves to halves, element by element: the bits of a row never depend on the rows around it.
+    """
+    count = values.shape[-1]
+    n = count.bit_length() - 1
+    means = np.empty((*values.shape[:-1], 2, n))
+    rest = values  # summed over the bits above k
+    for k in reversed(range(n)):
+        halves = rest.reshape(*rest.shape[:-1], 2, 2**k)
+        sums = halves
+        for j in reversed(range(k)):
+            sums = sums[..., : 2**j] + sums[..., 2**j :]
+        means[..., k] = sums[..., 0]
+        rest = halves[..., 0, :] + halves[..., 1, :]
+    means /= max(count // 2, 1)
+    return means[..., 0, :], means[..., 1, :]
+
+
+def _face_areas(width: FloatArray) -> FloatArray:
+    """prod_{i != k} r_i, (B, n), of r (B, n): a product, for r_k may be too small to divide by."""
+    n = width.shape[1]
+    areas = np.ones_like(width)
+    for i in range(n):
+        areas *= np.where(np.arange(n) == i, 1.0, width[:, i, None])
+    return areas
+
+
+def settings_of_form(method: type[Optimizer[Any]], form: str) -> Settings:
+    """A method's default settings in one of the two forms: `normalized`, or `paper` with the paper's hyper-parameters.
+
+    Raises:
+        InvalidParameterError: Another form, or the paper has none of this method.
+    """
+    if form == "normalized":
+        return method.settings_class()
+    if form == "paper" and issubclass(method.settings_class, CornerSettings):
+        return method.settings_class.paper()
+    raise InvalidParameterError(f"{method.name} has no form {form!r}; choose normalized, or paper for corner methods")
