@@ -67,6 +67,10 @@ class StoreError(SemrobError, RuntimeError):
     """A run store cannot be opened, read or written."""
 
 
+class OutputError(SemrobError, OSError):
+    """A folder or file cannot be written."""
+
+
 class MissingExtraError(SemrobError, ImportError):
     """An optional library is needed and not installed."""
 

@@ -1,0 +1,77 @@
+"""What all scripts share: one clear line and exit code 2 on bad input, readers of arguments, a progress bar."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from semrob_env.errors import InvalidBudgetError, InvalidParameterError, SemrobError
+
+BAD_INPUT, INTERRUPTED = 2, 130
+"""Exit codes: a SemrobError, and Ctrl-C (128 + SIGINT, as shells have it)."""
+
+
+def run_script(main: Callable[[Sequence[str] | None], None], arguments: Sequence[str] | None = None) -> int:
+    """Run a script's main: its exit code is 0, 2 after a SemrobError (one line, no traceback) or 130 after Ctrl-C."""
+    try:
+        main(arguments)
+    except SemrobError as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201 (the one line a script owes)
+        return BAD_INPUT
+    except KeyboardInterrupt:
+        print("interrupted: what was finished is kept; run the same command to go on", file=sys.stderr)  # noqa: T201
+        return INTERRUPTED
+    return 0
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """argparse with defaults and line breaks kept in --help."""
+
+    def __init__(self, description: str | None, epilog: str | None = None) -> None:
+        super().__init__(description=description, epilog=epilog, formatter_class=_Formatter)
+
+
+class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    pass
+
+
+def names(text: str) -> list[str]:
+    """A comma-separated list; empty parts and repetitions are dropped.
+
+    Raises:
+        InvalidParameterError: Nothing is left.
+    """
+    parts = list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not parts:
+        raise InvalidParameterError(f"empty list {text!r}; write names with commas between them")
+    return parts
+
+
+def positive(value: int, option: str) -> int:
+    """A count that must be at least 1.
+
+    Raises:
+        InvalidBudgetError: It is not.
+    """
+    if value < 1:
+        raise InvalidBudgetError(f"{option} {value}: give a whole number of at least 1")
+    return value
+
+
+def progress_bar(console: Console, unit: str) -> Progress:
+    """A bar with counts, elapsed and remaining time; a console that is no terminal gets plain lines instead."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )

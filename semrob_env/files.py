@@ -1,0 +1,57 @@
+"""Files that are whole or not there: written beside their place, then renamed."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from semrob_env.errors import OutputError
+
+
+def output_folder(path: str | os.PathLike[str]) -> Path:
+    """The folder, made if need be and proven writable before any work.
+
+    Raises:
+        OutputError: It cannot be made or written to.
+    """
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"cannot write to folder {folder}: {error.strerror or error}; choose another --out"
+        ) from error
+    return folder
+
+
+def write_whole(path: str | os.PathLike[str], data: str | bytes) -> Path:
+    """Write a file so that a reader, or a kill, never meets half of it.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    target = Path(path)
+    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        beside.write_bytes(data.encode() if isinstance(data, str) else data)
+        beside.replace(target)
+    except OSError as error:
+        raise OutputError(f"cannot write {target}: {error.strerror or error}; choose another --out") from error
+    finally:
+        beside.unlink(missing_ok=True)
+    return target
+
+
+def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
+    """Flat rows, all with the keys of the first, as CSV with full precision."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()

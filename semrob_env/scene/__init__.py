@@ -1,0 +1,1 @@
+"""The live score function: meshes, cameras, renderers, classifiers, and the SceneFunction that joins them."""

@@ -1,0 +1,119 @@
+"""What the scene function asks of a classifier, and how pictures are prepared for a network."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from semrob_env.errors import ClassifierError, InvalidParameterError, NoGradientError, UnknownNameError
+from semrob_env.types import Float32Array, FloatArray, IntArray
+
+
+@final
+@dataclass(frozen=True)
+class Preprocessing:
+    """How a picture in [0, 1] becomes a network's input: (picture - mean) / std, at size x size pixels.
+
+    Attributes:
+        size: Height and width of the input in pixels.
+        mean: Per channel (r, g, b), in picture units.
+        std: Per channel, in picture units.
+    """
+
+    size: int = 224
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def unnormalized(self) -> Preprocessing:
+        """The feed of the paper's released code: pictures in [0, 1] as they are (method section 1)."""
+        return Preprocessing(self.size, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+
+    @property
+    def identity(self) -> str:
+        """Text that enters run keys."""
+        return f"size={self.size};mean={self.mean};std={self.std}"
+
+
+class Classifier(ABC):
+    """Scores pictures (N, 3, H, W), float32 in [0, 1]; each picture is answered alone, whatever the batch.
+
+    Args:
+        name: What messages call it.
+        preprocessing: Its input size and normalisation.
+        labels: Number of classes.
+        has_gradient: Whether `scores_and_gradients` works.
+        fingerprint: Facts that enter run keys: hash of the weights, preprocessing, backend.
+    """
+
+    def __init__(
+        self, name: str, preprocessing: Preprocessing, labels: int, *, has_gradient: bool, fingerprint: dict[str, str]
+    ) -> None:
+        self.name = name
+        self.preprocessing = preprocessing
+        self.labels = labels
+        self.has_gradient = has_gradient
+        self.fingerprint = {"classifier": name, "preprocessing": preprocessing.identity, **fingerprint}
+        if preprocessing.size < 1 or labels < 2:
+            raise InvalidParameterError(
+                f"{name}: input size {preprocessing.size} and {labels} classes; give at least 1 pixel and 2 classes"
+            )
+
+    @final
+    def scores(self, pictures: Float32Array, class_index: IntArray) -> FloatArray:
+        """Softmax scores (N,) of classes (N,) for pictures (N, 3, H, W).
+
+        Raises:
+            ClassifierError: The answer has the wrong shape. NaN and range are the function's to judge.
+            UnknownNameError: A class index outside 0..labels-1.
+        """
+        self._check_classes(class_index)
+        answer = np.asarray(self._scores(pictures, class_index), dtype=np.float64)
+        if answer.shape != (len(pictures),):
+            raise ClassifierError(f"{self.name} answered shape {answer.shape} to {len(pictures)} pictures")
+        return answer
+
+    @final
+    def scores_and_gradients(self, pictures: Float32Array, class_index: IntArray) -> tuple[FloatArray, Float32Array]:
+        """Scores (N,) and their gradients in the picture, (N, 3, H, W).
+
+        Raises:
+            NoGradientError: The classifier has none.
+        """
+        if not self.has_gradient:
+            raise NoGradientError(f"{self.name} has no gradient; use finite differences")
+        self._check_classes(class_index)
+        values, gradients = self._scores_and_gradients(pictures, class_index)
+        return np.asarray(values, dtype=np.float64), gradients
+
+    @final
+    def probe(self, picture: Float32Array, class_index: int) -> None:
+        """Ask for one picture (3, H, W) before any query, so that a broken classifier is told at once.
+
+        Raises:
+            ClassifierError: The score is NaN or not in [0, 1].
+        """
+        score = float(self.scores(picture[None], np.array([class_index]))[0])
+        if not 0 <= score <= 1:
+            raise ClassifierError(
+                f"{self.name} scores the start-up picture {score}; a score lies in [0, 1]: check weights and softmax"
+            )
+
+    def _check_classes(self, class_index: IntArray) -> None:
+        if class_index.size and (class_index.min() < 0 or class_index.max() >= self.labels):
+            raise UnknownNameError(
+                f"class index {class_index.min()}..{class_index.max()}: {self.name} has classes 0..{self.labels - 1}"
+            )
+
+    @abstractmethod
+    def _scores(self, pictures: Float32Array, class_index: IntArray) -> FloatArray | Float32Array:
+        """Scores (N,)."""
+
+    def _scores_and_gradients(
+        self, pictures: Float32Array, class_index: IntArray
+    ) -> tuple[FloatArray | Float32Array, Float32Array]:
+        """Scores (N,) and gradients (N, 3, H, W); required where `has_gradient`."""
+        del pictures, class_index
+        raise NoGradientError(f"{type(self).__name__} says has_gradient but implements no _scores_and_gradients")

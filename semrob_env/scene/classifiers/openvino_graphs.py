@@ -1,0 +1,191 @@
+"""OpenVINO graphs of a torch module: its values, and its values with their gradient in the picture.
+
+Both run in f32 on static shapes, one picture a request, several requests at once: that is as fast as a batch, and no
+picture's answer depends on another. The gradient graph is the module's forward *and* backward pass, traced by
+`torch.fx` as plain operators that OpenVINO knows; on small networks it answers several times faster than autograd.
+"""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, final
+
+import numpy as np
+import torch
+from torch._decomp import core_aten_decompositions, get_decompositions
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from semrob_env.scene.classifiers.quiet_openvino import FrontEndManager, TorchScriptPythonDecoder, openvino
+from semrob_env.types import Float32Array, IntArray
+
+_CONFIG = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+_aten = torch.ops.aten
+
+LARGEST_DIFFERENCE = 0.05
+"""Share of the norm by which a converted gradient may differ from autograd's: f32 rounding flips some ReLU kinks."""
+
+
+class ConversionError(Exception):
+    """OpenVINO cannot convert this module; torch must answer instead."""
+
+
+@final
+class ValueGraph:
+    """Pictures (N, 3, size, size) to the module's answers (N, labels), compiled once.
+
+    Raises:
+        ConversionError: OpenVINO cannot convert the module.
+    """
+
+    def __init__(self, module: torch.nn.Module, size: int) -> None:
+        example = torch.zeros(1, 3, size, size)
+        self._requests = _Requests(_compile(module, (example,)))
+
+    def __call__(self, pictures: Float32Array) -> Float32Array:
+        """Answers (N, labels)."""
+        return self._requests([{0: picture[None]} for picture in pictures])[0]
+
+
+@final
+class GradientGraph:
+    """Pictures (N, 3, size, size) and classes (N,) to scores (N,) and gradients (N, 3, size, size).
+
+    Raises:
+        ConversionError: The backward pass cannot be traced or converted.
+    """
+
+    def __init__(self, module: torch.nn.Module, size: int, labels: int) -> None:
+        examples = (torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)), torch.eye(1, labels))
+        try:
+            graph = _trace_gradient(module, examples)
+        except Exception as error:  # whatever a stranger's module makes the tracer raise
+            raise ConversionError(f"its backward pass cannot be traced: {error}") from error
+        self._requests = _Requests(_compile(graph, examples))
+        self._one_hot = np.eye(labels, dtype=np.float32)
+        self._compare_with_autograd(module, examples[0])
+
+    def __call__(self, pictures: Float32Array, class_index: IntArray) -> tuple[Float32Array, Float32Array]:
+        """Scores (N,) and gradients (N, 3, size, size)."""
+        inputs = [
+            {0: picture[None], 1: self._one_hot[index][None]}
+            for picture, index in zip(pictures, class_index, strict=True)
+        ]
+        values, gradients = self._requests(inputs)
+        return values, gradients
+
+    def _compare_with_autograd(self, module: torch.nn.Module, picture: torch.Tensor) -> None:
+        """Refuse a graph that answers otherwise than torch: a rule of the tracer may not fit a stranger's module."""
+        leaf = picture.detach().requires_grad_(True)
+        (expected,) = torch.autograd.grad(module(leaf)[0, 0], leaf)
+        _, answered = self(picture.numpy(), np.zeros(1, dtype=np.int64))
+        difference = float(np.linalg.norm(answered - expected.numpy()))
+        if not difference <= LARGEST_DIFFERENCE * float(expected.norm()):
+            raise ConversionError(f"its gradient differs from autograd's by {difference:g}")
+
+
+@final
+class _Requests:
+    """Runs one request a picture, as many at once as the device likes, and collects the answers in order."""
+
+    def __init__(self, compiled: openvino.CompiledModel) -> None:
+        self._shapes = [tuple(output.shape)[1:] for output in compiled.outputs]
+        self._queue = openvino.AsyncInferQueue(compiled)
+        self._answers: list[Float32Array] = []
+        self._queue.set_callback(self._collect)
+
+    def __call__(self, inputs: list[dict[int, Float32Array]]) -> list[Float32Array]:
+        self._answers = [np.empty((len(inputs), *shape), dtype=np.float32) for shape in self._shapes]
+        for index, one in enumerate(inputs):
+            self._queue.start_async(one, index)
+        self._queue.wait_all()
+        return self._answers
+
+    def _collect(self, request: Any, index: int) -> None:
+        for output, answers in enumerate(self._answers):
+            answers[index] = request.get_output_tensor(output).data[0]
+
+
+def _compile(module: torch.nn.Module, examples: tuple[torch.Tensor, ...]) -> openvino.CompiledModel:
+    try:
+        with warnings.catch_warnings(), torch.no_grad():
+            warnings.simplefilter("ignore")  # tracing warns about things that do not concern fixed shapes
+            traced = torch.jit.trace(module, examples, check_trace=False)  # type: ignore[no-untyped-call]
+            # The front end itself: openvino.convert_model is the same plus usage reports.
+            front_end = FrontEndManager().load_by_framework("pytorch")
+            decoder = TorchScriptPythonDecoder(traced, example_input=examples)  # must outlive the conversion
+            model = front_end.convert(front_end.load(decoder))
+        model.reshape({index: list(example.shape) for index, example in enumerate(examples)})
+        return openvino.Core().compile_model(model, "CPU", _CONFIG)
+    except Exception as error:  # OpenVINO raises many unrelated types
+        raise ConversionError(str(error).strip().splitlines()[-1]) from error
+
+
+def _trace_gradient(module: torch.nn.Module, examples: tuple[torch.Tensor, ...]) -> torch.fx.GraphModule:
+    """The module's forward and backward pass as one graph of plain operators."""
+
+    def score_and_gradient(picture: torch.Tensor, one_hot: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        picture = picture.detach().requires_grad_(True)
+        score = (module(picture) * one_hot).sum(dim=1)
+        (gradient,) = torch.autograd.grad(score.sum(), picture)
+        return score.detach(), gradient
+
+    table: dict[Any, Any] = dict(core_aten_decompositions())
+    wanted = [
+        _aten.native_batch_norm,
+        _aten._native_batch_norm_legit_no_training,
+        _aten._softmax,
+        _aten._softmax_backward_data,
+        _aten.hardtanh_backward,
+    ]
+    table.update(get_decompositions(wanted))
+    table[_aten.convolution_backward.default] = _convolution_backward
+    graph = make_fx(score_and_gradient, decomposition_table=table)(*examples)
+    # These keep the numbers as they are, and OpenVINO knows no rule for some; other copies between types stay.
+    identities = {_aten.clone.default, _aten.detach.default, _aten.alias.default}
+    for node in list(graph.graph.nodes):
+        if node.target in identities or (node.target is _aten._to_copy.default and _keeps_float32(graph, node)):
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
+    graph.graph.eliminate_dead_code()  # the gradients of the weights
+    graph.recompile()
+    return graph
+
+
+def _keeps_float32(graph: torch.fx.GraphModule, copy: torch.fx.Node) -> bool:
+    source = copy.args[0]
+    assert isinstance(source, torch.fx.Node)
+    tensor = getattr(graph, str(source.target)) if source.op == "get_attr" else source.meta.get("val")
+    return getattr(tensor, "dtype", None) == torch.float32 and copy.kwargs.get("dtype") in {None, torch.float32}
+
+
+def _convolution_backward(
+    slope: torch.Tensor,
+    image: torch.Tensor,
+    weight: torch.Tensor,
+    bias_sizes: list[int] | None,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    transposed: bool,
+    output_padding: list[int],
+    groups: int,
+    wanted: list[bool],
+) -> tuple[torch.Tensor | None, None, None]:
+    """Gradient of a convolution in its image: the transposed convolution with the same weights."""
+    del bias_sizes, output_padding
+    if transposed or image.ndim != 4:
+        raise ConversionError("only plain 2-D convolutions have a rule")
+    if not wanted[0]:
+        return None, None, None
+    # The part of the image that the strides of the forward pass never reached.
+    missing = [
+        image.shape[2 + axis]
+        - ((slope.shape[2 + axis] - 1) * stride[axis] - 2 * padding[axis])
+        - (dilation[axis] * (weight.shape[2 + axis] - 1) + 1)
+        for axis in (0, 1)
+    ]
+    return (
+        _aten.convolution.default(slope, weight, None, stride, padding, dilation, True, missing, groups),
+        None,
+        None,
+    )

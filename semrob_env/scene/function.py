@@ -1,0 +1,253 @@
+"""The live score function: f(theta) = score that a classifier gives to a shape rendered at theta.
+
+Ids: `scene:NETWORK/CLASS/SHAPE?params=azimuth,elevation`, where SHAPE is `procedural:3` or `file:PATH`. Further
+options, left out where they have their default:
+
+- `feed=unnormalized`: pictures go to the network in [0, 1] as they are, as in the paper's released code;
+- `size=224`: pictures of this size instead of the network's own;
+- `supersample=2`, `blur=0.7`: options of the renderer (blur: sigma in pixels).
+
+What the gradient means. grad f = <df/dI, dI/dtheta_k>, exact up to rounding for the picture formula. But f itself
+oscillates at the scale of a pixel (about 1 degree), so the exact slope describes some 0.2 degrees; a trend over
+degrees wants finite differences with a step of 1 to 4 degrees (`semrob_env.oracle.FiniteDifferences`), or a blurred
+picture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, final
+
+import numpy as np
+
+from semrob_env.errors import ClassifierError, InvalidParameterError, ShapeMismatchError
+from semrob_env.functions import ScoreFunction, split_options
+from semrob_env.parameters import SemanticSpace
+from semrob_env.scene.camera import Scenes
+from semrob_env.scene.classes import class_index
+from semrob_env.scene.classifiers.base import Classifier
+from semrob_env.scene.classifiers.registry import load_network
+from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.renderers import Rasterizer, Renderer
+from semrob_env.scene.sources import load_shape
+from semrob_env.types import Float32Array, FloatArray, IntArray
+
+MEMORY_BOUND_BYTES = 128 * 2**20
+"""Pictures, their derivatives and gradients of one chunk stay below this (at least one view is in a chunk)."""
+
+LARGEST_CHUNK = 32
+"""Most views in a chunk: more are not faster."""
+
+
+@final
+class SceneFunction(ScoreFunction):
+    """A family of shapes seen by one classifier through one renderer.
+
+    The first answer probes the classifier at the default point of the space; values are then asked in chunks of at
+    most `MEMORY_BOUND_BYTES`. A theta has the same bytes alone and in any batch.
+
+    Args:
+        classifier: Scores pictures; `has_gradient` of the function is its.
+        meshes: One normalised mesh a member.
+        class_indices: The class that each member is scored for.
+        space: Parameters that theta sets; the rest of the scene keeps the paper's protocol.
+        renderer: None: a `Rasterizer` of the classifier's own input size.
+        names: One id a member; None: built from mesh names, which `make_function` does not know.
+
+    Raises:
+        InvalidParameterError: The renderer's pictures do not have the classifier's size.
+        ShapeMismatchError: Not one class a mesh.
+        UnknownNameError: A class index that the classifier does not have, or a parameter that no scene has.
+    """
+
+    def __init__(
+        self,
+        classifier: Classifier,
+        meshes: Sequence[Mesh],
+        class_indices: Sequence[int],
+        space: SemanticSpace,
+        *,
+        renderer: Renderer | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
+        self.classifier = classifier
+        self.renderer = Rasterizer(classifier.preprocessing.size) if renderer is None else renderer
+        self.meshes = tuple(meshes)
+        self.class_indices: IntArray = np.array(class_indices, dtype=np.int64)
+        if self.class_indices.shape != (len(self.meshes),):
+            raise ShapeMismatchError(f"{len(self.meshes)} meshes and {len(class_indices)} classes; give one a mesh")
+        if self.renderer.size != classifier.preprocessing.size:
+            raise InvalidParameterError(
+                f"pictures of {self.renderer.size} pixels for {classifier.name}, which is set to "
+                f"{classifier.preprocessing.size}; give both the same size"
+            )
+        common = {**classifier.fingerprint, "renderer": self.renderer.identity}
+        super().__init__(
+            space,
+            tuple(names or (f"scene-object:{classifier.name}/{mesh.name or mesh.digest[:12]}" for mesh in meshes)),
+            has_gradient=classifier.has_gradient,
+            fingerprints=[
+                {**common, "mesh": mesh.digest, "class_index": str(index)}
+                for mesh, index in zip(self.meshes, self.class_indices, strict=True)
+            ],
+        )
+        self._probed = False
+
+    def pictures(self, theta: FloatArray, member: int = 0) -> Float32Array:
+        """Pictures (N, 3, size, size) in [0, 1] at theta (N, n): what the classifier sees."""
+        return self.renderer.render(self.meshes[member], self.scenes(self.space.require(theta)))
+
+    def scenes(self, theta: FloatArray) -> Scenes:
+        """The scenes at theta (N, n), in the paper's protocol but for the space's parameters."""
+        return Scenes.from_parameters(dict(zip(self.space.names, theta.T, strict=True)))
+
+    def probe(self) -> None:
+        """Ask the classifier for each member at the default point, outside any count.
+
+        Raises:
+            ClassifierError: It answers NaN, a wrong shape, or not a score.
+        """
+        for member, index in enumerate(self.class_indices):
+            self.classifier.probe(self.pictures(self.space.default[None], member)[0], int(index))
+        self._probed = True
+
+    def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
+        self._probe_once()
+        values = np.empty(theta.shape[:2])
+        for own, rows in self._split(member):
+            flat = theta[rows].reshape(-1, self.space.n)
+            scores = [self._chunk_values(own, chunk) for chunk in self._chunks(flat, gradients=False)]
+            values[rows] = np.concatenate(scores).reshape(len(rows), -1)
+        return values
+
+    def _values_and_gradients(self, theta: FloatArray, member: IntArray) -> tuple[FloatArray, FloatArray]:
+        self._probe_once()
+        values, gradients = np.empty(theta.shape[:2]), np.empty(theta.shape)
+        for own, rows in self._split(member):
+            flat = theta[rows].reshape(-1, self.space.n)
+            parts = [self._chunk_gradients(own, chunk) for chunk in self._chunks(flat, gradients=True)]
+            values[rows] = np.concatenate([part[0] for part in parts]).reshape(len(rows), -1)
+            gradients[rows] = np.concatenate([part[1] for part in parts]).reshape(theta[rows].shape)
+        return values, gradients
+
+    def _chunk_values(self, member: int, theta: FloatArray) -> FloatArray:
+        pictures = self.renderer.render(self.meshes[member], self.scenes(theta))
+        return self._shaped(self.classifier.scores(pictures, np.full(len(theta), self.class_indices[member])), theta)
+
+    def _chunk_gradients(self, member: int, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
+        pictures, slopes = self.renderer.render_with_derivatives(
+            self.meshes[member], self.scenes(theta), self.space.names
+        )
+        classes = np.full(len(theta), self.class_indices[member])
+        values, upstream = self.classifier.scores_and_gradients(pictures, classes)
+        # One view at a time, in float64: the sum of a view must not depend on how many stand beside it.
+        gradients = np.array([
+            [np.sum(slope * gradient, dtype=np.float64) for slope in view]
+            for view, gradient in zip(slopes, upstream, strict=True)
+        ])
+        return self._shaped(values, theta), gradients
+
+    def _shaped(self, values: FloatArray, theta: FloatArray) -> FloatArray:
+        if values.shape != (len(theta),):
+            raise ClassifierError(f"{self.classifier.name} answered shape {values.shape} to {len(theta)} pictures")
+        return values
+
+    def _split(self, member: IntArray) -> list[tuple[int, IntArray]]:
+        return [(int(own), np.flatnonzero(member == own)) for own in np.unique(member)]
+
+    def _chunks(self, theta: FloatArray, *, gradients: bool) -> list[FloatArray]:
+        # A picture; with gradients also K derivative pictures, their products, and the gradient in the picture.
+        pictures = 2 + 2 * self.space.n if gradients else 1
+        view_bytes = 4 * 3 * self.renderer.size**2 * pictures
+        count = int(np.clip(MEMORY_BOUND_BYTES // view_bytes, 1, LARGEST_CHUNK))
+        return [theta[first : first + count] for first in range(0, len(theta), count)]
+
+    def _probe_once(self) -> None:
+        if not self._probed:
+            self.probe()
+
+
+@final
+@dataclass(frozen=True)
+class SceneId:
+    """The parts of a `scene:` id; `str` gives the canonical text, in which options at their default are left out.
+
+    Attributes:
+        network: Name of a registered network.
+        class_name: Class that the shape is scored for.
+        source: `procedural:3` or `file:PATH`.
+        params: Parameter names, comma separated.
+        feed: `normalized` or `unnormalized`.
+        size: Picture size; 0 means the network's own.
+        supersample: Option of the rasteriser.
+        blur: Option of the rasteriser, in pixels.
+    """
+
+    network: str
+    class_name: str
+    source: str
+    params: str = "azimuth,elevation"
+    feed: str = "normalized"
+    size: int = 0
+    supersample: int = 1
+    blur: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.feed not in ("normalized", "unnormalized"):
+            raise InvalidParameterError(f"feed {self.feed!r}: choose normalized or unnormalized")
+
+    @classmethod
+    def parse(cls, function_id: str) -> SceneId:
+        """Read an id.
+
+        Raises:
+            InvalidParameterError: Not `scene:NETWORK/CLASS/SHAPE?options`, or an unknown or unreadable option.
+        """
+        body, options = split_options(function_id)
+        parts = body.split("/", 2)
+        if len(parts) != 3:
+            raise InvalidParameterError(f"cannot read {function_id!r}; write scene:NETWORK/CLASS/procedural:0")
+        readers: dict[str, Callable[[str], Any]] = {
+            "params": str,
+            "feed": str,
+            "size": int,
+            "supersample": int,
+            "blur": float,
+        }
+        unknown = [name for name in options if name not in readers]
+        if unknown:
+            raise InvalidParameterError(
+                f"unknown option {unknown[0]!r} of {function_id!r}; known: {', '.join(readers)}"
+            )
+        network, class_name, source = parts
+        try:
+            chosen = {name: readers[name](value) for name, value in options.items()}
+            return cls(network, class_name, source, **chosen)
+        except ValueError as error:
+            raise InvalidParameterError(f"cannot read the options of {function_id!r}: {error}") from error
+
+    def __str__(self) -> str:
+        changed = "".join(
+            f"&{option.name}={getattr(self, option.name)}"
+            for option in fields(self)[4:]
+            if getattr(self, option.name) != option.default
+        )
+        return f"scene:{self.network}/{self.class_name}/{self.source}?params={self.params}{changed}"
+
+
+def make_scene_function(function_id: str) -> SceneFunction:
+    """The function of a `scene:` id; networks are shared within a process.
+
+    Raises:
+        UnknownNameError: Unknown network, class, shape or parameter.
+        InvalidParameterError: A malformed id.
+        InvalidMeshError: The mesh file cannot be used.
+    """
+    own = SceneId.parse(function_id)
+    space = SemanticSpace.of(own.params)
+    index = class_index(own.class_name)
+    mesh = load_shape(own.class_name, own.source)
+    classifier = load_network(own.network, unnormalized=own.feed == "unnormalized", size=own.size or None)
+    renderer = Rasterizer(classifier.preprocessing.size, supersample=own.supersample, blur=own.blur)
+    return SceneFunction(classifier, [mesh], [index], space, renderer=renderer, names=[str(own)])
