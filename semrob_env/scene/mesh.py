@@ -1,0 +1,394 @@
+"""Meshes: the value every renderer takes, and the reader of OBJ, PLY, STL, GLB and glTF files.
+
+A mesh file of the wild is a drawing, not a solid: ShapeNet stores most faces twice (once per side), splits vertices
+at texture seams and keeps faces without area. All of that is removed on load, because a doubled face doubles the
+cost of a picture and turns every inner edge into a silhouette.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Final, final
+
+import numpy as np
+import trimesh
+from trimesh.resolvers import FilePathResolver
+
+from semrob_env.errors import InvalidMeshError
+from semrob_env.types import Float32Array, FloatArray, Int32Array, IntArray
+
+SUFFIXES: Final = (".obj", ".ply", ".stl", ".glb", ".gltf")
+"""File types that `load_mesh` reads."""
+
+MAX_FILE_BYTES: Final = 512 * 2**20
+"""Largest mesh file that is read, in bytes (512 MiB)."""
+
+MAX_FACES: Final = 2_000_000
+"""Largest number of triangles that a mesh file may hold, before duplicates are removed."""
+
+MERGE_TOLERANCE: Final = 1e-7
+"""Vertices closer than this share of the largest side of the bounding box become one."""
+
+MIN_AREA: Final = 1e-14
+"""Faces smaller than this share of the squared largest side have no area."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Mesh:
+    """Triangles in space, with one colour per triangle. The arrays are copies and read-only.
+
+    Attributes:
+        vertices: Corner points, (V, 3) float64, any unit.
+        faces: Indices into vertices, (F, 3) int32; counter-clockwise seen from outside where the mesh has an outside.
+        albedo: Linear RGB reflectance per face in [0, 1], (F, 3) float32, or None for white.
+        name: For messages only; not part of the digest.
+
+    Raises:
+        InvalidMeshError: An array has another shape, a number is not finite or out of range, or there is no face.
+    """
+
+    vertices: FloatArray
+    faces: Int32Array
+    albedo: Float32Array | None = None
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        vertices, faces = np.asarray(self.vertices), np.asarray(self.faces)
+        label = f"mesh {self.name!r}" if self.name else "mesh"
+        if vertices.ndim != 2 or vertices.shape[1] != 3 or vertices.dtype.kind not in "fiu":
+            raise InvalidMeshError(f"{label}: vertices must be numbers of shape (V, 3), got {_describe(vertices)}")
+        if faces.ndim != 2 or faces.shape[1] != 3 or faces.dtype.kind not in "iu":
+            raise InvalidMeshError(f"{label}: faces must be integers of shape (F, 3), got {_describe(faces)}")
+        if len(faces) == 0:
+            raise InvalidMeshError(f"{label}: has no faces; at least one triangle is needed")
+        if not np.isfinite(vertices).all():
+            raise InvalidMeshError(f"{label}: a vertex is NaN or infinite; all coordinates must be finite")
+        if faces.min() < 0 or faces.max() >= len(vertices):
+            raise InvalidMeshError(
+                f"{label}: faces refer to vertices {faces.min()}..{faces.max()}, but only 0..{len(vertices) - 1} exist"
+            )
+        object.__setattr__(self, "vertices", _frozen(vertices, np.float64))
+        object.__setattr__(self, "faces", _frozen(faces, np.int32))
+        if self.albedo is not None:
+            albedo = np.asarray(self.albedo)
+            if albedo.shape != faces.shape or albedo.dtype.kind not in "fiu":
+                raise InvalidMeshError(
+                    f"{label}: albedo must be numbers of shape {faces.shape}, one RGB per face, got {_describe(albedo)}"
+                )
+            if not ((albedo >= 0.0) & (albedo <= 1.0)).all():
+                raise InvalidMeshError(f"{label}: albedo must lie in [0, 1]; divide 8-bit colours by 255")
+            object.__setattr__(self, "albedo", _frozen(albedo, np.float32))
+
+    @cached_property
+    def digest(self) -> str:
+        """SHA-256 (hex) over the bytes of vertices, faces and albedo: equal digests mean equal pictures."""
+        parts: list[tuple[str, Any]] = [("<f8", self.vertices + 0.0), ("<i4", self.faces)]
+        if self.albedo is not None:
+            parts.append(("<f4", self.albedo + np.float32(0.0)))  # + 0.0 turns -0.0 into 0.0
+        sha = hashlib.sha256()
+        for kind, array in parts:
+            sha.update(f"{kind}{array.shape}".encode())
+            sha.update(np.ascontiguousarray(array, dtype=kind).tobytes())
+        return sha.hexdigest()
+
+
+def merge_meshes(meshes: Sequence[Mesh], *, name: str = "") -> Mesh:
+    """Put meshes into one, in the given order. White is written out if any of them has colours.
+
+    Raises:
+        InvalidMeshError: The sequence is empty.
+    """
+    if not meshes:
+        raise InvalidMeshError("merge_meshes got no mesh; give at least one")
+    starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
+    albedo: Float32Array | None = None
+    if any(mesh.albedo is not None for mesh in meshes):
+        albedo = np.concatenate([_albedo_or_white(mesh.albedo, len(mesh.faces)) for mesh in meshes])
+    return Mesh(
+        np.concatenate([mesh.vertices for mesh in meshes]),
+        np.concatenate([mesh.faces + np.int32(start) for mesh, start in zip(meshes, starts, strict=True)]),
+        albedo,
+        name,
+    )
+
+
+def normalize(mesh: Mesh) -> Mesh:
+    """Move the centre of the bounding box to the origin and scale the largest side to [-1, 1] (the paper's protocol).
+
+    Only vertices that a face uses count; others are clamped.
+
+    Raises:
+        InvalidMeshError: All of the mesh is one point.
+    """
+    used = mesh.vertices[np.unique(mesh.faces)]
+    low, high = used.min(axis=0), used.max(axis=0)
+    half_sides = high / 2 - low / 2  # halves first: no overflow for huge coordinates
+    largest = float(half_sides.max())
+    if largest <= 0.0:
+        raise InvalidMeshError(f"mesh {mesh.name!r} is a single point and cannot be scaled; give a mesh with extent")
+    vertices = (mesh.vertices - (low / 2 + high / 2)) / largest
+    return Mesh(np.clip(vertices, -1.0, 1.0), mesh.faces, mesh.albedo, mesh.name)
+
+
+def load_mesh(path: str | os.PathLike[str], *, colors: bool = False) -> Mesh:
+    """Read a mesh file and tidy it: same file, same bytes.
+
+    A scene graph is merged with its transforms applied, polygons are cut into triangle fans, vertices at the same
+    place become one, and faces without area or with the same three corners as an earlier one are dropped. Files are
+    only read, never executed, and nothing outside the folder of the file is opened; a missing material or texture
+    file is ignored.
+
+    Args:
+        path: File that ends in .obj, .ply, .stl, .glb or .gltf.
+        colors: Take the colour of each face from its material, vertex colours or texture (sampled at the middle of
+            the face). Faces without any stay white, as is everything by default: the paper's protocol.
+
+    Returns:
+        The mesh in the units and axes of the file; see `normalize`.
+
+    Raises:
+        InvalidMeshError: The file is missing, empty, broken, too large, of another type, holds a number that is not
+            finite, or has no face with an area.
+    """
+    path = Path(path)
+    _check_file(path)
+    try:
+        with _quiet():
+            parts = list(_read_parts(path, colors))
+    except InvalidMeshError as error:
+        raise InvalidMeshError(f"{path}: {error}") from None
+    except Exception as error:  # a parser fed with a broken file may raise anything
+        reason = " ".join(str(error).split())[:200] or "no further reason given"
+        raise InvalidMeshError(f"{path}: not a readable {path.suffix[1:].upper()} file: {reason}") from error
+    if not parts:
+        raise InvalidMeshError(f"{path}: has no faces (points or lines only?); give a file with triangles")
+    merged = merge_meshes(parts, name=path.stem)
+    return _tidy(merged, str(path))
+
+
+def _describe(array: np.typing.NDArray[Any]) -> str:
+    return f"{array.dtype} of shape {array.shape}"
+
+
+def _frozen(array: np.typing.NDArray[Any], dtype: type) -> np.typing.NDArray[Any]:
+    copy: np.typing.NDArray[Any] = np.array(array, dtype=dtype, order="C")
+    copy.setflags(write=False)
+    return copy
+
+
+def _albedo_or_white(albedo: Float32Array | None, count: int) -> Float32Array:
+    return np.ones((count, 3), dtype=np.float32) if albedo is None else albedo
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the parser's warnings and log lines away, except the one that says that it gave up half-way."""
+    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in {"trimesh", "PIL"}]
+    before = [(logging.getLogger(name), logging.getLogger(name).disabled) for name in names]
+    for logger, _ in before:
+        logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            warnings.filterwarnings("error", message=".*could not be read to its end")
+            yield
+    finally:
+        for logger, disabled in before:
+            logger.disabled = disabled
+
+
+def _check_file(path: Path) -> None:
+    """Refuse what can be refused before any parsing."""
+    allowed = ", ".join(SUFFIXES)
+    if path.is_dir():
+        raise InvalidMeshError(f"{path}: is a directory; give a mesh file ({allowed})")
+    if not path.is_file():
+        raise InvalidMeshError(f"{path}: no such file; give a mesh file ({allowed})")
+    if path.suffix.lower() not in SUFFIXES:
+        raise InvalidMeshError(f"{path}: file type {path.suffix!r} is not supported; allowed are {allowed}")
+    size = path.stat().st_size
+    if size == 0:
+        raise InvalidMeshError(f"{path}: the file is empty; give a mesh file with triangles")
+    if size > MAX_FILE_BYTES:
+        raise InvalidMeshError(f"{path}: {size} bytes are more than the {MAX_FILE_BYTES} allowed; simplify the mesh")
+
+
+def _check_count(count: int, what: str, *, per_face: int = 1) -> None:
+    limit = per_face * MAX_FACES
+    if count > limit:
+        raise InvalidMeshError(f"{count} {what} are more than the {limit} allowed; simplify the mesh")
+
+
+def _check_promises(kind: str, data: bytes) -> None:
+    """Refuse files whose own header promises too much: parsers allocate what a header says."""
+    if kind == "obj":
+        _check_count(len(re.findall(rb"(?m)^f ", data)), "faces")
+    elif kind == "stl" and not data.startswith(b"solid"):
+        count = int.from_bytes(data[80:84], "little")
+        if len(data) != 84 + 50 * count:
+            raise InvalidMeshError(f"not a readable STL file: {len(data)} bytes do not fit the {count} faces promised")
+        _check_count(count, "faces")
+    elif kind == "ply":
+        header = data[: data.find(b"end_header")] if b"end_header" in data else b""
+        for name, count in re.findall(rb"element[ \t]+(\w+)[ \t]+(\d+)", header):
+            _check_count(int(count), f"{name.decode()} elements", per_face=1 if name == b"face" else 3)
+    elif kind in {"glb", "gltf"}:
+        text = data[20 : 20 + int.from_bytes(data[12:16], "little")] if data[:4] == b"glTF" else data
+        for accessor in json.loads(text).get("accessors", []):
+            _check_count(int(accessor["count"]), "elements in an accessor", per_face=3)
+
+
+def _plain_text(kind: str, data: bytes) -> bytes:
+    """The file as the parsers know it: UTF-8, unindented, spaces for tabs, one line per statement, no comments."""
+    if kind == "ply" and b"end_header" in data:
+        end = data.index(b"end_header")
+        return data[:end].decode("ascii", "replace").replace("\ufffd", "?").encode() + data[end:]
+    if kind == "obj" or (kind == "stl" and len(data) != 84 + 50 * int.from_bytes(data[80:84], "little")):
+        data = data.removeprefix(b"\xef\xbb\xbf")
+        try:
+            data.decode()
+        except UnicodeDecodeError:  # comments and names of older programs
+            data = data.decode("latin-1").encode()
+    if kind == "obj":
+        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\\\n", b" ").replace(b"\t", b" ")
+        data = re.sub(rb"(?m)^ +", b"", data)
+        data = re.sub(rb"(?m)^((?:f|v|vt|vn) [^#\n]*)#.*", rb"\1", data)
+    return data
+
+
+def _absolute_indices(data: bytes) -> bytes:
+    """Rewrite the relative (negative) indices of an OBJ file, which count back from the line that holds them."""
+    if re.search(rb"(?m)^f (?:.* )?0+(?:[/ ]|$)", data):
+        raise InvalidMeshError("a face refers to vertex 0, but OBJ files count from 1")
+    if not re.search(rb"(?m)^f .*-\d", data):
+        return data
+    counts = {b"v": 0, b"vt": 0, b"vn": 0}
+    lines = data.splitlines()
+    for position, line in enumerate(lines):
+        words = line.split()
+        if words and words[0] in counts:
+            counts[words[0]] += 1
+        elif words and words[0] == b"f":
+            corners = [_absolute_corner(word, tuple(counts.values())) for word in words[1:]]
+            lines[position] = b"f " + b" ".join(corners)
+    return b"\n".join(lines)
+
+
+def _absolute_corner(corner: bytes, counts: tuple[int, ...]) -> bytes:
+    """One corner of a face, "v/vt/vn", given how many of each stand above its line."""
+    indices = corner.split(b"/")
+    for position, (index, count) in enumerate(zip(indices, counts, strict=False)):
+        if index.startswith(b"-"):
+            absolute = count + 1 + int(index)
+            if absolute < 1:
+                raise InvalidMeshError(f"a face refers to {int(index)}, but only {count} entries stand above it")
+            indices[position] = b"%d" % absolute
+    return b"/".join(indices)
+
+
+def _read_parts(path: Path, colors: bool) -> Iterator[Mesh]:
+    """The triangles of every node of the file's scene graph, in world coordinates."""
+    kind = path.suffix.lower()[1:]
+    data = _plain_text(kind, path.read_bytes())
+    _check_promises(kind, data)
+    if kind == "obj":
+        data = _absolute_indices(data)  # after the promises: it walks through the lines one by one
+    options: dict[str, Any] = {} if colors or kind != "obj" else {"skip_materials": True}
+    scene = trimesh.load_scene(
+        trimesh.util.wrap_as_stream(data),
+        file_type=kind,
+        resolver=FilePathResolver(str(path)),  # local files only, none outside the folder
+        process=False,
+        **options,
+    )
+    nodes = [(node, *scene.graph[node]) for node in scene.graph.nodes_geometry]
+    nodes = [entry for entry in nodes if isinstance(scene.geometry.get(entry[2]), trimesh.Trimesh)]
+    _check_count(sum(len(scene.geometry[geometry].faces) for _, _, geometry in nodes), "faces")
+    for _, transform, geometry_name in nodes:
+        geometry = scene.geometry[geometry_name]
+        if len(geometry.faces) == 0:
+            continue
+        linear, shift = np.asarray(transform)[:3, :3], np.asarray(transform)[:3, 3]
+        faces = np.asarray(geometry.faces, dtype=np.int64)
+        if np.linalg.det(linear) < 0:
+            faces = faces[:, ::-1]  # a mirroring transform turns the winding
+        albedo = _face_colors(geometry) if colors else None
+        yield Mesh(np.asarray(geometry.vertices) @ linear.T + shift, faces.astype(np.int32), albedo)
+
+
+def _face_colors(geometry: trimesh.Trimesh) -> Float32Array | None:
+    """RGB per face of a loaded geometry, (F, 3) in [0, 1], or None where the file gives none."""
+    visual: Any = geometry.visual
+    count = len(geometry.faces)
+    if visual.kind in {"face", "vertex"}:
+        colors = np.asarray(visual.face_colors)[:, :3]
+        return (colors / 255.0).astype(np.float32)
+    if visual.kind != "texture":
+        return None
+    material = visual.material
+    if isinstance(material, trimesh.visual.material.PBRMaterial):
+        image, factor = material.baseColorTexture, material.baseColorFactor
+        base = np.ones(3) if factor is None else np.asarray(material.main_color)[:3] / 255.0
+    else:
+        stated = getattr(material, "kwargs", {})
+        image = material.image if "file_path" in getattr(material.image, "info", {}) else None
+        base = np.asarray(material.main_color)[:3] / 255.0 if "kd" in stated and image is None else np.ones(3)
+    albedo = np.tile(base, (count, 1))
+    if image is not None and visual.uv is not None and len(visual.uv) == len(geometry.vertices):
+        pixels = np.asarray(image.convert("RGB"))
+        middle = np.nan_to_num(np.asarray(visual.uv)[geometry.faces].mean(axis=1)) % 1.0
+        column = np.minimum((middle[:, 0] * pixels.shape[1]).astype(np.int64), pixels.shape[1] - 1)
+        row = np.minimum(((1.0 - middle[:, 1]) * pixels.shape[0]).astype(np.int64), pixels.shape[0] - 1)
+        albedo = albedo * (pixels[row, column] / 255.0)
+    return np.clip(albedo, 0.0, 1.0).astype(np.float32)
+
+
+def _first_of_each(keys: IntArray) -> tuple[IntArray, IntArray]:
+    """Position of the first of each distinct row of keys (N, K), ascending, and for each row its rank among them."""
+    order = np.lexsort(keys.T[::-1])
+    ranked = keys[order]
+    fresh = np.ones(len(keys), dtype=bool)
+    fresh[1:] = (ranked[1:] != ranked[:-1]).any(axis=1)
+    group = np.empty(len(keys), dtype=np.int64)
+    group[order] = np.cumsum(fresh) - 1
+    first = order[fresh]  # lexsort is stable, so this is the first row of its group
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return np.sort(first), rank[group]
+
+
+def _tidy(mesh: Mesh, label: str) -> Mesh:
+    """Merge equal vertices, drop faces without area and repeated faces, drop vertices that no face uses."""
+    corner = mesh.vertices[mesh.faces[0, 0]]
+    scale = float(np.abs(mesh.vertices[mesh.faces] / 2 - corner / 2).max())
+    if scale <= 0.0:
+        raise InvalidMeshError(f"{label}: no face has an area (all corners coincide); give a mesh with triangles")
+    local = (mesh.vertices / 2 - corner / 2) / scale  # about [-1, 1], so that no product overflows
+    local = np.clip(local, -4.0, 4.0)  # vertices far away that no face uses
+    first, place = _first_of_each(np.round(local / MERGE_TOLERANCE).astype(np.int64))
+    faces = place[mesh.faces.astype(np.int64)]
+    points = local[first]
+    normals = np.cross(points[faces[:, 1]] - points[faces[:, 0]], points[faces[:, 2]] - points[faces[:, 0]])
+    kept = np.flatnonzero(np.linalg.norm(normals, axis=1) > 2.0 * MIN_AREA)
+    if len(kept) == 0:
+        raise InvalidMeshError(f"{label}: no face has an area; give a mesh with proper triangles")
+    unique, _ = _first_of_each(np.sort(faces[kept], axis=1))
+    kept = kept[unique]
+    used, compact = np.unique(faces[kept], return_inverse=True)
+    return Mesh(
+        mesh.vertices[first][used],
+        compact.reshape(-1, 3).astype(np.int32),
+        None if mesh.albedo is None else mesh.albedo[kept],
+        mesh.name,
+    )

@@ -1,0 +1,87 @@
+"""What a class of procedural shapes is, and where they are registered.
+
+Conventions of every shape: y is up and the front faces -z, because the camera at azimuth 0 stands at
+(0, 0, -distance): eye = d (cos e sin a, sin e, -cos e cos a). A finished shape is normalised to [-1, 1].
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, final
+
+import numpy as np
+
+from semrob_env.errors import NameClashError, UnknownNameError
+from semrob_env.scene.classes import CLASS_INDEX
+from semrob_env.scene.mesh import Mesh, normalize
+from semrob_env.scene.shapes.solid import Parts, assemble
+
+Archetype = Callable[[np.random.Generator], Parts]
+"""A kind of object (a mug, a tea cup): draws its sizes from the generator and answers the solids it is made of."""
+
+
+@final
+@dataclass(frozen=True)
+class ShapeClass:
+    """All shapes of one class: object k is of archetype k modulo their number, its sizes are drawn from its seed.
+
+    Attributes:
+        name: One of the classes of the paper.
+        archetypes: Kinds of the object, with clearly different geometry.
+    """
+
+    name: str
+    archetypes: tuple[Archetype, ...]
+
+    def __call__(self, seed: int) -> Mesh:
+        """The normalised mesh of object `seed` >= 0; objects 0..9 are the standard ones.
+
+        Raises:
+            UnknownNameError: The seed is negative or not an integer.
+        """
+        if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+            raise UnknownNameError(f"shape {self.name}:{seed} does not exist; objects are numbered 0, 1, 2, ...")
+        key = f"{self.name}:{int(seed)}"
+        stable = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "little")
+        rng = np.random.default_rng(stable)
+        mesh = normalize(assemble(self.archetypes[int(seed) % len(self.archetypes)](rng), name=key))
+        # Rounding keeps the bytes equal where another processor's sine differs in the last bit.
+        return Mesh(np.round(mesh.vertices, 9) + 0.0, mesh.faces, None, key)
+
+
+SHAPES: Final[dict[str, ShapeClass]] = {}
+"""Registry: class name -> its shapes. `make_shape` is the way in."""
+
+
+def register(name: str, *archetypes: Archetype) -> ShapeClass:
+    """Add a class of shapes to `SHAPES`.
+
+    Raises:
+        NameClashError: The name is taken.
+        UnknownNameError: The name is not a class of the paper.
+    """
+    if name in SHAPES:
+        raise NameClashError(f"shapes of class {name!r} are registered already; choose another name")
+    if name not in CLASS_INDEX:
+        raise UnknownNameError(f"class {name!r} is not known; known are {', '.join(CLASS_INDEX)}")
+    SHAPES[name] = ShapeClass(name, archetypes)
+    return SHAPES[name]
+
+
+def make_shape(name: str, seed: int | None = None) -> Mesh:
+    """The procedural shape "cup", 3 or "cup:3", normalised to [-1, 1]; same arguments, same bytes.
+
+    Raises:
+        UnknownNameError: The class has no procedural shapes, or the object number is not 0, 1, 2, ...
+    """
+    if seed is None:
+        match = re.fullmatch(r"([^:]*):([0-9]+)", name)
+        if match is None:
+            raise UnknownNameError(f"shape {name!r} is not of the form class:number, e.g. 'cup:3'")
+        name, seed = match.group(1), int(match.group(2))
+    if name not in SHAPES:
+        raise UnknownNameError(f"no procedural shapes of class {name!r}; known are {', '.join(sorted(SHAPES))}")
+    return SHAPES[name](seed)

@@ -1,0 +1,128 @@
+"""Outlines and curves that solids are made from: circles, superellipses, smooth curves, rounded corners."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from semrob_env.types import FloatArray, IntArray
+
+
+def unit(vectors: FloatArray) -> FloatArray:
+    """Vectors (..., n) scaled to length 1; zero stays zero."""
+    result: FloatArray = vectors / np.maximum(np.linalg.norm(vectors, axis=-1, keepdims=True), 1e-12)
+    return result
+
+
+def circle(segments: int) -> FloatArray:
+    """The unit circle, (segments, 2), counter-clockwise."""
+    return superellipse(2.0, segments)
+
+
+def superellipse(exponent: float, segments: int = 48) -> FloatArray:
+    """Points of |x|^p + |y|^p = 1, (segments, 2): p = 2 is a circle, p = 4 a square with soft corners."""
+    angle = 2.0 * np.pi * np.arange(segments) / segments
+    x, y = np.cos(angle), np.sin(angle)
+    radius = (np.abs(x) ** exponent + np.abs(y) ** exponent) ** (-1.0 / exponent)
+    return np.column_stack([radius * x, radius * y])
+
+
+def lobes(count: int, depth: float, segments: int = 60) -> FloatArray:
+    """A unit circle with count notches of a depth, (segments, 2): flutes, facets, petals."""
+    angle = 2.0 * np.pi * np.arange(segments) / segments
+    radius = 1.0 - depth * (0.5 - 0.5 * np.cos(count * angle))
+    return np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
+
+
+def arc(radius: float, start_deg: float, end_deg: float, count: int, *, x: float = 0.0, y: float = 0.0) -> FloatArray:
+    """Points of a circular arc around (x, y), (count, 2), both ends included."""
+    angle = np.radians(np.linspace(start_deg, end_deg, count))
+    return np.column_stack([x + radius * np.cos(angle), y + radius * np.sin(angle)])
+
+
+def smooth(points: npt.ArrayLike, steps: int = 8, *, closed: bool = False) -> FloatArray:
+    """A curve through points (P, n) with steps pieces per span (Catmull-Rom spline)."""
+    knots = np.asarray(points, dtype=np.float64)
+    if closed:
+        padded = np.concatenate([knots[-1:], knots, knots[:2]])
+    else:
+        padded = np.concatenate([2 * knots[:1] - knots[1:2], knots, 2 * knots[-1:] - knots[-2:-1]])
+    share = (np.arange(steps) / steps)[:, None]
+    spans = []
+    for before, start, end, after in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
+        slope, next_slope = (end - before) / 2.0, (after - start) / 2.0
+        spans.append(
+            start
+            + slope * share
+            + (3.0 * (end - start) - 2.0 * slope - next_slope) * share**2
+            + (2.0 * (start - end) + slope + next_slope) * share**3
+        )
+    curve = np.concatenate(spans)
+    return curve if closed else np.concatenate([curve, knots[-1:]], axis=0)
+
+
+def rounded(points: npt.ArrayLike, radius: float, steps: int = 4, *, closed: bool = False) -> FloatArray:
+    """A polyline (P, n) with its corners replaced by parabolic arcs that start `radius` before the corner."""
+    knots = np.asarray(points, dtype=np.float64)
+    pieces = [] if closed else [knots[:1]]
+    indices = range(len(knots)) if closed else range(1, len(knots) - 1)
+    for index in indices:
+        corner, before, after = knots[index], knots[index - 1], knots[(index + 1) % len(knots)]
+        cut = min(radius, 0.49 * float(np.linalg.norm(before - corner)), 0.49 * float(np.linalg.norm(after - corner)))
+        enter, leave = corner + cut * unit(before - corner), corner + cut * unit(after - corner)
+        share = np.linspace(0.0, 1.0, steps + 1)[:, None]
+        pieces.append((1 - share) ** 2 * enter + 2 * share * (1 - share) * corner + share**2 * leave)
+    return np.concatenate(pieces if closed else [*pieces, knots[-1:]])
+
+
+def signed_area(outline: FloatArray) -> float:
+    """Area of a polygon (S, 2), positive if counter-clockwise."""
+    after = np.roll(outline, -1, axis=0)
+    return float(np.sum(outline[:, 0] * after[:, 1] - outline[:, 1] * after[:, 0])) / 2.0
+
+
+def inset(outline: FloatArray, width: float) -> FloatArray:
+    """A counter-clockwise outline (S, 2) moved inwards by width, mitred at its corners."""
+    ahead = unit(np.roll(outline, -1, axis=0) - outline)
+    middle = ahead + np.roll(ahead, 1, axis=0)
+    normal = np.column_stack([-middle[:, 1], middle[:, 0]])
+    mitred: FloatArray = outline + 2.0 * width * normal / np.maximum((normal**2).sum(axis=1, keepdims=True), 0.5)
+    return mitred
+
+
+def triangulate(outline: FloatArray) -> IntArray:
+    """Cut a simple counter-clockwise polygon (S, 2) into S - 2 triangles by clipping ears, (S - 2, 3)."""
+    rest = list(range(len(outline)))
+    triangles: list[tuple[int, int, int]] = []
+    position = 0
+    patience = 0
+    while len(rest) > 3:
+        here = position % len(rest)
+        before, corner, after = rest[here - 1], rest[here], rest[(here + 1) % len(rest)]
+        if patience > len(rest) or _is_ear(outline, before, corner, after, rest):
+            triangles.append((before, corner, after))
+            rest.pop(here)
+            patience = 0
+            position = here + 1  # skipping one corner keeps triangles from becoming one long fan
+        else:
+            position = here + 1
+            patience += 1
+    triangles.append((rest[0], rest[1], rest[2]))
+    return np.array(triangles, dtype=np.int64)
+
+
+def _is_ear(outline: FloatArray, before: int, corner: int, after: int, rest: list[int]) -> bool:
+    """Whether the triangle lies inside and holds no other corner."""
+    a, b, c = outline[before], outline[corner], outline[after]
+    if _leftness(a, b, c) <= 1e-12:
+        return False
+    others = outline[[index for index in rest if index not in {before, corner, after}]]
+    sides = np.stack([_leftness(start, end, others) for start, end in ((a, b), (b, c), (c, a))])
+    return not (sides > -1e-9).all(axis=0).any()
+
+
+def _leftness(start: FloatArray, end: FloatArray, points: FloatArray) -> FloatArray:
+    """Twice the area of the triangle from start to end to a point, positive if the point is on the left."""
+    along, away = end - start, points - start
+    area: FloatArray = along[0] * away[..., 1] - along[1] * away[..., 0]
+    return area
