@@ -105,7 +105,7 @@ def run_tasks(
         functions: As for `execute`.
         unit_size: Most tasks of one function and method that run as one batch: what a kill can lose.
         retry_failed: Run tasks whose row says failed again.
-        on_rows: Called after each unit with its new rows and the summary so far.
+        on_rows: Called after each unit with all its rows, those found in the store first, and the summary so far.
         on_step: As for `execute`.
 
     Raises:
@@ -122,17 +122,18 @@ def run_tasks(
     for unit in _units(tasks, known, unit_size):
         jobs = {job.key: job for job in map(known.job, unit)}
         missing = store.missing(jobs, retry_failed=retry_failed)
-        rows = _execute(list(missing.values()), on_step)
-        store.add(rows)
-        failed = sum(row.status == FAILED for row in rows)
+        new = _execute(list(missing.values()), on_step)
+        store.add(new)
+        failed = sum(row.status == FAILED for row in new)
         summary = replace(
             summary,
-            skipped=summary.skipped + len(unit) - len(rows),
-            done=summary.done + len(rows) - failed,
+            skipped=summary.skipped + len(unit) - len(new),
+            done=summary.done + len(new) - failed,
             failed=summary.failed + failed,
         )
         if on_rows is not None:
-            on_rows(rows, summary)
+            found = store.find(key for key in jobs if key not in missing)
+            on_rows([*found.values(), *new], summary)
     return summary
 
 

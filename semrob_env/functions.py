@@ -14,7 +14,6 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType
 from typing import final
 
 import numpy as np
@@ -46,7 +45,7 @@ class ScoreFunction(ABC):
         fingerprints: Per member, facts that pin the answers beyond the id (hashes of weights, mesh or map; versions).
 
     Raises:
-        InvalidParameterError: No member, or a score range upside down.
+        InvalidParameterError: No member, a score range upside down, or fingerprints that are not one a member.
     """
 
     def __init__(
@@ -63,11 +62,15 @@ class ScoreFunction(ABC):
             raise InvalidParameterError(
                 f"a function needs a member and a score range low < high, not {len(member_ids)} and {score_range}"
             )
+        if fingerprints is not None and len(fingerprints) != len(member_ids):
+            raise InvalidParameterError(
+                f"{len(fingerprints)} fingerprints for {len(member_ids)} members; give one each"
+            )
         self.space = space
         self.member_ids = member_ids
         self.score_range = (float(low), float(high))
         self.has_gradient = has_gradient
-        self.fingerprints = tuple(MappingProxyType(dict(f)) for f in fingerprints or ({},) * len(member_ids))
+        self.fingerprints = tuple(dict(f) for f in fingerprints or ({},) * len(member_ids))
 
     @property
     def members(self) -> int:
@@ -280,7 +283,7 @@ def make_function(function_id: str) -> ScoreFunction:
         UnknownNameError: Unknown scheme, or what the scheme's factory does not know.
         InvalidParameterError: A malformed id.
     """
-    parts = function_id.split(" + ")
+    parts = _stacked(function_id)
     if len(parts) > 1:
         return Stack([make_function(part) for part in parts])
     if function_id.startswith("complement(") and function_id.endswith(")"):
@@ -295,6 +298,18 @@ def make_function(function_id: str) -> ScoreFunction:
         module, _, attribute = factory.partition(":")
         factory = getattr(importlib.import_module(module), attribute)
     return factory(function_id)
+
+
+def _stacked(function_id: str) -> list[str]:
+    """The ids of a stack: split at ` + ` outside brackets."""
+    parts = [""]
+    for piece in function_id.split(" + "):
+        is_open = parts[-1].count("(") > parts[-1].count(")")
+        if is_open:
+            parts[-1] += f" + {piece}"
+        else:
+            parts.append(piece)
+    return parts[1:]
 
 
 def split_options(function_id: str) -> tuple[str, dict[str, str]]:

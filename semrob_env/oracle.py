@@ -81,7 +81,8 @@ class FiniteDifferences:
         step: Half distance in native units, one number a parameter; None: `DEFAULT_SHARE` of each range.
 
     Raises:
-        InvalidParameterError: A step that is not above 0, or (when used) not one a parameter.
+        InvalidParameterError: A step that is not above 0, or (when used) not one a parameter, longer than half a turn
+            of a periodic one, or lost in rounding.
     """
 
     step: tuple[float, ...] | None = None
@@ -97,10 +98,14 @@ class FiniteDifferences:
         step = self.DEFAULT_SHARE * space.width if self.step is None else np.array(self.step)
         if step.shape != (space.n,):
             raise InvalidParameterError(f"finite-difference step has {step.size} numbers; give {space.n}")
+        if (space.is_periodic & (2 * step > space.width)).any():
+            raise InvalidParameterError(f"finite-difference step {tuple(step)}: at most half a turn of a periodic one")
         offsets = np.diag(step)
         ends = theta[:, None, None, :] + np.stack([offsets, -offsets])  # (N, 2, n, n)
         ends = np.where(space.is_periodic, ends, np.clip(ends, space.low, space.high))
         distance = np.diagonal(ends[:, 0] - ends[:, 1], axis1=1, axis2=2)
+        if not (distance > 0).all():
+            raise InvalidParameterError(f"finite-difference step {tuple(step)} is lost in rounding; give a longer one")
         return space.project(ends.reshape(len(theta), -1, space.n)), distance
 
 
@@ -208,8 +213,10 @@ class QueryOracle:
     def affordable(self, queries: Queries) -> BoolArray:
         """Which trajectories can pay these queries in full, (B,)."""
         forward, gradient = self.price(wants_gradient=queries.wants_gradient)
-        bill = (forward + self.gradient_cost * gradient) * queries.active.sum(axis=1)
-        return np.asarray(self.spent + bill <= self.budget)
+        points = queries.active.sum(axis=1)
+        # Summed as `spent` will be, so that it never ends above the budget by a rounding.
+        after = (self._forward + forward * points) + self.gradient_cost * (self._gradient + gradient * points)
+        return np.asarray(after <= self.budget)
 
     def query(self, queries: Queries) -> Answers:
         """Ask the function once for all active entries, then charge them.

@@ -97,6 +97,14 @@ ELEVATION = Parameter(
 PARAMETERS: Mapping[str, Parameter] = {parameter.name: parameter for parameter in (AZIMUTH, ELEVATION)}
 """The scene parameters that semrob knows by name."""
 
+PAPER_STARTS = (
+    "azimuth=130,elevation=30",
+    "azimuth=50,elevation=20",
+    "azimuth=200,elevation=15",
+    "azimuth=310,elevation=50",
+)
+"""The four start points of Hamdi & Ghanem 2020 by name; any other parameter is at its default."""
+
 
 @final
 @dataclass(frozen=True)
@@ -202,16 +210,21 @@ class SemanticSpace:
         return values
 
     def project(self, theta: npt.ArrayLike) -> FloatArray:
-        """Nearest point in the space: periodic parameters wrap, the others are clamped. NaN stays NaN."""
+        """Nearest point in the space: periodic parameters wrap, the others are clamped.
+
+        NaN stays NaN, and an infinite value of a periodic parameter becomes NaN.
+        """
         values = self._points(theta)
-        clamped = np.clip(values, self.low, self.high)
-        if not self.is_periodic.any():
-            return clamped
-        # A value that is inside already keeps its bits; mod may round up to the period itself.
-        wrapped = self.low + np.mod(values - self.low, self.width)
-        wrapped = np.where(wrapped > self._highest, self.low, wrapped)
-        inside = (values >= self.low) & (values <= self._highest)
-        return np.where(self.is_periodic & ~inside, wrapped, clamped)
+        projected = np.clip(values, self.low, self.high)
+        if self.is_periodic.any():
+            # Only what is outside wraps: a value that is inside keeps its bits, and the modulus is slow.
+            outside = self.is_periodic & ~((values >= self.low) & (values <= self._highest))
+            *_, k = np.nonzero(outside)
+            with np.errstate(invalid="ignore"):
+                wrapped = self.low[k] + np.mod(values[outside] - self.low[k], self.width[k])
+            # The modulus may round up to the period itself.
+            projected[outside] = np.where(wrapped > self._highest[k], self.low[k], wrapped)
+        return projected
 
     def to_unit(self, theta: npt.ArrayLike) -> FloatArray:
         """Native units to the unit cube: (theta - low) / (high - low)."""

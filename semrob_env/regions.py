@@ -14,7 +14,7 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.errors import InvalidParameterError, InvalidRegionError
+from semrob_env.errors import InvalidParameterError, InvalidRegionError, ShapeMismatchError
 from semrob_env.parameters import SemanticSpace
 from semrob_env.types import BoolArray, FloatArray
 
@@ -86,7 +86,8 @@ class Regions:
 
     def __hash__(self) -> int:
         mine = self.clip()
-        return hash((self.space, mine.lower.tobytes(), mine.upper.tobytes()))
+        # + 0.0 turns -0.0, which equals 0.0, into the same bytes.
+        return hash((self.space, (mine.lower + 0.0).tobytes(), (mine.upper + 0.0).tobytes()))
 
     @property
     def width(self) -> FloatArray:
@@ -147,18 +148,30 @@ class Regions:
         return Regions(space, lower, upper)
 
     def contains(self, theta: npt.ArrayLike) -> BoolArray:
-        """Which points lie in their region, modulo the period: theta (n,), (B, n) or (B, m, n) to (B,) or (B, m)."""
+        """Which points lie in their region, modulo the period: theta (n,), (B, n) or (B, m, n) to (B,) or (B, m).
+
+        Raises:
+            ShapeMismatchError: theta has another shape.
+        """
         points = np.asarray(theta, dtype=np.float64)
+        fitting = [(self.space.n,), self.lower.shape, (len(self), *points.shape[1:2], self.space.n)]
+        if points.shape not in fitting:
+            raise ShapeMismatchError(f"theta {points.shape} must be (n,), (B, n) or (B, m, n), B, n {self.lower.shape}")
         lower, upper = self.lower, self.upper
         if points.ndim == 3:
             lower, upper = lower[:, None, :], upper[:, None, :]
-        plain = (points >= lower) & (points <= upper)
+        inside = (points >= lower) & (points <= upper)
         if not self.space.is_periodic.any():
-            return np.asarray(plain.all(axis=-1))
-        offset = np.mod(points - lower, self.space.width)
-        # Rounding in the modulus must not lose a bound itself, so the plain test counts as well.
-        wrapped = plain | (offset <= upper - lower)
-        return np.asarray(np.where(self.space.is_periodic, wrapped, plain).all(axis=-1))
+            return np.asarray(inside.all(axis=-1))
+        # Everything is compared after project(), which keeps order within a turn: so rounding there loses no bound
+        # and no sampled point of a region that crosses the seam.
+        points, first, last = (self.space.project(values) for values in (points, lower, upper))
+        after, before = points >= first, points <= last
+        wrapped = np.where(first <= last, after & before, after | before)
+        length = upper - lower
+        is_turn = (length >= self.space.width) | ((first <= last) & (length - (last - first) > self.space.width / 2))
+        wrapped |= is_turn & ~np.isnan(points)
+        return np.asarray(np.where(self.space.is_periodic, wrapped, inside).all(axis=-1))
 
     def intersection_volume(self, other: Regions) -> FloatArray:
         """Volume of the overlap row by row, (B,), modulo the period (there it may be two pieces)."""
@@ -179,7 +192,8 @@ class Regions:
 
     def from_fractions(self, fractions: FloatArray) -> FloatArray:
         """Points lower + fraction * r, inside the space: fractions (m, n) or (B, m, n) in [0, 1] to (B, m, n)."""
-        return self.space.project(self.lower[:, None, :] + fractions * self.width[:, None, :])
+        points = self.lower[:, None, :] + fractions * self.width[:, None, :]
+        return self.space.project(np.minimum(points, self.upper[:, None, :]))  # rounding must not pass the bound
 
     def sample(self, count: int, rngs: Sequence[np.random.Generator]) -> FloatArray:
         """`count` uniform points of each region, (B, count, n), one Generator a region; inside the space.
@@ -189,7 +203,10 @@ class Regions:
         """
         if len(rngs) != len(self):
             raise InvalidRegionError(f"{len(rngs)} generators for {len(self)} regions; give one a region")
-        return self.from_fractions(np.stack([rng.random((count, self.space.n)) for rng in rngs]))
+        fractions = np.empty((len(self), count, self.space.n))
+        for row, rng in enumerate(rngs):
+            fractions[row] = rng.random((count, self.space.n))
+        return self.from_fractions(fractions)
 
 
 def corner_masks(n: int) -> BoolArray:

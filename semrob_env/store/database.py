@@ -1,0 +1,310 @@
+"""The SQLite file behind the run store. Its format is documented in `semrob_env.store`."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import fields
+from os import PathLike
+from pathlib import Path
+from typing import Any, TypeVar, final
+
+from semrob_env.errors import StoreError
+from semrob_env.store.rows import FAILED, RunRow, TraceRow
+from semrob_env.store.task import RunTask, canonical_json
+
+APPLICATION_ID = 0x73726F62
+"""Marks a file as a run store: the letters `srob`."""
+
+STORE_VERSION = 1
+"""Version of the tables; a store of another version is refused, never guessed at."""
+
+BUSY_SECONDS = 60.0
+"""How long a process waits while another one writes."""
+
+_COLUMNS: Mapping[str, str] = {
+    "key": "TEXT NOT NULL PRIMARY KEY",
+    "function_id": "TEXT NOT NULL",
+    "method": "TEXT NOT NULL",
+    "method_version": "INTEGER NOT NULL",
+    "settings": "TEXT NOT NULL",
+    "start": "TEXT NOT NULL",
+    "budget": "REAL",
+    "gradient_cost": "REAL NOT NULL",
+    "finite_difference": "TEXT",
+    "max_steps": "INTEGER",
+    "seed": "INTEGER NOT NULL",
+    "epsilon_m": "REAL NOT NULL",
+    "epsilon_v": "REAL NOT NULL",
+    "judge_points": "INTEGER NOT NULL",
+    "judge_seed": "INTEGER NOT NULL",
+    "fingerprint": "TEXT NOT NULL",
+    "space": "TEXT NOT NULL",
+    "status": "TEXT NOT NULL",
+    "error": "TEXT NOT NULL",
+    "lower": "TEXT",
+    "upper": "TEXT",
+    "share": "REAL",
+    "feasible": "INTEGER",
+    "mean": "REAL",
+    "variance": "REAL",
+    "purity": "REAL",
+    "quantile_05": "REAL",
+    "minimum": "REAL",
+    "judge_queries": "INTEGER NOT NULL",
+    "forward_queries": "INTEGER NOT NULL",
+    "gradient_queries": "INTEGER NOT NULL",
+    "steps": "INTEGER NOT NULL",
+    "seconds": "REAL NOT NULL",
+    "revision": "TEXT NOT NULL",
+    "created": "TEXT NOT NULL",
+}
+_LISTS = ("start", "finite_difference", "lower", "upper")
+_TASK_FIELDS = tuple(field.name for field in fields(RunTask))
+_SCHEMA = (
+    f"CREATE TABLE runs ({', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())})",
+    "CREATE TABLE traces (key TEXT NOT NULL REFERENCES runs(key), queries INTEGER NOT NULL, lower TEXT NOT NULL, "
+    "upper TEXT NOT NULL, PRIMARY KEY (key, queries)) WITHOUT ROWID",
+    f"PRAGMA application_id = {APPLICATION_ID}",
+    f"PRAGMA user_version = {STORE_VERSION}",
+)
+# ON CONFLICT and not OR IGNORE: only a key that is there already may be passed over, nothing that is wrong.
+_INSERT = (
+    f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT (key) DO NOTHING"
+)
+_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM runs"
+_KEYS_A_QUERY = 500  # SQLite takes at least 999 values in one statement
+
+ValueT = TypeVar("ValueT")
+
+
+@final
+class RunStore:
+    """Runs by key in one SQLite file, safe to kill at any moment and to share between processes.
+
+    The object holds the path only: every call opens the file and closes it, so a store may be pickled or forked.
+
+    Args:
+        path: The file; it and its folder are made if missing (not if read_only).
+        read_only: Never write, for tables and plots: works in a folder that cannot be written.
+
+    Raises:
+        StoreError: The file cannot be opened or written, is no run store, or one of another version.
+    """
+
+    def __init__(self, path: str | PathLike[str], *, read_only: bool = False) -> None:
+        self.path = Path(path)
+        self.read_only = read_only
+        if read_only:
+            with self._connection():
+                return
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StoreError(f"cannot make the folder of run store {self.path}: {error.strerror}") from error
+        with self._transaction(new=True) as database:
+            # Written again although it is there: a folder without write access must fail now, not after the work.
+            database.execute(_SCHEMA[-1])
+
+    def missing(self, tasks: Mapping[str, ValueT], *, retry_failed: bool = False) -> dict[str, ValueT]:
+        """Those of the tasks, by key, that have no row yet, in the order given.
+
+        Args:
+            tasks: Anything by its key.
+            retry_failed: Also those whose row says failed; `add` then replaces it by a row of another status.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        done = set()
+        wanted = f" AND status != '{FAILED}'" if retry_failed else ""
+        for keys in _chunks(list(tasks)):
+            with self._connection() as database:
+                query = f"SELECT key FROM runs WHERE key IN ({', '.join('?' * len(keys))}){wanted}"
+                done |= {key for (key,) in database.execute(query, keys)}
+        return {key: task for key, task in tasks.items() if key not in done}
+
+    def add(self, rows: Iterable[RunRow]) -> int:
+        """Store rows and their traces, all or none of them; a key that is there stays as it is.
+
+        A row that did not fail replaces a failed one of the same task.
+
+        Returns:
+            Number of rows that are new.
+
+        Raises:
+            StoreError: The store cannot be written; nothing was.
+        """
+        added = 0
+        with self._transaction() as database:
+            for row in rows:
+                if row.status != FAILED:
+                    # A function that could not be made has no fingerprint: its failed row has the key without one.
+                    database.execute(
+                        "DELETE FROM runs WHERE key IN (?, ?) AND status = ?",
+                        (row.key, row.task.key({}, row.method_version), FAILED),
+                    )
+                if database.execute(_INSERT, _record(row)).rowcount == 1:
+                    added += 1
+                    database.executemany(
+                        "INSERT INTO traces VALUES (?, ?, ?, ?)",
+                        [(row.key, t.queries, canonical_json(t.lower), canonical_json(t.upper)) for t in row.trace],
+                    )
+        return added
+
+    def rows(
+        self,
+        versions: Mapping[str, int] | None = None,
+        *,
+        function_id: str | None = None,
+        method: str | None = None,
+        status: str | None = None,
+    ) -> list[RunRow]:
+        """The rows of one version a method, without traces, ordered by function, method, start, seed and key.
+
+        Args:
+            versions: Version of each method to read; other methods are left out. None: the newest in the store.
+            function_id: Only rows of this function.
+            method: Only rows of this method.
+            status: Only rows with this status.
+
+        Raises:
+            StoreError: The store cannot be read, or a row in it makes no sense.
+        """
+        filters = {"function_id": function_id, "method": method, "status": status}
+        chosen = {name: value for name, value in filters.items() if value is not None}
+        where = " AND ".join(["1", *(f"{name} = ?" for name in chosen)])
+        with self._connection() as database:
+            current = self._newest(database) if versions is None else versions
+            query = f"{_SELECT} WHERE {where} ORDER BY function_id, method, start, seed, key"
+            records = database.execute(query, tuple(chosen.values())).fetchall()
+        rows = (self._row(record) for record in records)
+        return [row for row in rows if current.get(row.task.method) == row.method_version]
+
+    def find(self, keys: Iterable[str]) -> dict[str, RunRow]:
+        """The rows with these keys, without traces, in the order given; a key that has no row is left out.
+
+        Raises:
+            StoreError: The store cannot be read, or a row in it makes no sense.
+        """
+        wanted, found = list(keys), {}
+        for part in _chunks(wanted):
+            query = f"{_SELECT} WHERE key IN ({', '.join('?' * len(part))})"
+            with self._connection() as database:
+                found.update({row.key: row for row in map(self._row, database.execute(query, part))})
+        return {key: found[key] for key in wanted if key in found}
+
+    def stale(self, versions: Mapping[str, int] | None = None) -> dict[str, int]:
+        """How many rows `rows(versions)` leaves out because another version of the method made them, by method.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        counts: dict[str, int] = {}
+        with self._connection() as database:
+            current = self._newest(database) if versions is None else versions
+            query = "SELECT method, method_version, COUNT(*) FROM runs GROUP BY method, method_version ORDER BY method"
+            for method, version, count in database.execute(query):
+                if method in current and version != current[method]:
+                    counts[method] = counts.get(method, 0) + count
+        return counts
+
+    def trace(self, key: str) -> tuple[TraceRow, ...]:
+        """The trace of one run, by rising queries; empty if there is none.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        return self.traces([key])[key]
+
+    def traces(self, keys: Iterable[str]) -> dict[str, tuple[TraceRow, ...]]:
+        """The traces of many runs, by key.
+
+        Raises:
+            StoreError: The store cannot be read.
+        """
+        found: dict[str, list[TraceRow]] = {key: [] for key in keys}
+        for part in _chunks(list(found)):
+            query = f"SELECT * FROM traces WHERE key IN ({', '.join('?' * len(part))}) ORDER BY key, queries"
+            with self._connection() as database:
+                for key, queries, lower, upper in database.execute(query, part):
+                    found[key].append(TraceRow(queries, tuple(json.loads(lower)), tuple(json.loads(upper))))
+        return {key: tuple(trace) for key, trace in found.items()}
+
+    @staticmethod
+    def _newest(database: sqlite3.Connection) -> dict[str, int]:
+        return dict(database.execute("SELECT method, MAX(method_version) FROM runs GROUP BY method"))
+
+    def _row(self, values: tuple[Any, ...]) -> RunRow:
+        record = dict(zip(_COLUMNS, values, strict=True))
+        try:
+            for name in _LISTS:
+                record[name] = None if record[name] is None else tuple(json.loads(record[name]))
+            if record["feasible"] is not None:
+                record["feasible"] = bool(record["feasible"])
+            task = RunTask(**{name: record.pop(name) for name in _TASK_FIELDS})
+        except (TypeError, ValueError) as error:  # every error of a task is a ValueError as well
+            raise StoreError(f"run store {self.path}: row {record['key']} cannot be read: {error}") from error
+        return RunRow(task=task, **record)
+
+    @contextmanager
+    def _connection(self, *, new: bool = False) -> Iterator[sqlite3.Connection]:
+        """An open file that is known to be a run store of this version (or may become one)."""
+        try:
+            uri = f"{self.path.resolve().as_uri()}?mode={'ro' if self.read_only else 'rwc' if new else 'rw'}"
+            opened = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
+            with closing(opened) as database:
+                if not new:
+                    self._require_ours(database)
+                yield database
+        except sqlite3.Error as error:
+            raise StoreError(
+                f"run store {self.path}: {error}; give a run store, in a folder that can be written unless read only"
+            ) from error
+
+    @contextmanager
+    def _transaction(self, *, new: bool = False) -> Iterator[sqlite3.Connection]:
+        """One transaction that is written whole or, after any exception (Ctrl-C too), not at all."""
+        with self._connection(new=new) as database:
+            database.execute("BEGIN IMMEDIATE")  # waits its turn now, so that no later statement can fail for it
+            try:
+                if new:
+                    self._make_or_require(database)
+                yield database
+                database.execute("COMMIT")
+            except BaseException:
+                if database.in_transaction:
+                    database.execute("ROLLBACK")
+                raise
+
+    def _make_or_require(self, database: sqlite3.Connection) -> None:
+        tables = database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
+        if not tables and not database.execute("PRAGMA application_id").fetchone()[0]:
+            for statement in _SCHEMA:
+                database.execute(statement)
+        self._require_ours(database)
+
+    def _require_ours(self, database: sqlite3.Connection) -> None:
+        found = database.execute("PRAGMA application_id").fetchone()[0]
+        version = database.execute("PRAGMA user_version").fetchone()[0]
+        if found != APPLICATION_ID:
+            raise StoreError(f"{self.path} is a database but no run store; give another file")
+        if version != STORE_VERSION:
+            raise StoreError(
+                f"run store {self.path} has format {version}, this program reads and writes format {STORE_VERSION}; "
+                "give another file, or use the release that wrote it"
+            )
+
+
+def _record(row: RunRow) -> list[Any]:
+    """A row as the values of the columns, in their order."""
+    values = {name: getattr(row.task if name in _TASK_FIELDS else row, name) for name in _COLUMNS}
+    for name in _LISTS:
+        values[name] = None if values[name] is None else canonical_json(values[name])
+    return list(values.values())
+
+
+def _chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (keys[at : at + _KEYS_A_QUERY] for at in range(0, len(keys), _KEYS_A_QUERY))

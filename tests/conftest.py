@@ -1,0 +1,36 @@
+"""Fixtures that every folder of tests may use."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+SHARED = ROOT.parent / "shared"
+
+
+def folder_or_skip(name: str, what: str) -> Path:
+    """A folder beside the checkout; skips the test where it is absent."""
+    folder = SHARED / name
+    if not folder.is_dir():
+        pytest.skip(f"{what} not found: they are expected in ../shared/{name}, beside the checkout")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def project_root() -> Path:
+    """The root of the checkout."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def recorded_folder() -> Path:
+    """The recorded maps and traces of the paper's authors (method section 5)."""
+    return folder_or_skip("recorded", "recorded maps")
+
+
+@pytest.fixture(scope="session")
+def shapes_folder() -> Path:
+    """A part of ShapeNet: one folder a class, with an index."""
+    return folder_or_skip("shapes", "ShapeNet meshes")

@@ -1,0 +1,377 @@
+"""Tasks in, rows out: the same row alone or in any batch, failures kept apart, resumed after any end."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import pytest
+
+from optimizers.base import RegionOptimizer, Settings, State
+from optimizers.execute import RunSummary, execute, run_tasks
+from optimizers.registry import OPTIMIZERS
+from semrob_env import functions
+from semrob_env.errors import InvalidMeshError, InvalidParameterError, NameClashError, SemrobError, UnknownNameError
+from semrob_env.functions import ScoreFunction, make_function, register_scheme
+from semrob_env.oracle import Answers
+from semrob_env.parameters import SemanticSpace
+from semrob_env.regions import Regions
+from semrob_env.store import FAILED, RunRow, RunStore, RunTask
+from semrob_env.types import FloatArray, IntArray
+
+ROOT = Path(__file__).resolve().parents[2]
+BOTH = SemanticSpace.of("azimuth,elevation")
+STARTS = ((130.0, 30.0), (50.0, 20.0), (200.0, 15.0), (310.0, 50.0))
+ID = "hill:0?pause=0"
+
+
+@final
+class Hills(ScoreFunction):
+    """A hill in azimuth on each member; beyond 300 degrees it answers nonsense, where told to."""
+
+    def __init__(self, ids: tuple[str, ...], pause: float = 0.0, broken: bool = False) -> None:
+        prints = [{"hill": name, "version": "1"} for name in ids]
+        super().__init__(BOTH, ids, has_gradient=True, fingerprints=prints)
+        self.shift = np.array([float(name.partition("?")[0].partition(":")[2]) for name in ids])
+        self.pause, self.broken = pause, broken
+
+    def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
+        time.sleep(self.pause)
+        azimuth = np.deg2rad(theta[:, :, 0] - self.shift[member][:, None])
+        values = 0.5 + 0.45 * np.cos(azimuth) * np.cos(np.deg2rad(theta[:, :, 1]))
+        return np.where(theta[:, :, 0] > 300, 7.0, values) if self.broken else values
+
+    def _values_and_gradients(self, theta: FloatArray, member: IntArray) -> tuple[FloatArray, FloatArray]:
+        azimuth = np.deg2rad(theta[:, :, 0] - self.shift[member][:, None])
+        elevation = np.deg2rad(theta[:, :, 1])
+        slopes = [-np.sin(azimuth) * np.cos(elevation), -np.cos(azimuth) * np.sin(elevation)]
+        return self._values(theta, member), np.stack(slopes, axis=-1) * 0.45 * np.pi / 180
+
+
+def make_hill(function_id: str) -> ScoreFunction:
+    """`hill:SHIFT?pause=SECONDS`; the id in full has a pause; `hill:no` has a broken mesh."""
+    body, options = functions.split_options(function_id)
+    if body == "no":
+        raise InvalidMeshError("mesh no.obj has no face")
+    pause = options.get("pause", "0")
+    return Hills((f"hill:{body}?pause={pause}",), float(pause), broken=body == "9")
+
+
+@final
+class Wander(RegionOptimizer[Settings]):
+    """Grows a little to a random side, by its own random stream."""
+
+    name = "wander"
+    title = "Wander"
+    is_stochastic = True
+    settings_class = Settings
+
+    def _start(self) -> State:
+        regions = Regions.around(self.space, self.start, 1.0)
+        return {"lower": regions.lower.copy(), "upper": regions.upper.copy()}
+
+    def _ask(self, state: State) -> FloatArray:
+        return Regions(self.space, state["lower"], state["upper"]).sample(3, self.rngs)
+
+    def _tell(self, state: State, answers: Answers) -> State:
+        return {"lower": state["lower"], "upper": state["upper"] + answers.values.mean(axis=1, keepdims=True) * 0.1}
+
+
+def register_tests() -> None:
+    """What a process needs to know before it can run the tasks of this file."""
+    register_scheme("hill", make_hill)
+    OPTIMIZERS["wander"] = Wander
+
+
+@pytest.fixture(autouse=True)
+def registered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(functions, "_SCHEMES", dict(functions._SCHEMES))
+    monkeypatch.setitem(OPTIMIZERS, "wander", Wander)
+    register_scheme("hill", make_hill)
+
+
+def make_tasks(method: str = "naive", function_id: str = ID, **changes: Any) -> list[RunTask]:
+    return [RunTask(function_id, method, start, **{"budget": 120, "judge_points": 64, **changes}) for start in STARTS]
+
+
+def apart_from_time(rows: list[RunRow]) -> list[RunRow]:
+    return [replace(row, seconds=0.0, created="") for row in rows]
+
+
+def stored(store: RunStore) -> list[RunRow]:
+    return apart_from_time([replace(row, trace=store.trace(row.key)) for row in store.rows()])
+
+
+def test_a_row_says_all_about_its_run() -> None:
+    (row,) = execute(make_tasks()[:1])
+    assert row.status in {"budget", "converged"}
+    assert (row.error, row.method_version) == ("", OPTIMIZERS["naive"].version)
+    assert row.key == row.task.key({"hill": ID, "version": "1"}, row.method_version)
+    assert row.task.settings_mapping == OPTIMIZERS["naive"].settings_class().to_mapping()
+    assert row.space == '[["azimuth","deg",0.0,360.0,360.0],["elevation","deg",-10.0,90.0,null]]'
+    assert 0 < row.forward_queries <= 120
+    assert (row.gradient_queries, row.steps * 4) == (0, row.forward_queries)
+    assert row.judge_queries >= 64
+    assert row.seconds > 0
+    assert row.revision
+    assert row.created.endswith("+00:00")
+    assert row.lower is not None
+    assert row.upper is not None
+    region = Regions(BOTH, np.array([row.lower]), np.array([row.upper]))
+    assert region.contains(row.task.start)
+    assert row.share == region.share()[0]
+    assert row.mean is not None
+    assert row.variance is not None
+    assert row.feasible == (row.mean >= 0.5 and row.variance <= 0.25)
+    queries = [entry.queries for entry in row.trace]
+    assert queries == sorted(set(queries))
+    assert (row.trace[-1].lower, row.trace[-1].upper) == (row.lower, row.upper)
+    assert row.trace[-1].queries >= row.forward_queries
+
+
+@pytest.mark.parametrize("method", [*OPTIMIZERS, "wander"])
+def test_a_task_gives_the_same_bits_alone_in_any_company_and_in_any_order(method: str) -> None:
+    family = Hills(("hill:10", "hill:77", "hill:200", "hill:201"))
+    tasks = [
+        *(replace(task, seed=seed) for seed in range(2) for task in make_tasks(method)),
+        *(task for member in family.member_ids for task in make_tasks(method, member)),
+        *make_tasks(method, budget=300),
+        *make_tasks("wander"),
+    ]
+    known = {family.id: family}
+    together = apart_from_time(execute(tasks, known))
+    assert [row.task.start for row in together] == [task.start for task in tasks]
+    assert all(row.status != FAILED for row in together)
+    shuffled = random.Random(1).sample(range(len(tasks)), len(tasks))
+    again = apart_from_time(execute([tasks[index] for index in shuffled], known))
+    assert again == [together[index] for index in shuffled]
+    for index in (0, 5, 11, len(tasks) - 6, len(tasks) - 1):
+        assert apart_from_time(execute([tasks[index]], known)) == [together[index]]
+
+
+def test_seeds_matter_to_a_stochastic_method_and_a_longer_budget_begins_with_the_shorter_one() -> None:
+    task = make_tasks("wander")[0]
+    row, other, longer = execute([task, replace(task, seed=1), replace(task, budget=300)])
+    assert row.upper != other.upper
+    assert longer.trace[: len(row.trace) - 1] == row.trace[:-1]
+    assert longer.upper != row.upper
+
+
+def test_own_gradients_and_estimated_ones_are_billed_as_asked() -> None:
+    own = execute(make_tasks("oir_w", gradient_cost=2.0, budget=400))
+    for row in own:
+        assert row.forward_queries == row.gradient_queries > 0
+        assert row.forward_queries + 2.0 * row.gradient_queries <= 400
+    for differences in ((), (1.0, 0.5)):
+        for row in execute(make_tasks("oir_w", finite_difference=differences, budget=400)):
+            assert (row.forward_queries % (4 * 5), row.gradient_queries) == (0, 0)
+            assert 0 < row.forward_queries <= 400
+
+
+def test_max_steps_without_a_budget_ends_a_run() -> None:
+    (row,) = execute([RunTask(ID, "wander", STARTS[0], max_steps=3, judge_points=16)])
+    assert (row.status, row.steps, row.forward_queries) == ("steps", 3, 9)
+
+
+def test_a_task_that_fails_leaves_the_others_of_its_batch_alone() -> None:
+    tasks = make_tasks("wander", "hill:9")
+    tasks = [*tasks, replace(tasks[0], start=(301.0, 0.0)), replace(tasks[0], seed=5)]
+    rows = execute(tasks)
+    assert [row.status == FAILED for row in rows] == [False, False, False, True, True, False]
+    for task, row in zip(tasks, rows, strict=True):
+        if row.status == FAILED:
+            assert row.error.startswith("ScoreRangeError: hill:9?pause=0 answered 7")
+            assert (row.lower, row.mean, row.feasible, row.trace) == (None, None, None, ())
+        else:
+            assert apart_from_time([row]) == apart_from_time(execute([task]))
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"function_id": "hill:no"}, "InvalidMeshError: mesh no.obj has no face"),
+        ({"function_id": "nothing:1"}, "UnknownNameError: unknown function 'nothing:1'"),
+        ({"function_id": "hill:1 + hill:2"}, "InvalidParameterError: 'hill:1 + hill:2' has 2 members"),
+        ({"start": (360.0, 0.0)}, "OutOfSpaceError: start point has azimuth=360"),
+        ({"start": (1.0,)}, "ShapeMismatchError: theta has shape"),
+        ({"finite_difference": (1.0,), "method": "oir_w"}, "InvalidParameterError: finite-difference step"),
+    ],
+)
+def test_what_is_wrong_with_one_task_becomes_its_row(change: dict[str, Any], error: str) -> None:
+    tasks = make_tasks()
+    good, bad = execute([tasks[0], replace(tasks[1], **change)])
+    assert good.status != FAILED
+    assert bad.status == FAILED
+    assert bad.error.startswith(error)
+    assert bad.key == bad.task.key({} if bad.space == "[]" else {"hill": ID, "version": "1"}, 1)
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"method": "nobody"}, UnknownNameError),
+        ({"settings": '{"nothing": 1}'}, InvalidParameterError),
+        ({"settings": '{"step_size": -1}'}, InvalidParameterError),
+    ],
+)
+def test_a_wrong_method_or_hyper_parameter_is_an_error_before_any_run(
+    change: dict[str, Any], error: type[SemrobError], tmp_path: Path
+) -> None:
+    tasks = make_tasks()
+    tasks[-1] = replace(tasks[-1], **change)
+    store = RunStore(tmp_path / "runs.sqlite")
+    with pytest.raises(error):
+        execute(tasks)
+    with pytest.raises(error):
+        run_tasks(tasks, store)
+    assert store.rows() == []
+
+
+def test_defaults_short_ids_and_whole_numbers_are_the_same_task_written_in_full() -> None:
+    settings = OPTIMIZERS["naive"].settings_class().to_mapping()
+    number = next(name for name, value in settings.items() if isinstance(value, float))
+    task = make_tasks()[0]
+    same = [
+        task,
+        replace(task, function_id="hill:0"),
+        replace(task, settings=f'{{"{number}": {settings[number]}}}'),
+    ]
+    assert len({row.key for row in execute(same)}) == 1
+    whole = [replace(task, settings=f'{{"{number}": {text}}}') for text in ("1", "1.0")]
+    assert len({row.key for row in execute(whole)}) == 1
+
+
+def test_functions_are_given_by_their_id_and_each_member_once() -> None:
+    hills = Hills(("hill:1", "hill:2"))
+    with pytest.raises(InvalidParameterError, match="give it by that"):
+        execute([], {"mine": hills})
+    with pytest.raises(NameClashError, match="'hill:2' is given twice"):
+        execute([], {hills.id: hills, "hill:2": Hills(("hill:2",))})
+    assert execute([], None) == []
+
+
+def test_a_repeated_command_runs_only_what_is_missing(tmp_path: Path) -> None:
+    store = RunStore(tmp_path / "runs.sqlite")
+    tasks = [*make_tasks(), *make_tasks("wander"), *make_tasks(function_id="hill:33")]
+    seen: list[tuple[int, RunSummary]] = []
+    first = run_tasks(tasks[:6], store, unit_size=3, on_rows=lambda rows, now: seen.append((len(rows), now)))
+    assert (first.total, first.done, first.skipped, first.failed) == (6, 6, 0, 0)
+    assert [count for count, _ in seen] == [3, 1, 2]
+    assert seen[-1][1] == first
+    second = run_tasks([*tasks, tasks[0]], store)
+    assert (second.total, second.done, second.skipped) == (13, 6, 7)
+    assert run_tasks(tasks, store).done == 0
+    assert sorted(stored(store), key=str) == sorted(apart_from_time(execute(tasks)), key=str)
+    with pytest.raises(InvalidParameterError, match="unit size 0"):
+        run_tasks(tasks, store, unit_size=0)
+
+
+def test_a_failed_task_is_tried_again_only_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = RunStore(tmp_path / "runs.sqlite")
+    tasks = [make_tasks(function_id="hill:no")[0], make_tasks()[0]]
+    assert run_tasks(tasks, store) == RunSummary(total=2, done=1, failed=1)
+    assert run_tasks(tasks, store) == RunSummary(total=2, skipped=2)
+    assert run_tasks(tasks, store, retry_failed=True) == RunSummary(total=2, skipped=1, failed=1)
+    monkeypatch.setitem(functions._SCHEMES, "hill", lambda function_id: Hills(("hill:0?pause=0",)))
+    monkeypatch.setattr(Hills, "__init__", _renamed_hill)
+    assert run_tasks(tasks, store, retry_failed=True) == RunSummary(total=2, skipped=1, done=1)
+    assert [row.status for row in store.rows() if row.status == FAILED] == []
+    assert len(store.rows()) == 2
+
+
+def _renamed_hill(self: Hills, ids: tuple[str, ...], pause: float = 0.0, broken: bool = False) -> None:
+    """The mesh was mended: the function that could not be made now can."""
+    del ids
+    ScoreFunction.__init__(self, BOTH, ("hill:no",), has_gradient=True, fingerprints=[{"mesh": "mended"}])
+    self.shift, self.pause, self.broken = np.zeros(1), pause, broken
+
+
+def test_rows_of_another_method_version_are_counted_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = RunStore(tmp_path / "runs.sqlite")
+    run_tasks(make_tasks("wander"), store)
+    monkeypatch.setattr(Wander, "version", 2)
+    summary = run_tasks([*make_tasks("wander"), *make_tasks()], store)
+    assert (summary.done, summary.skipped, summary.stale) == (8, 0, 4)
+    assert {row.method_version for row in store.rows(method="wander")} == {2}
+
+
+def test_ctrl_c_keeps_finished_units_and_the_next_call_completes_them(tmp_path: Path) -> None:
+    tasks = [task for seed in range(3) for task in make_tasks("wander", seed=seed)]
+    store, whole = RunStore(tmp_path / "cut.sqlite"), RunStore(tmp_path / "whole.sqlite")
+    steps = 0
+
+    def interrupt(*_: object) -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 100:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_tasks(tasks, store, unit_size=2, on_step=interrupt)
+    assert len(store.rows()) == 4  # 40 steps a unit
+    run_tasks(tasks, store, unit_size=5)
+    run_tasks(tasks, whole)
+    assert stored(store) == stored(whole)
+    assert len(stored(whole)) == 12
+
+
+def test_tasks_run_the_same_in_a_pool_of_processes() -> None:
+    tasks = [*make_tasks("wander"), *make_tasks("oir_b")]
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=register_tests) as pool:
+        rows = [row for part in pool.map(execute, [tasks[:3], tasks[3:]]) for row in part]
+    assert apart_from_time(rows) == apart_from_time(execute(tasks))
+
+
+def run_slowly(path: str) -> None:
+    """A campaign in a process of its own, about a second long."""
+    register_tests()
+    store = RunStore(path)
+    os.write(1, b"open\n")
+    run_tasks(slow_tasks(), store, unit_size=2)
+
+
+def slow_tasks() -> list[RunTask]:
+    slow = "hill:0?pause=0.001"
+    return [task for seed in range(10) for task in make_tasks("wander", slow, seed=seed)]
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_a_campaign_ends_with_the_same_rows(tmp_path: Path) -> None:
+    path, chance, sizes = tmp_path / "killed.sqlite", random.Random(3), []
+    code = f"import sys; sys.path[:0] = {[str(ROOT), str(Path(__file__).parent)]!r}; import test_execute as t; "
+    command = [sys.executable, "-c", f"{code}t.run_slowly({str(path)!r})"]
+    for _ in range(4):
+        with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            time.sleep(chance.uniform(0.0, 0.6))
+            process.send_signal(signal.SIGKILL)
+        sizes.append(len(RunStore(path).rows()))
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL, timeout=100)
+    assert sizes == sorted(sizes)
+    assert sizes[-1] > 0
+    whole = RunStore(tmp_path / "whole.sqlite")
+    run_tasks(slow_tasks(), whole)
+    assert stored(RunStore(path)) == stored(whole)
+    assert len(whole.rows()) == 40
+
+
+def test_a_stack_made_beforehand_runs_as_one_batch() -> None:
+    stack = make_function("hill:1?pause=0 + hill:2?pause=0 + complement(hill:1?pause=0)")
+    tasks = [task for member in stack.member_ids for task in make_tasks("naive", member)]
+    batches: set[int] = set()
+    rows = execute(tasks, {stack.id: stack}, on_step=lambda optimizer, oracle: batches.add(len(optimizer)))
+    assert batches == {12}
+    assert apart_from_time(rows) == apart_from_time(execute(tasks))

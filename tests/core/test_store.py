@@ -1,0 +1,385 @@
+"""The run store: rows and traces come back to the bit, whole or not at all, whoever is killed or writes beside."""
+
+from __future__ import annotations
+
+import math
+import os
+import pickle
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import semrob_env.store
+from semrob_env.errors import StoreError
+from semrob_env.store import (
+    APPLICATION_ID,
+    FAILED,
+    STORE_VERSION,
+    RunRow,
+    RunStore,
+    RunTask,
+    TraceRow,
+    canonical_json,
+    package_revision,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def make_row(index: int, method_version: int = 1, **changes: Any) -> RunRow:
+    """A row with odd numbers in every field; the same for the same index."""
+    odd = random.Random(index)
+    task = RunTask(f"test:{index % 7}", f"method{index % 3}", (odd.random(), -odd.random()), budget=100.5, seed=index)
+    fingerprint = {"weights": f"{odd.getrandbits(64):x}"}
+    trace = tuple(
+        TraceRow(10**k, (odd.random(), odd.random() * 1e-300), (odd.random() * 1e17, 370.0)) for k in range(index % 5)
+    )
+    row = RunRow(
+        key=task.key(fingerprint, method_version),
+        task=task,
+        fingerprint=canonical_json(fingerprint),
+        method_version=method_version,
+        status="budget",
+        space='[["azimuth","deg",0.0,360.0,360.0]]',
+        lower=(odd.random(), -odd.random()),
+        upper=(odd.random() * 1e300, 1 / 3),
+        share=odd.random(),
+        feasible=index % 2 == 0,
+        mean=odd.random(),
+        variance=0.0,
+        purity=1.0,
+        quantile_05=math.nextafter(0.0, 1.0),
+        minimum=odd.random(),
+        judge_queries=1024,
+        forward_queries=index,
+        gradient_queries=2**40,
+        steps=7,
+        seconds=odd.random(),
+        revision="abc+",
+        created="2024-01-01T00:00:00+00:00",
+        trace=trace,
+    )
+    return replace(row, **changes)
+
+
+def write_rows(path: str, count: int, unit: int) -> None:
+    """What a run does, without the runs: skips what is there and adds the rest unit by unit."""
+    store = RunStore(path)
+    os.write(1, b"open\n")  # tells the parent
+    for at in range(0, count, unit):
+        rows = {row.key: row for row in map(make_row, range(at, at + unit))}
+        store.add(store.missing(rows).values())
+
+
+def child(code: str) -> subprocess.Popen[str]:
+    """Another Python that knows this module as `test_store`."""
+    paths = [str(ROOT), str(Path(__file__).parent)]
+    command = [sys.executable, "-c", f"import sys; sys.path[:0] = {paths!r}\nimport test_store\n{code}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def dump(path: Path) -> list[tuple[Any, ...]]:
+    """Everything in both tables, read without our code."""
+    with closing(sqlite3.connect(path)) as database:
+        assert database.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        tables = [database.execute(f"SELECT * FROM {name} ORDER BY 1, 2").fetchall() for name in ("runs", "traces")]
+    return [row for table in tables for row in table]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> RunStore:
+    return RunStore(tmp_path / "runs.sqlite")
+
+
+def test_rows_and_traces_come_back_to_the_bit(store: RunStore) -> None:
+    rows = [make_row(index) for index in range(40)]
+    assert store.add(rows) == 40
+    found = store.find([row.key for row in rows])
+    for row in rows:
+        assert found[row.key] == replace(row, trace=())
+        assert store.trace(row.key) == row.trace
+    assert store.traces(row.key for row in rows) == {row.key: row.trace for row in rows}
+    order = [(row.task.function_id, row.task.method, canonical_json(row.task.start), row.task.seed) for row in rows]
+    assert [row.task.seed for row in store.rows()] == [seed for *_, seed in sorted(order)]
+
+
+def test_a_failed_row_and_awkward_text_come_back(store: RunStore) -> None:
+    task = RunTask("test:'; DROP TABLE runs; --", "m", (0.0,), max_steps=5, finite_difference=(), budget=None)
+    row = RunRow(task.key({}, 3), task, "{}", 3, FAILED, error="Fehler: \u03b8 \U0001f600 'x' \"y\"\n")
+    other = replace(task, finite_difference=(0.5,))
+    twin = replace(row, key=other.key({}, 3), task=other)
+    store.add([row, twin])
+    assert set(store.rows()) == {row, twin}
+    assert store.rows()[0].feasible is None
+
+
+def test_nan_is_stored_as_nothing(store: RunStore) -> None:
+    store.add([make_row(0, mean=math.nan)])
+    assert store.rows()[0].mean is None
+
+
+def test_a_key_that_is_there_stays_as_it_is(store: RunStore) -> None:
+    row = make_row(4)
+    assert store.add([row, row]) == 1
+    assert store.add([replace(row, mean=0.123, trace=())]) == 0
+    assert store.rows() == [replace(row, trace=())]
+    assert store.trace(row.key) == row.trace
+
+
+def test_missing_keeps_the_order_and_drops_what_is_there(store: RunStore) -> None:
+    tasks = {make_row(index).key: index for index in range(1200)}
+    store.add(make_row(index) for index in range(0, 1200, 2))
+    assert list(store.missing(tasks).values()) == list(range(1, 1200, 2))
+    assert store.missing({}) == {}
+    assert len(store.find(list(tasks))) == 600
+    assert len(store.traces(tasks)) == 1200
+
+
+def test_a_failed_run_counts_as_done_unless_it_is_asked_for_again(store: RunStore) -> None:
+    row = make_row(3)
+    failed = RunRow(row.key, row.task, row.fingerprint, 1, FAILED, error="boom")
+    store.add([failed])
+    assert store.missing({row.key: 1}) == {}
+    assert store.missing({row.key: 1}, retry_failed=True) == {row.key: 1}
+    assert store.add([replace(failed, error="again")]) == 0
+    assert store.add([row]) == 1
+    assert store.add([failed]) == 0
+    assert store.rows() == [replace(row, trace=())]
+    assert store.trace(row.key) == row.trace
+
+
+def test_a_good_row_takes_the_place_of_one_that_failed_before_its_function_could_be_made(store: RunStore) -> None:
+    row = make_row(3)
+    unmade = RunRow(row.task.key({}, 1), row.task, "{}", 1, FAILED, error="no such mesh")
+    store.add([unmade, make_row(4)])
+    store.add([row])
+    assert {found.key for found in store.rows()} == {row.key, make_row(4).key}
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ZeroDivisionError])
+def test_an_exception_between_rows_leaves_nothing_of_them(store: RunStore, error: type[BaseException]) -> None:
+    def rows() -> Iterator[RunRow]:
+        yield make_row(1)
+        yield make_row(2)
+        raise error
+
+    store.add([make_row(0)])
+    with pytest.raises(error):
+        store.add(rows())
+    assert [row.key for row in store.rows()] == [make_row(0).key]
+    assert store.trace(make_row(2).key) == ()
+    assert store.add([make_row(1)]) == 1  # and the store is not locked
+
+
+@pytest.mark.parametrize(
+    "change", [{"status": None}, {"steps": object()}, {"trace": (TraceRow(1, (0.0,), (1.0,)),) * 2}]
+)
+def test_a_row_that_cannot_be_stored_takes_its_whole_unit_back(store: RunStore, change: dict[str, Any]) -> None:
+    with pytest.raises(StoreError):
+        store.add([make_row(1), make_row(2, **change)])
+    assert store.rows() == []
+
+
+def test_versions_of_a_method_are_counted_and_never_mixed(store: RunStore) -> None:
+    store.add([
+        make_row(index, method_version=version) for index in range(6) for version in (1, 2) if index or version < 2
+    ])
+    assert {(row.task.method, row.method_version) for row in store.rows()} == {(f"method{k}", 2) for k in range(3)}
+    assert store.stale() == {"method0": 2, "method1": 2, "method2": 2}
+    first = {"method0": 1, "method1": 1, "other": 9}
+    assert {(row.task.method, row.method_version) for row in store.rows(first)} == {("method0", 1), ("method1", 1)}
+    assert store.stale(first) == {"method0": 1, "method1": 2}
+    assert store.rows({"method0": 3}) == []
+    assert store.stale({"method0": 3}) == {"method0": 3}
+    assert store.stale({}) == {}
+
+
+def test_rows_can_be_chosen_by_function_method_and_status(store: RunStore) -> None:
+    store.add(make_row(index, status="steps" if index > 30 else "budget") for index in range(42))
+    chosen = store.rows(function_id="test:3", method="method1", status="steps")
+    assert [row.task.seed for row in chosen] == [31]
+    assert len(store.rows(status="steps")) == 11
+    assert store.rows(method="x' OR 1 --") == []
+
+
+def test_the_documented_columns_are_the_columns(store: RunStore) -> None:
+    text = semrob_env.store.__doc__ or ""
+    documented = re.findall(r"^\| (\w+) +\| (TEXT|INTEGER|REAL) +\|", text, flags=re.MULTILINE)
+    with closing(sqlite3.connect(store.path)) as database:
+        columns = [
+            (name, kind)
+            for table in ("runs", "traces")
+            for _, name, kind, *_ in database.execute(f"PRAGMA table_info({table})")
+        ]
+        marks = [database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
+    assert sorted(documented) == sorted(columns)
+    assert marks == [APPLICATION_ID, STORE_VERSION]
+
+
+def test_a_store_is_a_path_that_pickles_and_survives_moving(store: RunStore, tmp_path: Path) -> None:
+    store.add([make_row(1)])
+    again: RunStore = pickle.loads(pickle.dumps(store))
+    assert again.rows() == store.rows()
+    odd = tmp_path / "a ? b # c %20" / "runs.sqlite"
+    RunStore(odd).add([make_row(2)])
+    assert odd.is_file()
+    assert os.listdir(odd.parent) == ["runs.sqlite"]
+    shutil.copy(store.path, odd)
+    assert RunStore(odd, read_only=True).rows() == store.rows()
+
+
+def test_a_missing_file_is_made_with_its_folder_unless_read_only(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "folder" / "runs.sqlite"
+    with pytest.raises(StoreError, match="unable to open"):
+        RunStore(path, read_only=True)
+    assert not path.parent.exists()
+    assert RunStore(path).rows() == []
+    assert RunStore(path, read_only=True).rows() == []
+
+
+def test_a_read_only_store_cannot_be_written(store: RunStore) -> None:
+    with pytest.raises(StoreError, match="readonly"):
+        RunStore(store.path, read_only=True).add([make_row(1)])
+
+
+def test_the_revision_is_the_commit_of_this_checkout_or_the_installed_version() -> None:
+    revision = package_revision()
+    if (ROOT / ".git").exists():
+        head = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, text=True, check=True)
+        assert revision.removesuffix("+") == head.stdout[:12]
+    else:
+        assert revision
+
+
+def foreign_database(path: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(path)) as database:
+        for statement in statements:
+            database.execute(statement)
+        database.commit()
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_file_that_is_no_store_is_refused_and_left_alone(tmp_path: Path, read_only: bool) -> None:
+    text, foreign, marked = tmp_path / "notes.txt", tmp_path / "foreign.sqlite", tmp_path / "marked.sqlite"
+    text.write_text("These are notes, not a database. " * 40)
+    foreign_database(foreign, "CREATE TABLE runs (x)", "INSERT INTO runs VALUES (1)")
+    foreign_database(marked, "PRAGMA application_id = 77")
+    for path in (text, foreign, marked):
+        before = path.read_bytes()
+        with pytest.raises(StoreError, match=r"not a database|no run store") as caught:
+            RunStore(path, read_only=read_only)
+        assert "\n" not in str(caught.value)
+        assert path.read_bytes() == before
+    with pytest.raises(StoreError):
+        RunStore(tmp_path, read_only=read_only)  # a folder
+    with pytest.raises(StoreError):
+        RunStore(text / "runs.sqlite", read_only=read_only)  # in a file
+
+
+@pytest.mark.parametrize("version", [0, STORE_VERSION + 1])
+def test_a_store_of_another_format_is_refused_with_both_versions(store: RunStore, version: int) -> None:
+    foreign_database(store.path, f"PRAGMA user_version = {version}")
+    for read_only in (False, True):
+        with pytest.raises(
+            StoreError, match=f"has format {version}, this program reads and writes format {STORE_VERSION}"
+        ):
+            RunStore(store.path, read_only=read_only)
+    with pytest.raises(StoreError, match="has format"):
+        store.add([make_row(1)])  # also if it was replaced under an open program
+
+
+def test_an_empty_file_is_taken_as_a_store_that_was_killed_at_birth(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    path.touch()
+    assert RunStore(path).add([make_row(1)]) == 1
+
+
+def test_a_row_that_was_damaged_is_one_clear_line(store: RunStore) -> None:
+    store.add([make_row(1)])
+    foreign_database(store.path, "UPDATE runs SET settings = 'nonsense'")
+    with pytest.raises(StoreError, match="cannot be read: task settings"):
+        store.rows()
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Root may write anywhere: give that up for a while."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="needs POSIX permissions")
+def test_a_folder_that_cannot_be_written_is_an_error_before_any_work() -> None:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        store = RunStore(folder / "runs.sqlite")
+        store.add([make_row(1)])
+        store.path.chmod(0o666)
+        folder.chmod(0o555)
+        try:
+            with as_nobody():
+                with pytest.raises(StoreError, match="give a run store, in a folder that can be written"):
+                    RunStore(store.path)
+                with pytest.raises(StoreError):
+                    RunStore(folder / "new.sqlite")
+                with pytest.raises(StoreError, match="cannot make the folder"):
+                    RunStore(folder / "sub" / "new.sqlite")
+                assert len(RunStore(store.path, read_only=True).rows()) == 1
+        finally:
+            folder.chmod(0o755)
+
+
+def test_two_processes_that_write_the_same_rows_lose_none_and_double_none(tmp_path: Path, store: RunStore) -> None:
+    path = tmp_path / "shared.sqlite"
+    children = [child(f"test_store.write_rows({str(path)!r}, 300, {unit})") for unit in (5, 6)]
+    for process in children:
+        process.communicate(timeout=100)
+        assert process.returncode == 0
+    store.add(map(make_row, range(300)))
+    assert dump(path) == dump(store.path)
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_a_repeated_command_ends_with_the_same_rows(tmp_path: Path, store: RunStore) -> None:
+    path, chance = tmp_path / "killed.sqlite", random.Random(5)
+    store.add(map(make_row, range(600)))
+    complete = set(dump(store.path))
+    sizes = []
+    for _ in range(6):
+        process = child(f"test_store.write_rows({str(path)!r}, 600, 3)")
+        assert process.stdout is not None
+        with process.stdout:
+            process.stdout.readline()  # the store is open: from here on it writes
+        time.sleep(chance.uniform(0, 0.08))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        found = RunStore(path).rows()  # rolls back what was half written
+        assert set(dump(path)) <= complete
+        assert all(RunStore(path).trace(row.key) == make_row(row.task.seed).trace for row in found)
+        assert len(found) % 3 == 0
+        sizes.append(len(found))
+    assert sizes == sorted(sizes)
+    assert len(set(sizes)) > 2, "the kills came too early or too late to mean anything"
+    with child(f"test_store.write_rows({str(path)!r}, 600, 3)") as process:
+        process.communicate(timeout=100)
+    assert process.returncode == 0
+    assert dump(path) == dump(store.path)
