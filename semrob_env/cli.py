@@ -51,6 +51,22 @@ def names(text: str) -> list[str]:
     return parts
 
 
+def numbers(text: str) -> list[int]:
+    """Whole numbers and ranges with commas between them: `0-4,7` is 0, 1, 2, 3, 4, 7.
+
+    Raises:
+        InvalidParameterError: Something else is between the commas, or a range runs downwards.
+    """
+    chosen: list[int] = []
+    for part in names(text):
+        first, dash, last = part.partition("-")
+        ends = (first, last if dash else first)
+        if not all(end.isascii() and end.isdigit() for end in ends) or int(ends[0]) > int(ends[1]):
+            raise InvalidParameterError(f"cannot read {part!r} in {text!r}; write numbers and ranges, e.g. 0-4,7")
+        chosen += range(int(ends[0]), int(ends[1]) + 1)
+    return list(dict.fromkeys(chosen))
+
+
 def positive(value: int, option: str) -> int:
     """A count that must be at least 1.
 

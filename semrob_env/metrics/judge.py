@@ -1,75 +1,98 @@
-"""The judge of Phi_robust: is a returned region what was asked for, on points that no optimizer has seen?
+"""Judging regions on points no optimizer saw: feasibility, mean, variance, purity, share.
 
-Phi_robust(f, theta0) returns a region D around theta0 with E_D[f] >= 1 - epsilon_m and Var_D[f] <= epsilon_v, mean and
-variance uniform over D; Phi_adv(f) = Phi_robust(complement of f) (method section 2). Both are estimated here from m
-held-out points: a scrambled Sobol sequence of its own for each region. The standard error of the mean is at most
-0.5 / sqrt(m) (0.06 at 64 points, for a score that is 0 or 1; Sobol points do better on smooth scores), so a region
-whose true mean is within that of the threshold may be judged either way. Below 20 points the 5 % quantile is little
-more than the minimum.
+Scores are mapped to [0, 1] by the function's score range before anything is measured, so thresholds mean the same for
+every function. Source: Hamdi & Ghanem, arXiv 1904.04621 (the operators Phi_robust and Phi_adv).
 """
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import qmc
 
-from semrob_env.errors import InvalidBudgetError, InvalidParameterError
+from semrob_env.errors import InvalidParameterError, InvalidRegionError, ShapeMismatchError, UnknownNameError
 from semrob_env.functions import ScoreFunction
 from semrob_env.regions import Regions
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
-PURE = 0.5
-"""A point counts towards purity if its score is at least this share of the score range."""
+MOST_POINTS = 2**20
+PURE_SCORE = 0.5
+_BITS = 30
+_CHUNK_NUMBERS = 2**22
+"""Most numbers in the theta of one call to the function: 32 MiB."""
 
 
 @final
 @dataclass(frozen=True)
 class Thresholds:
-    """What makes a region feasible: exactly, without a tolerance.
-
-    Scores are first mapped to [0, 1] by the function's score range; a softmax score stays as it is.
+    """What a feasible region must keep: mean >= 1 - epsilon_m and variance <= epsilon_v, exactly, no tolerance.
 
     Attributes:
-        epsilon_m: The mean must be at least 1 - epsilon_m; in [0, 1].
-        epsilon_v: The variance must be at most epsilon_v; 0.25 bounds nothing, as scores lie in [0, 1].
+        epsilon_m: In [0, 1].
+        epsilon_v: In [0, 0.25]; 0.25, the default, is no constraint for scores in [0, 1].
 
     Raises:
-        InvalidParameterError: epsilon_m outside [0, 1], or epsilon_v negative.
+        InvalidParameterError: One is outside its range.
     """
 
     epsilon_m: float = 0.5
     epsilon_v: float = 0.25
 
     def __post_init__(self) -> None:
-        if not 0 <= self.epsilon_m <= 1 or not 0 <= self.epsilon_v < np.inf:
-            raise InvalidParameterError(
-                f"epsilon_m {self.epsilon_m} must lie in [0, 1] and epsilon_v {self.epsilon_v} at 0 or above"
-            )
+        for name, value, most in (("epsilon_m", self.epsilon_m, 1.0), ("epsilon_v", self.epsilon_v, 0.25)):
+            if not 0 <= value <= most:
+                raise InvalidParameterError(f"{name} {value}: give a number in [0, {most:g}]")
 
-    def feasible(self, mean: FloatArray, variance: FloatArray) -> BoolArray:
-        """Which regions meet both thresholds, for mean and variance (B,) of scores in [0, 1]."""
-        return np.asarray((mean >= 1 - self.epsilon_m) & (variance <= self.epsilon_v))
+    def feasible(self, mean: npt.ArrayLike, variance: npt.ArrayLike) -> BoolArray:
+        """Whether means and variances (...,) of scores in [0, 1] meet both constraints; NaN does not."""
+        return np.asarray((np.asarray(mean) >= 1 - self.epsilon_m) & (np.asarray(variance) <= self.epsilon_v))
+
+
+@final
+@dataclass(frozen=True)
+class Judge:
+    """How regions are judged; part of every run's key.
+
+    Attributes:
+        thresholds: What makes a region feasible.
+        points: Points a region, a power of two from 2 to 2^20.
+        seed: Seed of the points, 0 or above.
+
+    Raises:
+        InvalidParameterError: points or seed not as above.
+    """
+
+    thresholds: Thresholds = Thresholds()
+    points: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 2 <= self.points <= MOST_POINTS or self.points & (self.points - 1):
+            raise InvalidParameterError(
+                f"{self.points} judge points: give a power of two from 2 to {MOST_POINTS}, for example 64"
+            )
+        if self.seed < 0:
+            raise InvalidParameterError(f"judge seed {self.seed}: give a whole number, 0 or above")
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """What the judge says of B regions; every array is (B,), scores are mapped to [0, 1] by the score range.
+    """What a judge found for B regions; all arrays (B,), scores mapped to [0, 1].
 
     Attributes:
-        feasible: Whether the region meets the thresholds.
-        mean: Mean score in the region.
-        variance: Variance of the score in the region.
-        purity: Share of the region with a score of at least 0.5.
-        quantile_05: 5 % quantile of the score: a high mean can hide a hole.
-        minimum: Lowest score that was seen.
-        share: Volume of the region inside the space over the volume of the space.
-        queries: Forward queries of the judge, charged to nobody.
+        feasible: Whether mean and variance meet the thresholds.
+        mean: Estimate of E_D[f].
+        variance: Estimate of Var_D[f]: divided by the number of points, so never above 0.25.
+        purity: Share of the points with f >= 0.5.
+        quantile_05: 5 % quantile of the scores (linear between order statistics).
+        minimum: Lowest score seen.
+        share: Volume of the region over that of the space, clipped to it.
+        judge_queries: Forward queries the judge made; no budget pays them.
     """
 
     feasible: BoolArray
@@ -79,61 +102,104 @@ class Judgement:
     quantile_05: FloatArray
     minimum: FloatArray
     share: FloatArray
-    queries: IntArray
+    judge_queries: IntArray
+
+    def standard_error(self) -> FloatArray:
+        """Standard error of `mean` (B,) as if the points were independent: cautious, for scrambled points do better."""
+        return np.asarray(np.sqrt(self.variance / np.maximum(self.judge_queries, 1)))
 
 
 def judge_regions(
-    function: ScoreFunction,
-    regions: Regions,
-    member: npt.ArrayLike | None = None,
-    thresholds: Thresholds | None = None,
-    *,
-    points: int = 64,
-    seed: int = 0,
+    function: ScoreFunction, regions: Regions, member: npt.ArrayLike | None = None, judge: Judge | None = None
 ) -> Judgement:
-    """Judge regions on held-out points.
+    """Judge B regions by held-out points: a scrambled Sobol set in each, of its own.
 
-    The points of a region depend on its bounds and the seed alone, not on the regions beside it. NaN counts as the
-    worst score. A region without volume is judged by its one point.
+    The random numbers of a region come from a hash of its bounds, the member's id and the judge's seed and size, so the
+    answer depends neither on the batch nor on its order, and no optimizer has asked these points. Regions are clipped
+    to the space first; a side without width is judged at its one value. A NaN score counts as the worst score.
+
+    These are estimates. The standard error of the mean is at most sqrt(variance / points), 0.0625 at 64 points in
+    the worst case and often less; a region whose true mean lies that close to 1 - epsilon_m, as the largest feasible
+    one does, is called feasible or not nearly by chance. Holes of a share well below 1 / points go unseen by
+    `minimum` and `purity`, and `quantile_05` rests on about 3 points out of 64.
+    Give more points where a query is cheap.
 
     Args:
-        function: The function that the regions are for.
-        regions: B regions; what lies outside the space is cut off.
-        member: Member of the function's family for each region, (B,); None: all 0.
-        thresholds: None: the defaults.
-        points: Held-out points a region; a power of two keeps the Sobol points balanced.
-        seed: Seed of the points.
+        function: The function; it is asked directly, beside any oracle.
+        regions: B regions of its space, feasible or not.
+        member: Member (B,) of each region, None: all 0.
+        judge: Thresholds, points and seed; None: `Judge()`.
 
     Raises:
-        InvalidBudgetError: Fewer than one point.
+        InvalidRegionError: The regions are of another space.
+        ShapeMismatchError: Not one member a region.
+        UnknownNameError: No such member.
     """
-    if points < 1:
-        raise InvalidBudgetError(f"{points} judge points: give at least 1")
-    limits = Thresholds() if thresholds is None else thresholds
-    inside = regions.clip()
-    rows = np.zeros(len(regions), dtype=np.int64) if member is None else np.asarray(member, dtype=np.int64)
-    fractions = np.stack([_fractions(inside, row, points, seed) for row in range(len(regions))])
+    judge = Judge() if judge is None else judge
+    if regions.space != function.space:
+        raise InvalidRegionError(
+            f"regions over {', '.join(regions.space.names)} for {function.id} over {', '.join(function.space.names)}"
+        )
+    count = len(regions)
+    members = np.zeros(count, dtype=np.int64) if member is None else np.asarray(member, dtype=np.int64)
+    if members.shape != (count,):
+        raise ShapeMismatchError(f"member has shape {members.shape}, must be ({count},): one a region")
+    if count and not (members.min() >= 0 and members.max() < function.members):
+        raise UnknownNameError(
+            f"member {members.min()}..{members.max()}: this family has members 0..{function.members - 1}"
+        )
+    cut = regions.clip()
+    scores = np.empty((count, judge.points))
+    step = max(1, _CHUNK_NUMBERS // (judge.points * function.space.n))
     low, high = function.score_range
-    raw = function.values(inside.from_fractions(fractions), rows)
-    scores = (np.where(np.isnan(raw), low, raw) - low) / (high - low)
-    mean, variance = scores.mean(axis=1), scores.var(axis=1)
+    for first in range(0, count, step):
+        rows = slice(first, first + step)
+        theta = cut[rows].from_fractions(_fractions(function, cut[rows], members[rows], judge))
+        raw = function.values(theta, members[rows])
+        scores[rows] = (np.where(np.isnan(raw), low, raw) - low) / (high - low)
+    mean = scores.mean(axis=1)
+    # Rounding must not lift the variance above what scores in [0, 1] can have.
+    variance = np.minimum(scores.var(axis=1), 0.25)
     return Judgement(
-        feasible=limits.feasible(mean, variance),
+        feasible=judge.thresholds.feasible(mean, variance),
         mean=mean,
         variance=variance,
-        purity=(scores >= PURE).mean(axis=1),
+        purity=(scores >= PURE_SCORE).mean(axis=1),
         quantile_05=np.quantile(scores, 0.05, axis=1),
         minimum=scores.min(axis=1),
-        share=inside.share(),
-        queries=np.full(len(regions), points),
+        share=cut.share(),
+        judge_queries=np.full(count, judge.points, dtype=np.int64),
     )
 
 
-def _fractions(regions: Regions, row: int, points: int, seed: int) -> FloatArray:
-    """Scrambled Sobol points (points, n) whose scrambling hangs on the region's bounds and the seed."""
-    text = regions.lower[row].tobytes() + regions.upper[row].tobytes()
-    own = int.from_bytes(hashlib.sha256(text).digest()[:8], "little")
-    rng = np.random.default_rng([seed, own])
-    # Drawn up to a power of two and cut, for scipy warns about other lengths.
-    sequence = qmc.Sobol(regions.space.n, rng=rng)
-    return np.asarray(sequence.random_base2(int(points - 1).bit_length())[:points])
+def _fractions(function: ScoreFunction, regions: Regions, members: IntArray, judge: Judge) -> FloatArray:
+    """Points (B, points, n) in (0, 1): one scrambled net a judge, shifted digitally by each region's hash."""
+    n = function.space.n
+    shift = np.empty((len(regions), n), dtype=np.uint32)
+    # + 0.0 makes -0.0 the same bytes as 0.0.
+    bounds = np.concatenate([regions.lower, regions.upper], axis=1) + 0.0
+    for row, (member, ends) in enumerate(zip(members, bounds, strict=True)):
+        key = f"{judge.seed}/{judge.points}/{function.member_ids[member]}/".encode() + ends.astype("<f8").tobytes()
+        shift[row] = np.frombuffer(hashlib.shake_128(key).digest(4 * n), dtype="<u4") >> np.uint32(32 - _BITS)
+    digits = _scrambled_net(n, judge.points, judge.seed) ^ shift[:, None, :]
+    return np.asarray((digits + 0.5) * 2.0**-_BITS)
+
+
+@lru_cache(maxsize=16)
+def _scrambled_net(n: int, points: int, seed: int) -> npt.NDArray[np.uint32]:
+    """Sobol points (points, n) as 30-bit integers after a random linear scrambling (Matousek 1998)."""
+    from scipy.stats import qmc  # here, for it takes most of a second to import
+
+    plain = np.asarray(qmc.Sobol(n, scramble=False, bits=_BITS).random(points) * 2**_BITS, dtype=np.uint32)
+    stream = hashlib.shake_128(f"judge net/{seed}".encode()).digest(4 * n * _BITS)
+    random = np.frombuffer(stream, dtype="<u4").reshape(n, _BITS)
+    result = np.zeros_like(plain)
+    for bit in range(_BITS):  # counted from the most significant one
+        own = np.uint32(1 << (_BITS - 1 - bit))
+        above = np.uint32(2**_BITS - 2 * int(own))  # the more significant bits mix in at random
+        parity = plain & ((random[:, bit] & above) | own)
+        for half in (16, 8, 4, 2, 1):
+            parity = parity ^ (parity >> np.uint32(half))
+        result |= (parity & np.uint32(1)) * own
+    result.setflags(write=False)
+    return result

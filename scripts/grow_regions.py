@@ -1,0 +1,243 @@
+"""Grow regions around start points on one shape, judge them and draw them.
+
+Examples:
+  python scripts/grow_regions.py --shape cup:3
+  python scripts/grow_regions.py --mesh mug.obj --class cup --methods naive,oir_b --budget 300
+  python scripts/grow_regions.py --shape chair:0 --starts "azimuth=90,elevation=10" --adversarial
+  python scripts/grow_regions.py --shape piano:0 --export results/inside
+
+A start point is given by name, several with ; between them; what is missing takes its default. Written to --out:
+regions.csv, and for each method METHOD_regions.png (the map of f with the regions; renders from inside and from just
+outside) and METHOD_bounds.png (how the bounds moved). --export also writes theta and renders from inside each region.
+Map, renders and the judge's held-out points are not charged to any method.
+"""
+
+from __future__ import annotations
+
+import io
+import sys
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from rich.console import Console
+from rich.table import Table
+
+import optimizers  # noqa: F401  (fills the registry)
+from optimizers.base import Optimizer
+from optimizers.corner_method import settings_of_form
+from optimizers.registry import OPTIMIZERS, get_optimizer
+from optimizers.run import RunResult, run
+from semrob_env.cli import ArgumentParser, names, positive, progress_bar, run_script
+from semrob_env.errors import InvalidParameterError, UnknownNameError
+from semrob_env.files import csv_text, output_folder, write_whole
+from semrob_env.functions import Complement, ScoreFunction
+from semrob_env.metrics import Judgement, Thresholds, judge_regions
+from semrob_env.oracle import QueryOracle
+from semrob_env.parameters import PAPER_STARTS, SemanticSpace
+from semrob_env.plotting import bounds_figure, example_views, map_grid, region_figure, save_figure
+from semrob_env.regions import Regions
+from semrob_env.scene.function import SceneFunction, SceneId, make_scene_function
+from semrob_env.scene.sources import file_source
+from semrob_env.types import FloatArray
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read arguments, then map, grow, judge and draw."""
+    options = parser().parse_args(arguments)
+    console = Console()
+    positive(options.budget, "--budget")
+    positive(options.export_count, "--export-count")
+    methods = [get_optimizer(name) for name in names(options.methods)]
+    thresholds = Thresholds(options.epsilon_m, options.epsilon_v)
+    scene_id = scene_of(options)
+    folder = output_folder(options.out)
+    export = output_folder(options.export) if options.export else None
+    scene = make_scene_function(str(scene_id))
+    function: ScoreFunction = Complement(scene) if options.adversarial else scene
+    space = function.space
+    starts = start_points(space, options.starts)
+
+    console.print(f"{function.id}: {len(scene.meshes[0].faces)} faces", soft_wrap=True)
+    scene.probe()
+    rows: list[dict[str, Any]] = []
+    with progress_bar(console, "") as progress:
+        columns = round(float(space.width[0]) / options.map_step) if options.map_step > 0 else 0
+        bar = progress.add_task("map", total=columns)
+        grid = map_grid(function, options.map_step, on_column=lambda: progress.advance(bar))
+        for method in methods:
+            history = History(progress.add_task(method.name, total=options.max_steps), progress)
+            settings = settings_of_form(method, options.form)
+            optimizer = method(space, starts, settings=settings, seed=options.seed)
+            oracle = QueryOracle(function, trajectories=len(starts), budget=options.budget)
+            result = run(optimizer, oracle, max_steps=options.max_steps, on_step=history.record)
+            judged = judge_regions(function, result.regions, None, thresholds, seed=options.seed)
+            rows += table_rows(method.name, starts, result, judged)
+            title = (
+                f"{method.name} ({options.form} form, at most {options.budget} queries a start point)\n{function.id}"
+            )
+            labels = [short_label(space, start) for start in starts]
+            views = [example_views(function, scene.pictures, result.regions[row]) for row in range(len(starts))]
+            figure = region_figure(result.regions, starts, labels, views, title=title, grid=grid)
+            save_figure(figure, folder / f"{method.name}_regions.png")
+            save_figure(history.figure(space, labels, title), folder / f"{method.name}_bounds.png")
+            if export is not None:
+                export_inside(scene, function, result.regions, export / method.name, options)
+    console.print(terminal_table(rows))
+    write_whole(folder / "regions.csv", csv_text(rows))
+    console.print(f"wrote regions.csv and pictures to {folder}" + (f", renders to {export}" if export else ""))
+
+
+class History:
+    """Bounds of every trajectory after every step, unwrapped around the start points so that curves do not jump."""
+
+    def __init__(self, bar: Any, progress: Any) -> None:
+        self._bar, self._progress = bar, progress
+        self.spent: list[FloatArray] = []
+        self.lower: list[FloatArray] = []
+        self.upper: list[FloatArray] = []
+
+    def record(self, optimizer: Optimizer[Any], oracle: QueryOracle) -> None:
+        """Keep the state after a step."""
+        regions, space = optimizer.recommend(), optimizer.space
+        below = optimizer.start - regions.lower
+        lower = optimizer.start - np.where(space.is_periodic, np.mod(below, space.width), below)
+        self.spent.append(oracle.spent)
+        self.lower.append(lower)
+        self.upper.append(lower + regions.width)
+        self._progress.advance(self._bar)
+
+    def figure(self, space: SemanticSpace, labels: Sequence[str], title: str) -> Any:
+        """Bounds over queries, one column a start point."""
+        spent, lower, upper = (np.array(part) for part in (self.spent, self.lower, self.upper))
+        if not len(spent):
+            raise InvalidParameterError("no step could be paid; give a larger --budget")
+        columns = range(len(labels))
+        return bounds_figure(
+            space,
+            [spent[:, column] for column in columns],
+            [lower[:, column] for column in columns],
+            [upper[:, column] for column in columns],
+            labels,
+            title=title,
+        )
+
+
+def parser() -> ArgumentParser:
+    """The command line."""
+    head, _, tail = (__doc__ or "").partition("\n\n")
+    made = ArgumentParser(head, tail)
+    made.add_argument("--shape", help="procedural shape, class:number, e.g. cup:3", default="")
+    made.add_argument("--mesh", help="mesh file (.obj .ply .stl .glb .gltf); give --class as well", default="")
+    made.add_argument("--class", dest="class_name", help="class that a --mesh is scored for", default="")
+    made.add_argument("--network", help="network by name", default="efficientnet_lite0")
+    made.add_argument("--methods", help=f"comma separated; known: {', '.join(OPTIMIZERS)}", default="oir_b")
+    made.add_argument("--form", choices=("normalized", "paper"), help="form of the updates", default="normalized")
+    made.add_argument("--starts", help="start points by name, ; between them", default=";".join(PAPER_STARTS))
+    made.add_argument("--budget", type=int, help="most queries a start point", default=150)
+    made.add_argument("--max-steps", type=int, help="most steps a start point; none: the budget ends it")
+    made.add_argument("--epsilon-m", type=float, help="feasible: mean score >= 1 - epsilon_m", default=0.5)
+    made.add_argument("--epsilon-v", type=float, help="feasible: variance <= epsilon_v", default=0.25)
+    made.add_argument("--adversarial", action="store_true", help="grow regions where the score is low")
+    made.add_argument("--unnormalized", action="store_true", help="feed pictures in [0, 1] as the paper's code did")
+    made.add_argument("--map-step", type=float, help="grid of the drawn map in degrees", default=6.0)
+    made.add_argument("--export", help="folder for theta and renders from inside each region", default="")
+    made.add_argument("--export-count", type=int, help="renders a region that --export writes", default=8)
+    made.add_argument("--seed", type=int, help="seed of methods, judge and export", default=0)
+    made.add_argument("--out", help="output folder", default="results/regions")
+    return made
+
+
+def scene_of(options: Namespace) -> SceneId:
+    """The scene that --shape, or --mesh and --class, ask for."""
+    if bool(options.shape) == bool(options.mesh):
+        raise InvalidParameterError("give either --shape class:number, or --mesh FILE and --class NAME")
+    feed = "unnormalized" if options.unnormalized else "normalized"
+    if options.mesh:
+        if not options.class_name:
+            raise InvalidParameterError("--mesh needs --class: the class that the shape is scored for")
+        return SceneId(options.network, options.class_name, file_source(options.mesh), feed=feed)
+    class_name, _, number = options.shape.partition(":")
+    if not (number.isascii() and number.isdigit()):
+        raise UnknownNameError(f"unknown shape {options.shape!r}; write class:number, e.g. cup:3")
+    return SceneId(options.network, class_name, f"procedural:{int(number)}", feed=feed)
+
+
+def start_points(space: SemanticSpace, text: str) -> FloatArray:
+    """Start points (B, n) by name."""
+    points = [space.point(part) for part in text.split(";") if part.strip()]
+    if not points:
+        raise InvalidParameterError("--starts names no point; write azimuth=130,elevation=30")
+    return np.array(points)
+
+
+def short_label(space: SemanticSpace, start: FloatArray) -> str:
+    """A start point for a legend."""
+    return ", ".join(f"{name} {value:g}" for name, value in zip(space.names, start, strict=True))
+
+
+def table_rows(method: str, starts: FloatArray, result: RunResult, judged: Judgement) -> list[dict[str, Any]]:
+    """One flat row a region."""
+    space, regions = result.regions.space, result.regions
+    rows = []
+    for row, start in enumerate(starts):
+        bounds: dict[str, float] = {}
+        for k, name in enumerate(space.names):
+            bounds |= {f"{name}_low": float(regions.lower[row, k]), f"{name}_high": float(regions.upper[row, k])}
+        rows.append({
+            "method": method,
+            "start": space.format_point(start),
+            **bounds,
+            "share": float(judged.share[row]),
+            "feasible": bool(judged.feasible[row]),
+            "mean": float(judged.mean[row]),
+            "variance": float(judged.variance[row]),
+            "purity": float(judged.purity[row]),
+            "quantile_05": float(judged.quantile_05[row]),
+            "minimum": float(judged.minimum[row]),
+            "status": result.status[row],
+            "steps": int(result.steps[row]),
+            "forward_queries": int(result.forward_queries[row]),
+            "gradient_queries": int(result.gradient_queries[row]),
+            "judge_queries": int(judged.queries[row]),
+        })
+    return rows
+
+
+def terminal_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """The rows for the eye."""
+    table = Table(title="regions (share of the space in %; feasibility judged on held-out points)")
+    for name in rows[0]:
+        table.add_column(name.replace("_", " "), justify="left" if name in ("method", "start", "status") else "right")
+    for row in rows:
+        shown = {**row, "share": f"{100 * row['share']:.2f}", "start": row["start"].replace(",", "\n")}
+        table.add_row(*(f"{v:.2f}" if isinstance(v, float) else str(v) for v in shown.values()))
+    return table
+
+
+def export_inside(
+    scene: SceneFunction, function: ScoreFunction, regions: Regions, folder: Path, options: Namespace
+) -> None:
+    """Random theta from inside each region with their scores (theta.csv) and renders (REGION_NUMBER.png)."""
+    output_folder(folder)
+    rngs = [np.random.default_rng([options.seed, row]) for row in range(len(regions))]
+    theta = regions.sample(options.export_count, rngs)
+    scores = function.values(theta)
+    rows = []
+    for region, points in enumerate(theta):
+        for number, picture in enumerate(scene.pictures(points)):
+            file_name = f"{region}_{number}.png"
+            pixels = np.round(np.clip(picture.transpose(1, 2, 0), 0, 1) * 255).astype(np.uint8)
+            data = io.BytesIO()
+            Image.fromarray(pixels).save(data, format="PNG")
+            write_whole(folder / file_name, data.getvalue())
+            named = dict(zip(regions.space.names, map(float, points[number]), strict=True))
+            rows.append({"region": region, **named, "score": float(scores[region, number]), "picture": file_name})
+    write_whole(folder / "theta.csv", csv_text(rows))
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
