@@ -18,7 +18,7 @@ from optimizers.registry import get_optimizer
 from optimizers.run import RunResult, run
 from semrob_env.errors import InvalidParameterError, NameClashError, SemrobError
 from semrob_env.functions import ScoreFunction, make_function
-from semrob_env.metrics import Thresholds, judge_regions
+from semrob_env.metrics import Judge, Thresholds, judge_regions
 from semrob_env.oracle import FiniteDifferences, QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.store import (
@@ -302,12 +302,10 @@ def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
         function,
         result.regions,
         members,
-        Thresholds(task.epsilon_m, task.epsilon_v),
-        points=task.judge_points,
-        seed=task.judge_seed,
+        Judge(Thresholds(task.epsilon_m, task.epsilon_v), task.judge_points, task.judge_seed),
     )
     seconds = time.perf_counter() - started
-    queries = result.forward_queries + result.gradient_queries + judged.queries
+    queries = result.forward_queries + result.gradient_queries + judged.judge_queries
     traces = _traces(result, len(jobs))
     return [
         job.row(
@@ -321,7 +319,7 @@ def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
             purity=float(judged.purity[row]),
             quantile_05=float(judged.quantile_05[row]),
             minimum=float(judged.minimum[row]),
-            judge_queries=int(judged.queries[row]),
+            judge_queries=int(judged.judge_queries[row]),
             forward_queries=int(result.forward_queries[row]),
             gradient_queries=int(result.gradient_queries[row]),
             steps=int(result.steps[row]),

@@ -35,7 +35,7 @@ from semrob_env.cli import ArgumentParser, names, positive, progress_bar, run_sc
 from semrob_env.errors import InvalidParameterError, UnknownNameError
 from semrob_env.files import csv_text, output_folder, write_whole
 from semrob_env.functions import Complement, ScoreFunction
-from semrob_env.metrics import Judgement, Thresholds, judge_regions
+from semrob_env.metrics import Judge, Judgement, Thresholds, judge_regions
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import PAPER_STARTS, SemanticSpace
 from semrob_env.plotting import bounds_figure, example_views, map_grid, region_figure, save_figure
@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     positive(options.budget, "--budget")
     positive(options.export_count, "--export-count")
     methods = [get_optimizer(name) for name in names(options.methods)]
-    thresholds = Thresholds(options.epsilon_m, options.epsilon_v)
+    judge = Judge(Thresholds(options.epsilon_m, options.epsilon_v), seed=options.seed)
     scene_id = scene_of(options)
     folder = output_folder(options.out)
     export = output_folder(options.export) if options.export else None
@@ -74,7 +74,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             optimizer = method(space, starts, settings=settings, seed=options.seed)
             oracle = QueryOracle(function, trajectories=len(starts), budget=options.budget)
             result = run(optimizer, oracle, max_steps=options.max_steps, on_step=history.record)
-            judged = judge_regions(function, result.regions, None, thresholds, seed=options.seed)
+            judged = judge_regions(function, result.regions, judge=judge)
             rows += table_rows(method.name, starts, result, judged)
             title = (
                 f"{method.name} ({options.form} form, at most {options.budget} queries a start point)\n{function.id}"
@@ -202,7 +202,7 @@ def table_rows(method: str, starts: FloatArray, result: RunResult, judged: Judge
             "steps": int(result.steps[row]),
             "forward_queries": int(result.forward_queries[row]),
             "gradient_queries": int(result.gradient_queries[row]),
-            "judge_queries": int(judged.queries[row]),
+            "judge_queries": int(judged.judge_queries[row]),
         })
     return rows
 

@@ -22,7 +22,7 @@ import sys
 import time
 from argparse import BooleanOptionalAction, Namespace
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import final
@@ -39,8 +39,7 @@ from semrob_env.cli import ArgumentParser, names, numbers, positive, progress_ba
 from semrob_env.errors import OutputError, UnknownNameError
 from semrob_env.files import csv_text, output_folder, write_whole
 from semrob_env.functions import make_function
-from semrob_env.metrics import SrvrLine, SrvrRecord, paired_difference, srvr_lines
-from semrob_env.metrics.srvr import ALL
+from semrob_env.metrics import RegionRecords, SrvrRow, paired_difference, srvr
 from semrob_env.parameters import PAPER_STARTS, SemanticSpace
 from semrob_env.plotting import save_figure, srvr_figure
 from semrob_env.scene.classifiers.registry import NETWORKS
@@ -51,6 +50,9 @@ from semrob_env.types import FloatArray
 
 SPACE = SemanticSpace.of("azimuth,elevation")
 """The space of the paper's tables."""
+
+ALL = "all"
+"""Class or method of a line that averages over all of them."""
 
 PAPER_STEPS = 600
 """Steps of the paper's released runs."""
@@ -161,6 +163,11 @@ class Plan:
                     ]
         return cls(options, tuple(tasks), settings)
 
+    @property
+    def networks(self) -> list[str]:
+        """Networks in the order asked for."""
+        return names(self.options.networks)
+
     def most_queries(self) -> Counter[str]:
         """Most forward and gradient queries of all runs, and those of the judge, by counting one ask of each method."""
         bill: Counter[str] = Counter(judge=sum(task.judge_points for task in self.tasks))
@@ -190,15 +197,14 @@ class Plan:
     def estimate(self) -> str:
         """Time that the runs will take, from a short trial of each network."""
         bill = self.most_queries()
-        networks = list(dict.fromkeys(scene_id(task.function_id).network for task in self.tasks))
         theta = SPACE.sample(8, np.random.default_rng(0))[None]
         value = slope = 0.0
-        for network in networks:
+        for network in self.networks:
             task = next(task for task in self.tasks if scene_id(task.function_id).network == network)
             function = make_function(task.function_id)
-            value += seconds(function.values, theta) / theta.shape[1] / len(networks)
+            value += seconds(function.values, theta) / theta.shape[1] / len(self.networks)
             if bill["gradient"] and function.has_gradient:
-                slope += seconds(function.values_and_gradients, theta) / theta.shape[1] / len(networks)
+                slope += seconds(function.values_and_gradients, theta) / theta.shape[1] / len(self.networks)
         total = value * (bill["forward"] - bill["gradient"] + bill["judge"]) + slope * bill["gradient"]
         return (
             f"estimated time: {total / 60:.1f} minutes "
@@ -257,15 +263,17 @@ def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, folder: Path
         notes.append(f"{summary.stale} rows of other versions of these methods are in the store and left out")
     if not good:
         raise OutputError("; ".join(notes))
-    records = [record(row) for row in good]
-    lines = srvr_lines(records, np.random.default_rng(plan.options.seed))
-    if not any(np.isfinite(line.low) for line in lines):
+    records = region_records(good)
+    rng = np.random.default_rng(plan.options.seed)
+    tables = {name: srvr(records.only(methods=[name]), rng) for name in plan.settings if name in records.method}
+    lines = list(table_lines(plan, tables, srvr(records, rng)))
+    if not any(np.isfinite(row.low) for _, row in lines):
         notes.append("no intervals: with one shape a class nothing can be resampled; give more --shapes")
     still = [name for name in plan.settings if has_not_grown([row for row in good if row.task.method == name])]
     if still:
         notes.append(f"the median region of {', '.join(still)} has not left its start size of {2 * START_HALF_WIDTH:g}")
-    flat = [flat_line(line, good) for line in lines]
-    differences = network_differences(records, plan.options.seed)
+    flat = [shown_line(method, row, good) for method, row in lines]
+    differences = network_differences(plan, records)
     body = "\n\n".join([
         "# SRVR: semantic robustness volume ratio",
         f"In % of the space of {' and '.join(SPACE.names)}. Score: "
@@ -275,66 +283,94 @@ def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, folder: Path
         "\n".join(f"- {note}" for note in notes),
     ])
     write_whole(folder / "srvr.md", body + "\n")
-    write_whole(folder / "srvr.csv", csv_text([{**vars(line), **bill(line, good)} for line in lines]))
+    write_whole(folder / "srvr.csv", csv_text([exact_line(method, row, good) for method, row in lines]))
     title = f"SRVR, {plan.options.protocol} form, {plan.options.methods}"
-    save_figure(srvr_figure(lines, title=title), folder / "srvr.png")
+    save_figure(srvr_figure(tables, plan.networks, title=title), folder / "srvr.png")
     console.print(body, soft_wrap=True)
     console.print(f"\nwrote srvr.md, srvr.csv, srvr.png and runs.sqlite to {folder}")
 
 
-def flat_line(line: SrvrLine, rows: Sequence[RunRow]) -> dict[str, str]:
+def table_lines(
+    plan: Plan, tables: Mapping[str, Sequence[SrvrRow]], overall: Sequence[SrvrRow]
+) -> Iterator[tuple[str, SrvrRow]]:
+    """Method and SRVR, network by network: each class and method, then all classes, then all classes and methods."""
+    for network in plan.networks:
+        for class_name in (*names(plan.options.classes), None):
+            for method, rows in tables.items():
+                yield from ((method, row) for row in rows if (row.network, row.class_name) == (network, class_name))
+        yield from ((ALL, row) for row in overall if (row.network, row.class_name) == (network, None))
+
+
+def shown_line(method: str, row: SrvrRow, runs: Sequence[RunRow]) -> dict[str, str]:
     """A line of the table as text, with its query bill."""
-    own = members(line, rows)
+    own = runs_behind(method, row, runs)
     return {
-        "network": line.network,
-        "class": line.class_name,
-        "method": line.method,
-        "SRVR %": srvr_text(line.srvr, own),
-        "95 % interval": interval(line.low, line.high),
-        "feasible only %": f"{100 * line.feasible_srvr:.2f}",
-        "95 % interval of it": interval(line.feasible_low, line.feasible_high),
-        "feasible": f"{line.feasible} of {line.runs}",
-        **{f"{name} queries": f"{count:,}" for name, count in bill(line, rows).items()},
+        "network": row.network,
+        "class": row.class_name or ALL,
+        "method": method,
+        "SRVR %": srvr_text(row.estimate, own),
+        "95 % interval": interval(row.low, row.high),
+        "feasible only %": f"{100 * row.feasible_estimate:.2f}",
+        "95 % interval of it": interval(row.feasible_low, row.feasible_high),
+        "feasible": f"{sum(map(is_feasible, own))} of {row.runs}",
+        **{f"{name} queries": f"{count:,}" for name, count in bill(own).items()},
     }
 
 
-def bill(line: SrvrLine, rows: Sequence[RunRow]) -> dict[str, int]:
-    """Queries of the runs behind a line."""
-    own = members(line, rows)
+def exact_line(method: str, row: SrvrRow, runs: Sequence[RunRow]) -> dict[str, object]:
+    """A line of the table with full precision; shares, not percent."""
+    own = runs_behind(method, row, runs)
     return {
-        "forward": sum(row.forward_queries for row in own),
-        "gradient": sum(row.gradient_queries for row in own),
-        "judge": sum(row.judge_queries for row in own),
+        **vars(row),
+        "class_name": row.class_name or ALL,
+        "method": method,
+        "feasible_runs": sum(map(is_feasible, own)),
+        **{f"{name}_queries": count for name, count in bill(own).items()},
     }
 
 
-def members(line: SrvrLine, rows: Sequence[RunRow]) -> list[RunRow]:
-    """The runs behind a line."""
-    wanted = (line.network, line.class_name, line.method)
-    return [row for row in rows if all(w in (own, ALL) for w, own in zip(wanted, group(row.task), strict=True))]
+def runs_behind(method: str, row: SrvrRow, runs: Sequence[RunRow]) -> list[RunRow]:
+    """The runs that a line averages."""
+    wanted = (row.network, row.class_name or ALL, method)
+    return [run for run in runs if all(w in (own, ALL) for w, own in zip(wanted, group(run.task), strict=True))]
 
 
-def network_differences(records: Sequence[SrvrRecord], seed: int) -> list[dict[str, str]]:
+def bill(runs: Sequence[RunRow]) -> dict[str, int]:
+    """Queries of some runs."""
+    return {
+        "forward": sum(run.forward_queries for run in runs),
+        "gradient": sum(run.gradient_queries for run in runs),
+        "judge": sum(run.judge_queries for run in runs),
+    }
+
+
+def network_differences(plan: Plan, records: RegionRecords) -> list[dict[str, str]]:
     """Every pair of networks, by differences on the same shapes."""
-    networks = list(dict.fromkeys(record.network for record in records))
     rows = []
-    for first, second in itertools.combinations(networks, 2):
-        found = paired_difference(records, first, second, np.random.default_rng(seed))
+    for first, second in itertools.combinations([n for n in plan.networks if n in records.network], 2):
+        rng = np.random.default_rng(plan.options.seed)
+        found = next(row for row in paired_difference(records, first, second, rng) if row.class_name is None)
         rows.append({
             "SRVR of": first,
             "minus that of": second,
-            "difference, points of %": f"{100 * found.difference:+.2f}",
+            "difference, points of %": f"{100 * found.estimate:+.2f}",
             "95 % interval": interval(found.low, found.high),
         })
     return rows
 
 
-def record(row: RunRow) -> SrvrRecord:
-    """A run as far as SRVR goes."""
-    scene = scene_id(row.task.function_id)
-    start = ",".join(f"{value:g}" for value in row.task.start)
-    return SrvrRecord(
-        scene.network, scene.class_name, scene.source, start, row.task.method, row.share or 0.0, is_feasible(row)
+def region_records(runs: Sequence[RunRow]) -> RegionRecords:
+    """Runs as far as SRVR goes."""
+    scenes = [scene_id(run.task.function_id) for run in runs]
+    starts = {start: index for index, start in enumerate(dict.fromkeys(run.task.start for run in runs))}
+    return RegionRecords(
+        network=np.array([scene.network for scene in scenes]),
+        class_name=np.array([scene.class_name for scene in scenes]),
+        shape=np.array([scene.source for scene in scenes]),
+        start=np.array([starts[run.task.start] for run in runs]),
+        method=np.array([run.task.method for run in runs]),
+        share=np.array([run.share for run in runs]),
+        feasible=np.array([is_feasible(run) for run in runs]),
     )
 
 

@@ -2,47 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from semrob_env.metrics import SrvrLine
-from semrob_env.metrics.srvr import ALL
+from semrob_env.metrics import SrvrRow
 from semrob_env.plotting.canvas import PALETTE
 
 
-def srvr_figure(lines: Sequence[SrvrLine], *, title: str) -> Figure:
+def srvr_figure(tables: Mapping[str, Sequence[SrvrRow]], networks: Sequence[str], *, title: str) -> Figure:
     """Bars of SRVR: pale over every region, full colour for the part that is feasible; intervals where there are any.
 
     Args:
-        lines: As `srvr_lines` gives them.
+        tables: For each method, what `srvr` gives for its runs.
+        networks: Networks in the order to draw.
         title: Above all.
     """
-    networks = list(dict.fromkeys(line.network for line in lines))
-    methods = [name for name in dict.fromkeys(line.method for line in lines) if name != ALL]
-    classes = list(dict.fromkeys(line.class_name for line in lines))
+    classes = list(dict.fromkeys(row.class_name for rows in tables.values() for row in rows))
+    classes = [name for name in classes if name is not None] + [None]
     columns = min(len(classes), 3)
-    rows = -(-len(classes) // columns)
-    figure = Figure(figsize=(1.2 + 2.9 * columns, 1.3 + 2.3 * rows), layout="constrained")
+    rows_of_panels = -(-len(classes) // columns)
+    figure = Figure(figsize=(1.2 + 2.9 * columns, 1.3 + 2.3 * rows_of_panels), layout="constrained")
     figure.suptitle(title, fontsize=10)
-    grid = figure.subplots(rows, columns, sharey=True, squeeze=False)
+    grid = figure.subplots(rows_of_panels, columns, sharey=True, squeeze=False)
     for axis in grid.flat[len(classes) :]:
         axis.set_axis_off()
     for axis, class_name in zip(grid.flat, classes, strict=False):
-        for position, method in enumerate(methods):
-            own = {line.network: line for line in lines if (line.class_name, line.method) == (class_name, method)}
-            _bars(axis, [own.get(network) for network in networks], position, len(methods))
-        axis.set_title("all classes" if class_name == ALL else class_name, fontsize=9)
+        for position, rows in enumerate(tables.values()):
+            own = {row.network: row for row in rows if row.class_name == class_name}
+            _bars(axis, [own.get(network) for network in networks], position, len(tables))
+        axis.set_title(class_name or "all classes", fontsize=9)
         axis.set_xticks(range(len(networks)), [name.replace("efficientnet_", "") for name in networks], fontsize=8)
-        axis.set_ylim(0, None)
         axis.grid(axis="y", lw=0.4)
         axis.set_axisbelow(True)
+    grid[0, 0].set_ylim(bottom=0)  # shared, so only after all bars are drawn
     for row in grid:
         row[0].set_ylabel("SRVR (%)")
-    handles = [Patch(color=PALETTE[position], label=method) for position, method in enumerate(methods)]
+    handles = [Patch(color=PALETTE[position], label=method) for position, method in enumerate(tables)]
     handles.append(Patch(color="grey", alpha=PALE, label="pale: region not feasible"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
     return figure
@@ -52,13 +51,13 @@ PALE = 0.35
 """Opacity of the part of a bar that is not feasible."""
 
 
-def _bars(axis: Axes, lines: Sequence[SrvrLine | None], position: int, count: int) -> None:
+def _bars(axis: Axes, rows: Sequence[SrvrRow | None], position: int, count: int) -> None:
     width = 0.8 / count
-    for group, line in enumerate(lines):
-        if line is None:
+    for group, row in enumerate(rows):
+        if row is None:
             continue
         x, colour = group + (position - (count - 1) / 2) * width, PALETTE[position % len(PALETTE)]
-        axis.bar(x, 100 * line.srvr, width * 0.92, color=colour, alpha=PALE)
-        axis.bar(x, 100 * line.feasible_srvr, width * 0.92, color=colour)
-        if np.isfinite(line.low):
-            axis.plot([x, x], [100 * line.low, 100 * line.high], color="black", lw=1.0)
+        axis.bar(x, 100 * row.estimate, width * 0.92, color=colour, alpha=PALE)
+        axis.bar(x, 100 * row.feasible_estimate, width * 0.92, color=colour)
+        if np.isfinite(row.low):
+            axis.plot([x, x], [100 * row.low, 100 * row.high], color="black", lw=1.0)

@@ -134,8 +134,8 @@ def test_copies_in_a_scene_graph_count_before_they_are_made(tmp_path: Path, monk
         scene.graph.update(f"copy {copy}", matrix=np.eye(4), geometry="solid")
     path = tmp_path / "copies.glb"
     scene.export(path)
-    monkeypatch.setattr(mesh_module, "MAX_FACES", 39)
-    with pytest.raises(InvalidMeshError, match="40 faces are more than the 39 allowed"):
+    monkeypatch.setattr(mesh_module, "MAX_FACES", 119)
+    with pytest.raises(InvalidMeshError, match="120 faces are more than the 119 allowed"):
         load_mesh(path)
 
 
