@@ -1,7 +1,7 @@
 """SRVR table: how much of the viewpoint space around each start point a network is robust in, by counted queries.
 
 Examples:
-  python scripts/srvr_table.py                               the default table, at most 150 queries a run
+  python scripts/srvr_table.py                               the default table, at most 100 queries a run
   python scripts/srvr_table.py --dry-run                     what would run, its queries and estimated time
   python scripts/srvr_table.py --classes cup,chair --shapes 0-4 --methods naive,oir_b,oir_w --budget 300
   python scripts/srvr_table.py --protocol paper --shapes 0   the paper's exact updates, 600 steps
@@ -37,7 +37,7 @@ from optimizers.execute import RunSummary, run_tasks
 from optimizers.registry import OPTIMIZERS, get_optimizer
 from semrob_env.cli import ArgumentParser, names, numbers, positive, progress_bar, run_script
 from semrob_env.errors import OutputError, UnknownNameError
-from semrob_env.files import csv_text, output_folder, write_whole
+from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 from semrob_env.functions import make_function
 from semrob_env.metrics import RegionRecords, SrvrRow, paired_difference, srvr
 from semrob_env.parameters import PAPER_STARTS, SemanticSpace
@@ -93,7 +93,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--classes", help="comma separated; known: cup, chair, ...", default="cup,chair,bottle,piano")
     made.add_argument("--shapes", help="object numbers of each class, e.g. 0-4,7", default="0")
     made.add_argument("--methods", help=f"comma separated; known: {', '.join(OPTIMIZERS)}", default="naive,oir_b,oir_w")
-    made.add_argument("--budget", type=int, help="most queries a run, forward + gradient", default=150)
+    made.add_argument("--budget", type=int, help="most queries a run, forward + gradient", default=100)
     made.add_argument(
         "--protocol",
         choices=("normalized", "paper"),
@@ -278,8 +278,8 @@ def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, folder: Path
         "# SRVR: semantic robustness volume ratio",
         f"In % of the space of {' and '.join(SPACE.names)}. Score: "
         + ("low + high - f (adversarial regions)." if plan.options.adversarial else "softmax of the class."),
-        markdown(flat),
-        *([markdown(differences)] if differences else []),
+        markdown_table(flat),
+        *([markdown_table(differences)] if differences else []),
         "\n".join(f"- {note}" for note in notes),
     ])
     write_whole(folder / "srvr.md", body + "\n")
@@ -399,15 +399,6 @@ def srvr_text(share: float, rows: Sequence[RunRow]) -> str:
 def interval(low: float, high: float) -> str:
     """An interval in %."""
     return f"{100 * low:.2f} to {100 * high:.2f}" if np.isfinite(low) else "-"
-
-
-def markdown(rows: Sequence[dict[str, str]]) -> str:
-    """Rows as a Markdown table with aligned columns."""
-    widths = [max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]]
-    lines = [list(rows[0]), ["-" * width for width in widths], *(list(row.values()) for row in rows)]
-    return "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
-    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: written beside their place, then renamed."""
+"""Files that are whole or not there (written beside their place, then renamed), and rows as text."""
 
 from __future__ import annotations
 
@@ -55,3 +55,12 @@ def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
     writer.writeheader()
     writer.writerows(rows)
     return text.getvalue()
+
+
+def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Flat rows, all with the keys of the first, as a Markdown table with aligned columns."""
+    widths = [max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]]
+    lines = [list(rows[0]), ["-" * width for width in widths], *(list(row.values()) for row in rows)]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    )

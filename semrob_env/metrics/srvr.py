@@ -81,8 +81,8 @@ class RegionRecords:
                 keep &= np.isin(column, list(wanted))
         return self.rows(keep)
 
-    def rows(self, keep: BoolArray) -> RegionRecords:
-        """The rows where keep (R,) is true."""
+    def rows(self, keep: BoolArray | IntArray) -> RegionRecords:
+        """The rows that a mask (R,) or indices keep."""
         return RegionRecords(**{name: getattr(self, name)[keep] for name in self.__dataclass_fields__})
 
 
@@ -127,7 +127,7 @@ def srvr(
     Intervals are percentile bootstrap intervals: shapes are resampled within each class, their start points and
     methods stay with them. With a single shape there is nothing to resample: low and high are NaN, and so are those of
     a mean over classes if any class has a single shape. At 10 shapes they are known to be somewhat too short
-    (coverage about 90 % at level 0.95); they speak of other shapes, not of other start points.
+    (simulated coverage at level 0.95: 90 % at 10, 93 % at 60); they speak of other shapes, not of other start points.
     All networks see the same resampled shapes, so rows do not depend on which other networks are in the records.
 
     Raises:
@@ -209,6 +209,8 @@ def _class_tables(records: RegionRecords) -> dict[str, _ClassTable]:
     tables: dict[str, _ClassTable] = {}
     for name in np.unique(records.class_name):
         part = records.only(class_names=[str(name)])
+        # Sums in one order, so that the order of the records does not reach the last bit.
+        part = part.rows(np.lexsort((part.start, part.method, part.shape)))
         shapes, row = np.unique(part.shape, return_inverse=True)
         methods, column = np.unique(part.method, return_inverse=True)
         cell = row * len(methods) + column

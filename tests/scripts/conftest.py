@@ -1,0 +1,36 @@
+"""A small network of 1000 classes, so that whole scripts run in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+
+from semrob_env.scene.classifiers.base import Preprocessing
+from semrob_env.scene.classifiers.registry import NETWORKS, load_network, register_network
+from semrob_env.scene.classifiers.torch_module import TorchClassifier
+
+SIZE = 32
+
+
+def make_tiny(unnormalized: bool, size: int | None) -> TorchClassifier:
+    torch.manual_seed(0)
+    head = torch.nn.Linear(32, 1000)
+    with torch.no_grad():
+        head.weight.mul_(30.0)
+        head.bias[[968, 559]] += 6.0  # cup and chair
+    network = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 5, stride=4), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(), head
+    )
+    preprocessing = Preprocessing(size or SIZE)
+    return TorchClassifier(network, preprocessing.unnormalized() if unnormalized else preprocessing, name="tiny")
+
+
+@pytest.fixture
+def tiny() -> Iterator[str]:
+    register_network("tiny", make_tiny)
+    load_network.cache_clear()
+    yield "tiny"
+    del NETWORKS["tiny"]
+    load_network.cache_clear()

@@ -1,0 +1,156 @@
+"""The main job: a table from live runs, resumed, interrupted, and refused in one line on bad input."""
+
+from __future__ import annotations
+
+import csv
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from optimizers.execute import run_tasks
+from scripts import srvr_table
+from semrob_env.cli import BAD_INPUT, INTERRUPTED, run_script
+from semrob_env.store import RunStore
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def run(folder: Path, *extra: str) -> int:
+    arguments = ["--networks", "tiny", "--classes", "cup,chair", "--shapes", "0-1", "--budget", "24"]
+    return run_script(srvr_table.main, [*arguments, "--judge-points", "8", "--out", str(folder), *extra])
+
+
+def test_the_table_its_picture_and_its_runs_are_written_and_a_second_run_only_reads(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, "--methods", "naive,oir_w") == 0
+    first = capsys.readouterr().out
+    assert "32 runs" in first
+    text = (tmp_path / "srvr.md").read_text()
+    assert "| tiny    | cup   | naive  |" in text
+    rows = list(csv.DictReader((tmp_path / "srvr.csv").read_text().splitlines()))
+    assert [(row["class_name"], row["method"], row["runs"]) for row in rows] == [
+        ("cup", "naive", "8"),
+        ("cup", "oir_w", "8"),
+        ("chair", "naive", "8"),
+        ("chair", "oir_w", "8"),
+        ("all", "naive", "16"),
+        ("all", "oir_w", "16"),
+        ("all", "all", "32"),
+    ]
+    assert (rows[0]["forward_queries"], rows[0]["gradient_queries"]) == ("192", "0")
+    assert 0 < int(rows[1]["forward_queries"]) == int(rows[1]["gradient_queries"]) <= 96
+    assert all(0 < float(row["low"]) <= float(row["estimate"]) <= float(row["high"]) <= 1 for row in rows)
+    with Image.open(tmp_path / "srvr.png") as picture:
+        assert min(picture.size) > 300
+
+    created = [row.created for row in RunStore(tmp_path / "runs.sqlite").rows()]
+    assert len(created) == 32
+    assert run(tmp_path, "--methods", "naive,oir_w") == 0
+    assert [row.created for row in RunStore(tmp_path / "runs.sqlite").rows()] == created
+    assert (tmp_path / "srvr.md").read_text() == text
+
+
+def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert run(whole, "--methods", "naive") == 0
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        def on_rows(rows: object, summary: object) -> None:
+            raise KeyboardInterrupt
+
+        run_tasks(*arguments, **{**options, "on_rows": on_rows})  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(srvr_table, "run_tasks", interrupted)
+        assert run(broken, "--methods", "naive") == INTERRUPTED
+    assert "run the same command to go on" in capsys.readouterr().err
+    assert 0 < len(RunStore(broken / "runs.sqlite").rows()) < 16
+    assert run(broken, "--methods", "naive") == 0
+    assert (broken / "srvr.csv").read_text() == (whole / "srvr.csv").read_text()
+
+
+def test_a_dry_run_tells_the_cost_and_writes_nothing(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "out"
+    assert run(folder, "--methods", "naive,oir_b,oir_w", "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "48 runs (normalized form, at most 24 queries each)" in out
+    # 16 runs each: naive 6 steps of 4, oir_b 3 steps of 8, oir_w 3 steps of 4 + 4.
+    assert "at most 960 forward and 192 gradient queries, and 384 forward queries of the judge" in out
+    assert "estimated time" in out
+    assert not folder.exists()
+
+
+def test_the_paper_protocol_tells_its_cost_first_and_names_regions_that_have_not_grown(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(srvr_table, "PAPER_STEPS", 3)
+    assert run(tmp_path, "--protocol", "paper", "--methods", "naive", "--classes", "cup") == 0
+    out = capsys.readouterr().out
+    assert out.index("estimated time") < out.index("SRVR")
+    assert "at most 96 forward and 0 gradient queries" in out
+    assert "the median region of naive has not left its start size of 2e-05" in out
+    assert "start size" in (tmp_path / "srvr.md").read_text().split("naive", 1)[1].split("\n", 1)[0]
+
+
+def test_adversarial_and_unnormalized_runs_are_runs_of_their_own(tiny: str, tmp_path: Path) -> None:
+    for extra in ([], ["--adversarial"], ["--unnormalized"]):
+        assert run(tmp_path, "--methods", "naive", "--classes", "cup", "--shapes", "0", *extra) == 0
+    ids = {row.task.function_id for row in RunStore(tmp_path / "runs.sqlite").rows()}
+    plain = "scene:tiny/cup/procedural:0?params=azimuth,elevation"
+    assert ids == {plain, f"complement({plain})", f"{plain}&feed=unnormalized"}
+
+
+BAD_INPUT_CASES = [
+    (["--networks", "lenet"], "unknown network 'lenet'"),
+    (["--classes", "dragon"], "dragon"),
+    (["--methods", "magic"], "unknown method 'magic'"),
+    (["--shapes", "3-1"], "cannot read '3-1'"),
+    (["--shapes", "-1"], "cannot read '-1'"),
+    (["--networks", ","], "empty list"),
+    (["--budget", "0"], "--budget 0: give a whole number of at least 1"),
+    (["--budget", "-5"], "--budget -5"),
+    (["--epsilon-m", "2"], "epsilon_m"),
+    (["--judge-points", "0"], "judge"),
+]
+
+
+@pytest.mark.parametrize(("extra", "message"), BAD_INPUT_CASES, ids=lambda case: str(case))
+def test_bad_input_is_one_line_exit_code_2_and_nothing_written(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
+) -> None:
+    folder = tmp_path / "out"
+    assert run(folder, *extra[:1], *extra[1:]) == BAD_INPUT
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not folder.exists()
+
+
+def test_a_folder_that_cannot_be_written_and_an_old_store_are_told(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    blocker = tmp_path / "file"
+    blocker.write_text("not a folder")
+    assert run(blocker / "out") == BAD_INPUT
+    assert "cannot write to folder" in capsys.readouterr().err
+    (tmp_path / "runs.sqlite").write_text("this is not a database, whatever its name says, and long enough to read")
+    assert run(tmp_path) == BAD_INPUT
+    assert "runs.sqlite" in capsys.readouterr().err
+    assert run(tmp_path, "--no-resume") == BAD_INPUT
+    assert "--no-resume wants an empty --out" in capsys.readouterr().err
+
+
+def test_the_script_itself_ends_without_a_traceback(tmp_path: Path) -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "srvr_table.py"), "--networks", "lenet", "--out", str(tmp_path)]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == BAD_INPUT
+    assert ended.stderr.startswith("error: unknown network 'lenet'; known are efficientnet_lite0")
+    assert ended.stderr.count("\n") == 1
