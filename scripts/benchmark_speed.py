@@ -26,7 +26,7 @@ from rich.table import Table
 import optimizers  # noqa: F401  (fills the registry)
 from optimizers.registry import OPTIMIZERS
 from optimizers.run import run
-from semrob_env.cli import ArgumentParser, positive, progress_bar, run_script
+from semrob_env.cli import ArgumentParser, make_console, positive, progress_bar, run_script
 from semrob_env.errors import InvalidMeshError
 from semrob_env.files import csv_text, output_folder, write_whole
 from semrob_env.functions import CallableFunction
@@ -49,7 +49,7 @@ SPACE = SemanticSpace.of("azimuth,elevation")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read arguments, measure, print and write the tables."""
     options = parser().parse_args(arguments)
-    console = Console()
+    console = make_console()
     repeats = positive(options.repeats, "--repeats")
     folder = output_folder(options.out)
     classifier = load_network(options.network)
@@ -170,7 +170,7 @@ def report(console: Console, title: str, rows: Sequence[dict[str, Any]]) -> None
     """Print rows, with the median and the worst of each number below where there are several."""
     table = Table(title=title)
     for name in rows[0]:
-        table.add_column(name.replace("_", " "), justify="right")
+        table.add_column(name.replace("_", "\n"), justify="right")
     for row in rows:
         table.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()))
     if len(rows) > 1:

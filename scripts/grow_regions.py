@@ -23,7 +23,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
 from rich.table import Table
 
 import optimizers  # noqa: F401  (fills the registry)
@@ -31,7 +30,7 @@ from optimizers.base import Optimizer
 from optimizers.corner_method import settings_of_form
 from optimizers.registry import OPTIMIZERS, get_optimizer
 from optimizers.run import RunResult, run
-from semrob_env.cli import ArgumentParser, names, positive, progress_bar, run_script
+from semrob_env.cli import ArgumentParser, make_console, names, positive, progress_bar, run_script
 from semrob_env.errors import InvalidParameterError, UnknownNameError
 from semrob_env.files import csv_text, output_folder, write_whole
 from semrob_env.functions import Complement, ScoreFunction
@@ -48,7 +47,7 @@ from semrob_env.types import FloatArray
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read arguments, then map, grow, judge and draw."""
     options = parser().parse_args(arguments)
-    console = Console()
+    console = make_console()
     positive(options.budget, "--budget")
     positive(options.export_count, "--export-count")
     methods = [get_optimizer(name) for name in names(options.methods)]
@@ -86,7 +85,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             save_figure(history.figure(space, labels, title), folder / f"{method.name}_bounds.png")
             if export is not None:
                 export_inside(scene, function, result.regions, export / method.name, options)
-    console.print(terminal_table(rows))
+    console.print(terminal_table(rows, space))
     write_whole(folder / "regions.csv", csv_text(rows))
     console.print(f"wrote regions.csv and pictures to {folder}" + (f", renders to {export}" if export else ""))
 
@@ -207,14 +206,22 @@ def table_rows(method: str, starts: FloatArray, result: RunResult, judged: Judge
     return rows
 
 
-def terminal_table(rows: Sequence[dict[str, Any]]) -> Table:
+def terminal_table(rows: Sequence[dict[str, Any]], space: SemanticSpace) -> Table:
     """The rows for the eye."""
-    table = Table(title="regions (share of the space in %; feasibility judged on held-out points)")
-    for name in rows[0]:
-        table.add_column(name.replace("_", " "), justify="left" if name in ("method", "start", "status") else "right")
+    table = Table(title="regions, judged on held-out points", caption="share: % of the space; end: why a run stopped")
+    for name in ("method", "start", "region", "share", "feasible", "mean", "purity", "5 %", "lowest", "queries", "end"):
+        table.add_column(name, justify="left" if name in ("method", "start", "region", "end") else "right")
     for row in rows:
-        shown = {**row, "share": f"{100 * row['share']:.2f}", "start": row["start"].replace(",", "\n")}
-        table.add_row(*(f"{v:.2f}" if isinstance(v, float) else str(v) for v in shown.values()))
+        table.add_row(
+            row["method"],
+            "\n".join(f"{name} {value:g}" for name, value in zip(space.names, space.point(row["start"]), strict=True)),
+            "\n".join(f"{row[f'{name}_low']:.1f} to {row[f'{name}_high']:.1f}" for name in space.names),
+            f"{100 * row['share']:.2f}",
+            "yes" if row["feasible"] else "no",
+            *(f"{row[name]:.2f}" for name in ("mean", "purity", "quantile_05", "minimum")),
+            f"{row['forward_queries']} + {row['gradient_queries']}",
+            row["status"],
+        )
     return table
 
 

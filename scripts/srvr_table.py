@@ -22,8 +22,9 @@ import sys
 import time
 from argparse import BooleanOptionalAction, Namespace
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import final
 
@@ -35,7 +36,7 @@ from optimizers.base import Settings
 from optimizers.corner_method import START_HALF_WIDTH, settings_of_form
 from optimizers.execute import RunSummary, run_tasks
 from optimizers.registry import OPTIMIZERS, get_optimizer
-from semrob_env.cli import ArgumentParser, names, numbers, positive, progress_bar, run_script
+from semrob_env.cli import ArgumentParser, make_console, names, numbers, positive, progress_bar, run_script, seconds_of
 from semrob_env.errors import OutputError, UnknownNameError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 from semrob_env.functions import make_function
@@ -46,7 +47,6 @@ from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.scene.function import SceneId
 from semrob_env.scene.shapes import make_shape
 from semrob_env.store import FAILED, RunRow, RunStore, RunTask, canonical_json
-from semrob_env.types import FloatArray
 
 SPACE = SemanticSpace.of("azimuth,elevation")
 """The space of the paper's tables."""
@@ -61,7 +61,7 @@ PAPER_STEPS = 600
 def main(arguments: Sequence[str] | None = None) -> None:
     """Read arguments, run what is missing, write the table."""
     options = parser().parse_args(arguments)
-    console = Console(highlight=False)
+    console = make_console()
     plan = Plan.of(options)
     console.print(plan.describe(), soft_wrap=True)
     if options.dry_run or options.protocol == "paper":
@@ -202,22 +202,14 @@ class Plan:
         for network in self.networks:
             task = next(task for task in self.tasks if scene_id(task.function_id).network == network)
             function = make_function(task.function_id)
-            value += seconds(function.values, theta) / theta.shape[1] / len(self.networks)
+            value += seconds_of(partial(function.values, theta)) / theta.shape[1] / len(self.networks)
             if bill["gradient"] and function.has_gradient:
-                slope += seconds(function.values_and_gradients, theta) / theta.shape[1] / len(self.networks)
+                slope += seconds_of(partial(function.values_and_gradients, theta)) / theta.shape[1] / len(self.networks)
         total = value * (bill["forward"] - bill["gradient"] + bill["judge"]) + slope * bill["gradient"]
         return (
             f"estimated time: {total / 60:.1f} minutes "
             f"({1e3 * value:.1f} ms a value, {1e3 * slope:.1f} ms a value with gradient, mean over networks)"
         )
-
-
-def seconds(call: Callable[[FloatArray], object], theta: FloatArray) -> float:
-    """Time of a call, after one to warm up."""
-    call(theta)
-    started = time.perf_counter()
-    call(theta)
-    return time.perf_counter() - started
 
 
 def scene_id(function_id: str) -> SceneId:
@@ -249,7 +241,9 @@ class Streamed:
             return f"{passed}  every run failed"
         shown = srvr_text(float(np.mean([row.share for row in rows])), rows)
         bill = f"{sum(r.forward_queries for r in rows)} + {sum(r.gradient_queries for r in rows)} queries"
-        return f"{passed}  SRVR {shown:>10s}  feasible {sum(map(is_feasible, rows)):2d} of {len(rows)}  {bill}"
+        return (
+            f"{passed}  SRVR {shown:>10s}  feasible {sum(bool(row.feasible) for row in rows):2d} of {len(rows)}  {bill}"
+        )
 
 
 def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, folder: Path, console: Console) -> None:
@@ -312,7 +306,7 @@ def shown_line(method: str, row: SrvrRow, runs: Sequence[RunRow]) -> dict[str, s
         "95 % interval": interval(row.low, row.high),
         "feasible only %": f"{100 * row.feasible_estimate:.2f}",
         "95 % interval of it": interval(row.feasible_low, row.feasible_high),
-        "feasible": f"{sum(map(is_feasible, own))} of {row.runs}",
+        "feasible": f"{sum(bool(run.feasible) for run in own)} of {row.runs}",
         **{f"{name} queries": f"{count:,}" for name, count in bill(own).items()},
     }
 
@@ -324,7 +318,7 @@ def exact_line(method: str, row: SrvrRow, runs: Sequence[RunRow]) -> dict[str, o
         **vars(row),
         "class_name": row.class_name or ALL,
         "method": method,
-        "feasible_runs": sum(map(is_feasible, own)),
+        "feasible_runs": sum(bool(run.feasible) for run in own),
         **{f"{name}_queries": count for name, count in bill(own).items()},
     }
 
@@ -370,7 +364,7 @@ def region_records(runs: Sequence[RunRow]) -> RegionRecords:
         start=np.array([starts[run.task.start] for run in runs]),
         method=np.array([run.task.method for run in runs]),
         share=np.array([run.share for run in runs]),
-        feasible=np.array([is_feasible(run) for run in runs]),
+        feasible=np.array([bool(run.feasible) for run in runs]),
     )
 
 
@@ -378,11 +372,6 @@ def group(task: RunTask) -> tuple[str, str, str]:
     """Network, class and method of a task."""
     scene = scene_id(task.function_id)
     return scene.network, scene.class_name, task.method
-
-
-def is_feasible(row: RunRow) -> bool:
-    """Whether the judge calls a run's region feasible."""
-    return bool(row.feasible)
 
 
 def has_not_grown(rows: Sequence[RunRow]) -> bool:

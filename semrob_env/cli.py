@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Callable, Sequence
 
 from rich.console import Console
@@ -76,6 +77,20 @@ def positive(value: int, option: str) -> int:
     if value < 1:
         raise InvalidBudgetError(f"{option} {value}: give a whole number of at least 1")
     return value
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    """Wall time of a call, after one call to warm up."""
+    call()
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def make_console() -> Console:
+    """The console of a script: 120 columns where the output is no terminal, so that tables stay readable in files."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=120)
 
 
 def progress_bar(console: Console, unit: str) -> Progress:

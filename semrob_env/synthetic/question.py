@@ -1,0 +1,70 @@
+"""The question an optimum answers, as a value that the exact method and the searches share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import final
+
+import numpy as np
+
+from semrob_env.synthetic.landscape import Landscape
+from semrob_env.types import BoolArray, FloatArray
+
+Box = tuple[FloatArray, FloatArray]
+"""Lower and upper bounds, both (A,), unwrapped on periodic parameters."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Question:
+    """Which box with a mean >= least and a variance <= epsilon_v that contains start is the largest?
+
+    Attributes:
+        landscape: The formula over A parameters.
+        start: Point (A,) that the box must contain.
+        low: Lower bounds (A,) of the space.
+        high: Upper bounds (A,) of the space.
+        least: Smallest mean allowed.
+        epsilon_v: Largest variance allowed.
+    """
+
+    landscape: Landscape
+    start: FloatArray
+    low: FloatArray
+    high: FloatArray
+    least: float
+    epsilon_v: float
+
+    @cached_property
+    def room(self) -> FloatArray:
+        """Widths (A,) of the space."""
+        return self.high - self.low
+
+    @cached_property
+    def periodic(self) -> BoolArray:
+        """Which parameters are periodic, (A,)."""
+        return np.isfinite(self.landscape.bumps.period)
+
+    @cached_property
+    def walls(self) -> Box:
+        """Farthest ends (A,) of a box: the space's, or one turn from start where periodic."""
+        return (
+            np.where(self.periodic, self.start - self.room, self.low),
+            np.where(self.periodic, self.start + self.room, self.high),
+        )
+
+    def with_limits(self, least: float, epsilon_v: float) -> Question:
+        """The same question with other limits."""
+        return replace(self, least=least, epsilon_v=epsilon_v)
+
+    def is_feasible(self, box: Box) -> bool:
+        """Whether a box meets both limits, exactly."""
+        mean, variance = self.landscape.moments(*box)
+        return bool(mean >= self.least and variance <= self.epsilon_v)
+
+
+def log_volume(box: Box) -> float:
+    """Logarithm of a box's volume; minus infinity without a volume."""
+    width = box[1] - box[0]
+    return float(np.log(width).sum()) if (width > 0).all() else -np.inf

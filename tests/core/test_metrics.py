@@ -1,0 +1,218 @@
+"""Judging regions on held-out points."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from semrob_env.errors import (
+    InvalidParameterError,
+    InvalidRegionError,
+    SemrobError,
+    ShapeMismatchError,
+    UnknownNameError,
+)
+from semrob_env.functions import CallableFunction, Complement, Stack
+from semrob_env.metrics import Judge, Thresholds, judge_regions
+from semrob_env.parameters import SemanticSpace
+from semrob_env.regions import Regions
+from semrob_env.synthetic import make_synthetic
+from semrob_env.types import FloatArray
+
+SPACE = SemanticSpace.of("azimuth,elevation")
+
+
+def constant(score: float) -> CallableFunction:
+    return CallableFunction(SPACE, lambda theta: np.full(len(theta), score), name=f"constant {score}")
+
+
+def below(azimuth: float) -> CallableFunction:
+    """1 below an azimuth, 0 from there on."""
+    return CallableFunction(SPACE, lambda theta: (theta[:, 0] < azimuth).astype(float), name=f"below {azimuth}")
+
+
+def boxes(count: int, seed: int = 0) -> Regions:
+    rng = np.random.default_rng(seed)
+    return Regions.around(SPACE, SPACE.sample(count, rng), rng.uniform(1, 60, (count, 2)))
+
+
+@pytest.mark.parametrize(
+    ("mean", "variance", "expected"),
+    [
+        (0.5, 0.25, True),
+        (np.nextafter(0.5, 0), 0.25, False),
+        (0.5, np.nextafter(0.25, 1), False),
+        (math.nan, 0.1, False),
+        (0.9, math.nan, False),
+    ],
+)
+def test_feasible_means_exactly(mean: float, variance: float, expected: bool) -> None:
+    assert Thresholds().feasible(mean, variance) == expected
+
+
+@pytest.mark.parametrize(("score", "expected"), [(0.75, True), (np.nextafter(0.75, 0), False)])
+def test_a_constant_at_the_threshold_is_feasible_and_an_ulp_below_is_not(score: float, expected: bool) -> None:
+    judgement = judge_regions(constant(score), boxes(3), judge=Judge(Thresholds(0.25, 0.0)))
+    assert judgement.feasible.tolist() == [expected] * 3
+
+
+def test_a_half_and_half_region_has_variance_a_quarter_and_is_feasible_by_default() -> None:
+    judgement = judge_regions(below(180), Regions.whole(SPACE))
+    assert (judgement.mean[0], judgement.variance[0], judgement.feasible[0]) == (0.5, 0.25, True)
+    assert judgement.purity[0] == 0.5
+
+
+def test_purity_quantile_and_minimum_tell_of_a_hole_that_the_mean_hides() -> None:
+    judgement = judge_regions(below(324), Regions.whole(SPACE), judge=Judge(points=1024))
+    assert judgement.mean[0] == pytest.approx(0.9, abs=0.002)
+    assert judgement.purity[0] == pytest.approx(0.9, abs=0.002)
+    assert (judgement.quantile_05[0], judgement.minimum[0]) == (0.0, 0.0)
+    assert judgement.feasible[0]
+
+
+def test_purity_counts_a_score_of_one_half() -> None:
+    assert judge_regions(constant(0.5), boxes(1)).purity[0] == 1.0
+
+
+def test_scores_are_mapped_by_the_score_range_first() -> None:
+    wide = CallableFunction(SPACE, lambda theta: np.full(len(theta), 4.0), score_range=(-10.0, 10.0))
+    judgement = judge_regions(wide, boxes(1), judge=Judge(Thresholds(0.3)))
+    assert judgement.mean[0] == pytest.approx(0.7)
+    assert judge_regions(wide, boxes(1), judge=Judge(Thresholds(0.31))).feasible[0]
+
+
+def test_nan_counts_as_the_worst_score_of_the_function_and_of_its_complement() -> None:
+    holes = CallableFunction(SPACE, lambda theta: np.where(theta[:, 0] < 180, 0.8, np.nan), name="holes")
+    whole = Regions.whole(SPACE)
+    for function, rest in ((holes, 0.8), (Complement(holes), 0.2)):
+        judgement = judge_regions(function, whole)
+        assert judgement.mean[0] == pytest.approx(rest / 2)
+        assert judgement.minimum[0] == 0.0
+
+
+def test_the_complement_makes_adversarial_regions_robust() -> None:
+    function = make_synthetic("synthetic:plateau?n=2&seed=0")
+    low, high = function.plateau, Regions.around(function.space, [[10.0, -5.0]], 3.0)
+    assert judge_regions(function, low).feasible[0]
+    assert not judge_regions(Complement(function), low).feasible[0]
+    assert not judge_regions(function, high).feasible[0]
+    assert judge_regions(Complement(function), high).feasible[0]
+    plain, turned = judge_regions(function, boxes(20)), Complement(function)
+    exact_mean, exact_variance = function.exact_moments(boxes(20))
+    judgement = judge_regions(turned, boxes(20), judge=Judge(points=2048))
+    assert judgement.mean == pytest.approx(1 - exact_mean, abs=0.01)
+    assert judgement.variance == pytest.approx(exact_variance, abs=0.01)
+    assert np.array_equal(plain.share, judgement.share)
+
+
+@pytest.mark.parametrize(("points", "error"), [(64, 0.05), (1024, 0.008)])
+@pytest.mark.parametrize("n", [1, 2, 4])
+def test_estimates_are_close_to_the_exact_moments(n: int, points: int, error: float) -> None:
+    function = make_synthetic(f"synthetic:seam?n={n}&seed=1")
+    rng = np.random.default_rng(2)
+    regions = Regions.around(
+        function.space,
+        np.tile(function.plateau.centre, (200, 1)),
+        rng.uniform(0.1, 0.3, (200, n)) * function.space.width,
+    )
+    mean, variance = function.exact_moments(regions)
+    judgement = judge_regions(function, regions, judge=Judge(points=points))
+    assert np.sqrt(np.mean((judgement.mean - mean) ** 2)) < error
+    assert np.sqrt(np.mean((judgement.variance - variance) ** 2)) < error
+    assert abs(np.mean(judgement.mean - mean)) < error / 3  # no bias
+
+
+def test_the_standard_error_is_cautious() -> None:
+    function = make_synthetic("synthetic:plateau?n=2&seed=0")
+    seeds = [judge_regions(function, boxes(50), judge=Judge(seed=seed)) for seed in range(30)]
+    spread = np.std([judgement.mean for judgement in seeds], axis=0)
+    assert (spread <= np.mean([judgement.standard_error() for judgement in seeds], axis=0) + 1e-12).mean() > 0.95
+
+
+def test_answers_do_not_depend_on_batch_or_order() -> None:
+    function = Stack([make_synthetic(f"synthetic:trap?n=2&seed={seed}") for seed in range(3)])
+    regions, member = boxes(40), np.arange(40) % 3
+    together = judge_regions(function, regions, member)
+    order = np.random.default_rng(1).permutation(40)
+    shuffled = judge_regions(function, regions[order], member[order])
+    alone = [judge_regions(function, regions[i], member[i : i + 1]) for i in range(40)]
+    for name in ("mean", "variance", "purity", "quantile_05", "minimum", "share", "feasible"):
+        column = getattr(together, name)
+        assert np.array_equal(column[order], getattr(shuffled, name))
+        assert np.array_equal(column, np.concatenate([getattr(one, name) for one in alone]))
+
+
+def test_points_differ_by_seed_and_region_and_lie_inside() -> None:
+    seen: list[FloatArray] = []
+
+    def scores(theta: FloatArray) -> FloatArray:
+        seen.append(theta)
+        return np.zeros(len(theta))
+
+    function = CallableFunction(SPACE, scores)
+    regions = Regions(SPACE, np.array([[350.0, 0.0], [350.0, 1.0]]), np.array([[370.0, 10.0], [370.0, 11.0]]))
+    judge_regions(function, regions)
+    judge_regions(function, regions, judge=Judge(seed=1))
+    first, second = (points.reshape(2, 64, 2) for points in seen)
+    assert regions.contains(first).all()
+    assert SPACE.contains(first).all()
+    assert not np.isin(first[0, :, 0], second[0, :, 0]).any()
+    assert not np.allclose(first[0] - [0, 0], first[1] - [0, 1])
+    # One point in each of 64 equal slices of each side: what makes it better than independent points.
+    slices = np.sort(((first[0, :, 1] - 0.0) / 10 * 64).astype(int))
+    assert slices.tolist() == list(range(64))
+
+
+def test_the_two_ways_to_write_a_seam_are_one_region() -> None:
+    function = make_synthetic("synthetic:seam?n=2&seed=0")
+    ways = Regions(function.space, np.array([[350.0, 0.0], [-10.0, 0.0]]), np.array([[370.0, 10.0], [10.0, 10.0]]))
+    judgement = judge_regions(function, ways)
+    assert judgement.mean[0] == judgement.mean[1]
+
+
+def test_regions_without_width_are_judged_at_their_point() -> None:
+    function = make_synthetic("synthetic:hill?n=2&seed=0")
+    points = function.space.sample(10, np.random.default_rng(0))
+    judgement = judge_regions(function, Regions(function.space, points, points))
+    assert judgement.mean == pytest.approx(function.values(points[:, None])[:, 0], abs=1e-15)
+    assert judgement.variance == pytest.approx(np.zeros(10), abs=1e-30)
+    assert (judgement.share == 0).all()
+
+
+def test_shares_are_clipped_to_the_space_and_queries_are_counted() -> None:
+    far = Regions(SPACE, np.array([[-500.0, -300.0], [0.0, 95.0]]), np.array([[500.0, 40.0], [360.0, 99.0]]))
+    judgement = judge_regions(constant(1.0), far, judge=Judge(points=128))
+    assert judgement.share.tolist() == [0.5, 0.0]
+    assert judgement.judge_queries.tolist() == [128, 128]
+
+
+def test_no_region_is_no_work() -> None:
+    assert len(judge_regions(constant(1.0), boxes(3)[:0]).mean) == 0
+
+
+@pytest.mark.parametrize("arguments", [{"points": 63}, {"points": 1}, {"points": 2**21}, {"seed": -1}])
+def test_a_judge_is_checked(arguments: dict[str, int]) -> None:
+    with pytest.raises(InvalidParameterError, match=r"power of two|0 or above"):
+        Judge(**arguments)  # type: ignore[arg-type]  # mypy takes every value for thresholds
+
+
+@pytest.mark.parametrize("arguments", [(-0.1, 0.1), (1.1, 0.1), (0.5, -0.1), (0.5, 0.3), (math.nan, 0.1)])
+def test_thresholds_are_checked(arguments: tuple[float, float]) -> None:
+    with pytest.raises(InvalidParameterError, match="give a number in"):
+        Thresholds(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("regions", "member", "error"),
+    [
+        (boxes(2), [0], ShapeMismatchError),
+        (boxes(2), [0, 1], UnknownNameError),
+        (boxes(2), [0, -1], UnknownNameError),
+        (Regions.whole(SemanticSpace.of("azimuth")), None, InvalidRegionError),
+    ],
+)
+def test_what_is_judged_is_checked(regions: Regions, member: list[int] | None, error: type[SemrobError]) -> None:
+    with pytest.raises(error):
+        judge_regions(constant(1.0), regions, member)
