@@ -104,7 +104,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--adversarial", action="store_true", help="regions of low score: f is low + high - f")
     made.add_argument("--epsilon-m", type=float, help="feasible: mean score >= 1 - epsilon_m", default=0.5)
     made.add_argument("--epsilon-v", type=float, help="feasible: variance <= epsilon_v", default=0.25)
-    made.add_argument("--judge-points", type=int, help="held-out points a region, counted apart", default=64)
+    made.add_argument("--judge-points", type=int, help="held-out points a region, counted apart", default=32)
     made.add_argument("--seed", type=int, help="seed of methods, judge and intervals", default=0)
     made.add_argument("--out", help="output folder", default="results/srvr")
     made.add_argument("--resume", action=BooleanOptionalAction, help="go on with the runs in --out", default=True)

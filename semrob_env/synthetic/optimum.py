@@ -13,7 +13,7 @@ moments and slopes) from its best boxes and a few others (`coarse`, `search`). N
 global one; for up to 3 parameters tests hold it against brute force. The exact volume without trap and variance is an
 upper bound, and the search stops when it reaches it. Relative error of a local search about 1e-7.
 
-Cost: 5 to 300 ms for the exact method; 0.2 to 5 s for a search up to n = 6, some 10 s at n = 20.
+Cost: 5 to 500 ms for the exact method; 0.2 to 5 s for a search up to n = 6, 10 to 40 s at n = 20 (two busy cores).
 """
 
 from __future__ import annotations
