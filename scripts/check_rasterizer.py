@@ -1,28 +1,29 @@
 """Measure the rasteriser: speed, error of its pictures and of their derivatives, and batch invariance.
 
-    python scripts/check_rasterizer.py                        # the procedural shapes
-    python scripts/check_rasterizer.py models/*.obj           # meshes of yours
+Examples:
+  python scripts/check_rasterizer.py                        the procedural shapes
+  python scripts/check_rasterizer.py models/*.obj           meshes of yours
 
 Columns, per mesh:
-    ms            milliseconds a view in a batch of 32 (best of the repeats)
-    x deriv       time with derivatives in azimuth and elevation, relative to without
-    error         mean absolute difference, in 1/255, to a picture supersampled 8 x 8 without edge smoothing
-    outline       the same over the pixels that the outline of the object passes
-    no AA         error of plain samples at pixel centres, to compare with
-    cosine        between derivative pictures and central differences (median over views and parameters)
+  ms            milliseconds a view in a batch of 32 (best of the repeats)
+  x deriv       time with derivatives in azimuth and elevation, relative to without
+  error         mean absolute difference, in 1/255, to a picture supersampled 8 x 8 without edge smoothing
+  outline       the same over the pixels that the outline of the object passes
+  no AA         error of plain samples at pixel centres, to compare with
+  cosine        between derivative pictures and central differences (median over views and parameters)
 """
 
 from __future__ import annotations
 
-import argparse
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from semrob_env.errors import SemrobError
+from semrob_env.cli import ArgumentParser, positive, run_script
+from semrob_env.errors import ContractError
 from semrob_env.scene.camera import Scenes
 from semrob_env.scene.mesh import Mesh, load_mesh, normalize
 from semrob_env.scene.renderers import Rasterizer
@@ -32,43 +33,37 @@ from semrob_env.types import BoolArray, Float32Array
 PARAMETERS = ("azimuth", "elevation")
 
 
-def main() -> int:
-    """Print one line per mesh and the medians."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print one line per mesh and the medians; an error if the same scene gave different bytes in another batch."""
+    head, _, tail = (__doc__ or "").partition("\n\n")
+    parser = ArgumentParser(head, tail)
     parser.add_argument("meshes", nargs="*", type=Path, help="mesh files; none: procedural shapes")
-    parser.add_argument("--size", type=int, default=224, help="picture size in pixels (224)")
-    parser.add_argument("--threads", type=int, default=None, help="threads (all)")
-    parser.add_argument("--views", type=int, default=6, help="random views a mesh for error and cosine (6)")
-    parser.add_argument("--repeats", type=int, default=7, help="repeats of each timing (7)")
-    parser.add_argument("--supersample", type=int, default=2, help="supersampling for the cosine (2)")
-    parser.add_argument("--blur", type=float, default=0.7, help="blur in pixels for the cosine (0.7)")
-    parser.add_argument("--step", type=float, default=0.3, help="step of the central differences in degrees (0.3)")
-    arguments = parser.parse_args()
-    try:
-        return report(arguments)
-    except SemrobError as error:
-        print(error, file=sys.stderr)
-        return 2
-
-
-def report(arguments: argparse.Namespace) -> int:
-    """Measure and print; 1 if the same scene gave different bytes in another batch."""
+    parser.add_argument("--size", type=int, default=224, help="picture size in pixels")
+    parser.add_argument("--threads", type=int, default=None, help="threads; none: all")
+    parser.add_argument("--views", type=int, default=6, help="random views a mesh for error and cosine")
+    parser.add_argument("--repeats", type=int, default=7, help="repeats of each timing")
+    parser.add_argument("--supersample", type=int, default=2, help="supersampling for the cosine")
+    parser.add_argument("--blur", type=float, default=0.7, help="blur in pixels for the cosine")
+    parser.add_argument("--step", type=float, default=0.3, help="step of the central differences in degrees")
+    options = parser.parse_args(arguments)
+    views, repeats = positive(options.views, "--views"), positive(options.repeats, "--repeats")
+    plain = Rasterizer(options.size, threads=options.threads)
+    smooth = Rasterizer(options.size, options.supersample, options.blur, options.threads)
     print(f"{'mesh':34}{'faces':>7}{'ms':>7}{'x deriv':>9}{'error':>7}{'outline':>9}{'no AA':>7}{'cosine':>8}")
-    plain = Rasterizer(arguments.size, threads=arguments.threads)
     plain.warm_up()
     lines, invariant = [], True
-    for name, mesh in meshes(arguments.meshes):
-        seconds, slower = speed(plain, mesh, arguments.repeats)
-        error, outline, samples = errors(plain, mesh, scenes(arguments.views))
-        smooth = Rasterizer(arguments.size, arguments.supersample, arguments.blur, arguments.threads)
-        agreement = cosine(smooth, mesh, scenes(arguments.views), arguments.step)
+    for name, mesh in meshes(options.meshes):
+        seconds, slower = speed(plain, mesh, repeats)
+        error, outline, samples = errors(plain, mesh, scenes(views))
+        agreement = cosine(smooth, mesh, scenes(views), options.step)
         line = (len(mesh.faces), 1000 * seconds, slower, error, outline, samples, agreement)
         lines.append(line)
         invariant &= batch_invariant(plain, mesh)
         print(row(name, line), flush=True)
     print(row("median", tuple(np.median(lines, axis=0))))
-    print(f"same bytes alone, in a batch of 7, of 64, and in reverse: {'yes' if invariant else 'NO'}")
-    return 0 if invariant else 1
+    if not invariant:
+        raise ContractError("a scene has different bytes in another batch; a kernel depends on its neighbours")
+    print("a scene has the same bytes alone, in a batch of 7, of 64, and in reverse order")
 
 
 def row(name: str, line: tuple[float, ...]) -> str:
@@ -155,4 +150,4 @@ def batch_invariant(renderer: Rasterizer, mesh: Mesh) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run_script(main))
