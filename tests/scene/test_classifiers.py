@@ -151,6 +151,13 @@ def test_a_broken_classifier_is_told_at_the_probe(answer: Float32Array, message:
         classifier.probe(pictures(1)[0][0], 0)
 
 
+def test_a_score_may_leave_its_range_by_rounding_only() -> None:
+    answers = np.array([[1.0000001, -1e-7, 0.5], [1.1, -0.1, np.nan]])
+    classifier = BlackBoxClassifier(lambda shown: answers, labels=3, size=SIZE, name="rounds")
+    scores = [classifier.scores(pictures(2)[0], np.full(2, index)) for index in range(3)]
+    np.testing.assert_array_equal(scores, [[1.0, 1.1], [0.0, -0.1], [0.5, np.nan]])
+
+
 def test_networks_are_found_by_name_and_made_once() -> None:
     assert load_network("efficientnet_lite0") is load_network("efficientnet_lite0")
     with pytest.raises(UnknownNameError, match="unknown network 'lenet'; known are efficientnet_lite0"):

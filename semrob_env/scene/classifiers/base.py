@@ -73,7 +73,7 @@ class Classifier(ABC):
         answer = np.asarray(self._scores(pictures, class_index), dtype=np.float64)
         if answer.shape != (len(pictures),):
             raise ClassifierError(f"{self.name} answered shape {answer.shape} to {len(pictures)} pictures")
-        return answer
+        return _without_rounding(answer)
 
     @final
     def scores_and_gradients(self, pictures: Float32Array, class_index: IntArray) -> tuple[FloatArray, Float32Array]:
@@ -86,7 +86,7 @@ class Classifier(ABC):
             raise NoGradientError(f"{self.name} has no gradient; use finite differences")
         self._check_classes(class_index)
         values, gradients = self._scores_and_gradients(pictures, class_index)
-        return np.asarray(values, dtype=np.float64), gradients
+        return _without_rounding(np.asarray(values, dtype=np.float64)), gradients
 
     @final
     def probe(self, picture: Float32Array, class_index: int) -> None:
@@ -117,3 +117,13 @@ class Classifier(ABC):
         """Scores (N,) and gradients (N, 3, H, W); required where `has_gradient`."""
         del pictures, class_index
         raise NoGradientError(f"{type(self).__name__} says has_gradient but implements no _scores_and_gradients")
+
+
+ROUNDING = 1e-6
+"""How far outside [0, 1] a float32 softmax may round."""
+
+
+def _without_rounding(scores: FloatArray) -> FloatArray:
+    """Scores at most `ROUNDING` outside [0, 1] put back to its ends; what is farther out, and NaN, stays to be told."""
+    rounded = np.where((scores < 0) & (scores >= -ROUNDING), 0.0, scores)
+    return np.where((rounded > 1) & (rounded <= 1 + ROUNDING), 1.0, rounded)
