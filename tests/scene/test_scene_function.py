@@ -94,19 +94,20 @@ def test_a_theta_has_the_same_bytes_alone_in_any_batch_and_with_any_chunk(monkey
 
 
 def test_the_gradient_follows_finite_differences_of_a_smooth_score() -> None:
+    size = 112
 
     class Weighted(torch.nn.Module):
         """Logits linear in the picture, with smooth weights: what is left is the renderer's derivative."""
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
-            grid = torch.linspace(-1, 1, SIZE)
+            grid = torch.linspace(-1, 1, size)
             weight = torch.sin(2 * grid)[:, None] + torch.cos(3 * grid)[None, :]
             level = (x * weight).mean(dim=(1, 2, 3))
             return torch.stack([level, -level], dim=1)
 
-    classifier = TorchClassifier(Weighted(), Preprocessing(SIZE).unnormalized(), name="weighted")
+    classifier = TorchClassifier(Weighted(), Preprocessing(size).unnormalized(), name="weighted")
     function = SceneFunction(
-        classifier, [make_shape("cup", 0)], [0], SPACE, renderer=Rasterizer(SIZE, supersample=4, blur=1.0)
+        classifier, [make_shape("cup", 0)], [0], SPACE, renderer=Rasterizer(size, supersample=4, blur=1.0)
     )
     theta = np.array([[[a, e] for a in (20.0, 75.0, 130.0, 250.0) for e in (5.0, 30.0, 55.0)]])
     _, gradients = function.values_and_gradients(theta)
