@@ -13,7 +13,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, ClassVar, Generic, TypeVar, cast, final
+from typing import Any, ClassVar, Generic, Literal, TypeVar, cast, final
 
 import numpy as np
 import numpy.typing as npt
@@ -72,6 +72,7 @@ class Optimizer(ABC, Generic[SettingsT]):
 
     Raises:
         OutOfSpaceError: A start point outside the space.
+        InvalidParameterError: Settings of another method.
         ShapeMismatchError: start is not (n,) or (B, n), or member or rngs are not one a trajectory.
     """
 
@@ -80,6 +81,7 @@ class Optimizer(ABC, Generic[SettingsT]):
     title: ClassVar[str]
     uses_gradient: ClassVar[bool] = False
     is_stochastic: ClassVar[bool] = False
+    recommends: ClassVar[Literal["regions", "points"]] = "regions"
     settings_class: ClassVar[type[Settings]]
 
     @final
@@ -108,6 +110,10 @@ class Optimizer(ABC, Generic[SettingsT]):
             )
         self.member.setflags(write=False)
         self.settings: SettingsT = cast(SettingsT, self.settings_class()) if settings is None else settings
+        if not isinstance(self.settings, self.settings_class):
+            raise InvalidParameterError(
+                f"{self.name} takes {self.settings_class.__name__}, not {type(self.settings).__name__}"
+            )
         self.steps: IntArray = np.zeros(count, dtype=np.int64)
         self._status = np.full(count, RUNNING, dtype="<U16")
         self._asked: Queries | None = None

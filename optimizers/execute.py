@@ -1,6 +1,6 @@
 """Tasks in, rows out: runs and judges tasks in batches, and keeps what is done in a run store.
 
-The row of a task does not depend on the tasks beside it: bit for bit, apart from its wall time.
+The row of a task does not depend on the tasks beside it: bit for bit, apart from wall time, date and revision.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def execute(
 ) -> list[RunRow]:
     """Run and judge tasks; those that share function, method and all settings but start and seed run as one batch.
 
-    A task that raises a SemrobError gives a row with status failed and the error's text; the others are unaffected.
+    A task that raises gives a row with status failed and the error's class and text; the others are unaffected.
 
     Args:
         tasks: Any mix.
@@ -147,7 +147,7 @@ class _Job:
     fingerprint: Mapping[str, str]
     function: ScoreFunction | None
     member: int
-    error: SemrobError | None
+    error: Exception | None
 
     @property
     def key(self) -> str:
@@ -172,7 +172,7 @@ class _Job:
             **measures,
         )
 
-    def failed(self, error: SemrobError, seconds: float) -> RunRow:
+    def failed(self, error: Exception, seconds: float) -> RunRow:
         """The row of a job that raised."""
         return self.row(FAILED, error=f"{type(error).__name__}: {error}", seconds=seconds)
 
@@ -208,7 +208,7 @@ class _Functions:
         task = _with_full_settings(task, method)
         try:
             function, member = self._find(task.function_id)
-        except SemrobError as error:
+        except Exception as error:  # a user's factory may raise anything
             return _Job(task, method, {}, None, 0, error)
         task = replace(task, function_id=function.member_ids[member])  # the id in full: one key however it was written
         problem = None
@@ -237,7 +237,12 @@ def _with_full_settings(task: RunTask, method: type[Optimizer[Any]]) -> RunTask:
     for field in fields(method.settings_class):
         if isinstance(field.default, float) and type(given.get(field.name)) is int:
             given[field.name] = float(given[field.name])  # 1 and 1.0 are one setting and one key
+    _judge(task)  # what is wrong with it must be told before any work, too
     return replace(task, settings=canonical_json(method.settings_class.from_mapping(given).to_mapping()))
+
+
+def _judge(task: RunTask) -> Judge:
+    return Judge(Thresholds(task.epsilon_m, task.epsilon_v), task.judge_points, task.judge_seed)
 
 
 def _units(tasks: Sequence[RunTask], known: _Functions, size: int) -> Iterator[list[RunTask]]:
@@ -261,20 +266,19 @@ def _execute(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
         else:
             groups.setdefault(job.group, []).append(index)
     for indices in groups.values():
-        rows.update(zip(indices, _run_or_split([jobs[index] for index in indices], on_step), strict=True))
+        rows.update(zip(indices, _run_batch_or_each([jobs[index] for index in indices], on_step), strict=True))
     return [rows[index] for index in range(len(jobs))]
 
 
-def _run_or_split(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
-    """The rows of a batch; if it raises, of its halves, down to the single job that is to blame."""
+def _run_batch_or_each(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
+    """The rows of a batch; if it raises, of each job alone, so that only the one to blame fails."""
     started = time.perf_counter()
     try:
         return _run_batch(jobs, on_step)
-    except SemrobError as error:
+    except Exception as error:  # a user's function or network may raise anything
         if len(jobs) == 1:
             return [jobs[0].failed(error, time.perf_counter() - started)]
-    half = len(jobs) // 2
-    return _run_or_split(jobs[:half], on_step) + _run_or_split(jobs[half:], on_step)
+    return [row for job in jobs for row in _run_batch_or_each([job], on_step)]
 
 
 def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
@@ -298,12 +302,7 @@ def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
         finite_differences=differences,
     )
     result = run(optimizer, oracle, max_steps=task.max_steps, on_step=on_step)
-    judged = judge_regions(
-        function,
-        result.regions,
-        members,
-        Judge(Thresholds(task.epsilon_m, task.epsilon_v), task.judge_points, task.judge_seed),
-    )
+    judged = judge_regions(function, result.regions, members, _judge(task))
     seconds = time.perf_counter() - started
     queries = result.forward_queries + result.gradient_queries + judged.judge_queries
     traces = _traces(result, len(jobs))

@@ -23,8 +23,8 @@ CHECKPOINTS: IntArray = np.unique(np.round(10.0 ** (np.arange(71) / 10)).astype(
 class Trace:
     """The recommended region of each trajectory at each checkpoint that its run has passed.
 
-    A checkpoint holds the region after the last step whose bill is within it. Rows are ordered by trajectory, then
-    checkpoint.
+    A checkpoint holds the region after the last step whose bill is within it. A run that continues a saved one
+    holds the checkpoints from there on. Rows are ordered by trajectory, then checkpoint.
 
     Attributes:
         trajectory: Trajectory of each row, (T,).
@@ -88,7 +88,7 @@ def run(
         raise InvalidBudgetError("a run without an end: give the oracle a budget or the run max_steps")
     if len(optimizer) != oracle.trajectories:
         raise ShapeMismatchError(f"{len(optimizer)} trajectories to optimize, {oracle.trajectories} in the oracle")
-    recorder = _Recorder(len(optimizer))
+    recorder = _Recorder(oracle.spent)
     while True:
         if max_steps is not None:
             optimizer.stop(optimizer.steps >= max_steps, STEPS)
@@ -120,8 +120,9 @@ def run(
 class _Recorder:
     """Collects trace rows; asks for the recommendation only in steps that pass a checkpoint."""
 
-    def __init__(self, count: int) -> None:
-        self._next = np.zeros(count, dtype=np.int64)  # index of each trajectory's first open checkpoint
+    def __init__(self, spent: FloatArray) -> None:
+        # Index of each trajectory's first open checkpoint; a continued run has passed some.
+        self._next: IntArray = np.searchsorted(CHECKPOINTS, spent, side="left")
         self._parts: list[tuple[IntArray, IntArray, FloatArray, FloatArray]] = []
 
     def before_step(self, optimizer: Optimizer[Any], spent_after: FloatArray) -> None:

@@ -19,7 +19,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from PIL import Image
@@ -31,7 +31,7 @@ from optimizers.corner_method import settings_of_form
 from optimizers.registry import OPTIMIZERS, get_optimizer
 from optimizers.run import RunResult, run
 from semrob_env.cli import ArgumentParser, make_console, names, positive, progress_bar, run_script
-from semrob_env.errors import InvalidParameterError, UnknownNameError
+from semrob_env.errors import InvalidBudgetError, InvalidParameterError, UnknownNameError
 from semrob_env.files import csv_text, output_folder, write_whole
 from semrob_env.functions import Complement, ScoreFunction
 from semrob_env.metrics import Judge, Judgement, Thresholds, judge_regions
@@ -52,44 +52,55 @@ def main(arguments: Sequence[str] | None = None) -> None:
     positive(options.export_count, "--export-count")
     methods = [get_optimizer(name) for name in names(options.methods)]
     judge = Judge(Thresholds(options.epsilon_m, options.epsilon_v), seed=options.seed)
-    scene_id = scene_of(options)
-    folder = output_folder(options.out)
-    export = output_folder(options.export) if options.export else None
-    scene = make_scene_function(str(scene_id))
+    scene = make_scene_function(str(scene_of(options)))
     function: ScoreFunction = Complement(scene) if options.adversarial else scene
     space = function.space
     starts = start_points(space, options.starts)
+    optimizers_by_name = {}
+    for method in methods:
+        optimizer = method(space, starts, settings=settings_of_form(method, options.form), seed=options.seed)
+        if not QueryOracle(function, trajectories=len(starts), budget=options.budget).affordable(optimizer.ask()).all():
+            raise InvalidBudgetError(
+                f"--budget {options.budget} cannot pay one step of {method.name}; give a larger one"
+            )
+        optimizers_by_name[method.name] = optimizer
+    if not options.map_step >= LEAST_MAP_STEP:
+        raise InvalidParameterError(f"--map-step {options.map_step}: give at least {LEAST_MAP_STEP} degrees")
+    if options.max_steps is not None:
+        positive(options.max_steps, "--max-steps")
+    scene.probe()
+    folder = output_folder(options.out)
+    export = output_folder(options.export) if options.export else None
 
     console.print(f"{function.id}: {len(scene.meshes[0].faces)} faces", soft_wrap=True)
-    scene.probe()
     rows: list[dict[str, Any]] = []
     with progress_bar(console, "") as progress:
-        columns = round(float(space.width[0]) / options.map_step) if options.map_step > 0 else 0
-        bar = progress.add_task("map", total=columns)
+        bar = progress.add_task("map", total=round(float(space.width[0]) / options.map_step))
         grid = map_grid(function, options.map_step, on_column=lambda: progress.advance(bar))
-        for method in methods:
-            history = History(progress.add_task(method.name, total=options.max_steps), progress)
-            settings = settings_of_form(method, options.form)
-            optimizer = method(space, starts, settings=settings, seed=options.seed)
+        for name, optimizer in optimizers_by_name.items():
+            history = History(progress.add_task(name, total=options.max_steps), progress)
             oracle = QueryOracle(function, trajectories=len(starts), budget=options.budget)
             result = run(optimizer, oracle, max_steps=options.max_steps, on_step=history.record)
             judged = judge_regions(function, result.regions, judge=judge)
-            rows += table_rows(method.name, starts, result, judged)
-            title = (
-                f"{method.name} ({options.form} form, at most {options.budget} queries a start point)\n{function.id}"
-            )
+            rows += table_rows(name, starts, result, judged)
+            title = f"{name} ({options.form} form, at most {options.budget} queries a start point)\n{function.id}"
             labels = [short_label(space, start) for start in starts]
             views = [example_views(function, scene.pictures, result.regions[row]) for row in range(len(starts))]
             figure = region_figure(result.regions, starts, labels, views, title=title, grid=grid)
-            save_figure(figure, folder / f"{method.name}_regions.png")
-            save_figure(history.figure(space, labels, title), folder / f"{method.name}_bounds.png")
+            save_figure(figure, folder / f"{name}_regions.png")
+            save_figure(history.figure(space, labels, title), folder / f"{name}_bounds.png")
             if export is not None:
-                export_inside(scene, function, result.regions, export / method.name, options)
+                export_inside(scene, function, result.regions, export / name, options)
     console.print(terminal_table(rows, space))
     write_whole(folder / "regions.csv", csv_text(rows))
     console.print(f"wrote regions.csv and pictures to {folder}" + (f", renders to {export}" if export else ""))
 
 
+LEAST_MAP_STEP = 0.5
+"""Finest grid of the drawn map, in degrees."""
+
+
+@final
 class History:
     """Bounds of every trajectory after every step, unwrapped around the start points so that curves do not jump."""
 
@@ -112,8 +123,6 @@ class History:
     def figure(self, space: SemanticSpace, labels: Sequence[str], title: str) -> Any:
         """Bounds over queries, one column a start point."""
         spent, lower, upper = (np.array(part) for part in (self.spent, self.lower, self.upper))
-        if not len(spent):
-            raise InvalidParameterError("no step could be paid; give a larger --budget")
         columns = range(len(labels))
         return bounds_figure(
             space,
@@ -160,7 +169,7 @@ def scene_of(options: Namespace) -> SceneId:
             raise InvalidParameterError("--mesh needs --class: the class that the shape is scored for")
         return SceneId(options.network, options.class_name, file_source(options.mesh), feed=feed)
     class_name, _, number = options.shape.partition(":")
-    if not (number.isascii() and number.isdigit()):
+    if not (number.isascii() and number.isdigit() and len(number) <= 15):
         raise UnknownNameError(f"unknown shape {options.shape!r}; write class:number, e.g. cup:3")
     return SceneId(options.network, class_name, f"procedural:{int(number)}", feed=feed)
 

@@ -38,14 +38,14 @@ from optimizers.execute import RunSummary, run_tasks
 from optimizers.registry import OPTIMIZERS, get_optimizer
 from semrob_env.cli import ArgumentParser, make_console, names, numbers, positive, progress_bar, run_script, seconds_of
 from semrob_env.errors import OutputError, UnknownNameError
-from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
+from semrob_env.files import csv_text, interval_text, markdown_table, output_folder, write_whole
 from semrob_env.functions import make_function
-from semrob_env.metrics import RegionRecords, SrvrRow, paired_difference, srvr
+from semrob_env.metrics import Judge, RegionRecords, SrvrRow, Thresholds, paired_difference, srvr
 from semrob_env.parameters import PAPER_STARTS, SemanticSpace
 from semrob_env.plotting import save_figure, srvr_figure
 from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.scene.function import SceneId
-from semrob_env.scene.shapes import make_shape
+from semrob_env.scene.shapes import SHAPES, make_shape
 from semrob_env.store import FAILED, RunRow, RunStore, RunTask, canonical_json
 
 SPACE = SemanticSpace.of("azimuth,elevation")
@@ -54,8 +54,7 @@ SPACE = SemanticSpace.of("azimuth,elevation")
 ALL = "all"
 """Class or method of a line that averages over all of them."""
 
-PAPER_STEPS = 600
-"""Steps of the paper's released runs."""
+PAPER_STEPS = 600  # of the paper's released runs
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -68,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         console.print(plan.estimate(), soft_wrap=True)
     if options.dry_run:
         return
+    for network in plan.networks:
+        make_function(plan.first_task(network).function_id).values(SPACE.default[None, None])  # a broken one ends here
     folder = output_folder(options.out)
     path = folder / "runs.sqlite"
     if not options.resume and path.exists():
@@ -81,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             table.add(rows)
             progress.update(bar, completed=summary.skipped + summary.done + summary.failed)
 
-        summary = run_tasks(plan.tasks, store, on_rows=on_rows)
+        summary = run_tasks(plan.tasks, store, retry_failed=True, on_rows=on_rows)
     report(plan, table.rows, summary, folder, console)
 
 
@@ -90,7 +91,9 @@ def parser() -> ArgumentParser:
     head, _, tail = (__doc__ or "").partition("\n\n")
     made = ArgumentParser(head, tail)
     made.add_argument("--networks", help=f"comma separated; known: {', '.join(NETWORKS)}", default=",".join(NETWORKS))
-    made.add_argument("--classes", help="comma separated; known: cup, chair, ...", default="cup,chair,bottle,piano")
+    made.add_argument(
+        "--classes", help=f"comma separated; known: {', '.join(SHAPES)}", default="cup,chair,bottle,piano"
+    )
     made.add_argument("--shapes", help="object numbers of each class, e.g. 0-4,7", default="0")
     made.add_argument("--methods", help=f"comma separated; known: {', '.join(OPTIMIZERS)}", default="naive,oir_b,oir_w")
     made.add_argument("--budget", type=int, help="most queries a run, forward + gradient", default=100)
@@ -108,7 +111,9 @@ def parser() -> ArgumentParser:
     made.add_argument("--seed", type=int, help="seed of methods, judge and intervals", default=0)
     made.add_argument("--out", help="output folder", default="results/srvr")
     made.add_argument("--resume", action=BooleanOptionalAction, help="go on with the runs in --out", default=True)
-    made.add_argument("--dry-run", action="store_true", help="tell what would run and what it costs, run nothing")
+    made.add_argument(
+        "--dry-run", action="store_true", help="tell what would run and what it costs; only a short trial"
+    )
     return made
 
 
@@ -132,41 +137,47 @@ class Plan:
         """Tasks of a command line; everything that is misspelt is told here, before any work."""
         is_paper = options.protocol == "paper"
         positive(options.budget, "--budget")
+        Judge(Thresholds(options.epsilon_m, options.epsilon_v), options.judge_points, options.seed)
         methods = {name: get_optimizer(name) for name in names(options.methods)}
         settings = {name: settings_of_form(method, options.protocol) for name, method in methods.items()}
         starts = [tuple(SPACE.point(text).tolist()) for text in PAPER_STARTS]
+        shapes = [(name, number) for name in names(options.classes) for number in numbers(options.shapes)]
+        for name, number in shapes:
+            make_shape(name, number)
         tasks = []
         for network in names(options.networks):
             if network not in NETWORKS:
                 raise UnknownNameError(f"unknown network {network!r}; known are {', '.join(NETWORKS)}")
-            for class_name in names(options.classes):
-                for number in numbers(options.shapes):
-                    make_shape(class_name, number)
-                    feed = "unnormalized" if options.unnormalized else "normalized"
-                    function_id = str(SceneId(network, class_name, f"procedural:{number}", feed=feed))
-                    tasks += [
-                        RunTask(
-                            function_id=f"complement({function_id})" if options.adversarial else function_id,
-                            method=name,
-                            settings=canonical_json(settings[name].to_mapping()),
-                            start=start,
-                            budget=None if is_paper else options.budget,
-                            max_steps=PAPER_STEPS if is_paper else None,
-                            seed=options.seed,
-                            epsilon_m=options.epsilon_m,
-                            epsilon_v=options.epsilon_v,
-                            judge_points=options.judge_points,
-                            judge_seed=options.seed,
-                        )
-                        for name in methods
-                        for start in starts
-                    ]
+            for class_name, number in shapes:
+                feed = "unnormalized" if options.unnormalized else "normalized"
+                function_id = str(SceneId(network, class_name, f"procedural:{number}", feed=feed))
+                tasks += [
+                    RunTask(
+                        function_id=f"complement({function_id})" if options.adversarial else function_id,
+                        method=name,
+                        settings=canonical_json(settings[name].to_mapping()),
+                        start=start,
+                        budget=None if is_paper else options.budget,
+                        max_steps=PAPER_STEPS if is_paper else None,
+                        seed=options.seed,
+                        epsilon_m=options.epsilon_m,
+                        epsilon_v=options.epsilon_v,
+                        judge_points=options.judge_points,
+                        judge_seed=options.seed,
+                    )
+                    for name in methods
+                    for start in starts
+                ]
         return cls(options, tuple(tasks), settings)
 
     @property
     def networks(self) -> list[str]:
         """Networks in the order asked for."""
         return names(self.options.networks)
+
+    def first_task(self, network: str) -> RunTask:
+        """Some task of a network."""
+        return next(task for task in self.tasks if scene_id(task.function_id).network == network)
 
     def most_queries(self) -> Counter[str]:
         """Most forward and gradient queries of all runs, and those of the judge, by counting one ask of each method."""
@@ -200,8 +211,7 @@ class Plan:
         theta = SPACE.sample(8, np.random.default_rng(0))[None]
         value = slope = 0.0
         for network in self.networks:
-            task = next(task for task in self.tasks if scene_id(task.function_id).network == network)
-            function = make_function(task.function_id)
+            function = make_function(self.first_task(network).function_id)
             value += seconds_of(partial(function.values, theta)) / theta.shape[1] / len(self.networks)
             if bill["gradient"] and function.has_gradient:
                 slope += seconds_of(partial(function.values_and_gradients, theta)) / theta.shape[1] / len(self.networks)
@@ -217,6 +227,7 @@ def scene_id(function_id: str) -> SceneId:
     return SceneId.parse(function_id.removeprefix("complement(").removesuffix(")"))
 
 
+@final
 class Streamed:
     """Collects rows and prints a line for each network, class and method as soon as its last run is in."""
 
@@ -256,7 +267,7 @@ def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, folder: Path
     if summary.stale:
         notes.append(f"{summary.stale} rows of other versions of these methods are in the store and left out")
     if not good:
-        raise OutputError("; ".join(notes))
+        raise OutputError(f"all {len(failed)} runs failed; the first one: {failed[0].error}")
     records = region_records(good)
     rng = np.random.default_rng(plan.options.seed)
     tables = {name: srvr(records.only(methods=[name]), rng) for name in plan.settings if name in records.method}
@@ -303,9 +314,9 @@ def shown_line(method: str, row: SrvrRow, runs: Sequence[RunRow]) -> dict[str, s
         "class": row.class_name or ALL,
         "method": method,
         "SRVR %": srvr_text(row.estimate, own),
-        "95 % interval": interval(row.low, row.high),
-        "feasible only %": f"{100 * row.feasible_estimate:.2f}",
-        "95 % interval of it": interval(row.feasible_low, row.feasible_high),
+        "95 % interval": interval_text(row.low, row.high),
+        "feasible only %": srvr_text(row.feasible_estimate, own) if row.feasible_estimate else "none",
+        "95 % interval of it": interval_text(row.feasible_low, row.feasible_high),
         "feasible": f"{sum(bool(run.feasible) for run in own)} of {row.runs}",
         **{f"{name} queries": f"{count:,}" for name, count in bill(own).items()},
     }
@@ -348,7 +359,7 @@ def network_differences(plan: Plan, records: RegionRecords) -> list[dict[str, st
             "SRVR of": first,
             "minus that of": second,
             "difference, points of %": f"{100 * found.estimate:+.2f}",
-            "95 % interval": interval(found.low, found.high),
+            "95 % interval": interval_text(found.low, found.high),
         })
     return rows
 
@@ -382,13 +393,8 @@ def has_not_grown(rows: Sequence[RunRow]) -> bool:
 
 def srvr_text(share: float, rows: Sequence[RunRow]) -> str:
     """SRVR in %, or the words for a median region that has not grown: never a bare 0."""
-    return "start size" if has_not_grown(rows) else f"{100 * share:.2f}"
-
-
-def interval(low: float, high: float) -> str:
-    """An interval in %."""
-    return f"{100 * low:.2f} to {100 * high:.2f}" if np.isfinite(low) else "-"
+    return "start size" if has_not_grown(rows) else f"{100 * share:.2f}" if share >= 5e-5 else f"{100 * share:.1g}"
 
 
 if __name__ == "__main__":
-    sys.exit(run_script(main))
+    sys.exit(run_script(main, after_interrupt="what was finished is kept; run the same command to go on"))

@@ -6,36 +6,57 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
+from typing import NoReturn, final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, SemrobError
 
+MOST_NUMBERS, MOST_DIGITS = 10_000, 15
+"""Longest range of `numbers`, and longest number in it."""
+
 BAD_INPUT, INTERRUPTED = 2, 130
 """Exit codes: a SemrobError, and Ctrl-C (128 + SIGINT, as shells have it)."""
 
 
-def run_script(main: Callable[[Sequence[str] | None], None], arguments: Sequence[str] | None = None) -> int:
-    """Run a script's main: its exit code is 0, 2 after a SemrobError (one line, no traceback) or 130 after Ctrl-C."""
+def run_script(
+    main: Callable[[Sequence[str] | None], None],
+    arguments: Sequence[str] | None = None,
+    *,
+    after_interrupt: str = "nothing half-written is left",
+) -> int:
+    """Run a script's main: its exit code is 0, 2 after a SemrobError (one line, no traceback) or 130 after Ctrl-C.
+
+    Args:
+        main: Takes the arguments.
+        arguments: None: those of the command line.
+        after_interrupt: What to say after Ctrl-C: where the work stands.
+    """
     try:
         main(arguments)
     except SemrobError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201 (the one line a script owes)
         return BAD_INPUT
     except KeyboardInterrupt:
-        print("interrupted: what was finished is kept; run the same command to go on", file=sys.stderr)  # noqa: T201
+        print(f"interrupted: {after_interrupt}", file=sys.stderr)  # noqa: T201
         return INTERRUPTED
     return 0
 
 
+@final
 class ArgumentParser(argparse.ArgumentParser):
-    """argparse with defaults and line breaks kept in --help."""
+    """argparse with defaults and line breaks kept in --help, and one line for what cannot be read."""
 
     def __init__(self, description: str | None, epilog: str | None = None) -> None:
         super().__init__(description=description, epilog=epilog, formatter_class=_Formatter)
 
+    def error(self, message: str) -> NoReturn:
+        """One line and exit code 2, without the usage."""
+        self.exit(BAD_INPUT, f"error: {message}; --help tells what is allowed\n")
 
+
+@final
 class _Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
     pass
 
@@ -62,8 +83,11 @@ def numbers(text: str) -> list[int]:
     for part in names(text):
         first, dash, last = part.partition("-")
         ends = (first, last if dash else first)
-        if not all(end.isascii() and end.isdigit() for end in ends) or int(ends[0]) > int(ends[1]):
-            raise InvalidParameterError(f"cannot read {part!r} in {text!r}; write numbers and ranges, e.g. 0-4,7")
+        readable = all(end.isascii() and end.isdigit() and len(end) <= MOST_DIGITS for end in ends)
+        if not readable or int(ends[0]) > int(ends[1]):
+            raise InvalidParameterError(f"cannot read {part[:40]!r}; write numbers and ranges, e.g. 0-4,7")
+        if int(ends[1]) - int(ends[0]) >= MOST_NUMBERS:
+            raise InvalidParameterError(f"{part!r} is a long range; give at most {MOST_NUMBERS} numbers")
         chosen += range(int(ends[0]), int(ends[1]) + 1)
     return list(dict.fromkeys(chosen))
 
@@ -74,8 +98,8 @@ def positive(value: int, option: str) -> int:
     Raises:
         InvalidBudgetError: It is not.
     """
-    if value < 1:
-        raise InvalidBudgetError(f"{option} {value}: give a whole number of at least 1")
+    if not 1 <= value < 2**53:
+        raise InvalidBudgetError(f"{option} {str(value)[:40]}: give a whole number of at least 1 (and below 2^53)")
     return value
 
 
@@ -89,8 +113,9 @@ def seconds_of(call: Callable[[], object]) -> float:
 
 def make_console() -> Console:
     """The console of a script: 120 columns where the output is no terminal, so that tables stay readable in files."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=120)
+    # Paths and names are text: never markup, never emoji.
+    console = Console(highlight=False, markup=False, emoji=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, emoji=False, width=120)
 
 
 def progress_bar(console: Console, unit: str) -> Progress:

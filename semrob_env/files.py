@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -64,3 +65,8 @@ def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
     )
+
+
+def interval_text(low: float, high: float) -> str:
+    """An interval of shares in %; a dash where there is none."""
+    return f"{100 * low:.2f} to {100 * high:.2f}" if math.isfinite(low) else "-"

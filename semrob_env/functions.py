@@ -6,7 +6,7 @@ answers, it does not count: only `semrob_env.oracle.QueryOracle` charges queries
 Ids: `scheme:rest?options`, for example `synthetic:plateau?n=4&seed=0` or
 `scene:efficientnet_lite0/cup/procedural:3?params=azimuth,elevation`; `complement(ID)` is low + high - f over the
 score range, by which every optimizer finds adversarial regions; `ID + ID` stacks functions into one family.
-`make_function(id).id == id`.
+`make_function(function.id).id == function.id`; shorter spellings are written out in full.
 """
 
 from __future__ import annotations
@@ -58,9 +58,9 @@ class ScoreFunction(ABC):
         fingerprints: Sequence[Mapping[str, str]] | None = None,
     ) -> None:
         low, high = score_range
-        if not member_ids or not low < high:
+        if not member_ids or not (np.isfinite([low, high]).all() and low < high):
             raise InvalidParameterError(
-                f"a function needs a member and a score range low < high, not {len(member_ids)} and {score_range}"
+                f"{len(member_ids)} members, score range {score_range}: give at least 1 and a finite low < high"
             )
         if fingerprints is not None and len(fingerprints) != len(member_ids):
             raise InvalidParameterError(
@@ -277,7 +277,7 @@ def register_scheme(scheme: str, factory: Factory) -> None:
 
 
 def make_function(function_id: str) -> ScoreFunction:
-    """The function that an id names; `make_function(id).id == id`.
+    """The function that an id names; its own `id` is the canonical spelling, which gives the same function again.
 
     Raises:
         UnknownNameError: Unknown scheme, or what the scheme's factory does not know.

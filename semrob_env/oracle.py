@@ -266,8 +266,13 @@ class QueryOracle:
 
         Raises:
             BudgetExhausted, OutOfSpaceError: As in `query`.
+            ShapeMismatchError: theta is not (n,), or there is no such trajectory.
         """
-        point = np.asarray(theta, dtype=np.float64)
+        point = self.space.require(theta)
+        if point.shape != (self.space.n,):
+            raise ShapeMismatchError(f"theta has shape {point.shape}, must be ({self.space.n},)")
+        if not 0 <= trajectory < self.trajectories:
+            raise ShapeMismatchError(f"trajectory {trajectory}: this oracle has 0..{self.trajectories - 1}")
         every = np.zeros((self.trajectories, 1, self.space.n))
         every[trajectory, 0] = point
         active = np.zeros((self.trajectories, 1), dtype=np.bool_)

@@ -275,7 +275,10 @@ class SemanticSpace:
         return ",".join(f"{name}={float(value):.17g}" for name, value in zip(self.names, values, strict=True))
 
     def _points(self, theta: npt.ArrayLike) -> FloatArray:
-        values = np.asarray(theta, dtype=np.float64)
+        try:
+            values = np.asarray(theta, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ShapeMismatchError(f"theta is no array of numbers: {error}") from error
         if values.ndim == 0 or values.shape[-1] != self.n:
             raise ShapeMismatchError(
                 f"theta has shape {values.shape}, its last axis must be {self.n} ({', '.join(self.names)})"

@@ -16,15 +16,15 @@ picture.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, final
 
 import numpy as np
 
-from semrob_env.errors import ClassifierError, InvalidParameterError, ShapeMismatchError
+from semrob_env.errors import InvalidParameterError, ShapeMismatchError
 from semrob_env.functions import ScoreFunction, split_options
 from semrob_env.parameters import SemanticSpace
-from semrob_env.scene.camera import Scenes
+from semrob_env.scene.camera import Scenes, check_names
 from semrob_env.scene.classes import class_index
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.registry import load_network
@@ -35,6 +35,9 @@ from semrob_env.types import Float32Array, FloatArray, IntArray
 
 MEMORY_BOUND_BYTES = 128 * 2**20
 """Pictures, their derivatives and gradients of one chunk stay below this (at least one view is in a chunk)."""
+
+PROTOCOL = "1"
+"""Version of what is not a parameter (camera, light, normalisation of meshes); enters the keys of stored runs."""
 
 LARGEST_CHUNK = 32
 """Most views in a chunk: more are not faster."""
@@ -77,12 +80,14 @@ class SceneFunction(ScoreFunction):
         self.class_indices: IntArray = np.array(class_indices, dtype=np.int64)
         if self.class_indices.shape != (len(self.meshes),):
             raise ShapeMismatchError(f"{len(self.meshes)} meshes and {len(class_indices)} classes; give one a mesh")
+        check_names(space.names)
+        classifier.check_classes(self.class_indices)
         if self.renderer.size != classifier.preprocessing.size:
             raise InvalidParameterError(
                 f"pictures of {self.renderer.size} pixels for {classifier.name}, which is set to "
                 f"{classifier.preprocessing.size}; give both the same size"
             )
-        common = {**classifier.fingerprint, "renderer": self.renderer.identity}
+        common = {**classifier.fingerprint, "renderer": self.renderer.identity, "protocol": PROTOCOL}
         super().__init__(
             space,
             tuple(names or (f"scene-object:{classifier.name}/{mesh.name or mesh.digest[:12]}" for mesh in meshes)),
@@ -133,7 +138,7 @@ class SceneFunction(ScoreFunction):
 
     def _chunk_values(self, member: int, theta: FloatArray) -> FloatArray:
         pictures = self.renderer.render(self.meshes[member], self.scenes(theta))
-        return self._shaped(self.classifier.scores(pictures, np.full(len(theta), self.class_indices[member])), theta)
+        return self.classifier.scores(pictures, np.full(len(theta), self.class_indices[member]))
 
     def _chunk_gradients(self, member: int, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         pictures, slopes = self.renderer.render_with_derivatives(
@@ -146,12 +151,7 @@ class SceneFunction(ScoreFunction):
             [np.sum(slope * gradient, dtype=np.float64) for slope in view]
             for view, gradient in zip(slopes, upstream, strict=True)
         ])
-        return self._shaped(values, theta), gradients
-
-    def _shaped(self, values: FloatArray, theta: FloatArray) -> FloatArray:
-        if values.shape != (len(theta),):
-            raise ClassifierError(f"{self.classifier.name} answered shape {values.shape} to {len(theta)} pictures")
-        return values
+        return values, gradients
 
     def _split(self, member: IntArray) -> list[tuple[int, IntArray]]:
         return [(int(own), np.flatnonzero(member == own)) for own in np.unique(member)]
@@ -246,6 +246,10 @@ def make_scene_function(function_id: str) -> SceneFunction:
     """
     own = SceneId.parse(function_id)
     space = SemanticSpace.of(own.params)
+    kind, _, rest = own.source.partition(":")
+    if kind == "procedural" and rest.isascii() and rest.isdigit():  # one shape, one id, however it was written
+        own = replace(own, source=f"{kind}:{rest.lstrip('0') or '0'}")
+    own = replace(own, params=",".join(space.names))
     index = class_index(own.class_name)
     mesh = load_shape(own.class_name, own.source)
     classifier = load_network(own.network, unnormalized=own.feed == "unnormalized", size=own.size or None)

@@ -156,8 +156,8 @@ def _settings(text: str) -> str:
 def _number(name: str, value: object, error: type[InvalidBudgetError] | type[InvalidParameterError]) -> float:
     try:
         return float(value) + 0.0  # type: ignore[arg-type]  # whatever float() takes; + 0.0 turns -0.0 into 0.0
-    except (TypeError, ValueError) as wrong:
-        raise error(f"task {name} {value!r}: give a number") from wrong
+    except (TypeError, ValueError, OverflowError) as wrong:
+        raise error(f"task {name} {str(value)[:40]!r}: give a number") from wrong
 
 
 def _numbers(name: str, values: object) -> tuple[float, ...]:

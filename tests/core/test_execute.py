@@ -22,7 +22,7 @@ from optimizers.execute import RunSummary, execute, run_tasks
 from optimizers.registry import OPTIMIZERS
 from semrob_env import functions
 from semrob_env.errors import InvalidMeshError, InvalidParameterError, NameClashError, SemrobError, UnknownNameError
-from semrob_env.functions import ScoreFunction, make_function, register_scheme
+from semrob_env.functions import CallableFunction, ScoreFunction, make_function, register_scheme
 from semrob_env.oracle import Answers
 from semrob_env.parameters import SemanticSpace
 from semrob_env.regions import Regions
@@ -377,3 +377,22 @@ def test_a_stack_made_beforehand_runs_as_one_batch() -> None:
     rows = execute(tasks, {stack.id: stack}, on_step=lambda optimizer, oracle: batches.add(len(optimizer)))
     assert batches == {12}
     assert apart_from_time(rows) == apart_from_time(execute(tasks))
+
+
+def test_a_function_that_raises_anything_fails_alone() -> None:
+    def scores(theta: FloatArray) -> FloatArray:
+        if (theta[:, 0] > 300).any():
+            raise ConnectionError("the service is down")
+        return np.full(len(theta), 0.5)
+
+    function = CallableFunction(SemanticSpace.of("azimuth,elevation"), scores, name="service")
+    tasks = [RunTask("service", "naive", (azimuth, 30.0), budget=20) for azimuth in (50.0, 310.0, 130.0)]
+    rows = execute(tasks, {"service": function})
+    assert [row.status for row in rows] == ["budget", "failed", "budget"]
+    assert rows[1].error == "ConnectionError: the service is down"
+
+
+@pytest.mark.parametrize("wrong", [{"judge_points": 100}, {"epsilon_v": 0.5}])
+def test_a_judge_that_cannot_be_is_told_before_any_work(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InvalidParameterError):
+        execute([replace(task, **wrong) for task in make_tasks("naive")])

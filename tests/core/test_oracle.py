@@ -378,3 +378,13 @@ def test_the_log_holds_each_point_of_a_finite_difference_as_a_forward_query() ->
     assert logged["theta"].tolist() == [[1.0, 88.0], [3.0, 88.0], [1.0, 90.0], [359.0, 88.0], [1.0, 84.0]]
     assert not logged["with_gradient"].any()
     assert len(logged["trajectory"]) == oracle.forward_queries[0] == 5
+
+
+@pytest.mark.parametrize("theta", [[5.0], 5.0, [1.0, 2.0, 3.0], [[1.0, 2.0]], "azimuth"])
+def test_a_theta_of_the_wrong_shape_is_refused_and_free(theta: object) -> None:
+    oracle = QueryOracle(CallableFunction(SemanticSpace.of("azimuth,elevation"), lambda points: np.zeros(len(points))))
+    with pytest.raises(ShapeMismatchError):
+        oracle.value(theta)  # type: ignore[arg-type]
+    with pytest.raises(ShapeMismatchError, match="trajectory 1: this oracle has"):
+        oracle.value([5.0, 5.0], trajectory=1)
+    assert oracle.spent[0] == 0

@@ -195,7 +195,10 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"ask": wants_gradient}, "wants_gradient=True, the class uses_gradient=False"),
     ({"ask": asks_inactive}, r"active entries of ended trajectories, or skips running ones"),
     ({"_tell": needs_two_parameters}, "n = 1 raised ValueError where it should"),
-    ({"recommend": recommends_best_only}, "raised AttributeError where it should recommend regions .* before any tell"),
+    (
+        {"recommend": recommends_best_only},
+        "raised AttributeError where it should recommend regions .* before any tell",
+    ),
     ({"recommend": recommends_unclipped}, r"recommend\(\) before any tell leaves the space or its canonical form"),
     ({"recommend": recommends_first}, r"recommend\(\) before any tell gives 1 regions for 7 trajectories"),
     ({"_tell": loses_start}, "recommended after step 0 has lost its start point, first in trajectory"),
@@ -255,7 +258,7 @@ def test_functions_and_settings_of_ones_own_are_used() -> None:
 
     check_optimizer(OPTIMIZERS["oir_w"], functions=[CallableFunction(space, scores)])  # gradients by differences
     assert asked
-    with pytest.raises(ContractError, match="raised AttributeError"):
+    with pytest.raises(ContractError, match="naive takes NaiveSettings"):
         check_optimizer(OPTIMIZERS["naive"], settings=PlainSettings())
 
 

@@ -17,7 +17,7 @@ from optimizers.run import run
 from optimizers.trapezoidal import Trapezoidal, TrapezoidalSettings
 from optimizers.unregularized import Unregularized, UnregularizedSettings
 from semrob_env.errors import InvalidParameterError, ShapeMismatchError
-from semrob_env.functions import CallableFunction
+from semrob_env.functions import CallableFunction, make_function
 from semrob_env.oracle import Answers, QueryOracle
 from semrob_env.parameters import AZIMUTH, ELEVATION, Parameter, SemanticSpace
 from semrob_env.types import FloatArray
@@ -357,3 +357,22 @@ def test_a_white_box_method_refuses_answers_without_gradients() -> None:
 def test_start_points_must_be_one_row_a_trajectory() -> None:
     with pytest.raises(ShapeMismatchError, match=r"start points \(1, 2, 2\) must be \(n,\) or \(B, n\)"):
         Naive(VIEW, np.zeros((1, 2, 2)))
+
+
+def test_a_continued_run_traces_from_where_it_was_saved() -> None:
+    function = make_function("synthetic:hill?n=2&seed=0")
+    start = function.space.default
+    whole = run(Naive(function.space, start), QueryOracle(function, budget=100))
+    first, oracle = Naive(function.space, start), QueryOracle(function, budget=40)
+    run(first, oracle)
+    second, more = Naive(function.space, start), QueryOracle(function, budget=100)
+    saved = first.save()
+    saved["status"][:] = "running"
+    second.restore(saved)
+    more.restore(oracle.forward_queries, oracle.gradient_queries)
+    continued = run(second, more)
+    assert continued.regions == whole.regions
+    assert continued.trace.queries[0] == 40
+    after = whole.trace.queries >= 40
+    np.testing.assert_array_equal(continued.trace.queries, whole.trace.queries[after])
+    np.testing.assert_array_equal(continued.trace.upper, whole.trace.upper[after])

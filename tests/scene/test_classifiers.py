@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -72,6 +74,19 @@ def test_a_picture_has_the_same_bytes_in_any_batch(backend: Backend) -> None:
         assert some_values.tobytes() == values[rows].tobytes()
         assert some_gradients.tobytes() == gradients[rows].tobytes()
         assert classifier.scores(shown[rows], classes[rows]).tobytes() == forward[rows].tobytes()
+
+
+def test_threads_that_share_a_network_get_their_own_answers() -> None:
+    classifier = TorchClassifier(small_network(), Preprocessing(SIZE), name="small", backend="openvino")
+    shown, classes = pictures(12)
+    expected = classifier.scores(shown, classes)
+
+    def ask(first: int) -> bool:
+        rows = slice(first, first + 6)
+        return all(np.array_equal(classifier.scores(shown[rows], classes[rows]), expected[rows]) for _ in range(50))
+
+    with ThreadPoolExecutor(2) as pool:
+        assert all(pool.map(ask, [0, 6]))
 
 
 class _Sorts(torch.nn.Module):

@@ -66,9 +66,11 @@ def test_ones_own_mesh_and_start_points_work(tiny: str, tmp_path: Path) -> None:
         (["--shape", "cup:0", "--starts", "azimuth"], "write azimuth=130,elevation=30"),
         (["--shape", "cup:0", "--starts", ";"], "names no point"),
         (["--shape", "cup:0", "--budget", "0"], "--budget 0"),
+        (["--shape", "cup:0", "--max-steps", "0"], "--max-steps 0"),
+        (["--shape", "cup:" + "9" * 5000], "write class:number"),
         (["--shape", "cup:0", "--methods", "magic"], "unknown method 'magic'"),
-        (["--shape", "cup:0", "--map-step", "0"], "step above 0"),
-        (["--shape", "cup:0", "--budget", "3"], "give a larger --budget"),
+        (["--shape", "cup:0", "--map-step", "0"], "give at least 0.5 degrees"),
+        (["--shape", "cup:0", "--budget", "3"], "cannot pay one step"),
         (["--shape", "cup:0", "--network", "lenet"], "unknown network 'lenet'"),
     ],
     ids=lambda case: str(case),
@@ -76,8 +78,8 @@ def test_ones_own_mesh_and_start_points_work(tiny: str, tmp_path: Path) -> None:
 def test_bad_input_is_one_line_and_exit_code_2(
     tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
 ) -> None:
-    assert run(tmp_path, *extra) == BAD_INPUT
+    assert run(tmp_path / "out", *extra) == BAD_INPUT
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
-    assert not list(tmp_path.glob("*.csv"))
+    assert not (tmp_path / "out").exists()

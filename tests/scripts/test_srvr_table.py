@@ -7,12 +7,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from optimizers.execute import run_tasks
 from scripts import srvr_table
 from semrob_env.cli import BAD_INPUT, INTERRUPTED, run_script
+from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
+from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.store import RunStore
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,7 +72,7 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(srvr_table, "run_tasks", interrupted)
         assert run(broken, "--methods", "naive") == INTERRUPTED
-    assert "run the same command to go on" in capsys.readouterr().err
+    assert "interrupted" in capsys.readouterr().err
     assert 0 < len(RunStore(broken / "runs.sqlite").rows()) < 16
     assert run(broken, "--methods", "naive") == 0
     assert (broken / "srvr.csv").read_text() == (whole / "srvr.csv").read_text()
@@ -118,7 +121,12 @@ BAD_INPUT_CASES = [
     (["--budget", "0"], "--budget 0: give a whole number of at least 1"),
     (["--budget", "-5"], "--budget -5"),
     (["--epsilon-m", "2"], "epsilon_m"),
-    (["--judge-points", "0"], "judge"),
+    (["--judge-points", "100"], "100 judge points"),
+    (["--epsilon-v", "0.5"], "epsilon_v"),
+    (["--budget", "nan"], "--budget"),
+    (["--budget", "9" * 400], "--budget 999"),
+    (["--shapes", "0-999999999"], "long range"),
+    (["--shapes", "9" * 5000], "cannot read"),
 ]
 
 
@@ -127,11 +135,37 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(
     tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
 ) -> None:
     folder = tmp_path / "out"
-    assert run(folder, *extra[:1], *extra[1:]) == BAD_INPUT
+    try:
+        code = run(folder, *extra)
+    except SystemExit as left:  # argparse's own way to end
+        code = int(left.code or 0)
+    assert code == BAD_INPUT
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
     assert not folder.exists()
+
+
+def test_a_network_that_answers_nan_is_one_line_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(unnormalized: bool, size: int | None) -> BlackBoxClassifier:
+        return BlackBoxClassifier(lambda shown: np.full((len(shown), 1000), np.nan), size=24, name="broken")
+
+    monkeypatch.setitem(NETWORKS, "broken", broken)
+    assert run(tmp_path / "out", "--networks", "broken", "--methods", "naive") == BAD_INPUT
+    error = capsys.readouterr().err
+    assert "scores the start-up picture nan" in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_paths_and_names_are_never_read_as_markup(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "out[red] :cat:"
+    assert run(folder, "--methods", "naive", "--classes", "cup", "--shapes", "0") == 0
+    assert "out[red] :cat:" in capsys.readouterr().out.replace("\n", "")
 
 
 def test_a_folder_that_cannot_be_written_and_an_old_store_are_told(

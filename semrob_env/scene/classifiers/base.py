@@ -21,11 +21,19 @@ class Preprocessing:
         size: Height and width of the input in pixels.
         mean: Per channel (r, g, b), in picture units.
         std: Per channel, in picture units.
+
+    Raises:
+        InvalidParameterError: Numbers that are not finite, or a std that is not above 0.
     """
 
     size: int = 224
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+
+    def __post_init__(self) -> None:
+        numbers = np.array([*self.mean, *self.std], dtype=np.float64)
+        if numbers.shape != (6,) or not np.isfinite(numbers).all() or min(self.std) <= 0:
+            raise InvalidParameterError(f"mean {self.mean} and std {self.std}: give 3 finite numbers each, std above 0")
 
     def unnormalized(self) -> Preprocessing:
         """The feed of the paper's released code: pictures in [0, 1] as they are (method section 1)."""
@@ -69,7 +77,7 @@ class Classifier(ABC):
             ClassifierError: The answer has the wrong shape. NaN and range are the function's to judge.
             UnknownNameError: A class index outside 0..labels-1.
         """
-        self._check_classes(class_index)
+        self.check_classes(class_index)
         answer = np.asarray(self._scores(pictures, class_index), dtype=np.float64)
         if answer.shape != (len(pictures),):
             raise ClassifierError(f"{self.name} answered shape {answer.shape} to {len(pictures)} pictures")
@@ -84,8 +92,12 @@ class Classifier(ABC):
         """
         if not self.has_gradient:
             raise NoGradientError(f"{self.name} has no gradient; use finite differences")
-        self._check_classes(class_index)
+        self.check_classes(class_index)
         values, gradients = self._scores_and_gradients(pictures, class_index)
+        if np.shape(values) != (len(pictures),) or gradients.shape != pictures.shape:
+            raise ClassifierError(
+                f"{self.name} answered scores {np.shape(values)} and gradients {gradients.shape} to {pictures.shape}"
+            )
         return _without_rounding(np.asarray(values, dtype=np.float64)), gradients
 
     @final
@@ -101,7 +113,13 @@ class Classifier(ABC):
                 f"{self.name} scores the start-up picture {score}; a score lies in [0, 1]: check weights and softmax"
             )
 
-    def _check_classes(self, class_index: IntArray) -> None:
+    @final
+    def check_classes(self, class_index: IntArray) -> None:
+        """Refuse classes that the classifier does not have.
+
+        Raises:
+            UnknownNameError: An index outside 0..labels-1.
+        """
         if class_index.size and (class_index.min() < 0 or class_index.max() >= self.labels):
             raise UnknownNameError(
                 f"class index {class_index.min()}..{class_index.max()}: {self.name} has classes 0..{self.labels - 1}"

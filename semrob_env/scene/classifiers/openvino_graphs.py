@@ -7,6 +7,7 @@ picture's answer depends on another. The gradient graph is the module's forward 
 
 from __future__ import annotations
 
+import threading
 import warnings
 from typing import Any, final
 
@@ -90,19 +91,24 @@ class _Requests:
     def __init__(self, compiled: openvino.CompiledModel) -> None:
         self._shapes = [tuple(output.shape)[1:] for output in compiled.outputs]
         self._queue = openvino.AsyncInferQueue(compiled)
-        self._answers: list[Float32Array] = []
-        self._queue.set_callback(self._collect)
+        self._queue.set_callback(_collect)
+        self._lock = threading.Lock()  # functions in several threads may share a network
 
     def __call__(self, inputs: list[dict[int, Float32Array]]) -> list[Float32Array]:
-        self._answers = [np.empty((len(inputs), *shape), dtype=np.float32) for shape in self._shapes]
-        for index, one in enumerate(inputs):
-            self._queue.start_async(one, index)
-        self._queue.wait_all()
-        return self._answers
+        answers = [np.empty((len(inputs), *shape), dtype=np.float32) for shape in self._shapes]
+        with self._lock:
+            try:
+                for index, one in enumerate(inputs):
+                    self._queue.start_async(one, (answers, index))
+            finally:
+                self._queue.wait_all()  # after Ctrl-C too: nothing may run on into the next call
+        return answers
 
-    def _collect(self, request: Any, index: int) -> None:
-        for output, answers in enumerate(self._answers):
-            answers[index] = request.get_output_tensor(output).data[0]
+
+def _collect(request: Any, place: tuple[list[Float32Array], int]) -> None:
+    answers, index = place
+    for output, own in enumerate(answers):
+        own[index] = request.get_output_tensor(output).data[0]
 
 
 def _compile(module: torch.nn.Module, examples: tuple[torch.Tensor, ...]) -> openvino.CompiledModel:

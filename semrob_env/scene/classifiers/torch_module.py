@@ -68,7 +68,7 @@ class TorchClassifier(Classifier):
         module.requires_grad_(False)
         if answer.ndim != 2 or answer.shape[0] != 1:
             raise ClassifierError(f"{name} answers shape {tuple(answer.shape)} to one picture; must be (1, labels)")
-        digest = weights_digest or _digest(module)
+        digest = _digest(module) if weights_digest is None else weights_digest
         super().__init__(
             name,
             preprocessing,

@@ -25,6 +25,9 @@ from semrob_env.scene.renderers.filters import gaussian_weights
 from semrob_env.scene.renderers.topology import Topology
 from semrob_env.types import Float32Array, FloatArray
 
+MOST_PIXELS: Final = 8192
+"""Largest side of the picture that is drawn, before it is averaged down."""
+
 VERSION: Final = 1
 """Goes up with every change of the pixels, so that stored runs are never mixed."""
 
@@ -61,8 +64,10 @@ class Rasterizer(Renderer):
         *,
         antialias: bool = True,
     ) -> None:
-        if size < 1 or supersample < 1:
-            raise InvalidParameterError(f"size {size} and supersample {supersample} must be at least 1")
+        if size < 1 or supersample < 1 or size * supersample > MOST_PIXELS:
+            raise InvalidParameterError(
+                f"size {size} and supersample {supersample} must be at least 1, their product at most {MOST_PIXELS}"
+            )
         if not 0 <= blur < size:
             raise InvalidParameterError(f"blur {blur} must lie in [0, {size}) pixels")
         most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009 - set at run time, unknown to type checkers
