@@ -7,13 +7,20 @@ from functools import lru_cache, partial
 
 from semrob_env.errors import NameClashError, UnknownNameError
 from semrob_env.scene.classifiers.base import Classifier
-from semrob_env.scene.classifiers.efficientnet_lite import SIZES, efficientnet_lite
 
 ClassifierFactory = Callable[..., Classifier]
 """Called with `unnormalized` (bool) and `size` (pixels, or None for the network's own); gives a classifier."""
 
+
+def _efficientnet_lite(variant: int, *, unnormalized: bool, size: int | None) -> Classifier:
+    # Imported where it is used: names must be known, and misspelt ones told, without loading torch.
+    from semrob_env.scene.classifiers.efficientnet_lite import efficientnet_lite
+
+    return efficientnet_lite(variant, unnormalized=unnormalized, size=size)
+
+
 NETWORKS: dict[str, ClassifierFactory] = {
-    f"efficientnet_lite{variant}": partial(efficientnet_lite, variant) for variant in SIZES
+    f"efficientnet_lite{variant}": partial(_efficientnet_lite, variant) for variant in (0, 1, 2)
 }
 """Every known network by name."""
 
