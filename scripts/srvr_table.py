@@ -26,13 +26,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from rich.console import Console
 
 import optimizers  # noqa: F401  (fills the registry)
-from optimizers.base import Settings
+from optimizers.base import Optimizer, Settings
 from optimizers.corner_method import START_HALF_WIDTH, settings_of_form
 from optimizers.execute import RunSummary, run_tasks
 from optimizers.registry import OPTIMIZERS, get_optimizer
@@ -41,6 +41,7 @@ from semrob_env.errors import OutputError, UnknownNameError
 from semrob_env.files import csv_text, interval_text, markdown_table, output_folder, write_whole
 from semrob_env.functions import make_function
 from semrob_env.metrics import Judge, RegionRecords, SrvrRow, Thresholds, paired_difference, srvr
+from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import PAPER_STARTS, SemanticSpace
 from semrob_env.plotting import save_figure, srvr_figure
 from semrob_env.scene.classifiers.registry import NETWORKS
@@ -51,8 +52,7 @@ from semrob_env.store import FAILED, RunRow, RunStore, RunTask, canonical_json
 SPACE = SemanticSpace.of("azimuth,elevation")
 """The space of the paper's tables."""
 
-ALL = "all"
-"""Class or method of a line that averages over all of them."""
+ALL = "all"  # class or method of a line that averages over all of them
 
 PAPER_STEPS = 600  # of the paper's released runs
 
@@ -80,9 +80,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
         def on_rows(rows: Sequence[RunRow], summary: RunSummary) -> None:
             table.add(rows)
-            progress.update(bar, completed=summary.skipped + summary.done + summary.failed)
+            progress.update(bar, completed=len(table.rows))
 
-        summary = run_tasks(plan.tasks, store, retry_failed=True, on_rows=on_rows)
+        def on_step(optimizer: Optimizer[Any], oracle: QueryOracle) -> None:
+            part = optimizer.steps / PAPER_STEPS if np.isinf(oracle.budget) else oracle.spent / oracle.budget
+            progress.update(bar, completed=len(table.rows) + float(part.sum()))
+
+        summary = run_tasks(plan.tasks, store, retry_failed=True, on_rows=on_rows, on_step=on_step)
     report(plan, table.rows, summary, folder, console)
 
 
@@ -342,11 +346,7 @@ def runs_behind(method: str, row: SrvrRow, runs: Sequence[RunRow]) -> list[RunRo
 
 def bill(runs: Sequence[RunRow]) -> dict[str, int]:
     """Queries of some runs."""
-    return {
-        "forward": sum(run.forward_queries for run in runs),
-        "gradient": sum(run.gradient_queries for run in runs),
-        "judge": sum(run.judge_queries for run in runs),
-    }
+    return {name: sum(getattr(run, f"{name}_queries") for run in runs) for name in ("forward", "gradient", "judge")}
 
 
 def network_differences(plan: Plan, records: RegionRecords) -> list[dict[str, str]]:
