@@ -25,7 +25,7 @@ class TorchClassifier(Classifier):
 
     Values and gradients come from OpenVINO in f32, one picture a request, so that a picture's score does not depend
     on its neighbours. Where OpenVINO cannot convert the module, torch answers (channels_last, fixed chunks).
-    The first call converts and compiles, which takes seconds.
+    Converting and compiling takes seconds: for values when it is made, for gradients when the first is asked.
 
     Args:
         module: The network; put into eval mode, its weights are frozen.
@@ -74,8 +74,10 @@ class TorchClassifier(Classifier):
             preprocessing,
             int(answer.shape[1]),
             has_gradient=True,
-            fingerprint={"weights": digest, "backend": backend},
+            fingerprint={"weights": digest},
         )
+        # Which one answers values, not which was asked for: runs of both must not share a key.
+        self.fingerprint["backend"] = self.backend_in_use("values")
 
     def backend_in_use(self, kind: Literal["values", "gradients"]) -> str:
         """`openvino` or `torch`: which one answers values, or gradients; converts the module if that is open."""
