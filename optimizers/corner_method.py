@@ -93,6 +93,23 @@ class CornerSettings(Settings, ABC):
                 raise InvalidParameterError(f"{number.name} {value!r}: give a finite number {least}")
 
 
+@final
+@dataclass(frozen=True)
+class RegularizedSettings(CornerSettings):
+    """Hyper-parameters of the methods with a quadratic regulariser.
+
+    Attributes:
+        regularization: lambda, 0 or above.
+    """
+
+    regularization: float = field(default=0.1, metadata=MAY_BE_ZERO)
+
+    @classmethod
+    def paper(cls) -> RegularizedSettings:
+        """Step size 0.1, lambda = 0.1 in the paper's form."""
+        return cls(form="paper", step_size=0.1, tolerance=0.0, regularization=0.1)
+
+
 CornerSettingsT = TypeVar("CornerSettingsT", bound=CornerSettings)
 
 

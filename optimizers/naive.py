@@ -18,44 +18,26 @@ lambda = 0.1 is kept for its meaning, not tuned: on recorded maps, at the defaul
 returned more volume, feasible or not, down to none at all, which is the unregularised ascent.
 
 Differences from the paper: the normalised form (default), the projection into the space, the convergence test; see
-`optimizers.corner_method`. `NaiveSettings.paper()` keeps the projection only.
+`optimizers.corner_method`. `RegularizedSettings.paper()` keeps the projection only.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import final
 
-from optimizers.corner_method import MAY_BE_ZERO, CornerMethod, CornerSettings, Told
+from optimizers.corner_method import CornerMethod, RegularizedSettings, Told
 from optimizers.registry import register
 from semrob_env.types import FloatArray
 
 
 @final
-@dataclass(frozen=True)
-class NaiveSettings(CornerSettings):
-    """Hyper-parameters: those of every corner method, and the regularisation.
-
-    Attributes:
-        regularization: lambda, 0 or above.
-    """
-
-    regularization: float = field(default=0.1, metadata=MAY_BE_ZERO)
-
-    @classmethod
-    def paper(cls) -> NaiveSettings:
-        """Step size 0.1, lambda = 0.1 in the paper's form."""
-        return cls(form="paper", step_size=0.1, tolerance=0.0, regularization=0.1)
-
-
-@final
 @register
-class Naive(CornerMethod[NaiveSettings]):
+class Naive(CornerMethod[RegularizedSettings]):
     """The Naive region optimizer; formula and growth: see the module."""
 
     name = "naive"
     title = "Naive (Hamdi & Ghanem 2020)"
-    settings_class = NaiveSettings
+    settings_class = RegularizedSettings
 
     def _margins(self) -> tuple[float, ...]:
         return (0.0,)

@@ -17,47 +17,29 @@ corners: it stops where scores fall outwards by more than 2 F / r_k, while Naive
 the more the wider the region is, so that the finest ripple of f rules wide regions: the reason why it is unsuccessful.
 
 Differences from the paper: the normalised form (default), the projection into the space, the convergence test; see
-`optimizers.corner_method`. `TrapezoidalSettings.paper()` keeps the projection only.
+`optimizers.corner_method`. `RegularizedSettings.paper()` keeps the projection only.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
 
-from optimizers.corner_method import MAY_BE_ZERO, CornerMethod, CornerSettings, Told, face_means
+from optimizers.corner_method import CornerMethod, RegularizedSettings, Told, face_means
 from optimizers.registry import register
 from semrob_env.types import FloatArray
 
 
 @final
-@dataclass(frozen=True)
-class TrapezoidalSettings(CornerSettings):
-    """Hyper-parameters: those of every corner method, and the regularisation.
-
-    Attributes:
-        regularization: lambda, 0 or above.
-    """
-
-    regularization: float = field(default=0.1, metadata=MAY_BE_ZERO)
-
-    @classmethod
-    def paper(cls) -> TrapezoidalSettings:
-        """Step size 0.1, lambda = 0.1 in the paper's form."""
-        return cls(form="paper", step_size=0.1, tolerance=0.0, regularization=0.1)
-
-
-@final
 @register
-class Trapezoidal(CornerMethod[TrapezoidalSettings]):
+class Trapezoidal(CornerMethod[RegularizedSettings]):
     """The trapezoidal region optimizer; formula and growth: see the module."""
 
     name = "trapezoidal"
     title = "Trapezoidal (Hamdi & Ghanem 2020, B.5)"
     uses_gradient = True
-    settings_class = TrapezoidalSettings
+    settings_class = RegularizedSettings
 
     def _margins(self) -> tuple[float, ...]:
         return (0.0,)

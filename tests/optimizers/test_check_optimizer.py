@@ -258,7 +258,7 @@ def test_functions_and_settings_of_ones_own_are_used() -> None:
 
     check_optimizer(OPTIMIZERS["oir_w"], functions=[CallableFunction(space, scores)])  # gradients by differences
     assert asked
-    with pytest.raises(ContractError, match="naive takes NaiveSettings"):
+    with pytest.raises(ContractError, match="naive takes RegularizedSettings"):
         check_optimizer(OPTIMIZERS["naive"], settings=PlainSettings())
 
 

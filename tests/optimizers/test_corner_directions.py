@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from optimizers.base import Optimizer
-from optimizers.naive import Naive, NaiveSettings
+from optimizers.corner_method import RegularizedSettings
+from optimizers.naive import Naive
 from optimizers.oir_b import OirB, OirBSettings
 from optimizers.oir_w import OirW, OirWSettings
-from optimizers.trapezoidal import Trapezoidal, TrapezoidalSettings
+from optimizers.trapezoidal import Trapezoidal
 from optimizers.unregularized import Unregularized, UnregularizedSettings
 from semrob_env.oracle import Answers
 from semrob_env.parameters import Parameter, SemanticSpace
@@ -157,10 +158,10 @@ def limit_of_small_alpha(of: Callable[[float], tuple[FloatArray, FloatArray]]) -
     return row[0][0], row[0][1]
 
 
-NAIVE = NaiveSettings(form="paper", step_size=ETA, tolerance=0.0, regularization=LAMBDA)
+NAIVE = RegularizedSettings(form="paper", step_size=ETA, tolerance=0.0, regularization=LAMBDA)
 OIR_B = OirBSettings(form="paper", step_size=ETA, tolerance=0.0, boundary_factor=ALPHA)
 OIR_W = OirWSettings(form="paper", step_size=ETA, tolerance=0.0, emphasis_factor=BETA)
-TRAPEZOIDAL = TrapezoidalSettings(form="paper", step_size=ETA, tolerance=0.0, regularization=LAMBDA)
+TRAPEZOIDAL = RegularizedSettings(form="paper", step_size=ETA, tolerance=0.0, regularization=LAMBDA)
 
 
 def naive_by_leibniz(score: Smooth, a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -305,8 +306,8 @@ def test_unregularized_is_oir_w_without_emphasis(form: Any, n: int) -> None:
 
 
 NORMALIZED = [
-    pytest.param(Naive, NaiveSettings(regularization=LAMBDA), NAIVE, id="naive"),
-    pytest.param(Trapezoidal, TrapezoidalSettings(regularization=LAMBDA), TRAPEZOIDAL, id="trapezoidal"),
+    pytest.param(Naive, RegularizedSettings(regularization=LAMBDA), NAIVE, id="naive"),
+    pytest.param(Trapezoidal, RegularizedSettings(regularization=LAMBDA), TRAPEZOIDAL, id="trapezoidal"),
     pytest.param(Unregularized, UnregularizedSettings(), UnregularizedSettings.paper(), id="unregularized"),
 ]
 

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from optimizers.base import CONVERGED, STEPS, Optimizer
-from optimizers.corner_method import LEAST_SHARE, CornerMethod, CornerSettings, face_means
-from optimizers.naive import Naive, NaiveSettings
+from optimizers.corner_method import LEAST_SHARE, CornerMethod, CornerSettings, RegularizedSettings, face_means
+from optimizers.naive import Naive
 from optimizers.oir_b import OirB, OirBSettings
 from optimizers.oir_w import OirW, OirWSettings
 from optimizers.registry import OPTIMIZERS
 from optimizers.run import run
-from optimizers.trapezoidal import Trapezoidal, TrapezoidalSettings
+from optimizers.trapezoidal import Trapezoidal
 from optimizers.unregularized import Unregularized, UnregularizedSettings
 from semrob_env.errors import InvalidParameterError, ShapeMismatchError
 from semrob_env.functions import CallableFunction, make_function
@@ -144,10 +144,10 @@ def test_without_a_regularizer_a_side_moves_by_its_score_times_eta_and_scale(
 
 
 EXPONENTIAL = [
-    pytest.param(Naive, NaiveSettings.paper(), 0.7 - 0.1, id="naive"),
+    pytest.param(Naive, RegularizedSettings.paper(), 0.7 - 0.1, id="naive"),
     pytest.param(OirB, OirBSettings.paper(), 0.7 * (2 - 1.05**2), id="oir_b"),
     pytest.param(OirW, OirWSettings.paper(), 0.7 * (1 - 2 * 0.0009), id="oir_w"),
-    pytest.param(Trapezoidal, TrapezoidalSettings.paper(), 0.7 - 0.1, id="trapezoidal"),
+    pytest.param(Trapezoidal, RegularizedSettings.paper(), 0.7 - 0.1, id="trapezoidal"),
     pytest.param(Unregularized, UnregularizedSettings.paper(), 0.7, id="unregularized"),
 ]
 
@@ -314,7 +314,7 @@ def test_the_papers_settings_are_those_of_the_paper() -> None:
     for method in METHODS:
         settings = _paper(method)
         assert (settings.form, settings.step_size, settings.tolerance) == ("paper", 0.1, 0.0)
-    assert NaiveSettings.paper().regularization == TrapezoidalSettings.paper().regularization == 0.1
+    assert RegularizedSettings.paper().regularization == RegularizedSettings.paper().regularization == 0.1
     assert OirBSettings.paper().boundary_factor == 0.05
     assert OirWSettings.paper().emphasis_factor == 0.0009
 
