@@ -35,6 +35,18 @@ class NameClashError(SemrobError, ValueError):
     """A name is registered twice."""
 
 
+class InvalidMapsError(SemrobError, ValueError):
+    """Maps of scores, or a file of them, are not well formed."""
+
+
+class MissingFileError(SemrobError, FileNotFoundError):
+    """A file or folder that is needed is not there."""
+
+
+class RefusedFileError(SemrobError, ValueError):
+    """A file from elsewhere holds what is not read: code, unknown types, or more than is allowed."""
+
+
 class InvalidMeshError(SemrobError, ValueError):
     """A mesh file or mesh cannot be used."""
 

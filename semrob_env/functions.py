@@ -43,6 +43,7 @@ class ScoreFunction(ABC):
         score_range: Lowest and highest score. Scores outside are an error, NaN is passed on.
         has_gradient: Whether `values_and_gradients` works.
         fingerprints: Per member, facts that pin the answers beyond the id (hashes of weights, mesh or map; versions).
+        family_id: A shorter id of the whole family, for `make_function`; None: the ids of all members, joined.
 
     Raises:
         InvalidParameterError: No member, a score range upside down, or fingerprints that are not one a member.
@@ -56,6 +57,7 @@ class ScoreFunction(ABC):
         score_range: tuple[float, float] = (0.0, 1.0),
         has_gradient: bool,
         fingerprints: Sequence[Mapping[str, str]] | None = None,
+        family_id: str | None = None,
     ) -> None:
         low, high = score_range
         if not member_ids or not (np.isfinite([low, high]).all() and low < high):
@@ -71,6 +73,7 @@ class ScoreFunction(ABC):
         self.score_range = (float(low), float(high))
         self.has_gradient = has_gradient
         self.fingerprints = tuple(dict(f) for f in fingerprints or ({},) * len(member_ids))
+        self._family_id = family_id
 
     @property
     def members(self) -> int:
@@ -79,8 +82,8 @@ class ScoreFunction(ABC):
 
     @property
     def id(self) -> str:
-        """The id that `make_function` turns into this function again: the ids of all members, joined by ` + `."""
-        return " + ".join(self.member_ids)
+        """The id that `make_function` turns into this function again: the family's, or all members' joined by ` + `."""
+        return self._family_id or " + ".join(self.member_ids)
 
     @final
     def values(self, theta: npt.ArrayLike, member: npt.ArrayLike | None = None) -> FloatArray:
@@ -156,6 +159,7 @@ class Complement(ScoreFunction):
             score_range=function.score_range,
             has_gradient=function.has_gradient,
             fingerprints=function.fingerprints,
+            family_id=f"complement({function.id})",
         )
         self.function = function
 
@@ -262,6 +266,7 @@ Factory = Callable[[str], ScoreFunction]
 _SCHEMES: dict[str, str | Factory] = {
     "synthetic": "semrob_env.synthetic:make_synthetic",
     "scene": "semrob_env.scene.function:make_scene_function",
+    "recorded": "semrob_env.recorded:make_recorded",
 }
 
 

@@ -1,0 +1,152 @@
+"""The file of maps: one compressed .npz without pickles, checked when it is read.
+
+Format, version 1. Arrays in the zip: `axis_0` ... `axis_{n-1}` (P_k,) float64; `scores` (F, P_1, ..., P_n) float32;
+`header`, a JSON text: format, version, space (per parameter: name, unit, low, high, period, default, sense),
+score_range, names, facts (see `ScoreMaps`), and `sha256`, the hash of all maps' digests. Readers refuse other versions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import math
+import os
+import zipfile
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from semrob_env.errors import InvalidMapsError, MissingFileError, SemrobError
+from semrob_env.files import write_whole
+from semrob_env.parameters import Parameter, SemanticSpace
+from semrob_env.recorded.maps import ScoreMaps
+
+FORMAT, VERSION = "semrob maps", 1
+
+MOST_BYTES = 2**30
+"""Largest file, and largest total of its unpacked arrays (1 GiB)."""
+
+_MOST_ARRAYS = 64
+_NPY: Any = np.lib.format  # its functions carry no types
+
+
+def save_maps(maps: ScoreMaps, path: str | os.PathLike[str]) -> Path:
+    """Write maps to a file, whole or not at all; equal maps give equal bytes.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    header = {
+        "format": FORMAT,
+        "version": VERSION,
+        "space": [vars(parameter) for parameter in maps.space.parameters],
+        "score_range": list(maps.score_range),
+        "names": list(maps.names),
+        "facts": [dict(sorted(fact.items())) for fact in maps.facts],
+        "sha256": _sha256(maps),
+    }
+    axes = {f"axis_{k}": axis for k, axis in enumerate(maps.axes)}
+    return write_arrays(path, header, {**axes, "scores": maps.scores})
+
+
+def load_maps(path: str | os.PathLike[str]) -> ScoreMaps:
+    """Read a file of maps; the last few stay in memory until their file changes.
+
+    Raises:
+        MissingFileError: There is no such file.
+        InvalidMapsError: It is not a file of maps, of another version, too large, or damaged.
+    """
+    found = Path(path)
+    try:
+        state = found.stat()
+    except OSError as error:
+        raise MissingFileError(
+            f"no file of maps at {found}: scripts/import_recorded.py makes one from the released maps, "
+            "scripts/semantic_map.py from a live function"
+        ) from error
+    return _load(str(found.absolute()), state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=4)
+def _load(path: str, changed: int, size: int) -> ScoreMaps:
+    del changed, size  # they are in the key
+    header, arrays = read_arrays(path, FORMAT, VERSION)
+    try:
+        space = SemanticSpace(tuple(Parameter(**parameter) for parameter in header["space"]))
+        maps = ScoreMaps(
+            space,
+            tuple(arrays[f"axis_{k}"] for k in range(space.n)),
+            arrays["scores"],
+            tuple(header["names"]),
+            tuple(header["facts"]),
+            tuple(header["score_range"]),
+        )
+    except (KeyError, TypeError, ValueError, SemrobError) as error:
+        raise InvalidMapsError(f"{path}: damaged: {error}") from error
+    if header.get("sha256") != _sha256(maps):
+        raise InvalidMapsError(f"{path}: damaged: the scores do not fit their checksum; make the file again")
+    return maps
+
+
+def write_arrays(path: str | os.PathLike[str], header: dict[str, Any], arrays: dict[str, npt.NDArray[Any]]) -> Path:
+    """Write a header and arrays as a compressed .npz without pickles, whole or not at all.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    text = np.frombuffer(json.dumps(header, sort_keys=True).encode(), dtype=np.uint8)
+    buffer = io.BytesIO()
+    save: Callable[..., None] = np.savez_compressed
+    save(buffer, header=text, **arrays)
+    return write_whole(path, buffer.getvalue())
+
+
+def read_arrays(
+    path: str | os.PathLike[str], file_format: str, version: int
+) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
+    """Header and arrays of a file of `write_arrays`, after checking format, version and sizes; never unpickles.
+
+    Raises:
+        MissingFileError: There is no such file.
+        InvalidMapsError: It is something else, of another version, too large, or damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            if len(entries) > _MOST_ARRAYS or sum(entry.file_size for entry in entries) > MOST_BYTES:
+                raise InvalidMapsError(f"{path}: holds too much; at most {_MOST_ARRAYS} arrays and {MOST_BYTES} bytes")
+            arrays = {entry.filename.removesuffix(".npy"): _array(archive.read(entry)) for entry in entries}
+        header = json.loads(arrays.pop("header").tobytes())
+    except FileNotFoundError as error:
+        raise MissingFileError(f"no such file: {path}") from error
+    except InvalidMapsError:
+        raise
+    except Exception as error:  # zipfile, zlib, struct and json each have their own
+        raise InvalidMapsError(f"{path}: not a file of {file_format!r}, or damaged ({error})") from error
+    if not isinstance(header, dict) or header.get("format") != file_format:
+        raise InvalidMapsError(f"{path}: not a file of {file_format!r}")
+    if header.get("version") != version:
+        raise InvalidMapsError(
+            f"{path}: format version {header.get('version')}, this program reads {version}; make the file again"
+        )
+    return header, arrays
+
+
+def _array(data: bytes) -> npt.NDArray[Any]:
+    stream = io.BytesIO(data)
+    if _NPY.read_magic(stream) != (1, 0):
+        raise ValueError("an array of an unknown kind")
+    shape, _, dtype = _NPY.read_array_header_1_0(stream)
+    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
+        raise ValueError("an array whose size does not fit its header")
+    stream.seek(0)
+    return np.asarray(_NPY.read_array(stream, allow_pickle=False))
+
+
+def _sha256(maps: ScoreMaps) -> str:
+    return hashlib.sha256("".join(maps.digests).encode()).hexdigest()

@@ -1,0 +1,186 @@
+"""Maps as a score function: multilinear between the grid lines, exact slopes, a whole stack of maps in one batch.
+
+Ids: `recorded:NETWORK/CLASS/SHAPE`, for example `recorded:ResNet50/chair/1`; `*` in a part names a family, for example
+`recorded:ResNet50/chair/*` or `recorded:*`. The maps are looked up in `results/recorded/maps.npz` (what
+`scripts/import_recorded.py` writes), in the file that the environment variable SEMROB_MAPS names, or with
+`?file=PATH` in that one. A run's key holds the hash of its map, not the place of the file.
+"""
+
+from __future__ import annotations
+
+import os
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import final
+from urllib.parse import quote, unquote_to_bytes
+
+import numpy as np
+import numpy.typing as npt
+
+from semrob_env.errors import UnknownNameError
+from semrob_env.functions import ScoreFunction, split_options
+from semrob_env.recorded.file import load_maps
+from semrob_env.recorded.maps import ScoreMaps
+from semrob_env.regions import corner_masks
+from semrob_env.types import Float32Array, FloatArray, IntArray
+
+DEFAULT_FILE = "results/recorded/maps.npz"
+FILE_VARIABLE = "SEMROB_MAPS"
+VERSION = "1"
+"""Changes when the same map begins to give other scores between its lines."""
+
+_CHUNK = 3200
+"""Points answered at once: their arrays stay in the cache, and below 128 KiB, from where the allocator is slow."""
+
+
+@final
+class RecordedMaps(ScoreFunction):
+    """Maps as a family of functions, one member a map, with exact gradients of the interpolant.
+
+    Between grid lines f is multilinear; a periodic axis joins its last line to its first; beyond the last line of a
+    plain axis f is constant. A slope at a grid line is that of the cell above it.
+
+    Args:
+        maps: The maps.
+        file: The file named in the ids; None: the default one.
+        family_id: The id of the whole family; None: the ids of all members, joined.
+    """
+
+    def __init__(self, maps: ScoreMaps, *, file: str | None = None, family_id: str | None = None) -> None:
+        self.maps = maps
+        ids = tuple(map_id(name, file) for name in maps.names)
+        super().__init__(
+            maps.space,
+            ids,
+            score_range=maps.score_range,
+            has_gradient=True,
+            fingerprints=[{"map": digest, "interpolation": VERSION} for digest in maps.digests],
+            family_id=family_id if maps.scores.shape[0] > 1 else None,
+        )
+        turns = maps.space.is_periodic.tolist()
+        self._axes = tuple(
+            (float(axis[0]), step, len(axis), turn)
+            for axis, step, turn in zip(maps.axes, maps.steps.tolist(), turns, strict=True)
+        )
+
+    @cached_property
+    def _cells(self) -> npt.NDArray[np.void]:
+        """Per cell, the scores at its 2^n corners as one item: a point costs one look-up. (F * P_1 * ... * P_n,).
+
+        Bit k of a corner is the upper line of parameter k. The cell beyond the last line of a plain axis is flat.
+        """
+        scores, n = self.maps.scores, self.space.n
+        cells = np.empty((*scores.shape, 2**n), dtype=np.float32)
+        for corner, is_upper in enumerate(corner_masks(n)):
+            shifted = scores
+            for k in np.flatnonzero(is_upper):
+                lines = np.arange(1, scores.shape[k + 1] + 1)
+                shifted = shifted.take(lines, axis=k + 1, mode="wrap" if self._axes[k][3] else "clip")
+            cells[..., corner] = shifted
+        return cells.reshape(-1, 2**n).view(np.dtype((np.void, 4 * 2**n)))[:, 0]
+
+    def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
+        rows, columns, n = theta.shape
+        if rows * columns == 1:
+            return np.array([[self._value(theta[0, 0].tolist(), int(member[0]))]])
+        values = np.empty(rows * columns)
+        points, owner = theta.reshape(-1, n), np.repeat(member, columns)
+        for first in range(0, len(points), _CHUNK):
+            part = slice(first, first + _CHUNK)
+            corners, fractions = self._looked_up(points[part], owner[part])
+            values[part] = _interpolated(corners, fractions)
+        return values.reshape(rows, columns)
+
+    def _values_and_gradients(self, theta: FloatArray, member: IntArray) -> tuple[FloatArray, FloatArray]:
+        rows, columns, n = theta.shape
+        values, gradients = np.empty(rows * columns), np.empty((rows * columns, n))
+        points, owner = theta.reshape(-1, n), np.repeat(member, columns)
+        for first in range(0, len(points), _CHUNK):
+            part = slice(first, first + _CHUNK)
+            corners, fractions = self._looked_up(points[part], owner[part])
+            values[part] = _interpolated(corners, fractions)
+            for k, (_, step, _, _) in enumerate(self._axes):
+                # The difference of the two faces of the cell that parameter k joins.
+                faces = corners.reshape(2 ** (n - 1 - k), 2, 2**k, -1)
+                slopes = (faces[:, 1] - faces[:, 0]).reshape(2 ** (n - 1), -1)
+                gradients[part, k] = _interpolated(slopes, [*fractions[:k], *fractions[k + 1 :]]) / step
+        return values.reshape(rows, columns), gradients.reshape(theta.shape)
+
+    def _looked_up(self, points: FloatArray, owner: IntArray) -> tuple[FloatArray, list[FloatArray]]:
+        """Scores at the corners of the cells of points (N, n), (2^n, N), and where in its cell each point lies."""
+        cell, fractions = owner, []
+        for k, (origin, step, count, turns) in enumerate(self._axes):
+            along = points[:, k] - origin
+            along /= step
+            if turns:
+                along += np.where(along < 0, float(count), 0.0) if origin > self.space.low[k] else 0.0
+            else:
+                np.clip(along, 0.0, count - 1.0, out=along)
+            line = along.astype(np.int64)
+            np.minimum(line, count - 1, out=line)  # rounding may reach the end of a turn
+            along -= line
+            fractions.append(along)
+            cell = cell * count + line
+        n = len(self._axes)
+        corners = self._cells.take(cell).view(np.float32).reshape(-1, 2**n)
+        return corners.T.astype(np.float64, order="C"), fractions
+
+    def _value(self, theta: list[float], member: int) -> float:
+        """The score at one point, the operations of `_looked_up` and `_interpolated` on plain floats."""
+        cell, fractions = member, []
+        for at, (origin, step, count, turns) in zip(theta, self._axes, strict=True):
+            along = (at - origin) / step
+            if turns:
+                along += count if along < 0 else 0.0
+            else:
+                along = min(max(along, 0.0), count - 1.0)
+            line = min(int(along), count - 1)
+            fractions.append(along - line)
+            cell = cell * count + line
+        corners = self._corner_rows[cell].tolist()
+        for fraction in reversed(fractions):
+            half = len(corners) // 2
+            corners = [(high - low) * fraction + low for low, high in zip(corners[:half], corners[half:], strict=True)]
+        return float(corners[0])
+
+    @cached_property
+    def _corner_rows(self) -> Float32Array:
+        """`_cells` as rows of numbers, the same memory."""
+        return self._cells.view(np.float32).reshape(len(self._cells), -1)
+
+
+def _interpolated(corners: FloatArray, fractions: list[FloatArray]) -> FloatArray:
+    """Values (N,) of corner scores (2^n, N) at the fractions (N,) of each parameter's cell."""
+    for fraction in reversed(fractions):
+        half = len(corners) // 2
+        low, high = corners[:half], corners[half:]
+        corners = high - low
+        corners *= fraction
+        corners += low
+    return np.asarray(corners[0])
+
+
+def map_id(name: str, file: str | None = None) -> str:
+    """The function id of a map."""
+    return f"recorded:{name}" + ("" if file is None else f"?file={quote(os.fsencode(file), safe='/:.-_')}")
+
+
+def make_recorded(function_id: str) -> RecordedMaps:
+    """The maps that an id names; see the module.
+
+    Raises:
+        UnknownNameError: No map of that name, or an unknown option.
+        MissingFileError, InvalidMapsError: No file of maps, or a damaged one.
+    """
+    body, options = split_options(function_id)
+    unknown = [option for option in options if option != "file"]
+    if unknown:
+        raise UnknownNameError(f"unknown option {unknown[0]!r} in {function_id!r}; known is file")
+    file = os.fsdecode(unquote_to_bytes(options["file"])) if "file" in options else None
+    maps = load_maps(file or os.environ.get(FILE_VARIABLE) or DEFAULT_FILE)
+    if "*" not in body:
+        return RecordedMaps(maps.only([maps.index(body)]), file=file)
+    rows = [row for row, name in enumerate(maps.names) if fnmatchcase(name, body)]
+    if not rows:
+        raise UnknownNameError(f"no map fits {body!r}; there are {len(maps)}, the first one is {maps.names[0]}")
+    return RecordedMaps(maps.only(rows), file=file, family_id=map_id(body, file))
