@@ -116,6 +116,7 @@ class Optimizer(ABC, Generic[SettingsT]):
             )
         self.steps: IntArray = np.zeros(count, dtype=np.int64)
         self._status = np.full(count, RUNNING, dtype="<U16")
+        self._running: BoolArray = np.ones(count, dtype=np.bool_)  # which have that status: comparing texts is slow
         self._asked: Queries | None = None
         self._state = self._start()
 
@@ -125,7 +126,7 @@ class Optimizer(ABC, Generic[SettingsT]):
     @property
     def running(self) -> BoolArray:
         """Which trajectories have not ended, (B,)."""
-        return np.asarray(self._status == RUNNING)
+        return np.array(self._running)
 
     @property
     def status(self) -> list[str]:
@@ -135,13 +136,16 @@ class Optimizer(ABC, Generic[SettingsT]):
     @final
     def stop(self, rows: BoolArray, status: str) -> None:
         """End the running ones among the rows (B,) with a status; an open ask is forgotten."""
-        self._status[rows & self.running] = status
+        ended = rows & self._running
+        if ended.any():
+            self._status[ended] = status
+            self._running &= ~ended
 
     @final
     def ask(self) -> Queries:
         """The next queries: theta (B, m, n) inside the space, active only for running trajectories."""
         theta = self._ask(self._state)
-        active = np.broadcast_to(self.running[:, None], theta.shape[:2]).copy()
+        active = np.repeat(self._running, theta.shape[1]).reshape(theta.shape[:2])
         self._asked = Queries(self.space.project(theta), self.member, active, self.uses_gradient)
         return self._asked
 
@@ -161,13 +165,17 @@ class Optimizer(ABC, Generic[SettingsT]):
         if self.uses_gradient and (answers.gradients is None or answers.gradients.shape != asked.theta.shape):
             raise ShapeMismatchError(f"{self.name} needs a gradient with each of its {asked.theta.shape[:2]} values")
         self._asked = None
-        moved = self.running & answers.active.all(axis=1)
         before = self._state
         after = self._tell(before, answers)
-        self._state = {
-            name: np.where(moved.reshape(-1, *[1] * (value.ndim - 1)), value, before[name])
-            for name, value in after.items()
-        }
+        moved = self._running
+        if not answers.active.all():
+            moved = moved & answers.active.all(axis=1)
+        if not moved.all():
+            after = {
+                name: np.where(moved.reshape(-1, *[1] * (value.ndim - 1)), value, before[name])
+                for name, value in after.items()
+            }
+        self._state = after
         self.steps += moved
         if "converged" in self._state:
             self.stop(self._state["converged"], CONVERGED)
@@ -220,6 +228,7 @@ class Optimizer(ABC, Generic[SettingsT]):
         prefix = "state."
         self._state = {k.removeprefix(prefix): v.copy() for k, v in saved.items() if k.startswith(prefix)}
         self.member, self.steps, self._status = (saved[k].copy() for k in ("member", "steps", "status"))
+        self._running = np.asarray(self._status == RUNNING)
         self.member.setflags(write=False)
         for rng, state in zip(self.rngs, saved["generators"], strict=True):
             rng.bit_generator.state = json.loads(str(state))

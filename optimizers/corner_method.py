@@ -26,12 +26,13 @@ many queries, but fewer regions with a mean score of 0.5, and run past boxes wit
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, final
+from typing import Any, Literal, TypeVar, final, get_args, get_type_hints
 
 import numpy as np
 
@@ -66,15 +67,18 @@ class CornerSettings(Settings, ABC):
         step_size: eta, above 0.
         scale_share: s_k over the range of parameter k, above 0; used in the normalised form only.
         tolerance: Share of its width that a side may move in a step that counts as still; 0: never converged.
+        projection: `every_step`; or `at_the_end`, as the released code ran: bounds leave the space and theta0, only
+            queries and recommendations are brought back, and a bound that overflows stays where it was.
 
     Raises:
-        InvalidParameterError: An unknown form, or a number out of its limits.
+        InvalidParameterError: An unknown form or projection, or a number out of its limits.
     """
 
     form: Literal["normalized", "paper"] = "normalized"
     step_size: float = 0.3
     scale_share: float = 0.1
     tolerance: float = field(default=1e-4, metadata=MAY_BE_ZERO)
+    projection: Literal["every_step", "at_the_end"] = "every_step"
 
     @classmethod
     @abstractmethod
@@ -83,10 +87,13 @@ class CornerSettings(Settings, ABC):
 
     @final
     def __post_init__(self) -> None:
-        if self.form not in {"normalized", "paper"}:
-            raise InvalidParameterError(f"form {self.form!r}: choose normalized or paper")
-        for number in fields(self)[1:]:
+        for number in fields(self):
             value, may_be_zero = getattr(self, number.name), number.metadata.get("may_be_zero", False)
+            words = get_args(get_type_hints(type(self))[number.name])
+            if words:
+                if value not in words:
+                    raise InvalidParameterError(f"{number.name} {value!r}: choose {' or '.join(words)}")
+                continue
             finite = isinstance(value, int | float) and math.isfinite(value)
             if not finite or value < 0 or (value == 0 and not may_be_zero):
                 least = "0 or above" if may_be_zero else "above 0"
@@ -125,7 +132,7 @@ class Told:
         signs: sigma_k(c), -1 or +1, (2^n, n).
         width: r, (B, n).
         area: Weight of face integrals, (B, n): prod_{i != k} r_i in the paper's form, 1 in the normalised form.
-        scale: (n,): 1 in the paper's form, s_k in the normalised form.
+        scale: (B, n): 1 in the paper's form, s_k in the normalised form.
     """
 
     lower_mean: FloatArray
@@ -165,7 +172,24 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
     @final
     @cached_property
     def _scale(self) -> FloatArray:
-        return self.settings.scale_share * self.space.width if self._is_normalized else np.ones(self.space.n)
+        # One row a trajectory, here and below: arrays of one shape are much quicker than rows spread over them.
+        own = self.settings.scale_share * self.space.width if self._is_normalized else np.ones(self.space.n)
+        return np.tile(own, (len(self), 1))
+
+    @final
+    @cached_property
+    def _rate(self) -> FloatArray:
+        return self.settings.step_size * self._scale
+
+    @final
+    @cached_property
+    def _limits(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """Least and largest lower bound, least and largest upper bound, (B, n) each: theta0 stays inside."""
+        space, start, turn = self.space, self.start, self.space.width
+        least = LEAST_SHARE * turn
+        low = np.where(space.is_periodic, start - turn, space.low)
+        high = np.where(space.is_periodic, start + turn, space.high)
+        return low, np.maximum(start - least, low), np.minimum(start + least, high), high
 
     @final
     @property
@@ -183,7 +207,7 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
         corner_masks(self.space.n)  # too many parameters are an error now, not at the first ask
         for number in fields(self.settings):
             limit = number.metadata.get("below", lambda _: math.inf)(self._formula_n)
-            if number.name != "form" and getattr(self.settings, number.name) >= limit:
+            if limit < math.inf and getattr(self.settings, number.name) >= limit:
                 raise InvalidParameterError(
                     f"{number.name} {getattr(self.settings, number.name):g}: must be below {limit:g} "
                     f"for n = {self.space.n} in the {self.settings.form} form"
@@ -196,9 +220,15 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
     @final
     def _ask(self, state: State) -> FloatArray:
         lower, upper = state["lower"], state["upper"]
-        width = upper - lower
-        boxes = [(lower - margin * width, upper + margin * width) for margin in self._margins()]
-        return np.concatenate([np.where(self._masks, b[:, None, :], a[:, None, :]) for a, b in boxes], axis=1)
+        width, margins, n = upper - lower, self._margins(), self.space.n
+        points = np.empty((len(lower), len(margins), 2**n, n))
+        for box, margin in enumerate(margins):
+            ends = (lower - margin * width, upper + margin * width) if margin else (lower, upper)
+            for k in range(n):
+                corners = points[:, box].reshape(len(lower), -1, 2, 2**k, n)  # a view: bits above k, bit k, bits below
+                for bit, bound in enumerate(ends):
+                    corners[:, :, bit, :, k] = bound[:, k, None, None]
+        return points.reshape(len(lower), -1, n)
 
     @final
     def _tell(self, state: State, answers: Answers) -> State:
@@ -210,14 +240,17 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
             low_mean, high_mean = face_means(answers.values.reshape(len(lower), -1, len(self._masks)))
             told = Told(low_mean, high_mean, gradients, self._signs, width, area, self._scale)
             down, up = self._direction(told)
-            rate = self.settings.step_size * self._scale
-            new_lower, new_upper = lower - rate * down, upper - rate * up
-        new_lower = np.where(np.isnan(new_lower), lower, new_lower)
-        new_upper = np.where(np.isnan(new_upper), upper, new_upper)
+            new_lower, new_upper = lower - self._rate * down, upper - self._rate * up
+            if np.isnan(new_lower.sum() + new_upper.sum()):
+                new_lower = np.where(np.isnan(new_lower), lower, new_lower)
+                new_upper = np.where(np.isnan(new_upper), upper, new_upper)
         new_lower, new_upper = self._projected(new_lower, new_upper, state)
-        move = np.maximum(np.abs(new_lower - lower), np.abs(new_upper - upper))
-        is_still = (move <= self.settings.tolerance * width).all(axis=1) & (self.settings.tolerance > 0)
-        still = np.where(is_still, state["still"] + 1, 0)
+        if self.settings.tolerance > 0:
+            move = np.maximum(np.abs(new_lower - lower), np.abs(new_upper - upper))
+            is_still = (move <= self.settings.tolerance * width).all(axis=1)
+            still = np.where(is_still, state["still"] + 1, 0)
+        else:
+            still = state["still"]
         return {"lower": new_lower, "upper": new_upper, "still": still, "converged": still >= STILL_STEPS}
 
     @final
@@ -225,15 +258,17 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
         self, lower: FloatArray, upper: FloatArray, before: State | None = None
     ) -> tuple[FloatArray, FloatArray]:
         """Bounds that hold theta0 and lie in the space; where two periodic sides pass each other, they meet."""
-        space, start, turn = self.space, self.start, self.space.width
-        least = LEAST_SHARE * turn
-        low = np.where(space.is_periodic, start - turn, space.low)
-        high = np.where(space.is_periodic, start + turn, space.high)
-        lower = np.clip(lower, low, np.maximum(start - least, low))
-        upper = np.clip(upper, np.minimum(start + least, high), high)
-        crossed = space.is_periodic & (upper - lower > turn)
-        if not crossed.any():
+        if self.settings.projection == "at_the_end" and before is not None:
+            lower = np.where(np.isfinite(lower), lower, before["lower"])
+            upper = np.where(np.isfinite(upper), upper, before["upper"])
+            return np.minimum(lower, upper), np.maximum(lower, upper)
+        low, most_lower, least_upper, high = self._limits
+        lower, upper = np.clip(lower, low, most_lower), np.clip(upper, least_upper, high)
+        width = upper - lower
+        if not any((width[:, k] > self.space.width[k]).any() for k in np.flatnonzero(self.space.is_periodic)):
             return lower, upper
+        space, start, turn = self.space, self.start, self.space.width
+        least, crossed = LEAST_SHARE * turn, space.is_periodic & (width > turn)
         old_lower, old_upper = (start, start) if before is None else (before["lower"], before["upper"])
         old_width = old_upper - old_lower
         growth = np.maximum(upper - lower - old_width, least)  # a side that is a full turn already may not grow at all
@@ -249,25 +284,26 @@ def face_means(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """
     count = values.shape[-1]
     n = count.bit_length() - 1
-    means = np.empty((*values.shape[:-1], 2, n))
-    rest = values  # summed over the bits above k
+    low, high = (np.empty((*values.shape[:-1], n)) for _ in range(2))
+    # Summed over the bits above k. Corners come first: long loops over trajectories are quick, short ones are not.
+    rest = np.ascontiguousarray(np.moveaxis(values, -1, 0))
     for k in reversed(range(n)):
-        halves = rest.reshape(*rest.shape[:-1], 2, 2**k)
+        halves = rest.reshape(2, 2**k, *rest.shape[1:])
         sums = halves
         for j in reversed(range(k)):
-            sums = sums[..., : 2**j] + sums[..., 2**j :]
-        means[..., k] = sums[..., 0]
-        rest = halves[..., 0, :] + halves[..., 1, :]
-    means /= max(count // 2, 1)
-    return means[..., 0, :], means[..., 1, :]
+            sums = sums[:, : 2**j] + sums[:, 2**j :]
+        low[..., k], high[..., k] = sums[0, 0], sums[1, 0]
+        rest = halves[0] + halves[1]
+    low /= max(count // 2, 1)
+    high /= max(count // 2, 1)
+    return low, high
 
 
 def _face_areas(width: FloatArray) -> FloatArray:
     """prod_{i != k} r_i, (B, n), of r (B, n): a product, for r_k may be too small to divide by."""
-    n = width.shape[1]
     areas = np.ones_like(width)
-    for i in range(n):
-        areas *= np.where(np.arange(n) == i, 1.0, width[:, i, None])
+    for k, i in itertools.permutations(range(width.shape[1]), 2):
+        areas[:, k] *= width[:, i]
     return areas
 
 

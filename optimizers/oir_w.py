@@ -21,14 +21,15 @@ beta = 0.0009 is the paper's; larger ones (0.05 to 0.8) returned less feasible v
 default eta and 150 queries.
 
 Differences from the paper: the normalised form (default), the projection into the space, the convergence test; see
-`optimizers.corner_method`; `OirWSettings.paper()` keeps the projection only. Gradients are those of the score, where
-the released code took them through a cross-entropy on top of it, which turns their sign and scales them.
+`optimizers.corner_method`; `OirWSettings.paper()` keeps the projection only. Gradients are those of the score; the
+released code took them through a cross-entropy on top of the softmax. With the other classes' scores small, that is
+-(1 - something small) times the gradient of the score: `gradient="cross_entropy"` turns the sign, to see what it does.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import final
+from typing import Literal, final
 
 import numpy as np
 
@@ -44,9 +45,11 @@ class OirWSettings(CornerSettings):
 
     Attributes:
         emphasis_factor: beta, 0 <= beta < 2 / (2n - 1) in the paper's form, 0 <= beta < 2 in the normalised form.
+        gradient: `score`, or `cross_entropy` for what the released code fed, to first order.
     """
 
     emphasis_factor: float = field(default=0.0009, metadata={**MAY_BE_ZERO, "below": lambda n: 2 / (2 * n - 1)})
+    gradient: Literal["score", "cross_entropy"] = "score"
 
     @classmethod
     def paper(cls) -> OirWSettings:
@@ -69,9 +72,10 @@ class OirW(CornerMethod[OirWSettings]):
 
     def _direction(self, told: Told) -> tuple[FloatArray, FloatArray]:
         beta = self.settings.emphasis_factor
+        sign = 1.0 if self.settings.gradient == "score" else -1.0
         growth = np.zeros(told.gradients.shape[:2])  # t(c); summed term by term, so that no row depends on others
         for i in range(self.space.n):
-            growth += told.signs[:, i] * told.width[:, i, None] * told.gradients[:, :, i]
+            growth += sign * told.signs[:, i] * told.width[:, i, None] * told.gradients[:, :, i]
         low, high = told.lower_mean[:, 0], told.upper_mean[:, 0]
         low_growth, high_growth = face_means(growth)
         own = 1 - (2 * self._formula_n - 1) * beta / 2

@@ -127,6 +127,8 @@ class _Recorder:
 
     def before_step(self, optimizer: Optimizer[Any], spent_after: FloatArray) -> None:
         """Keep the region from before a step for the checkpoints that the step's bill passes."""
+        if spent_after.max() <= CHECKPOINTS[min(int(self._next.min()), len(CHECKPOINTS) - 1)]:
+            return  # most steps pass none
         passed = np.searchsorted(CHECKPOINTS, spent_after, side="left")  # checkpoints below the new bill
         if (passed > self._next).any():
             self._keep(optimizer.recommend(), passed)

@@ -131,7 +131,8 @@ class ScoreFunction(ABC):
         rows = np.zeros(len(points), dtype=np.int64) if member is None else np.asarray(member, dtype=np.int64)
         if rows.shape != points.shape[:1]:
             raise ShapeMismatchError(f"member has shape {rows.shape}, must be ({len(points)},): one a row of theta")
-        if rows.size and (rows.min() < 0 or rows.max() >= self.members):
+        ends = rows.tolist() if len(rows) <= 2 else [rows.min(), rows.max()]
+        if not all(0 <= end < self.members for end in ends):
             raise UnknownNameError(f"member {rows.min()}..{rows.max()}: this family has members 0..{self.members - 1}")
         return points, rows
 
@@ -140,7 +141,12 @@ class ScoreFunction(ABC):
             raise ShapeMismatchError(f"{self.id} answered shape {values.shape}, must be {points.shape[:2]}")
         low, high = self.score_range
         # NaN compares false both ways, so it passes here and nothing hides behind it.
-        if (values < low).any() or (values > high).any():
+        if values.size == 1:
+            score = values.item()
+            is_wrong = score < low or score > high
+        else:
+            is_wrong = bool((values < low).any() or (values > high).any())
+        if is_wrong:
             wrong = values[(values < low) | (values > high)][0]
             raise ScoreRangeError(
                 f"{self.id} answered {wrong:g}, outside its score range [{low:g}, {high:g}]; declare its true range"

@@ -212,8 +212,10 @@ class QueryOracle:
 
     def affordable(self, queries: Queries) -> BoolArray:
         """Which trajectories can pay these queries in full, (B,)."""
+        if self.budget == np.inf:
+            return np.ones(len(queries.active), dtype=np.bool_)
         forward, gradient = self.price(wants_gradient=queries.wants_gradient)
-        points = queries.active.sum(axis=1)
+        points = _counts(queries.active)
         # Summed as `spent` will be, so that it never ends above the budget by a rounding.
         after = (self._forward + forward * points) + self.gradient_cost * (self._gradient + gradient * points)
         return np.asarray(after <= self.budget)
@@ -232,33 +234,35 @@ class QueryOracle:
         payable = self.affordable(queries)
         if not payable.all():
             row = int(np.flatnonzero(~payable)[0])
-            raise BudgetExhausted(
-                f"trajectory {row} has spent {self.spent[row]:g} of {self.budget:g} and cannot pay "
-                f"{int(active[row].sum())} more points; nothing was asked or charged"
-            )
-        rows, columns = np.nonzero(active)
-        theta = queries.theta[rows, columns]
-        asked, scores, slopes = self._ask(theta, queries.member[rows], queries.wants_gradient)
+            raise self._exhausted(row, int(active[row].sum()))
+        # What is active, all of it or picked point by point, as theta (R, p, n) of the trajectories (R,).
+        chosen = None if active.all() else np.nonzero(active)
+        rows = np.arange(len(active)) if chosen is None else chosen[0]
+        theta = queries.theta if chosen is None else queries.theta[chosen][:, None, :]
+        member = queries.member if chosen is None else queries.member[rows]
+        asked, answered, scores, slopes = self._ask(theta, member, queries.wants_gradient)
         forward, gradient = self.price(wants_gradient=queries.wants_gradient)
-        points = active.sum(axis=1)
+        points = _counts(active)
         self._forward += forward * points
         self._gradient += gradient * points
         if self.log is not None:
-            self.log.add(
-                np.repeat(rows, asked.shape[1]),
-                asked.reshape(-1, self.space.n),
-                scores.ravel(),
-                with_gradient=gradient > 0,
-            )
+            owner = np.repeat(rows, asked.shape[1])
+            self.log.add(owner, asked.reshape(-1, self.space.n), answered.ravel(), with_gradient=gradient > 0)
 
         worst = self.function.score_range[0]
-        raw = scores[:, 0]
+        is_missing = np.isnan(scores)
+        if is_missing.any():
+            scores = np.where(is_missing, worst, scores)
+        if slopes is not None:
+            slopes = np.where(np.isfinite(slopes), slopes, 0.0)
+        if chosen is None:
+            return Answers(scores, slopes, active)
         values = np.full(active.shape, worst)
-        values[rows, columns] = np.where(np.isnan(raw), worst, raw)
+        values[chosen] = scores[:, 0]
         gradients = None
         if slopes is not None:
             gradients = np.zeros(queries.theta.shape)
-            gradients[rows, columns] = np.where(np.isfinite(slopes), slopes, 0.0)
+            gradients[chosen] = slopes[:, 0]
         return Answers(values, gradients, active)
 
     def value(self, theta: npt.ArrayLike, *, trajectory: int = 0, member: int = 0) -> float:
@@ -273,27 +277,47 @@ class QueryOracle:
             raise ShapeMismatchError(f"theta has shape {point.shape}, must be ({self.space.n},)")
         if not 0 <= trajectory < self.trajectories:
             raise ShapeMismatchError(f"trajectory {trajectory}: this oracle has 0..{self.trajectories - 1}")
-        every = np.zeros((self.trajectories, 1, self.space.n))
-        every[trajectory, 0] = point
-        active = np.zeros((self.trajectories, 1), dtype=np.bool_)
-        active[trajectory] = True
-        return float(self.query(Queries(every, np.full(self.trajectories, member), active)).values[trajectory, 0])
+        after = (int(self._forward[trajectory]) + 1) + self.gradient_cost * int(self._gradient[trajectory])
+        if after > self.budget:
+            raise self._exhausted(trajectory, 1)
+        score = self.function.values(point[None, None, :], [member]).item()
+        self._forward[trajectory] += 1
+        if self.log is not None:
+            self.log.add(np.array([trajectory]), point[None, :], np.array([score]), with_gradient=False)
+        return self.function.score_range[0] if np.isnan(score) else score
+
+    def _exhausted(self, row: int, points: int) -> BudgetExhausted:
+        return BudgetExhausted(
+            f"trajectory {row} has spent {self.spent[row]:g} of {self.budget:g} and cannot pay {points} more points; "
+            "nothing was asked or charged"
+        )
 
     def _ask(
         self, theta: FloatArray, member: IntArray, wants_gradient: bool
-    ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
-        """The points asked (N, p, n), their scores (N, p), the point itself first, and its gradient (N, n)."""
-        points = theta[:, None, :]
-        if not len(theta):
-            return points, np.zeros((0, 1)), np.zeros_like(theta) if wants_gradient else None
+    ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray | None]:
+        """All points asked (R, q, n) and their scores (R, q); scores (R, p) and gradients of theta (R, p, n) itself."""
+        rows, columns, n = theta.shape
+        if not theta.size:
+            none = np.zeros((rows, columns))
+            return theta, none, none, np.zeros(theta.shape) if wants_gradient else None
         if not wants_gradient:
-            return points, self.function.values(points, member), None
+            values = self.function.values(theta, member)
+            return theta, values, values, None
         if self.finite_differences is None:
-            values, gradients = self.function.values_and_gradients(points, member)
-            return points, values, gradients[:, 0]
+            values, gradients = self.function.values_and_gradients(theta, member)
+            return theta, values, values, gradients
         self.space.require(theta)  # here, for the neighbours are projected and never outside
-        around, distance = self.finite_differences.points(self.space, theta)
-        asked = np.concatenate([points, around], axis=1)
-        scores = self.function.values(asked, member)
-        n = self.space.n
-        return asked, scores, (scores[:, 1 : 1 + n] - scores[:, 1 + n :]) / distance
+        points = theta.reshape(-1, 1, n)
+        around, distance = self.finite_differences.points(self.space, points[:, 0])
+        asked = np.concatenate([points, around], axis=1).reshape(rows, -1, n)
+        answered = self.function.values(asked, member)
+        scores = answered.reshape(-1, 1 + 2 * n)  # of each point, then of its upper and its lower neighbours
+        slopes = (scores[:, 1 : 1 + n] - scores[:, 1 + n :]) / distance
+        return asked, answered, scores[:, 0].reshape(rows, columns), slopes.reshape(theta.shape)
+
+
+def _counts(active: BoolArray) -> IntArray:
+    """How many entries of each row (B, m) are active, (B,)."""
+    if active.all():
+        return np.full(len(active), active.shape[1], dtype=np.int64)
+    return np.asarray(active.sum(axis=1))

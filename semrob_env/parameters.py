@@ -105,6 +105,9 @@ PAPER_STARTS = (
 )
 """The four start points of Hamdi & Ghanem 2020 by name; any other parameter is at its default."""
 
+_FEW = 16
+"""Up to so many numbers a plain loop is quicker than an array operation."""
+
 
 @final
 @dataclass(frozen=True)
@@ -186,6 +189,25 @@ class SemanticSpace:
         """Largest value allowed (n,): `high`, or the next number below it where periodic."""
         return _read_only(np.where(self.is_periodic, np.nextafter(self.high, -np.inf), self.high))
 
+    @cached_property
+    def _limits(self) -> tuple[tuple[float, float, float | None], ...]:
+        """Lowest and largest value allowed, and the period, of each parameter as plain numbers."""
+        periods = [parameter.period for parameter in self.parameters]
+        return tuple(zip(self.low.tolist(), self._highest.tolist(), periods, strict=True))
+
+    def _holds(self, values: FloatArray) -> bool:
+        """Whether all points (..., n) lie in the space. It runs before every query, so it is quick in both extremes."""
+        if values.size <= _FEW:
+            rows = values.reshape(-1, self.n).tolist()
+            return all(
+                low <= value <= high for row in rows for value, (low, high, _) in zip(row, self._limits, strict=True)
+            )
+        # NaN becomes the least and the largest number, and fails both comparisons.
+        return all(
+            low <= values[..., k].min() and values[..., k].max() <= high
+            for k, (low, high, _) in enumerate(self._limits)
+        )
+
     def contains(self, theta: npt.ArrayLike) -> BoolArray:
         """Whether points (..., n) lie in the space, as (...,); NaN does not, nor does `high` of a periodic one."""
         values = self._points(theta)
@@ -199,8 +221,7 @@ class SemanticSpace:
             ShapeMismatchError: The last axis is not n long.
         """
         values = self._points(theta)
-        # Two reductions instead of a mask: this runs before every query. NaN fails both comparisons.
-        if values.size and not ((values >= self.low).all() and (values <= self._highest).all()):
+        if not self._holds(values):
             outside = np.argwhere(~((values >= self.low) & (values <= self._highest)))[0]
             parameter = self.parameters[outside[-1]]
             raise OutOfSpaceError(
@@ -214,16 +235,19 @@ class SemanticSpace:
 
         NaN stays NaN, and an infinite value of a periodic parameter becomes NaN.
         """
-        values = self._points(theta)
-        projected = np.clip(values, self.low, self.high)
-        if self.is_periodic.any():
+        projected = np.array(self._points(theta))
+        for k, (low, high, turn) in enumerate(self._limits):  # by columns: rows are short, and short loops are slow
+            column = projected[..., k]
+            if turn is None:
+                np.clip(column, low, high, out=column)
+                continue
             # Only what is outside wraps: a value that is inside keeps its bits, and the modulus is slow.
-            outside = self.is_periodic & ~((values >= self.low) & (values <= self._highest))
-            *_, k = np.nonzero(outside)
-            with np.errstate(invalid="ignore"):
-                wrapped = self.low[k] + np.mod(values[outside] - self.low[k], self.width[k])
-            # The modulus may round up to the period itself.
-            projected[outside] = np.where(wrapped > self._highest[k], self.low[k], wrapped)
+            outside = ~((column >= low) & (column <= high))
+            if outside.any():
+                with np.errstate(invalid="ignore"):
+                    wrapped = low + np.mod(column[outside] - low, turn)
+                # The modulus may round up to the period itself.
+                column[outside] = np.where(wrapped > high, low, wrapped)
         return projected
 
     def to_unit(self, theta: npt.ArrayLike) -> FloatArray:
