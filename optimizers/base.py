@@ -96,17 +96,18 @@ class Optimizer(ABC, Generic[SettingsT]):
         seed: int = 0,
     ) -> None:
         self.space = space
-        self.start = np.atleast_2d(space.require(start, "start point")).copy()
+        # Arrays (B, n) lie in memory parameter by parameter: loops over trajectories are long, over parameters short.
+        self.start = np.array(np.atleast_2d(space.require(start, "start point")), order="F")
         if self.start.ndim != 2:
             raise ShapeMismatchError(f"start points {self.start.shape} must be (n,) or (B, n)")
         count = len(self.start)
         self.start.setflags(write=False)  # handed out, as is member
         self.member: IntArray = np.zeros(count, dtype=np.int64) if member is None else np.array(member, dtype=np.int64)
-        self.rngs = list(rngs) if rngs is not None else trajectory_generators(seed, count)
-        if self.member.shape != (count,) or len(self.rngs) != count:
+        self._rngs, self._seed = None if rngs is None else list(rngs), seed
+        given = count if rngs is None else len(rngs)
+        if self.member.shape != (count,) or given != count:
             raise ShapeMismatchError(
-                f"{count} start points need as many members and generators, "
-                f"not {self.member.shape} and {len(self.rngs)}"
+                f"{count} start points need as many members and generators, not {self.member.shape} and {given}"
             )
         self.member.setflags(write=False)
         self.settings: SettingsT = cast(SettingsT, self.settings_class()) if settings is None else settings
@@ -122,6 +123,13 @@ class Optimizer(ABC, Generic[SettingsT]):
 
     def __len__(self) -> int:
         return len(self.start)
+
+    @property
+    def rngs(self) -> list[np.random.Generator]:
+        """One Generator a trajectory, made when first used: most methods draw nothing."""
+        if self._rngs is None:
+            self._rngs = trajectory_generators(self._seed, len(self))
+        return self._rngs
 
     @property
     def running(self) -> BoolArray:

@@ -40,7 +40,7 @@ from optimizers.base import Optimizer, RegionOptimizer, Settings, State
 from semrob_env.errors import InvalidParameterError
 from semrob_env.oracle import Answers
 from semrob_env.regions import corner_masks
-from semrob_env.types import BoolArray, FloatArray
+from semrob_env.types import BoolArray, FloatArray, IntArray
 
 START_HALF_WIDTH = 1e-5
 """Half width of the first region in native units (method section 3)."""
@@ -172,9 +172,9 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
     @final
     @cached_property
     def _scale(self) -> FloatArray:
-        # One row a trajectory, here and below: arrays of one shape are much quicker than rows spread over them.
         own = self.settings.scale_share * self.space.width if self._is_normalized else np.ones(self.space.n)
-        return np.tile(own, (len(self), 1))
+        # A row a trajectory, for arithmetic of short rows with long arrays is slow.
+        return np.asarray(np.repeat(own[:, None], len(self), axis=1).T)
 
     @final
     @cached_property
@@ -220,15 +220,19 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
     @final
     def _ask(self, state: State) -> FloatArray:
         lower, upper = state["lower"], state["upper"]
-        width, margins, n = upper - lower, self._margins(), self.space.n
-        points = np.empty((len(lower), len(margins), 2**n, n))
+        width, margins = upper - lower, self._margins()
+        corners = np.empty((self.space.n, len(margins), len(self._masks), len(lower)))
         for box, margin in enumerate(margins):
-            ends = (lower - margin * width, upper + margin * width) if margin else (lower, upper)
-            for k in range(n):
-                corners = points[:, box].reshape(len(lower), -1, 2, 2**k, n)  # a view: bits above k, bit k, bits below
-                for bit, bound in enumerate(ends):
-                    corners[:, :, bit, :, k] = bound[:, k, None, None]
-        return points.reshape(len(lower), -1, n)
+            ends = np.concatenate([(lower - margin * width).T, (upper + margin * width).T])
+            ends.take(self._ends, axis=0, out=corners[:, box])
+        return np.asarray(corners.reshape(len(corners), -1, len(lower)).T)
+
+    @final
+    @cached_property
+    def _ends(self) -> IntArray:
+        """Where the bounds of each corner stand in [lower bounds, upper bounds], (n, 2^n)."""
+        n = self.space.n
+        return np.asarray(np.where(self._masks.T, n, 0) + np.arange(n)[:, None])
 
     @final
     def _tell(self, state: State, answers: Answers) -> State:
@@ -237,7 +241,8 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
         gradients = np.empty((len(lower), 0, self.space.n)) if answers.gradients is None else answers.gradients
         area = np.ones_like(width) if self._is_normalized else _face_areas(width)
         with np.errstate(over="ignore", invalid="ignore"):  # huge gradients: what follows deals with inf and NaN
-            low_mean, high_mean = face_means(answers.values.reshape(len(lower), -1, len(self._masks)))
+            by_box = answers.values.T.reshape(-1, len(self._masks), len(lower))
+            low_mean, high_mean = face_means(by_box.transpose(2, 0, 1))
             told = Told(low_mean, high_mean, gradients, self._signs, width, area, self._scale)
             down, up = self._direction(told)
             new_lower, new_upper = lower - self._rate * down, upper - self._rate * up
@@ -263,7 +268,8 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
             upper = np.where(np.isfinite(upper), upper, before["upper"])
             return np.minimum(lower, upper), np.maximum(lower, upper)
         low, most_lower, least_upper, high = self._limits
-        lower, upper = np.clip(lower, low, most_lower), np.clip(upper, least_upper, high)
+        lower = np.minimum(np.maximum(lower, low), most_lower)
+        upper = np.minimum(np.maximum(upper, least_upper), high)
         width = upper - lower
         if not any((width[:, k] > self.space.width[k]).any() for k in np.flatnonzero(self.space.is_periodic)):
             return lower, upper
@@ -284,16 +290,16 @@ def face_means(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """
     count = values.shape[-1]
     n = count.bit_length() - 1
-    low, high = (np.empty((*values.shape[:-1], n)) for _ in range(2))
-    # Summed over the bits above k. Corners come first: long loops over trajectories are quick, short ones are not.
-    rest = np.ascontiguousarray(np.moveaxis(values, -1, 0))
+    low, high = (np.empty((n, *values.shape[-2::-1])).T for _ in range(2))
+    rest = values.transpose(values.ndim - 1, *range(values.ndim - 1))  # summed over the bits above k
     for k in reversed(range(n)):
         halves = rest.reshape(2, 2**k, *rest.shape[1:])
         sums = halves
         for j in reversed(range(k)):
             sums = sums[:, : 2**j] + sums[:, 2**j :]
         low[..., k], high[..., k] = sums[0, 0], sums[1, 0]
-        rest = halves[0] + halves[1]
+        if k:
+            rest = halves[0] + halves[1]
     low /= max(count // 2, 1)
     high /= max(count // 2, 1)
     return low, high
@@ -301,7 +307,7 @@ def face_means(values: FloatArray) -> tuple[FloatArray, FloatArray]:
 
 def _face_areas(width: FloatArray) -> FloatArray:
     """prod_{i != k} r_i, (B, n), of r (B, n): a product, for r_k may be too small to divide by."""
-    areas = np.ones_like(width)
+    areas = np.ones_like(width)  # in the order of memory of the widths
     for k, i in itertools.permutations(range(width.shape[1]), 2):
         areas[:, k] *= width[:, i]
     return areas

@@ -140,13 +140,12 @@ class ScoreFunction(ABC):
         if values.shape != points.shape[:2]:
             raise ShapeMismatchError(f"{self.id} answered shape {values.shape}, must be {points.shape[:2]}")
         low, high = self.score_range
-        # NaN compares false both ways, so it passes here and nothing hides behind it.
-        if values.size == 1:
-            score = values.item()
-            is_wrong = score < low or score > high
-        else:
-            is_wrong = bool((values < low).any() or (values > high).any())
-        if is_wrong:
+        # NaN fails the quick look; it compares false both ways, so it passes the full one and nothing hides behind it.
+        if (
+            values.size
+            and not (low <= values.min() and values.max() <= high)
+            and ((values < low).any() or (values > high).any())
+        ):
             wrong = values[(values < low) | (values > high)][0]
             raise ScoreRangeError(
                 f"{self.id} answered {wrong:g}, outside its score range [{low:g}, {high:g}]; declare its true range"

@@ -239,15 +239,10 @@ class SemanticSpace:
         for k, (low, high, turn) in enumerate(self._limits):  # by columns: rows are short, and short loops are slow
             column = projected[..., k]
             if turn is None:
-                np.clip(column, low, high, out=column)
+                np.minimum(np.maximum(column, low, out=column), high, out=column)
                 continue
-            # Only what is outside wraps: a value that is inside keeps its bits, and the modulus is slow.
-            outside = ~((column >= low) & (column <= high))
-            if outside.any():
-                with np.errstate(invalid="ignore"):
-                    wrapped = low + np.mod(column[outside] - low, turn)
-                # The modulus may round up to the period itself.
-                column[outside] = np.where(wrapped > high, low, wrapped)
+            if column.size and not (low <= column.min() and column.max() <= high):
+                _wrap(column, low, high, turn)
         return projected
 
     def to_unit(self, theta: npt.ArrayLike) -> FloatArray:
@@ -308,6 +303,20 @@ class SemanticSpace:
                 f"theta has shape {values.shape}, its last axis must be {self.n} ({', '.join(self.names)})"
             )
         return values
+
+
+def _wrap(values: FloatArray, low: float, high: float, turn: float) -> None:
+    """Bring values outside [low, high] back by whole turns, in place; those inside keep their bits."""
+    below, above = values < low, values > high
+    if low - turn <= values.min() and values.max() < low + 2 * turn:
+        # One turn at most, as in growing regions: the same bits as the modulus in a third of the time.
+        wrapped = low + (values - low + turn * (below.astype(np.float64) - above))
+    else:
+        below |= ~np.isfinite(values)
+        with np.errstate(invalid="ignore"):
+            wrapped = low + np.mod(values - low, turn)
+    wrapped[wrapped > high] = low  # rounding may reach the end of the turn
+    np.copyto(values, wrapped, where=below | above)
 
 
 def _parse_point(text: str) -> dict[str, float]:

@@ -8,7 +8,9 @@ Ids: `recorded:NETWORK/CLASS/SHAPE`, for example `recorded:ResNet50/chair/1`; `*
 
 from __future__ import annotations
 
+import math
 import os
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import final
@@ -31,6 +33,23 @@ VERSION = "1"
 
 _CHUNK = 3200
 """Points answered at once: their arrays stay in the cache, and below 128 KiB, from where the allocator is slow."""
+
+
+@final
+@dataclass(frozen=True)
+class _Axis:
+    """Grid lines as plain numbers; `starts_inside`: the first line lies above the lower bound of the space."""
+
+    origin: float
+    step: float
+    count: int
+    turns: bool
+    starts_inside: bool
+
+    @property
+    def most(self) -> float:
+        """The largest place, in steps: the last line, or just below the whole turn, which rounding may reach."""
+        return math.nextafter(self.count, 0) if self.turns else self.count - 1.0
 
 
 @final
@@ -59,8 +78,8 @@ class RecordedMaps(ScoreFunction):
         )
         turns = maps.space.is_periodic.tolist()
         self._axes = tuple(
-            (float(axis[0]), step, len(axis), turn)
-            for axis, step, turn in zip(maps.axes, maps.steps.tolist(), turns, strict=True)
+            _Axis(float(axis[0]), step, len(axis), turn, float(axis[0]) > low)
+            for axis, step, turn, low in zip(maps.axes, maps.steps.tolist(), turns, maps.space.low, strict=True)
         )
 
     @cached_property
@@ -75,68 +94,66 @@ class RecordedMaps(ScoreFunction):
             shifted = scores
             for k in np.flatnonzero(is_upper):
                 lines = np.arange(1, scores.shape[k + 1] + 1)
-                shifted = shifted.take(lines, axis=k + 1, mode="wrap" if self._axes[k][3] else "clip")
+                shifted = shifted.take(lines, axis=k + 1, mode="wrap" if self._axes[k].turns else "clip")
             cells[..., corner] = shifted
         return cells.reshape(-1, 2**n).view(np.dtype((np.void, 4 * 2**n)))[:, 0]
 
     def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
-        rows, columns, n = theta.shape
+        rows, columns = theta.shape[:2]
         if rows * columns == 1:
             return np.array([[self._value(theta[0, 0].tolist(), int(member[0]))]])
         values = np.empty(rows * columns)
-        points, owner = theta.reshape(-1, n), np.repeat(member, columns)
-        for first in range(0, len(points), _CHUNK):
+        points, owner, is_across = _laid_out(theta, member)
+        for first in range(0, len(values), _CHUNK):
             part = slice(first, first + _CHUNK)
-            corners, fractions = self._looked_up(points[part], owner[part])
-            values[part] = _interpolated(corners, fractions)
-        return values.reshape(rows, columns)
+            values[part] = _interpolated(*self._looked_up(points[:, part], owner[part]))
+        return values.reshape(columns, rows).T if is_across else values.reshape(rows, columns)
 
     def _values_and_gradients(self, theta: FloatArray, member: IntArray) -> tuple[FloatArray, FloatArray]:
         rows, columns, n = theta.shape
-        values, gradients = np.empty(rows * columns), np.empty((rows * columns, n))
-        points, owner = theta.reshape(-1, n), np.repeat(member, columns)
-        for first in range(0, len(points), _CHUNK):
+        values, gradients = np.empty(rows * columns), np.empty((n, rows * columns))
+        points, owner, is_across = _laid_out(theta, member)
+        for first in range(0, len(values), _CHUNK):
             part = slice(first, first + _CHUNK)
-            corners, fractions = self._looked_up(points[part], owner[part])
+            corners, fractions = self._looked_up(points[:, part], owner[part])
             values[part] = _interpolated(corners, fractions)
-            for k, (_, step, _, _) in enumerate(self._axes):
-                # The difference of the two faces of the cell that parameter k joins.
+            for k, axis in enumerate(self._axes):
+                # The differences of the faces of the cell that parameter k joins.
                 faces = corners.reshape(2 ** (n - 1 - k), 2, 2**k, -1)
                 slopes = (faces[:, 1] - faces[:, 0]).reshape(2 ** (n - 1), -1)
-                gradients[part, k] = _interpolated(slopes, [*fractions[:k], *fractions[k + 1 :]]) / step
-        return values.reshape(rows, columns), gradients.reshape(theta.shape)
+                gradients[k, part] = _interpolated(slopes, [*fractions[:k], *fractions[k + 1 :]]) / axis.step
+        if is_across:
+            return values.reshape(columns, rows).T, gradients.reshape(n, columns, rows).T
+        return values.reshape(rows, columns), np.moveaxis(gradients.reshape(n, rows, columns), 0, -1)
 
     def _looked_up(self, points: FloatArray, owner: IntArray) -> tuple[FloatArray, list[FloatArray]]:
-        """Scores at the corners of the cells of points (N, n), (2^n, N), and where in its cell each point lies."""
-        cell, fractions = owner, []
-        for k, (origin, step, count, turns) in enumerate(self._axes):
-            along = points[:, k] - origin
-            along /= step
-            if turns:
-                along += np.where(along < 0, float(count), 0.0) if origin > self.space.low[k] else 0.0
-            else:
-                np.clip(along, 0.0, count - 1.0, out=along)
-            line = along.astype(np.int64)
-            np.minimum(line, count - 1, out=line)  # rounding may reach the end of a turn
+        """Scores at the corners of the cells of points (n, N), (2^n, N), and where in its cell each point lies."""
+        cell, fractions = owner.astype(np.float64), []  # whole numbers, as floats all the way: conversions are slow
+        for at, axis in zip(points, self._axes, strict=True):
+            along = at - axis.origin
+            along /= axis.step
+            if axis.starts_inside:
+                np.add(along, axis.count, out=along, where=along < 0) if axis.turns else np.maximum(along, 0, out=along)
+            np.minimum(along, axis.most, out=along)
+            line = np.floor(along)
             along -= line
             fractions.append(along)
-            cell = cell * count + line
-        n = len(self._axes)
-        corners = self._cells.take(cell).view(np.float32).reshape(-1, 2**n)
+            cell *= axis.count
+            cell += line
+        corners = self._cells.take(cell.astype(np.int64)).view(np.float32).reshape(-1, 2 ** len(self._axes))
         return corners.T.astype(np.float64, order="C"), fractions
 
     def _value(self, theta: list[float], member: int) -> float:
         """The score at one point, the operations of `_looked_up` and `_interpolated` on plain floats."""
         cell, fractions = member, []
-        for at, (origin, step, count, turns) in zip(theta, self._axes, strict=True):
-            along = (at - origin) / step
-            if turns:
-                along += count if along < 0 else 0.0
-            else:
-                along = min(max(along, 0.0), count - 1.0)
-            line = min(int(along), count - 1)
+        for at, axis in zip(theta, self._axes, strict=True):
+            along = (at - axis.origin) / axis.step
+            if along < 0:
+                along = along + axis.count if axis.turns else 0.0
+            along = min(along, axis.most)
+            line = int(along)
             fractions.append(along - line)
-            cell = cell * count + line
+            cell = cell * axis.count + line
         corners = self._corner_rows[cell].tolist()
         for fraction in reversed(fractions):
             half = len(corners) // 2
@@ -147,6 +164,14 @@ class RecordedMaps(ScoreFunction):
     def _corner_rows(self) -> Float32Array:
         """`_cells` as rows of numbers, the same memory."""
         return self._cells.view(np.float32).reshape(len(self._cells), -1)
+
+
+def _laid_out(theta: FloatArray, member: IntArray) -> tuple[FloatArray, IntArray, bool]:
+    """Points (n, N) and their members (N,) in the order of memory; whether that runs across the rows of theta."""
+    columns, n = theta.shape[1:]
+    if theta.strides[0] < theta.strides[1]:  # optimizers lay trajectories side by side: nothing is copied
+        return theta.T.reshape(n, -1), np.tile(member, columns), True
+    return np.moveaxis(theta, -1, 0).reshape(n, -1), np.repeat(member, columns), False
 
 
 def _interpolated(corners: FloatArray, fractions: list[FloatArray]) -> FloatArray:
