@@ -237,7 +237,7 @@ class SemanticSpace:
         """
         projected = np.array(self._points(theta))
         for k, (low, high, turn) in enumerate(self._limits):  # by columns: rows are short, and short loops are slow
-            column = projected[..., k]
+            column = np.atleast_2d(projected)[..., k]  # a view
             if turn is None:
                 np.minimum(np.maximum(column, low, out=column), high, out=column)
                 continue
