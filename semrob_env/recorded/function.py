@@ -56,8 +56,8 @@ class _Axis:
 class RecordedMaps(ScoreFunction):
     """Maps as a family of functions, one member a map, with exact gradients of the interpolant.
 
-    Between grid lines f is multilinear; a periodic axis joins its last line to its first; beyond the last line of a
-    plain axis f is constant. A slope at a grid line is that of the cell above it.
+    Between grid lines f is multilinear; a periodic axis joins its last line to its first; beyond the first and the last
+    line of a plain axis f is constant along it. A slope at a grid line is that of the cell above it.
 
     Args:
         maps: The maps.
@@ -122,6 +122,8 @@ class RecordedMaps(ScoreFunction):
                 faces = corners.reshape(2 ** (n - 1 - k), 2, 2**k, -1)
                 slopes = (faces[:, 1] - faces[:, 0]).reshape(2 ** (n - 1), -1)
                 gradients[k, part] = _interpolated(slopes, [*fractions[:k], *fractions[k + 1 :]]) / axis.step
+                if axis.starts_inside and not axis.turns:
+                    gradients[k, part][points[k, part] < axis.origin] = 0.0  # held constant before the first line
         if is_across:
             return values.reshape(columns, rows).T, gradients.reshape(n, columns, rows).T
         return values.reshape(rows, columns), np.moveaxis(gradients.reshape(n, rows, columns), 0, -1)
