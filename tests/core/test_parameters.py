@@ -269,3 +269,18 @@ def test_a_grid_of_wrong_counts_is_refused(counts: list[int]) -> None:
 def test_a_turn_need_not_begin_at_zero() -> None:
     space = SemanticSpace((turning(),))
     assert space.project([[180.0], [-190.0], [539.0]]).ravel().tolist() == [-180.0, 170.0, 179.0]
+
+
+@pytest.mark.parametrize("low", [0.0, -90.0, 0.1])
+def test_a_value_wraps_to_the_same_bits_whatever_is_projected_beside_it(low: float) -> None:
+    high = low + 360.0
+    space = SemanticSpace((Parameter("phase", "deg", low, high, high - low, low, "turns"),))
+    ends = np.array([low - 360, low, low + 360, low + 720])
+    near = np.concatenate([np.nextafter(ends, -np.inf), ends, np.nextafter(ends, np.inf)])
+    values = np.concatenate([np.random.default_rng(0).uniform(low - 360, low + 720, 5000), near[1:-1]])
+    alone = space.project(values[:, None])
+    for other in (1e7, -1e7, np.nan, np.inf):
+        np.testing.assert_array_equal(space.project(np.append(values, other)[:, None])[:-1], alone)
+    one_by_one = [space.project([value]).item() for value in values]
+    np.testing.assert_array_equal(alone[:, 0], one_by_one)
+    assert space.contains(alone).all()
