@@ -1,0 +1,197 @@
+"""SRVR tables from the rows of a run store: what the scripts print, write and draw."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import final
+
+import numpy as np
+
+from semrob_env.errors import InvalidParameterError
+from semrob_env.files import interval_text
+from semrob_env.functions import split_options
+from semrob_env.metrics import RegionRecords, SrvrRow, paired_difference, srvr
+from semrob_env.store import RunRow, RunTask
+
+ALL = "all"
+"""Class or method of a line that averages over all of them."""
+
+LEAST_SHOWN = 5e-5
+"""Smallest share that two digits of a percent show."""
+
+
+@final
+@dataclass(frozen=True)
+class Subject:
+    """What a function id of the form `scheme:NETWORK/CLASS/SHAPE?options`, or its complement, is about."""
+
+    network: str
+    class_name: str
+    shape: str
+
+    @classmethod
+    @lru_cache(maxsize=4096)
+    def of(cls, function_id: str) -> Subject:
+        """The subject of an id.
+
+        Raises:
+            InvalidParameterError: The id has another form, as synthetic functions have.
+        """
+        parts = split_options(function_id.removeprefix("complement(").removesuffix(")"))[0].split("/", 2)
+        if len(parts) != 3:
+            raise InvalidParameterError(f"{function_id!r} names no network, class and shape; SRVR needs all three")
+        return cls(*parts)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SrvrTable:
+    """SRVR of some runs: per network, class and method, and means over them.
+
+    Attributes:
+        runs: The rows behind it, none of them failed.
+        networks: In the order to show.
+        classes: In the order to show.
+        by_method: For each method, what `srvr` gives for its runs.
+        overall: What `srvr` gives for all of them.
+        records: All runs as `srvr` takes them.
+        start_size: A region whose median side is below ten times this has not grown; shown in words.
+        seed: Of the intervals.
+    """
+
+    runs: tuple[RunRow, ...]
+    networks: tuple[str, ...]
+    classes: tuple[str, ...]
+    by_method: Mapping[str, tuple[SrvrRow, ...]]
+    overall: tuple[SrvrRow, ...]
+    records: RegionRecords
+    start_size: float
+    seed: int
+
+    @classmethod
+    def of(
+        cls,
+        runs: Sequence[RunRow],
+        methods: Sequence[str],
+        networks: Sequence[str],
+        classes: Sequence[str],
+        *,
+        start_size: float,
+        seed: int,
+    ) -> SrvrTable:
+        """The table of runs; methods without a run are left out."""
+        records, rng = region_records(runs), np.random.default_rng(seed)
+        by_method = {name: srvr(records.only(methods=[name]), rng) for name in methods if name in records.method}
+        overall = srvr(records, rng)
+        return cls(tuple(runs), tuple(networks), tuple(classes), by_method, overall, records, start_size, seed)
+
+    def lines(self) -> Iterator[tuple[str, SrvrRow]]:
+        """Method and SRVR by network: each class and method, then all classes, then all classes and methods."""
+        for network in self.networks:
+            for class_name in (*self.classes, None):
+                for method, rows in self.by_method.items():
+                    yield from ((method, row) for row in rows if (row.network, row.class_name) == (network, class_name))
+            yield from ((ALL, row) for row in self.overall if (row.network, row.class_name) == (network, None))
+
+    def shown(self) -> list[dict[str, str]]:
+        """The lines as text, with their query bills; in %."""
+        return [self._shown(method, row) for method, row in self.lines()]
+
+    def exact(self) -> list[dict[str, object]]:
+        """The lines with full precision; shares, not percent."""
+        lines: list[dict[str, object]] = []
+        for method, row in self.lines():
+            own = self._behind(method, row)
+            lines.append({
+                **vars(row),
+                "class_name": row.class_name or ALL,
+                "method": method,
+                "feasible_runs": sum(bool(run.feasible) for run in own),
+                **{f"{name}_queries": count for name, count in bill(own).items()},
+            })
+        return lines
+
+    def differences(self) -> list[dict[str, str]]:
+        """Every pair of networks, by differences on the same shapes."""
+        rows = []
+        for first, second in itertools.combinations([n for n in self.networks if n in self.records.network], 2):
+            found = self.difference(first, second)
+            rows.append({
+                "SRVR of": first,
+                "minus that of": second,
+                "difference, points of %": f"{100 * found.estimate:+.2f}",
+                "95 % interval": interval_text(found.low, found.high),
+            })
+        return rows
+
+    def difference(self, first: str, second: str) -> SrvrRow:
+        """SRVR of one network minus that of another, over all classes and methods."""
+        rng = np.random.default_rng(self.seed)
+        return next(row for row in paired_difference(self.records, first, second, rng) if row.class_name is None)
+
+    def not_grown(self) -> list[str]:
+        """Methods whose median region is still of about its start size."""
+        by_method = {name: [run for run in self.runs if run.task.method == name] for name in self.by_method}
+        return [name for name, runs in by_method.items() if has_not_grown(runs, self.start_size)]
+
+    def _behind(self, method: str, row: SrvrRow) -> list[RunRow]:
+        wanted = (row.network, row.class_name or ALL, method)
+        return [run for run in self.runs if all(w in (own, ALL) for w, own in zip(wanted, group(run), strict=True))]
+
+    def _shown(self, method: str, row: SrvrRow) -> dict[str, str]:
+        own = self._behind(method, row)
+        feasible = srvr_text(row.feasible_estimate, own, self.start_size) if row.feasible_estimate else "none"
+        return {
+            "network": row.network,
+            "class": row.class_name or ALL,
+            "method": method,
+            "SRVR %": srvr_text(row.estimate, own, self.start_size),
+            "95 % interval": interval_text(row.low, row.high),
+            "feasible only %": feasible,
+            "95 % interval of it": interval_text(row.feasible_low, row.feasible_high),
+            "feasible": f"{sum(bool(run.feasible) for run in own)} of {row.runs}",
+            **{f"{name} queries": f"{count:,}" for name, count in bill(own).items()},
+        }
+
+
+def group(run: RunRow | RunTask) -> tuple[str, str, str]:
+    """Network, class and method of a run, done or to do."""
+    task = run.task if isinstance(run, RunRow) else run
+    subject = Subject.of(task.function_id)
+    return subject.network, subject.class_name, task.method
+
+
+def region_records(runs: Sequence[RunRow]) -> RegionRecords:
+    """Runs as far as SRVR goes; start points are numbered in order of appearance."""
+    subjects = [Subject.of(run.task.function_id) for run in runs]
+    starts = {start: index for index, start in enumerate(dict.fromkeys(run.task.start for run in runs))}
+    return RegionRecords(
+        network=np.array([subject.network for subject in subjects]),
+        class_name=np.array([subject.class_name for subject in subjects]),
+        shape=np.array([subject.shape for subject in subjects]),
+        start=np.array([starts[run.task.start] for run in runs]),
+        method=np.array([run.task.method for run in runs]),
+        share=np.array([run.share for run in runs]),
+        feasible=np.array([bool(run.feasible) for run in runs]),
+    )
+
+
+def bill(runs: Sequence[RunRow]) -> dict[str, int]:
+    """Queries of some runs."""
+    return {name: sum(getattr(run, f"{name}_queries") for run in runs) for name in ("forward", "gradient", "judge")}
+
+
+def has_not_grown(runs: Sequence[RunRow], start_size: float) -> bool:
+    """Whether the median of the longest sides is within ten times the start size."""
+    widest = [max(high - low for low, high in zip(run.lower or (), run.upper or (), strict=True)) for run in runs]
+    return bool(runs) and float(np.median(widest)) <= 10 * start_size
+
+
+def srvr_text(share: float, runs: Sequence[RunRow], start_size: float) -> str:
+    """SRVR in %; words where it is next to nothing because the median region has not grown: never a bare 0."""
+    if share < LEAST_SHOWN and has_not_grown(runs, start_size):
+        return "start size"
+    return f"{100 * share:.2f}" if share >= LEAST_SHOWN else f"{100 * share:.1g}"
