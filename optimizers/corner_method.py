@@ -29,10 +29,11 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, final, get_args, get_type_hints
+from typing import Any, Literal, TypeVar, final
 
 import numpy as np
 
@@ -58,6 +59,11 @@ Metadata `below` is a function of n: the hyper-parameter must be below its value
 """
 
 
+def one_of(*words: str) -> Mapping[str, tuple[str, ...]]:
+    """Metadata of a hyper-parameter that is one of some words."""
+    return MappingProxyType({"words": words})
+
+
 @dataclass(frozen=True)
 class CornerSettings(Settings, ABC):
     """Hyper-parameters of every corner method; the defaults are meant for the normalised form.
@@ -74,11 +80,13 @@ class CornerSettings(Settings, ABC):
         InvalidParameterError: An unknown form or projection, or a number out of its limits.
     """
 
-    form: Literal["normalized", "paper"] = "normalized"
+    form: Literal["normalized", "paper"] = field(default="normalized", metadata=one_of("normalized", "paper"))
     step_size: float = 0.3
     scale_share: float = 0.1
     tolerance: float = field(default=1e-4, metadata=MAY_BE_ZERO)
-    projection: Literal["every_step", "at_the_end"] = "every_step"
+    projection: Literal["every_step", "at_the_end"] = field(
+        default="every_step", metadata=one_of("every_step", "at_the_end")
+    )
 
     @classmethod
     @abstractmethod
@@ -89,8 +97,7 @@ class CornerSettings(Settings, ABC):
     def __post_init__(self) -> None:
         for number in fields(self):
             value, may_be_zero = getattr(self, number.name), number.metadata.get("may_be_zero", False)
-            words = get_args(get_type_hints(type(self))[number.name])
-            if words:
+            if words := number.metadata.get("words"):
                 if value not in words:
                     raise InvalidParameterError(f"{number.name} {value!r}: choose {' or '.join(words)}")
                 continue

@@ -33,7 +33,7 @@ from typing import Literal, final
 
 import numpy as np
 
-from optimizers.corner_method import MAY_BE_ZERO, CornerMethod, CornerSettings, Told, face_means
+from optimizers.corner_method import MAY_BE_ZERO, CornerMethod, CornerSettings, Told, face_means, one_of
 from optimizers.registry import register
 from semrob_env.types import FloatArray
 
@@ -49,7 +49,7 @@ class OirWSettings(CornerSettings):
     """
 
     emphasis_factor: float = field(default=0.0009, metadata={**MAY_BE_ZERO, "below": lambda n: 2 / (2 * n - 1)})
-    gradient: Literal["score", "cross_entropy"] = "score"
+    gradient: Literal["score", "cross_entropy"] = field(default="score", metadata=one_of("score", "cross_entropy"))
 
     @classmethod
     def paper(cls) -> OirWSettings:

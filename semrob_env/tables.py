@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import final
 
 import numpy as np
@@ -137,9 +137,17 @@ class SrvrTable:
         by_method = {name: [run for run in self.runs if run.task.method == name] for name in self.by_method}
         return [name for name, runs in by_method.items() if has_not_grown(runs, self.start_size)]
 
+    @cached_property
+    def _groups(self) -> list[tuple[str, str, str]]:
+        return [group(run) for run in self.runs]
+
     def _behind(self, method: str, row: SrvrRow) -> list[RunRow]:
         wanted = (row.network, row.class_name or ALL, method)
-        return [run for run in self.runs if all(w in (own, ALL) for w, own in zip(wanted, group(run), strict=True))]
+        return [
+            run
+            for run, own in zip(self.runs, self._groups, strict=True)
+            if all(w in (o, ALL) for w, o in zip(wanted, own, strict=True))
+        ]
 
     def _shown(self, method: str, row: SrvrRow) -> dict[str, str]:
         own = self._behind(method, row)
