@@ -63,6 +63,10 @@ class NoGradientError(SemrobError, TypeError):
     """A gradient was asked of a function that has none."""
 
 
+class NoGroundTruthError(SemrobError, TypeError):
+    """The exact answer for a function is not known."""
+
+
 class BudgetExhausted(SemrobError, RuntimeError):
     """A direct call would spend more than the budget; nothing was charged."""
 

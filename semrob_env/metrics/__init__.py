@@ -1,6 +1,7 @@
-"""Metrics: judging regions on held-out points, and SRVR tables with intervals."""
+"""Metrics: judging regions on held-out points, SRVR tables with intervals, and regret against known answers."""
 
 from semrob_env.metrics.judge import Judge, Judgement, Thresholds, judge_regions
+from semrob_env.metrics.regret import regret, regrets
 from semrob_env.metrics.srvr import RegionRecords, SrvrRow, paired_difference, srvr
 
 __all__ = [
@@ -11,5 +12,7 @@ __all__ = [
     "Thresholds",
     "judge_regions",
     "paired_difference",
+    "regret",
+    "regrets",
     "srvr",
 ]

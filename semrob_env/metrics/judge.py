@@ -14,8 +14,15 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.errors import InvalidParameterError, InvalidRegionError, ShapeMismatchError, UnknownNameError
+from semrob_env.errors import (
+    InvalidParameterError,
+    InvalidRegionError,
+    NoGroundTruthError,
+    ShapeMismatchError,
+    UnknownNameError,
+)
 from semrob_env.functions import ScoreFunction
+from semrob_env.ground_truth import exact_moments, unit_moments
 from semrob_env.regions import Regions
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
@@ -86,13 +93,14 @@ class Judgement:
 
     Attributes:
         feasible: Whether mean and variance meet the thresholds.
-        mean: Estimate of E_D[f].
-        variance: Estimate of Var_D[f]: divided by the number of points, so never above 0.25.
+        mean: E_D[f].
+        variance: Var_D[f]; an estimate of it is divided by the number of points, so never above 0.25.
         purity: Share of the points with f >= 0.5.
         quantile_05: 5 % quantile of the scores (linear between order statistics).
         minimum: Lowest score seen.
         share: Volume of the region over that of the space, clipped to it.
         judge_queries: Forward queries the judge made; no budget pays them.
+        is_exact: Whether mean, variance and with them feasible are the truth, else estimates from the points.
     """
 
     feasible: BoolArray
@@ -103,9 +111,12 @@ class Judgement:
     minimum: FloatArray
     share: FloatArray
     judge_queries: IntArray
+    is_exact: bool = False
 
     def standard_error(self) -> FloatArray:
         """Standard error of `mean` (B,) as if the points were independent: cautious, for scrambled points do better."""
+        if self.is_exact:
+            return np.zeros_like(self.mean)
         return np.asarray(np.sqrt(self.variance / np.maximum(self.judge_queries, 1)))
 
 
@@ -118,11 +129,12 @@ def judge_regions(
     answer depends neither on the batch nor on its order, and no optimizer has asked these points. Regions are clipped
     to the space first; a side without width is judged at its one value. A NaN score counts as the worst score.
 
-    These are estimates. The standard error of the mean is at most sqrt(variance / points), 0.0625 at 64 points in
-    the worst case and often less; a region whose true mean lies that close to 1 - epsilon_m, as the largest feasible
-    one does, is called feasible or not nearly by chance. Holes of a share well below 1 / points go unseen by
-    `minimum` and `purity`, and `quantile_05` rests on about 3 points out of 64.
-    Give more points where a query is cheap.
+    Mean and variance, and with them what is feasible, are exact where the truth about the function is known
+    (`semrob_env.ground_truth`: recorded and synthetic functions). Else they are estimates: the standard error of the
+    mean is at most sqrt(variance / points), 0.0625 at 64 points in the worst case and often less; a region whose true
+    mean lies that close to 1 - epsilon_m, as the largest feasible one does, is called feasible or not nearly by chance.
+    The other measures always come from the points: holes of a share well below 1 / points go unseen by `minimum` and
+    `purity`, and `quantile_05` rests on about 3 points out of 64. Give more points where a query is cheap.
 
     Args:
         function: The function; it is asked directly, beside any oracle.
@@ -157,9 +169,13 @@ def judge_regions(
         theta = cut[rows].from_fractions(_fractions(function, cut[rows], members[rows], judge))
         raw = function.values(theta, members[rows])
         scores[rows] = (np.where(np.isnan(raw), low, raw) - low) / (high - low)
-    mean = scores.mean(axis=1)
+    try:
+        mean, variance = unit_moments(*exact_moments(function, cut, members), function.score_range)
+        is_exact = True
+    except NoGroundTruthError:
+        mean, variance, is_exact = scores.mean(axis=1), scores.var(axis=1), False
     # Rounding must not lift the variance above what scores in [0, 1] can have.
-    variance = np.minimum(scores.var(axis=1), 0.25)
+    variance = np.minimum(variance, 0.25)
     return Judgement(
         feasible=judge.thresholds.feasible(mean, variance),
         mean=mean,
@@ -169,6 +185,7 @@ def judge_regions(
         minimum=scores.min(axis=1),
         share=cut.share(),
         judge_queries=np.full(count, judge.points, dtype=np.int64),
+        is_exact=is_exact,
     )
 
 

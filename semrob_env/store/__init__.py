@@ -36,7 +36,7 @@ function's score range.
 | upper             | TEXT    | final region, upper bounds; above `high` where a region crosses the seam               |
 | share             | REAL    | volume of the region over volume of the space                                          |
 | feasible          | INTEGER | 1 if mean and variance meet both thresholds exactly, else 0                            |
-| mean              | REAL    | mean score in the region, by the judge's points                                        |
+| mean              | REAL    | mean score in the region: exact where it is known, else by the judge's points          |
 | variance          | REAL    | variance of the score in the region                                                    |
 | purity            | REAL    | share of the region with a score >= 0.5                                                |
 | quantile_05       | REAL    | 5 % quantile of the score in the region                                                |

@@ -18,8 +18,8 @@ from semrob_env.store.task import RunTask, canonical_json
 APPLICATION_ID = 0x73726F62
 """Marks a file as a run store: the letters `srob`."""
 
-STORE_VERSION = 1
-"""Version of the tables; a store of another version is refused, never guessed at."""
+STORE_VERSION = 2
+"""Version of what rows mean; a store of another one is refused. 2: judged by exact moments where they are known."""
 
 BUSY_SECONDS = 60.0
 """How long a process waits while another one writes."""

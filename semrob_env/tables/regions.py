@@ -1,0 +1,189 @@
+"""Sets of final regions, replayed or recorded, and how they compare: SRVR, overlap, convergence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import numpy as np
+
+from semrob_env.ground_truth import exact_moments, unit_moments
+from semrob_env.metrics import RegionRecords, SrvrRow, Thresholds, paired_difference
+from semrob_env.parameters import SemanticSpace
+from semrob_env.recorded import RecordedMaps
+from semrob_env.recorded.traces import ReleaseTraces
+from semrob_env.regions import Regions
+from semrob_env.store import RunRow
+from semrob_env.tables.srvr import Subject
+from semrob_env.types import BoolArray, FloatArray, IntArray
+
+Key = tuple[str, str, int]
+"""Map, method and number of the start point: what makes two final regions answers to the same question."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class RegionSet:
+    """Final regions of R runs.
+
+    Attributes:
+        keys: Map NETWORK/CLASS/SHAPE, method and start number of each run.
+        starts: Start points (R, n).
+        regions: Cut to the space.
+        feasible: Whether they meet the thresholds, (R,).
+    """
+
+    keys: tuple[Key, ...]
+    starts: FloatArray
+    regions: Regions
+    feasible: BoolArray
+
+    @classmethod
+    def of_runs(cls, runs: Sequence[RunRow], space: SemanticSpace, starts: Sequence[tuple[float, ...]]) -> RegionSet:
+        """Replays out of a run store; their start points are numbered as in `starts`."""
+        subjects = [Subject.of(run.task.function_id) for run in runs]
+        return cls(
+            tuple(
+                (
+                    f"{subject.network}/{subject.class_name}/{subject.shape}",
+                    run.task.method,
+                    starts.index(run.task.start),
+                )
+                for subject, run in zip(subjects, runs, strict=True)
+            ),
+            np.array([run.task.start for run in runs]),
+            Regions(space, np.array([run.lower for run in runs]), np.array([run.upper for run in runs])),
+            np.array([bool(run.feasible) for run in runs]),
+        )
+
+    @classmethod
+    def of_release(
+        cls, traces: ReleaseTraces, function: RecordedMaps, keep: BoolArray, thresholds: Thresholds
+    ) -> RegionSet:
+        """Recorded runs on the maps of a function, judged exactly, without those that diverged or are not kept (R,)."""
+        keep = keep & traces.is_finite & np.isin(traces.names, function.maps.names)
+        keep &= (traces.lower <= traces.upper).all(axis=1)
+        rows = np.flatnonzero(keep)
+        regions = Regions(function.space, traces.lower[rows], traces.upper[rows]).clip()
+        members = np.array([function.maps.index(traces.names[row]) for row in rows], dtype=np.int64)
+        moments = unit_moments(*exact_moments(function, regions, members), function.score_range)
+        return cls(
+            tuple((traces.names[row], traces.methods[row], int(traces.start[row])) for row in rows),
+            traces.start_point[rows],
+            regions,
+            thresholds.feasible(*moments),
+        )
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    @cached_property
+    def share(self) -> FloatArray:
+        """Share of the space, (R,)."""
+        return self.regions.share()
+
+    @cached_property
+    def row_of(self) -> dict[Key, int]:
+        """Where each key stands."""
+        return {key: row for row, key in enumerate(self.keys)}
+
+    def only(self, rows: BoolArray | IntArray) -> RegionSet:
+        """Some of the runs: a mask (R,) or indices."""
+        chosen = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        keys = tuple(self.keys[row] for row in chosen)
+        return RegionSet(keys, self.starts[chosen], self.regions[chosen], self.feasible[chosen])
+
+    def of(self, *, network: str | None = None, method: str | None = None) -> RegionSet:
+        """The runs of a network, of a method, or of both."""
+        return self.only(
+            np.array(
+                [network in (None, name.partition("/")[0]) and method in (None, own) for name, own, _ in self.keys],
+                dtype=np.bool_,
+            )
+        )
+
+    def records(self, *, methods_as_networks: bool = False) -> RegionRecords:
+        """The runs as `srvr` takes them; or with methods in the place of networks, to compare those shape by shape."""
+        parts = [(*name.split("/", 2), method, start) for name, method, start in self.keys]
+        return RegionRecords(
+            network=np.array([part[3] if methods_as_networks else part[0] for part in parts], dtype=np.str_),
+            class_name=np.array([part[1] for part in parts], dtype=np.str_),
+            shape=np.array(
+                [f"{part[0]}/{part[2]}" if methods_as_networks else part[2] for part in parts], dtype=np.str_
+            ),
+            start=np.array([part[4] for part in parts]),
+            method=np.array(["all" if methods_as_networks else part[3] for part in parts], dtype=np.str_),
+            share=self.share,
+            feasible=self.feasible,
+        )
+
+    def cut_at_the_seam(self) -> FloatArray:
+        """Share (R,) that is left if a periodic range ends at its seam like a plain one: what lies beyond is lost."""
+        space = self.regions.space
+        return np.asarray(
+            (np.clip(self.regions.upper, space.low, space.high) - self.regions.lower).prod(axis=1) / space.volume
+        )
+
+
+def overlaps(first: RegionSet, second: RegionSet) -> FloatArray:
+    """Intersection over union of the regions that answer the same question, (S,), in the order of the first."""
+    shared = [key for key in first.keys if key in second.row_of]
+    rows = [[part.row_of[key] for key in shared] for part in (first, second)]
+    return first.regions[np.array(rows[0], dtype=np.int64)].iou(second.regions[np.array(rows[1], dtype=np.int64)])
+
+
+@final
+@dataclass(frozen=True)
+class Convergence:
+    """Do start points in one region find the same region? Pairs of runs of one map and method.
+
+    Attributes:
+        pairs: Pairs in which each start point lies in the other run's final region.
+        median_overlap: Median intersection over union of their regions; NaN without a pair.
+        same: Share of the pairs with an overlap of at least 0.9.
+        one_sided: Pairs in which only one start point lies in the other's region.
+        one_sided_overlap: Median overlap of those.
+    """
+
+    pairs: int
+    median_overlap: float
+    same: float
+    one_sided: int
+    one_sided_overlap: float
+
+
+def convergence(found: RegionSet) -> Convergence:
+    """The convergence of the runs of a set."""
+    first, second = (
+        (np.array(part, dtype=np.int64) for part in zip(*_pairs(found), strict=True)) if len(found) else ((), ())
+    )
+    one, other = found.regions[first], found.regions[second]
+    holds = one.contains(found.starts[second]), other.contains(found.starts[first])
+    overlap, both = one.iou(other), holds[0] & holds[1]
+    single = holds[0] ^ holds[1]
+
+    def median(values: FloatArray) -> float:
+        return float(np.median(values)) if len(values) else float("nan")
+
+    same = float((overlap[both] >= SAME).mean()) if both.any() else float("nan")
+    return Convergence(int(both.sum()), median(overlap[both]), same, int(single.sum()), median(overlap[single]))
+
+
+SAME = 0.9
+"""Overlap from which two regions count as the same."""
+
+
+def _pairs(found: RegionSet) -> Iterator[tuple[int, int]]:
+    groups: dict[tuple[str, str], list[int]] = {}
+    for row, (name, method, _) in enumerate(found.keys):
+        groups.setdefault((name, method), []).append(row)
+    for rows in groups.values():
+        yield from ((a, b) for i, a in enumerate(rows) for b in rows[i + 1 :])
+
+
+def method_difference(found: RegionSet, first: str, second: str, rng: np.random.Generator) -> SrvrRow:
+    """SRVR of one method minus that of another on the same shapes, with an interval, over all networks and classes."""
+    rows = paired_difference(found.records(methods_as_networks=True), first, second, rng)
+    return next(row for row in rows if row.class_name is None)
