@@ -3,6 +3,7 @@
 Examples:
   python scripts/grow_regions.py --shape cup:3
   python scripts/grow_regions.py --mesh mug.obj --class cup --methods naive,oir_b --budget 300
+  python scripts/grow_regions.py --mesh "KatorLegaz.sh3f#coffee-mug" --budget 300
   python scripts/grow_regions.py --shape chair:0 --starts "azimuth=90,elevation=10" --adversarial
   python scripts/grow_regions.py --shape piano:0 --export results/inside
 
@@ -15,11 +16,13 @@ Map, renders and the judge's held-out points are not charged to any method.
 from __future__ import annotations
 
 import io
+import math
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -34,13 +37,22 @@ from semrob_env.cli import ArgumentParser, make_console, names, positive, progre
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, UnknownNameError
 from semrob_env.files import csv_text, output_folder, write_whole
 from semrob_env.functions import Complement, ScoreFunction
+from semrob_env.maps import live_maps, map_axes
 from semrob_env.metrics import Judge, Judgement, Thresholds, judge_regions
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import PAPER_STARTS, SemanticSpace
-from semrob_env.plotting import bounds_figure, example_views, map_grid, region_figure, save_figure
+from semrob_env.plotting import (
+    BoundsHistory,
+    bounds_columns,
+    example_views,
+    point_label,
+    read_points,
+    region_figure,
+    save_figure,
+)
 from semrob_env.regions import Regions
 from semrob_env.scene.function import SceneFunction, SceneId, make_scene_function
-from semrob_env.scene.sources import file_source
+from semrob_env.scene.sources import resolve_shape
 from semrob_env.types import FloatArray
 
 
@@ -55,7 +67,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     scene = make_scene_function(str(scene_of(options)))
     function: ScoreFunction = Complement(scene) if options.adversarial else scene
     space = function.space
-    starts = start_points(space, options.starts)
+    starts = read_points(space, options.starts)
     optimizers_by_name = {}
     for method in methods:
         optimizer = method(space, starts, settings=settings_of_form(method, options.form), seed=options.seed)
@@ -68,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         raise InvalidParameterError(f"--map-step {options.map_step}: give at least {LEAST_MAP_STEP} degrees")
     if options.max_steps is not None:
         positive(options.max_steps, "--max-steps")
+    axes = map_axes(space, options.map_step)
     scene.probe()
     folder = output_folder(options.out)
     export = output_folder(options.export) if options.export else None
@@ -75,20 +88,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console.print(f"{function.id}: {len(scene.meshes[0].faces)} faces", soft_wrap=True)
     rows: list[dict[str, Any]] = []
     with progress_bar(console, "") as progress:
-        bar = progress.add_task("map", total=round(float(space.width[0]) / options.map_step))
-        grid = map_grid(function, options.map_step, on_column=lambda: progress.advance(bar))
+        bar = progress.add_task("map", total=math.prod(len(axis) for axis in axes))
+        maps = live_maps(function, axes, on_points=lambda done: progress.update(bar, completed=done))
         for name, optimizer in optimizers_by_name.items():
-            history = History(progress.add_task(name, total=options.max_steps), progress)
+            history, steps = BoundsHistory(), progress.add_task(name, total=options.max_steps)
             oracle = QueryOracle(function, trajectories=len(starts), budget=options.budget)
-            result = run(optimizer, oracle, max_steps=options.max_steps, on_step=history.record)
+            on_step = partial(record, history, partial(progress.advance, steps))
+            result = run(optimizer, oracle, max_steps=options.max_steps, on_step=on_step)
             judged = judge_regions(function, result.regions, judge=judge)
             rows += table_rows(name, starts, result, judged)
             title = f"{name} ({options.form} form, at most {options.budget} queries a start point)\n{function.id}"
-            labels = [short_label(space, start) for start in starts]
+            labels = [point_label(space, start) for start in starts]
             views = [example_views(function, scene.pictures, result.regions[row]) for row in range(len(starts))]
-            figure = region_figure(result.regions, starts, labels, views, title=title, grid=grid)
+            figure = region_figure(result.regions, starts, labels, views, title=title, maps=maps)
             save_figure(figure, folder / f"{name}_regions.png")
-            save_figure(history.figure(space, labels, title), folder / f"{name}_bounds.png")
+            save_figure(history.figure(space, range(len(labels)), labels, title=title), folder / f"{name}_bounds.png")
             if export is not None:
                 export_inside(scene, function, result.regions, export / name, options)
     console.print(terminal_table(rows, space))
@@ -100,38 +114,10 @@ LEAST_MAP_STEP = 0.5
 """Finest grid of the drawn map, in degrees."""
 
 
-@final
-class History:
-    """Bounds of every trajectory after every step, unwrapped around the start points so that curves do not jump."""
-
-    def __init__(self, bar: Any, progress: Any) -> None:
-        self._bar, self._progress = bar, progress
-        self.spent: list[FloatArray] = []
-        self.lower: list[FloatArray] = []
-        self.upper: list[FloatArray] = []
-
-    def record(self, optimizer: Optimizer[Any], oracle: QueryOracle) -> None:
-        """Keep the state after a step."""
-        regions, space = optimizer.recommend(), optimizer.space
-        below = optimizer.start - regions.lower
-        lower = optimizer.start - np.where(space.is_periodic, np.mod(below, space.width), below)
-        self.spent.append(oracle.spent)
-        self.lower.append(lower)
-        self.upper.append(lower + regions.width)
-        self._progress.advance(self._bar)
-
-    def figure(self, space: SemanticSpace, labels: Sequence[str], title: str) -> Any:
-        """Bounds over queries, one column a start point."""
-        spent, lower, upper = (np.array(part) for part in (self.spent, self.lower, self.upper))
-        columns = range(len(labels))
-        return bounds_figure(
-            space,
-            [spent[:, column] for column in columns],
-            [lower[:, column] for column in columns],
-            [upper[:, column] for column in columns],
-            labels,
-            title=title,
-        )
+def record(history: BoundsHistory, advance: Callable[[], None], optimizer: Optimizer[Any], oracle: QueryOracle) -> None:
+    """Keep the state after a step."""
+    history.record(optimizer.recommend(), optimizer.start, oracle.spent)
+    advance()
 
 
 def parser() -> ArgumentParser:
@@ -139,7 +125,7 @@ def parser() -> ArgumentParser:
     head, _, tail = (__doc__ or "").partition("\n\n")
     made = ArgumentParser(head, tail)
     made.add_argument("--shape", help="procedural shape, class:number, e.g. cup:3", default="")
-    made.add_argument("--mesh", help="mesh file (.obj .ply .stl .glb .gltf); give --class as well", default="")
+    made.add_argument("--mesh", help="mesh file with --class, or FOLDER#NAME, LIBRARY.sh3f#NAME", default="")
     made.add_argument("--class", dest="class_name", help="class that a --mesh is scored for", default="")
     made.add_argument("--network", help="network by name", default="efficientnet_lite0")
     made.add_argument("--methods", help=f"comma separated; known: {', '.join(OPTIMIZERS)}", default="oir_b")
@@ -165,26 +151,15 @@ def scene_of(options: Namespace) -> SceneId:
         raise InvalidParameterError("give either --shape class:number, or --mesh FILE and --class NAME")
     feed = "unnormalized" if options.unnormalized else "normalized"
     if options.mesh:
-        if not options.class_name:
+        mesh = resolve_shape(options.mesh) if options.class_name or "#" in options.mesh else None
+        class_name = options.class_name or (mesh.class_name if mesh else None)
+        if mesh is None or class_name is None:
             raise InvalidParameterError("--mesh needs --class: the class that the shape is scored for")
-        return SceneId(options.network, options.class_name, file_source(options.mesh), feed=feed)
+        return SceneId(options.network, class_name, mesh.source, feed=feed)
     class_name, _, number = options.shape.partition(":")
     if not (number.isascii() and number.isdigit() and len(number) <= 15):
         raise UnknownNameError(f"unknown shape {options.shape!r}; write class:number, e.g. cup:3")
     return SceneId(options.network, class_name, f"procedural:{int(number)}", feed=feed)
-
-
-def start_points(space: SemanticSpace, text: str) -> FloatArray:
-    """Start points (B, n) by name."""
-    points = [space.point(part) for part in text.split(";") if part.strip()]
-    if not points:
-        raise InvalidParameterError("--starts names no point; write azimuth=130,elevation=30")
-    return np.array(points)
-
-
-def short_label(space: SemanticSpace, start: FloatArray) -> str:
-    """A start point for a legend."""
-    return ", ".join(f"{name} {value:g}" for name, value in zip(space.names, start, strict=True))
 
 
 def table_rows(method: str, starts: FloatArray, result: RunResult, judged: Judgement) -> list[dict[str, Any]]:
@@ -192,13 +167,10 @@ def table_rows(method: str, starts: FloatArray, result: RunResult, judged: Judge
     space, regions = result.regions.space, result.regions
     rows = []
     for row, start in enumerate(starts):
-        bounds: dict[str, float] = {}
-        for k, name in enumerate(space.names):
-            bounds |= {f"{name}_low": float(regions.lower[row, k]), f"{name}_high": float(regions.upper[row, k])}
         rows.append({
             "method": method,
             "start": space.format_point(start),
-            **bounds,
+            **bounds_columns(regions, row),
             "share": float(judged.share[row]),
             "feasible": bool(judged.feasible[row]),
             "mean": float(judged.mean[row]),

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
-from semrob_env.errors import InvalidParameterError
-from semrob_env.parameters import Parameter, SemanticSpace
-from semrob_env.plotting.canvas import PALETTE, SCORE_MAP
-from semrob_env.plotting.views import MapGrid, View
+from semrob_env.parameters import SemanticSpace
+from semrob_env.plotting.canvas import PALETTE
+from semrob_env.plotting.drawing import axis_label, draw_curve, draw_regions, draw_scores
+from semrob_env.plotting.views import View
+from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray
 
@@ -24,9 +25,10 @@ def region_figure(
     views: Sequence[Sequence[View]],
     *,
     title: str,
-    grid: MapGrid | None = None,
+    maps: ScoreMaps | None = None,
+    row: int = 0,
 ) -> Figure:
-    """The regions on the map of f (spaces of two parameters), and a row of example pictures for each.
+    """The regions on the map of f (one or two parameters), and a row of example pictures for each.
 
     Args:
         regions: B regions.
@@ -34,21 +36,22 @@ def region_figure(
         labels: One text a region.
         views: Example pictures of each region.
         title: Above all.
-        grid: The map to draw below the regions; None draws no map.
+        maps: Maps of one or two parameters, one of which is drawn below the regions; None draws no map.
+        row: Which of them.
     """
-    columns = max((len(row) for row in views), default=0)
+    columns = max((len(own) for own in views), default=0)
     rows = len(views) if columns else 0
-    heights = ([3.4] if grid is not None else []) + [1.55] * rows
+    heights = ([3.4] if maps is not None else []) + [1.55] * rows
     width = max(9.0, 1.3 * columns + 0.9)
     figure = Figure(figsize=(width, sum(heights) + 0.7), layout="constrained")
     figure.suptitle(title, fontsize=11)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
-    if grid is not None:
-        draw_map(parts[0].subplots(), regions, starts, labels, grid)
-    for index, (part, row) in enumerate(zip(parts[int(grid is not None) :], views if rows else [], strict=True)):
+    if maps is not None:
+        draw_map(parts[0].subplots(), regions, starts, labels, maps, row)
+    for index, (part, own) in enumerate(zip(parts[int(maps is not None) :], views if rows else [], strict=True)):
         colour = PALETTE[index % len(PALETTE)]
         part.suptitle(labels[index], color=colour, fontsize=9, x=0.01, ha="left")
-        for axis, view in zip(np.atleast_1d(part.subplots(1, columns)), row, strict=False):
+        for axis, view in zip(np.atleast_1d(part.subplots(1, columns)), own, strict=False):
             axis.imshow(np.clip(view.picture.transpose(1, 2, 0), 0, 1))
             where = ", ".join(f"{value:.0f}" for value in view.theta)
             axis.set_title(f"({where})  f={view.score:.2f}", fontsize=7)
@@ -66,34 +69,24 @@ def draw_map(
     regions: Regions,
     starts: FloatArray,
     labels: Sequence[str],
-    grid: MapGrid,
+    maps: ScoreMaps,
+    row: int = 0,
 ) -> None:
-    """Scores over the first two parameters as colour, with region outlines (in pieces where they cross a seam).
+    """One map in colour (two parameters) or as a curve (one), with the regions on it.
 
     Raises:
-        InvalidParameterError: The space does not have two parameters.
+        InvalidParameterError: The space has more than two parameters.
     """
-    space = regions.space
-    if space.n != 2:
-        raise InvalidParameterError(f"a map shows 2 parameters, this space has {space.n}")
-    image = axis.pcolormesh(
-        grid.first, grid.second, grid.scores.T, cmap=SCORE_MAP, vmin=0.0, vmax=1.0, shading="nearest"
-    )
-    axis.figure.colorbar(image, ax=axis, label="score f", pad=0.01)
-    for index, (start, label) in enumerate(zip(starts, labels, strict=True)):
-        colour = PALETTE[index % len(PALETTE)]
-        for turn in _turns(space):
-            lower, upper = regions.lower[index] + turn, regions.upper[index] + turn
-            axis.add_patch(
-                Rectangle((lower[0], lower[1]), *(upper - lower), fill=False, ec="white", lw=3.4, clip_on=True)
-            )
-            axis.add_patch(
-                Rectangle((lower[0], lower[1]), *(upper - lower), fill=False, ec=colour, lw=1.8, clip_on=True)
-            )
-        axis.plot(*start, marker="o", ms=6, mfc=colour, mec="white", ls="", label=label)
-    axis.set(xlim=(space.low[0], space.high[0]), ylim=(space.low[1], space.high[1]))
-    axis.set_xlabel(_label(space.parameters[0]))
-    axis.set_ylabel(_label(space.parameters[1]))
+    colours = [PALETTE[index % len(PALETTE)] for index in range(len(regions))]
+    first = maps.space.parameters[0]
+    if maps.space.n == 1:
+        draw_curve(axis, maps, row, colour="black", width=1.4)
+        axis.set(xlabel=axis_label(first), ylabel="score f")
+    else:
+        image = draw_scores(axis, maps, row)
+        axis.figure.colorbar(image, ax=axis, label="score f", pad=0.01)
+        axis.set(xlabel=axis_label(first), ylabel=axis_label(maps.space.parameters[1]))
+    draw_regions(axis, regions, starts, labels, colours)
 
 
 def bounds_figure(
@@ -128,18 +121,30 @@ def bounds_figure(
                 axis.set_title(label, fontsize=8, color=colour)
             if k == space.n - 1:
                 axis.set_xlabel("queries")
-        grid[k, 0].set_ylabel(_label(parameter))
+        grid[k, 0].set_ylabel(axis_label(parameter))
     return figure
 
 
-def _turns(space: SemanticSpace) -> list[FloatArray]:
-    """Shifts by which a region appears on the map: one turn back as well along periodic parameters."""
-    shifts = [np.zeros(space.n)]
-    for k in np.flatnonzero(space.is_periodic):
-        unit = np.eye(space.n)[k] * space.width[k]
-        shifts += [shift - unit for shift in shifts]
-    return shifts
+@final
+class BoundsHistory:
+    """Bounds of every trajectory after every step, unwrapped around the start points so that curves do not jump."""
 
+    def __init__(self) -> None:
+        self.spent: list[FloatArray] = []
+        self.lower: list[FloatArray] = []
+        self.upper: list[FloatArray] = []
 
-def _label(parameter: Parameter) -> str:
-    return f"{parameter.name} ({parameter.unit})" if parameter.unit else parameter.name
+    def record(self, regions: Regions, starts: FloatArray, spent: FloatArray) -> None:
+        """Keep the state after a step: regions and start points (B, n) of all trajectories, what they spent (B,)."""
+        space = regions.space
+        below = starts - regions.lower
+        lower = starts - np.where(space.is_periodic, np.mod(below, space.width), below)
+        self.spent.append(spent.copy())
+        self.lower.append(lower)
+        self.upper.append(lower + regions.width)
+
+    def figure(self, space: SemanticSpace, rows: Sequence[int], labels: Sequence[str], *, title: str) -> Figure:
+        """`bounds_figure` of some of the trajectories, one column and one label each."""
+        parts = (np.array(part) for part in (self.spent, self.lower, self.upper))
+        spent, lower, upper = ([part[:, row] for row in rows] for part in parts)
+        return bounds_figure(space, spent, lower, upper, labels, title=title)

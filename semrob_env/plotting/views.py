@@ -1,4 +1,4 @@
-"""What there is to look at: the map of a function, and pictures from inside and just outside a region.
+"""What there is to look at: pictures from inside and just outside a region.
 
 Scores are asked of the function itself, outside any oracle: no method is charged for a picture.
 """
@@ -11,7 +11,6 @@ from typing import final
 
 import numpy as np
 
-from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import ScoreFunction
 from semrob_env.regions import Regions
 from semrob_env.types import Float32Array, FloatArray
@@ -42,52 +41,6 @@ class View:
     picture: Float32Array
     score: float
     inside: bool
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class MapGrid:
-    """The scores of a space of two parameters on a regular grid.
-
-    Attributes:
-        first: Values of the first parameter, (P,).
-        second: Values of the second parameter, (Q,).
-        scores: f at every pair, (P, Q).
-    """
-
-    first: FloatArray
-    second: FloatArray
-    scores: FloatArray
-
-
-def map_grid(
-    function: ScoreFunction, step: float, *, member: int = 0, on_column: Callable[[], None] | None = None
-) -> MapGrid:
-    """The map of a function of two parameters, about one score every `step` native units.
-
-    Args:
-        function: A function of two parameters.
-        step: Distance of grid points in native units.
-        member: Member of its family.
-        on_column: Called after each value of the first parameter, for progress.
-
-    Raises:
-        InvalidParameterError: Not two parameters, or a step that is not above 0.
-    """
-    space = function.space
-    if space.n != 2 or not step > 0:
-        raise InvalidParameterError(f"a map needs 2 parameters and a step above 0, not {space.n} and {step}")
-    counts = [
-        max(2, round(width / step) + (0 if turns else 1))
-        for width, turns in zip(space.width, space.is_periodic, strict=True)
-    ]
-    theta = space.grid(counts).reshape(*counts, 2)
-    scores = []
-    for column in theta:
-        scores.append(function.values(column[None], [member])[0])
-        if on_column is not None:
-            on_column()
-    return MapGrid(theta[:, 0, 0], theta[0, :, 1], np.array(scores))
 
 
 def example_views(function: ScoreFunction, pictures: Pictures, region: Regions, *, member: int = 0) -> list[View]:

@@ -1,0 +1,157 @@
+"""What is drawn on one pair of axes: scores as colour or curve, regions and traps on top, across the seam in pieces."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection, QuadMesh
+from matplotlib.patches import Rectangle
+from matplotlib.ticker import MultipleLocator
+
+from semrob_env.errors import InvalidParameterError
+from semrob_env.maps import Trap
+from semrob_env.parameters import Parameter, SemanticSpace
+from semrob_env.plotting.canvas import SCORE_MAP
+from semrob_env.recorded import ScoreMaps
+from semrob_env.regions import Regions
+from semrob_env.types import Float32Array, FloatArray
+
+TRAP_COLOUR = "#D55E00"
+"""Outline of traps: no colour of `SCORE_MAP` is near it."""
+
+
+def draw_scores(axis: Axes, maps: ScoreMaps, row: int, *, highest: float | None = None) -> QuadMesh:
+    """One map of two parameters as colour over the whole space: the map closes where a turn ends.
+
+    Args:
+        axis: Where to draw.
+        maps: Maps of two parameters.
+        row: Which of them.
+        highest: Score at the end of the colour scale; None: the highest of the score range.
+
+    Raises:
+        InvalidParameterError: The maps do not have two parameters.
+    """
+    if maps.space.n != 2:
+        raise InvalidParameterError(f"a map in colour shows 2 parameters, this one has {maps.space.n}; cut it first")
+    scores, edges = maps.scores[row], []
+    for k in range(2):
+        own, scores = _edges(maps, k, scores)
+        edges.append(own)
+    low, high = maps.score_range
+    image = axis.pcolormesh(
+        *edges, scores.T, cmap=SCORE_MAP, vmin=low, vmax=high if highest is None else highest, rasterized=True
+    )
+    set_axes(axis, maps.space)
+    return image
+
+
+def draw_curve(axis: Axes, maps: ScoreMaps, row: int, *, colour: str, width: float, label: str | None = None) -> None:
+    """One map of one parameter as a curve over the whole space, closed where a turn ends.
+
+    Raises:
+        InvalidParameterError: The maps do not have one parameter.
+    """
+    if maps.space.n != 1:
+        raise InvalidParameterError(f"a curve shows 1 parameter, this map has {maps.space.n}; cut it first")
+    line, scores, parameter = maps.axes[0], maps.scores[row], maps.space.parameters[0]
+    if parameter.period is not None:
+        line = np.concatenate([line[-1:] - parameter.period, line, line[:1] + parameter.period])
+        scores = np.concatenate([scores[-1:], scores, scores[:1]])
+    else:
+        line = np.concatenate([[parameter.low], line, [parameter.high]])
+        scores = np.concatenate([scores[:1], scores, scores[-1:]])
+    axis.plot(line, scores, color=colour, lw=width, label=label, alpha=1.0 if width > 1 else 0.6)
+    low, high = maps.score_range
+    axis.set(xlim=(parameter.low, parameter.high), ylim=(low, high))
+    _set_ticks(axis, "x", parameter)
+
+
+def draw_regions(
+    axis: Axes, regions: Regions, starts: FloatArray, labels: Sequence[str], colours: Sequence[str]
+) -> None:
+    """Outlines of regions (bars, if they have one parameter) and their start points, in pieces across a seam.
+
+    Args:
+        axis: Axes over the space of the regions; with one parameter, its y axis holds scores.
+        regions: B regions.
+        starts: Their start points (B, n).
+        labels: One text a region, for a legend.
+        colours: One a region.
+    """
+    bottom, top = axis.get_ylim()
+    space = regions.space
+    # A full turn has no ends to draw: it goes from the seam to the seam.
+    is_turn = space.is_periodic & (regions.width >= space.width * (1 - 1e-9))
+    lower, width = np.where(is_turn, space.low, regions.lower), np.where(is_turn, space.width, regions.width)
+    for index, (start, label, colour) in enumerate(zip(starts, labels, colours, strict=True)):
+        bar = bottom + (0.04 + 0.06 * index) * (top - bottom)
+        for turn in _turns(space):
+            corner, size = lower[index] + turn, width[index]
+            if space.n == 1:  # bars above each other, for regions overlap
+                axis.plot([corner[0], corner[0] + size[0]], [bar, bar], color=colour, lw=4, solid_capstyle="butt")
+                continue
+            for ink, weight in (("white", 2.6), (colour, 1.4)):
+                axis.add_patch(Rectangle((corner[0], corner[1]), *size, fill=False, ec=ink, lw=weight, clip_on=True))
+        where = start if space.n == 2 else (start[0], bar)
+        axis.plot(*where, marker="o", ms=5, mfc=colour, mec="white", mew=0.8, ls="", label=label, clip_on=False)
+
+
+def draw_traps(axis: Axes, maps: ScoreMaps, traps: Iterable[Trap]) -> None:
+    """The outline of the basin of each trap, along the cells of the map (spaces of two parameters)."""
+    counts = np.array(maps.scores.shape[1:])
+    origin = np.array([line[0] for line in maps.axes])
+    segments = []
+    for trap in traps:
+        inside = {tuple(cell) for cell in trap.cells.tolist()}
+        for cell in trap.cells:
+            for k, side in ((0, -1), (0, 1), (1, -1), (1, 1)):
+                step = np.eye(2, dtype=np.int64)[k]
+                if tuple(((cell + side * step) % counts).tolist()) not in inside:
+                    middle, along = cell + side * step / 2, (1 - step) / 2
+                    segments.append(origin + np.array([middle - along, middle + along]) * maps.steps)
+    lines = [segment + turn * sign for segment in segments for turn in _turns(maps.space) for sign in (-1, 1)]
+    axis.add_collection(LineCollection(lines, colors="white", linewidths=1.9), autolim=False)
+    axis.add_collection(LineCollection(lines, colors=TRAP_COLOUR, linewidths=1.1), autolim=False)
+
+
+def axis_label(parameter: Parameter) -> str:
+    """Name and unit of a parameter."""
+    return f"{parameter.name} ({parameter.unit})" if parameter.unit else parameter.name
+
+
+def set_axes(axis: Axes, space: SemanticSpace) -> None:
+    """Limits and ticks of a space of two parameters."""
+    axis.set(xlim=(space.low[0], space.high[0]), ylim=(space.low[1], space.high[1]))
+    _set_ticks(axis, "x", space.parameters[0])
+    _set_ticks(axis, "y", space.parameters[1])
+
+
+def _set_ticks(axis: Axes, which: str, parameter: Parameter) -> None:
+    chosen = axis.xaxis if which == "x" else axis.yaxis
+    if parameter.period is not None:
+        chosen.set_major_locator(MultipleLocator(parameter.period / 4, offset=parameter.low))
+    elif parameter.unit == "deg":
+        chosen.set_major_locator(MultipleLocator(30))
+
+
+def _edges(maps: ScoreMaps, k: int, scores: Float32Array) -> tuple[FloatArray, Float32Array]:
+    """Borders of the cells along parameter k and the scores to them, repeated beyond a seam."""
+    line, parameter, step = maps.axes[k], maps.space.parameters[k], maps.steps[k]
+    between = (line[1:] + line[:-1]) / 2
+    if parameter.period is None:
+        return np.concatenate([[parameter.low], between, [parameter.high]]), scores
+    first, last = line[0] - step / 2, line[-1] + step / 2
+    edges = np.concatenate([[first - step, first], between, [last, last + step]])
+    return edges, np.concatenate([scores.take([-1], axis=k), scores, scores.take([0], axis=k)], axis=k)
+
+
+def _turns(space: SemanticSpace) -> list[FloatArray]:
+    """Shifts by which a region appears on the map: one turn back as well along periodic parameters."""
+    shifts = [np.zeros(space.n)]
+    for k in np.flatnonzero(space.is_periodic):
+        unit = np.eye(space.n)[k] * space.width[k]
+        shifts += [shift - unit for shift in shifts]
+    return shifts

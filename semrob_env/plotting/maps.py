@@ -1,0 +1,211 @@
+"""Maps side by side: NSM and DSM in colour, one-dimensional NSM as curves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from semrob_env.errors import InvalidParameterError
+from semrob_env.maps import Trap, network_maps
+from semrob_env.maps.means import MEAN, parts_of
+from semrob_env.plotting.canvas import PALETTE
+from semrob_env.plotting.drawing import axis_label, draw_curve, draw_regions, draw_scores, draw_traps
+from semrob_env.recorded import ScoreMaps
+from semrob_env.regions import Regions
+from semrob_env.types import FloatArray, IntArray
+
+MOST_PANELS = 60
+"""Most panels of a figure: more would not be read."""
+
+ONE_PAGE, MOST_COLUMNS = 12, 5
+"""Up to `ONE_PAGE` maps go together whatever they are; most panels side by side."""
+
+TEXT_INCHES, WIDEST_INCHES, LEGEND_INCHES = 6.4, 5.0, 1.8
+"""Width of all panels side by side (the text of a paper), of a panel at most, and of an entry of the legend."""
+
+PANEL_SHAPE = 0.4
+"""Height of a panel over its width."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """Regions to draw on maps.
+
+    Attributes:
+        regions: B regions.
+        starts: Their start points (B, n).
+        member: The map that each belongs to, (B,).
+        labels: One text a region; equal texts share a colour and a line of the legend.
+    """
+
+    regions: Regions
+    starts: FloatArray
+    member: IntArray
+    labels: tuple[str, ...]
+
+
+@final
+@dataclass(frozen=True)
+class Page:
+    """Maps that go into one figure.
+
+    Attributes:
+        rows: Which maps, in the order of the panels.
+        columns: Panels side by side.
+        suffix: For its file: empty, or `_` and what tells it from the other pages.
+        title: For its heading: empty, or `CLASS: `.
+    """
+
+    rows: tuple[int, ...]
+    columns: int
+    suffix: str = ""
+    title: str = ""
+
+
+def map_pages(maps: ScoreMaps) -> list[Page]:
+    """Pages that show all maps: one if they are few or one a class, else one or more for each class.
+
+    On a page, networks stand below each other and their shapes side by side; where each network has one map of a class,
+    classes stand below each other and networks side by side.
+    """
+    parts = [parts_of(name) for name in maps.names]
+    groups: dict[str, list[int]] = {}
+    has_one = len({part[:2] for part in parts}) == len(parts)
+    together = len(parts) <= ONE_PAGE or (has_one and len(parts) <= MOST_PANELS)
+    for row, part in enumerate(parts):
+        groups.setdefault("" if together else part[1], []).append(row)
+    pages = []
+    for class_name, rows in groups.items():
+        networks, shapes = (list(dict.fromkeys(parts[row][part] for row in rows)) for part in (0, 2))
+        classes = list(dict.fromkeys(parts[row][1] for row in rows))
+        if has_one and len(networks) > 1:
+            rows.sort(key=lambda row: (classes.index(parts[row][1]), networks.index(parts[row][0])))
+            columns = len(networks)
+        else:
+            columns = max(len(shapes), 2)
+        columns = min(columns, len(rows), MOST_COLUMNS)
+        for first in range(0, len(rows), MOST_PANELS):
+            suffix = (f"_{class_name}" if class_name else "") + (f"_{first}" if first else "")
+            title = f"{class_name}: " if class_name else ""
+            pages.append(Page(tuple(rows[first : first + MOST_PANELS]), columns, suffix, title))
+    return pages
+
+
+def maps_figure(
+    maps: ScoreMaps,
+    *,
+    title: str,
+    page: Page | None = None,
+    highest: float | None = None,
+    traps: Sequence[Trap] = (),
+    grown: Grown | None = None,
+) -> Figure:
+    """Maps of two parameters, one panel each, row by row, on one colour scale.
+
+    Args:
+        maps: Some maps.
+        title: Above all.
+        page: Which maps to draw and how many side by side; None: the only page of `map_pages`.
+        highest: Score at the end of the colour scale; None: the highest of the score range. Means are often low.
+        traps: Traps of these maps to outline.
+        grown: Regions to draw on the maps.
+
+    Raises:
+        InvalidParameterError: Not two parameters, or no page is given and there are several.
+    """
+    if page is None:
+        page, *more = map_pages(maps)
+        if more:
+            raise InvalidParameterError(f"{len(maps)} maps need {1 + len(more)} pages; give one page of map_pages()")
+    chosen, columns = page.rows, page.columns
+    lines = -(-len(chosen) // columns)
+    wide = min(TEXT_INCHES / columns, WIDEST_INCHES)
+    height = lines * (wide * PANEL_SHAPE + 0.17) + 0.85 + (0.35 if grown is not None else 0.0)
+    figure = Figure(figsize=(max(columns * wide + 0.95, 4.4), height), layout="constrained")
+    figure.suptitle(title, fontsize=9)
+    panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+    colours = _colours(grown.labels if grown is not None else ())
+    for at, panel in enumerate(panels.flat):
+        if at >= len(chosen):
+            panel.set_axis_off()
+            continue
+        row = chosen[at]
+        image = draw_scores(panel, maps, row, highest=highest)
+        draw_traps(panel, maps, [trap for trap in traps if trap.row == row])
+        if grown is not None:
+            own = [index for index, member in enumerate(grown.member) if member == row]
+            names = [grown.labels[index] for index in own]
+            draw_regions(panel, grown.regions[own], grown.starts[own], names, [colours[name] for name in names])
+        panel.set_title(" ".join(part for part in parts_of(maps.names[row]) if part != MEAN), fontsize=7, pad=2)
+        panel.tick_params(labelsize=6, length=2, pad=1)
+        _label_below(panel, maps, is_last=at + columns >= len(chosen))
+    figure.supylabel(axis_label(maps.space.parameters[1]), fontsize=8)
+    bar = figure.colorbar(image, ax=panels, pad=0.01, aspect=18 * lines)
+    bar.set_label("score", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    if colours:
+        handles = [
+            Line2D([], [], color=colour, marker="o", mec="white", lw=1.6, label=name)
+            for name, colour in colours.items()
+        ]
+        beside = max(1, int(figure.get_figwidth() / LEGEND_INCHES))
+        figure.legend(handles=handles, loc="outside lower center", ncols=beside, fontsize=7, frameon=False)
+    return figure
+
+
+def curves_figure(maps: ScoreMaps, *, title: str) -> Figure:
+    """Maps of one parameter, one panel a class: a colour a network, thin lines its shapes, a thick line their mean.
+
+    Args:
+        maps: Maps of one parameter, e.g. `section(maps, "azimuth")`.
+        title: Above all.
+
+    Raises:
+        InvalidParameterError: Not one parameter, or more than `MOST_PANELS` classes.
+    """
+    names = [parts_of(name) for name in maps.names]
+    classes, networks = (list(dict.fromkeys(name[part] for name in names)) for part in (1, 0))
+    if len(classes) > MOST_PANELS:
+        raise InvalidParameterError(f"{len(classes)} classes: at most {MOST_PANELS} in one figure")
+    columns = min(len(classes), 2)
+    rows = -(-len(classes) // columns)
+    figure = Figure(figsize=(3.5 * columns + 0.4, 1.45 * rows + 1.0), layout="constrained")
+    figure.suptitle(title, fontsize=9)
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    colours = _colours(networks)
+    means = network_maps(maps)
+    for at, panel in enumerate(panels.flat):
+        if at >= len(classes):
+            panel.set_axis_off()
+            continue
+        own = [row for row, name in enumerate(names) if name[1] == classes[at]]
+        for row in own:
+            draw_curve(panel, maps, row, colour=colours[names[row][0]], width=0.5)
+        for row, name in enumerate(map(parts_of, means.names)):
+            if name[1] == classes[at]:
+                draw_curve(panel, means, row, colour=colours[name[0]], width=1.8)
+        panel.set_title(classes[at], fontsize=8, pad=2)
+        panel.tick_params(labelsize=7, length=2)
+        _label_below(panel, maps, is_last=at + columns >= len(classes))
+        panel.grid(lw=0.3)
+    figure.supylabel("score", fontsize=8)
+    handles = [Line2D([], [], color=colour, lw=1.8, label=name) for name, colour in colours.items()]
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), fontsize=7, frameon=False)
+    return figure
+
+
+def _label_below(panel: Axes, maps: ScoreMaps, *, is_last: bool) -> None:
+    """Numbers and name of the first parameter, below the last panel of a column only."""
+    panel.tick_params(labelbottom=is_last)
+    if is_last:
+        panel.set_xlabel(axis_label(maps.space.parameters[0]), fontsize=7, labelpad=1)
+
+
+def _colours(names: Sequence[str]) -> dict[str, str]:
+    return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(dict.fromkeys(names))}

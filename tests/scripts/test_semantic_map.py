@@ -1,0 +1,218 @@
+"""Semantic maps from the command line: live and recorded, tables, pictures, resuming, and bad input."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from PIL import Image
+
+from scripts import semantic_map
+from semrob_env.cli import BAD_INPUT, INTERRUPTED, run_script
+from semrob_env.functions import make_function
+from semrob_env.maps import map_axes, unfinished_file
+from semrob_env.parameters import SemanticSpace
+from semrob_env.recorded import ScoreMaps, load_maps, save_maps
+from semrob_env.scene.classifiers.torch_module import TorchClassifier
+from semrob_env.types import Float32Array, FloatArray, IntArray
+
+SPACE = SemanticSpace.of("azimuth,elevation")
+
+
+def run(folder: Path, *arguments: str) -> int:
+    return run_script(semantic_map.main, [*arguments, "--out", str(folder)])
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def pictures(folder: Path) -> list[str]:
+    """Names of all pictures, after opening each."""
+    for path in folder.glob("*.png"):
+        with Image.open(path) as picture:
+            assert min(picture.size) > 150
+    return sorted(path.stem for path in folder.glob("*.png"))
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    """Maps of two networks, two classes and two shapes; each cup has a trap at azimuth 90, elevation 40."""
+    names = [f"{network}/{z}/{s}" for network in ("a", "b") for z in ("cup", "chair") for s in range(2)]
+    axes = map_axes(SPACE, 10.0)
+    scores = np.full((len(names), *(len(axis) for axis in axes)), 0.8, dtype=np.float32)
+    for row, name in enumerate(names):
+        if "/cup/" in name:
+            scores[row, 8:11, 4:7] = 0.1
+    return save_maps(ScoreMaps(SPACE, axes, scores, tuple(names)), tmp_path / "recorded.npz")
+
+
+def test_recorded_maps_give_pictures_and_tables(recorded: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(out, "--maps", str(recorded), "--dsm", "--one-dimensional", "--traps") == 0
+    assert pictures(out) == ["dsm", "maps", "nsm", "nsm_1d"]
+    traps = rows_of(out / "traps.csv")
+    assert [row["map"] for row in traps] == [
+        "a/cup/0", "a/cup/1", "b/cup/0", "b/cup/1", "a/cup/mean", "b/cup/mean", "mean/cup/mean",
+    ]  # fmt: skip
+    assert {(float(row["azimuth"]), float(row["elevation"])) for row in traps} == {(90.0, 40.0)}
+    assert (out / "traps.md").read_text().startswith("7 semantic traps")
+    bias = rows_of(out / "bias.csv")
+    assert [row["class_name"] for row in bias] == ["cup", "chair"]
+    assert float(bias[0]["all_fail"]) == pytest.approx(9 * 100 / 36000)
+    assert "| cup" in (out / "bias.md").read_text()
+
+
+def test_regions_grow_on_a_selected_map_with_renders_of_a_shape_at_hand(recorded: Path, tmp_path: Path) -> None:
+    mesh, out = tmp_path / "my mug.obj", tmp_path / "out"
+    trimesh.creation.annulus(0.4, 0.5, 1.0).export(mesh)
+    choice = ["--maps", str(recorded), "--select", "b/chair/0", "--mesh", str(mesh)]
+    assert run(out, *choice, "--methods", "naive,oir_b", "--budget", "48", "--starts", "azimuth=200") == 0
+    methods = ("naive", "oir_b")
+    single = [f"{method}_0_b-chair-0_{kind}" for method in methods for kind in ("bounds", "regions")]
+    assert pictures(out) == sorted(["maps", *single, *(f"{method}_maps" for method in methods)])
+    rows = rows_of(out / "regions.csv")
+    assert [row["method"] for row in rows] == ["naive", "oir_b"]
+    assert {row["map"] for row in rows} == {"b/chair/0"}
+    assert all(0 < float(row["share"]) <= 1 and int(row["forward_queries"]) <= 48 for row in rows)
+    assert all(float(row["mean"]) == pytest.approx(0.8) for row in rows)
+
+
+def test_the_paper_form_runs_600_steps_on_every_selected_map(recorded: Path, tmp_path: Path) -> None:
+    choice = ["--maps", str(recorded), "--select", "*/cup/0", "--starts", "azimuth=200"]
+    assert run(tmp_path / "out", *choice, "--methods", "naive", "--form", "paper") == 0
+    rows = rows_of(tmp_path / "out" / "regions.csv")
+    assert [(row["map"], row["forward_queries"], row["status"]) for row in rows] == [
+        ("a/cup/0", "2400", "steps"),
+        ("b/cup/0", "2400", "steps"),
+    ]
+
+
+def test_adversarial_regions_grow_where_the_score_is_low(recorded: Path, tmp_path: Path) -> None:
+    choice = ["--maps", str(recorded), "--select", "a/cup/0", "--starts", "azimuth=90,elevation=40;azimuth=200"]
+    assert run(tmp_path / "out", *choice, "--methods", "naive", "--adversarial", "--budget", "40") == 0
+    inside, outside = (float(row["mean"]) for row in rows_of(tmp_path / "out" / "regions.csv"))
+    assert inside > 0.5 > outside  # of 1 - f
+
+
+def test_a_live_map_is_drawn_kept_and_not_asked_again(tiny: str, tmp_path: Path) -> None:
+    live = ["--shape", "cup:0", "--network", tiny, "--map-step", "30"]
+    assert run(tmp_path, *live, "--methods", "naive", "--budget", "20", "--starts", "azimuth=90") == 0
+    shown = pictures(tmp_path)
+    assert "naive_0_tiny-cup-procedural-0_regions" in shown
+    file = tmp_path / semantic_map.LIVE_FILE
+    maps = load_maps(file)
+    assert maps.names == ("tiny/cup/procedural:0",)
+    theta = [[[maps.axes[0][3], maps.axes[1][2]]]]
+    known = make_function(f"recorded:tiny/cup/procedural:0?file={file}")
+    scene = make_function("scene:tiny/cup/procedural:0")
+    assert known.values(theta)[0, 0] == np.float32(scene.values(theta)[0, 0])
+    changed = file.stat().st_mtime_ns
+    assert run(tmp_path, *live) == 0
+    assert file.stat().st_mtime_ns == changed
+
+
+def test_a_live_map_of_one_parameter_is_a_curve(tiny: str, tmp_path: Path) -> None:
+    live = ["--shape", "cup:0", "--network", tiny, "--params", "azimuth", "--map-step", "45"]
+    assert run(tmp_path, *live, "--methods", "oir_b", "--budget", "16") == 0
+    assert pictures(tmp_path) == [
+        "nsm_1d",
+        *(f"oir_b_0_tiny-cup-procedural-0_{kind}" for kind in ("bounds", "regions")),
+    ]
+    assert len(rows_of(tmp_path / "regions.csv")) == 4
+
+
+def test_after_an_interrupt_the_same_command_goes_on(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scores, asked = TorchClassifier.scores, [0]
+
+    def counted(self: TorchClassifier, images: Float32Array, classes: IntArray) -> FloatArray:
+        asked[0] += len(classes)
+        if asked[0] == limit:
+            raise KeyboardInterrupt
+        return scores(self, images, classes)
+
+    monkeypatch.setattr(TorchClassifier, "scores", counted)
+    live = ["--shape", "cup:0", "--network", tiny, "--map-step", "20"]
+    limit = 65 + 32  # a probe, then chunks of 32
+    assert run(tmp_path, *live) == INTERRUPTED
+    file = tmp_path / semantic_map.LIVE_FILE
+    assert unfinished_file(file).exists()
+    limit, before, asked[0] = -1, 64, 0
+    assert run(tmp_path, *live) == 0
+    assert asked[0] <= 18 * 6 - before + 1
+    assert not unfinished_file(file).exists()
+
+
+def test_a_dry_run_tells_the_cost_and_writes_nothing(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run(out, "--shape", "cup:0", "--shape", "chair:1", "--network", tiny, "--dry-run") == 0
+    said = capsys.readouterr().out
+    assert "2 maps of 120 x 34 scores: 8160 queries" in said
+    assert "ms a query" in said
+    assert not out.exists()
+
+
+def test_any_functions_can_be_mapped(tmp_path: Path) -> None:
+    functions = [part for seed in (0, 1) for part in ("--function", f"synthetic:trap?n=2&seed={seed}")]
+    assert run(tmp_path, *functions, "--map-step", "6", "--traps", "--trap-low", "0.4") == 0
+    found = {row["map"] for row in rows_of(tmp_path / "traps.csv")}
+    assert found >= {"synthetic/trap/n=2;seed=0", "synthetic/trap/n=2;seed=1"}
+
+
+def test_tables_of_an_earlier_run_do_not_stay(recorded: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert run(out, "--maps", str(recorded), "--select", "a/cup/0", "--traps") == 0
+    assert (out / "traps.csv").exists()
+    assert run(out, "--maps", str(recorded), "--select", "a/chair/0", "--traps") == 0
+    assert not (out / "traps.csv").exists()
+    assert (out / "traps.md").read_text().startswith("No semantic traps")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "give --shape"),
+        (["--shape", "cup:0", "--function", "synthetic:trap?n=2"], "give --shape"),
+        (["--shape", "cup:0", "--select", "a/*"], "--select chooses among --maps"),
+        (["--shape", "cup:0", "--network", "lenet"], "unknown network 'lenet'"),
+        (["--shape", "dragon:1"], "dragon"),
+        (["--shape", "cup:0", "--map-step", "0"], "at least 0.5"),
+        (["--shape", "cup:0", "--map-step", "90"], "at most half"),
+        (["--function", "synthetic:trap?n=3"], "1 or 2 parameters"),
+        (["--function", "nonsense"], "unknown function"),
+        (["--maps", "nowhere.npz"], "nowhere.npz"),
+        (["--maps", "FILE", "--select", "c/*"], "no map fits --select"),
+        (["--maps", "FILE", "--function", "synthetic:trap?n=2"], "--maps takes no --function"),
+        (["--maps", "FILE", "--methods", "magic"], "unknown method 'magic'"),
+        (["--maps", "FILE", "--methods", "naive", "--budget", "3"], "cannot pay one step"),
+        (["--maps", "FILE", "--methods", "naive", "--starts", "zoom=1"], "unknown parameter 'zoom'"),
+        (["--maps", "FILE", "--methods", "naive", "--max-steps", "0"], "--max-steps 0"),
+        (["--maps", "FILE", "--trap-low", "0.7"], "--trap-low"),
+        (["--maps", "FILE", "--traps", "--trap-high", "1.5"], "trap thresholds"),
+        (["--maps", "FILE", "--bias-low", "nan"], "--bias-low"),
+    ],
+    ids=lambda case: " ".join(case) if isinstance(case, list) else "",
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    recorded: Path,
+    tiny: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    arguments: Sequence[str],
+    message: str,
+) -> None:
+    given = [str(recorded) if part == "FILE" else part for part in arguments]
+    network = [] if "--network" in given else ["--network", tiny]
+    assert run(tmp_path / "out", *given, *network) == BAD_INPUT
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not list(tmp_path.glob("out/*"))
