@@ -33,17 +33,24 @@ class RegionSet:
         starts: Start points (R, n).
         regions: Cut to the space.
         feasible: Whether they meet the thresholds, (R,).
+        seam_share: Share of the space that is left if a periodic range ends like a plain one, (R,): what lies beyond
+            its ends is lost, instead of going on at the other one.
     """
 
     keys: tuple[Key, ...]
     starts: FloatArray
     regions: Regions
     feasible: BoolArray
+    seam_share: FloatArray
 
     @classmethod
     def of_runs(cls, runs: Sequence[RunRow], space: SemanticSpace, starts: Sequence[tuple[float, ...]]) -> RegionSet:
         """Replays out of a run store; their start points are numbered as in `starts`."""
         subjects = [Subject.of(run.task.function_id) for run in runs]
+        points = np.array([run.task.start for run in runs])
+        regions = Regions(space, np.array([run.lower for run in runs]), np.array([run.upper for run in runs]))
+        below = points - regions.lower  # rows hold bounds that are wrapped: back to those around the start point
+        lower = points - np.where(space.is_periodic, np.mod(below, space.width), below)
         return cls(
             tuple(
                 (
@@ -53,9 +60,10 @@ class RegionSet:
                 )
                 for subject, run in zip(subjects, runs, strict=True)
             ),
-            np.array([run.task.start for run in runs]),
-            Regions(space, np.array([run.lower for run in runs]), np.array([run.upper for run in runs])),
+            points,
+            regions,
             np.array([bool(run.feasible) for run in runs]),
+            _seam_share(space, lower, lower + regions.width),
         )
 
     @classmethod
@@ -63,9 +71,7 @@ class RegionSet:
         cls, traces: ReleaseTraces, function: RecordedMaps, keep: BoolArray, thresholds: Thresholds
     ) -> RegionSet:
         """Recorded runs on the maps of a function, judged exactly, without those that diverged or are not kept (R,)."""
-        keep = keep & traces.is_finite & np.isin(traces.names, function.maps.names)
-        keep &= (traces.lower <= traces.upper).all(axis=1)
-        rows = np.flatnonzero(keep)
+        rows = np.flatnonzero(keep & ~diverged(traces) & np.isin(traces.names, function.maps.names))
         regions = Regions(function.space, traces.lower[rows], traces.upper[rows]).clip()
         members = np.array([function.maps.index(traces.names[row]) for row in rows], dtype=np.int64)
         moments = unit_moments(*exact_moments(function, regions, members), function.score_range)
@@ -74,6 +80,7 @@ class RegionSet:
             traces.start_point[rows],
             regions,
             thresholds.feasible(*moments),
+            _seam_share(function.space, traces.lower[rows], traces.upper[rows]),
         )
 
     def __len__(self) -> int:
@@ -93,7 +100,9 @@ class RegionSet:
         """Some of the runs: a mask (R,) or indices."""
         chosen = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         keys = tuple(self.keys[row] for row in chosen)
-        return RegionSet(keys, self.starts[chosen], self.regions[chosen], self.feasible[chosen])
+        return RegionSet(
+            keys, self.starts[chosen], self.regions[chosen], self.feasible[chosen], self.seam_share[chosen]
+        )
 
     def of(self, *, network: str | None = None, method: str | None = None) -> RegionSet:
         """The runs of a network, of a method, or of both."""
@@ -119,19 +128,40 @@ class RegionSet:
             feasible=self.feasible,
         )
 
-    def cut_at_the_seam(self) -> FloatArray:
-        """Share (R,) that is left if a periodic range ends at its seam like a plain one: what lies beyond is lost."""
-        space = self.regions.space
-        return np.asarray(
-            (np.clip(self.regions.upper, space.low, space.high) - self.regions.lower).prod(axis=1) / space.volume
-        )
+
+def _seam_share(space: SemanticSpace, lower: FloatArray, upper: FloatArray) -> FloatArray:
+    return np.asarray(
+        (np.clip(upper, space.low, space.high) - np.clip(lower, space.low, space.high)).prod(axis=1) / space.volume
+    )
 
 
-def overlaps(first: RegionSet, second: RegionSet) -> FloatArray:
-    """Intersection over union of the regions that answer the same question, (S,), in the order of the first."""
-    shared = [key for key in first.keys if key in second.row_of]
-    rows = [[part.row_of[key] for key in shared] for part in (first, second)]
-    return first.regions[np.array(rows[0], dtype=np.int64)].iou(second.regions[np.array(rows[1], dtype=np.int64)])
+def diverged(traces: ReleaseTraces) -> BoolArray:
+    """Recorded runs whose final bounds are no numbers, or upside down, (R,)."""
+    with np.errstate(invalid="ignore"):
+        return ~(traces.is_finite & (traces.lower <= traces.upper).all(axis=1))
+
+
+GROWN = 1e-6
+"""Share of the space from which a region has grown: a side of some tenths of a degree."""
+
+
+def overlaps(first: RegionSet, second: RegionSet, *, grown: bool = True) -> FloatArray:
+    """Intersection over union of the regions that answer the same question, (S,), in the order of the first.
+
+    Args:
+        first: Runs.
+        second: Others.
+        grown: Leave out the pairs of which neither has grown: whether two specks lie on each other tells nothing.
+    """
+    pairs = [(row, second.row_of[key]) for row, key in enumerate(first.keys) if key in second.row_of]
+    one, other = (np.array(part, dtype=np.int64) for part in zip(*pairs, strict=True)) if pairs else (_NONE, _NONE)
+    if grown:
+        keep = (first.share[one] >= GROWN) | (second.share[other] >= GROWN)
+        one, other = one[keep], other[keep]
+    return first.regions[one].iou(second.regions[other])
+
+
+_NONE: IntArray = np.zeros(0, dtype=np.int64)
 
 
 @final

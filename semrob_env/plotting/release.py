@@ -1,0 +1,143 @@
+"""Replays beside recorded runs: SRVR bars, how regions overlap, and the bounds over the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from semrob_env.plotting.canvas import PALETTE
+from semrob_env.recorded.traces import METHODS, SPACE
+from semrob_env.tables import RegionSet, overlaps
+from semrob_env.types import FloatArray
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Beside:
+    """The bounds of a recorded run and of its replay at each step, (T, 2) each, in degrees.
+
+    Attributes:
+        network: Row of the figure.
+        method: Column of the figure.
+        title: Of the panel.
+        recorded: Lower and upper bounds, as recorded.
+        replayed: Lower and upper bounds.
+    """
+
+    network: str
+    method: str
+    title: str
+    recorded: tuple[FloatArray, FloatArray]
+    replayed: tuple[FloatArray, FloatArray]
+
+
+def srvr_beside_figure(lines: Sequence[Mapping[str, Any]], networks: Sequence[str], kinds: Sequence[str]) -> Figure:
+    """SRVR with intervals: a panel a method, a group a network, a colour a kind of region.
+
+    Args:
+        lines: With `method`, `network`, `kind`, `estimate`, `low`, `high`.
+        networks: In order.
+        kinds: In order.
+    """
+    figure = Figure(figsize=(3.1 * len(METHODS) + 0.6, 3.3), layout="constrained")
+    figure.suptitle("SRVR of replays and of the recorded regions", fontsize=10)
+    panels = figure.subplots(1, len(METHODS), sharey=True, squeeze=False)[0]
+    width = 0.8 / len(kinds)
+    for axis, method in zip(panels, METHODS, strict=True):
+        for line in lines:
+            if line["method"] != method:
+                continue
+            place = kinds.index(line["kind"])
+            x = networks.index(line["network"]) + (place - (len(kinds) - 1) / 2) * width
+            axis.bar(x, 100 * line["estimate"], 0.92 * width, color=PALETTE[place])
+            if np.isfinite(line["low"]):
+                axis.plot([x, x], [100 * line["low"], 100 * line["high"]], color="black", lw=1.0)
+        axis.set_title(method, fontsize=9)
+        axis.set_xticks(range(len(networks)), networks, fontsize=8)
+        axis.grid(axis="y", lw=0.4)
+        axis.set_axisbelow(True)
+    panels[0].set_ylabel("SRVR (%)")
+    handles = [Patch(color=PALETTE[place], label=kind) for place, kind in enumerate(kinds)]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(kinds), fontsize=8, frameon=False)
+    return figure
+
+
+def overlap_figure(sets: Mapping[str, RegionSet], first: str, second: str, networks: Sequence[str]) -> Figure:
+    """Share of the space of each recorded region against that of its replay; colour tells how much they overlap."""
+    figure = Figure(figsize=(3.0 * len(METHODS) + 1.2, 3.4), layout="constrained")
+    figure.suptitle(f"Each run twice: {first} and {second}", fontsize=10)
+    panels = figure.subplots(1, len(METHODS), sharex=True, sharey=True, squeeze=False)[0]
+    markers = ("o", "s", "^", "D", "v", "P", "X", "*")
+    drawn = None
+    for axis, method in zip(panels, METHODS, strict=True):
+        for place, network in enumerate(networks):
+            own, other = (sets[kind].of(network=network, method=method) for kind in (first, second))
+            shared = [key for key in own.keys if key in other.row_of]
+            if not shared:
+                continue
+            x = 100 * own.share[[own.row_of[key] for key in shared]]
+            y = 100 * other.share[[other.row_of[key] for key in shared]]
+            marker = markers[place % len(markers)]
+            overlap = overlaps(own, other, grown=False)
+            look: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": 1, "lw": 0.3, "edgecolors": "black"}
+            drawn = axis.scatter(np.maximum(x, LEAST), np.maximum(y, LEAST), 14, overlap, marker, **look)
+        axis.plot([LEAST, 100], [LEAST, 100], color="grey", lw=0.8)
+        axis.set(xscale="log", yscale="log", xlim=(0.7 * LEAST, 140), ylim=(0.7 * LEAST, 140))
+        axis.set_title(method, fontsize=9)
+        axis.set_xlabel(f"{first}: share (%)")
+    panels[0].set_ylabel(f"{second}: share (%)")
+    if drawn is not None:
+        figure.colorbar(drawn, ax=list(panels), label="overlap (IoU)", pad=0.01)
+        handles = [
+            Line2D([], [], color="grey", ls="", marker=markers[place % len(markers)], label=network)
+            for place, network in enumerate(networks)
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
+    return figure
+
+
+LEAST = 1e-4
+"""Shares below this many percent are drawn at it."""
+
+
+def bounds_beside_figure(runs: Sequence[Beside]) -> Figure:
+    """Bounds over the steps: a row a network, a column a method, solid as recorded, dashed as replayed.
+
+    Bounds that leave the space by more than a fifth of its range are not shown beyond that.
+    """
+    networks = list(dict.fromkeys(run.network for run in runs))
+    size = (2.6 * len(METHODS) + 0.6, 1.9 * len(networks) + 0.9)
+    figure = Figure(figsize=size, layout="constrained")
+    figure.suptitle("Bounds over the steps", fontsize=10)
+    panels = figure.subplots(len(networks), len(METHODS), squeeze=False, sharex=True, sharey=True)
+    for run in runs:
+        axis = panels[networks.index(run.network), METHODS.index(run.method)]
+        for k in range(SPACE.n):
+            for bounds, dashes in ((run.recorded, LINES["recorded"]), (run.replayed, LINES["replayed"])):
+                for bound in bounds:
+                    axis.plot(bound[:, k], color=PALETTE[k], ls=dashes, lw=1.1)
+        axis.set_title(run.title, fontsize=7)
+    least, most = SPACE.low.min() - 0.2 * SPACE.width.max(), SPACE.high.max() + 0.2 * SPACE.width.max()
+    panels[0, 0].set(ylim=(least, most), yticks=np.arange(-90, 451, 90))
+    for axis in panels.flat:
+        axis.axhspan(SPACE.low[1], SPACE.high[1], color=PALETTE[1], alpha=0.08, lw=0)
+        axis.grid(lw=0.3)
+    for axis in panels[-1]:
+        axis.set_xlabel("step")
+    for axis in panels[:, 0]:
+        axis.set_ylabel("degrees")
+    handles: list[Artist] = [Line2D([], [], color=PALETTE[k], label=name) for k, name in enumerate(SPACE.names)]
+    handles += [Line2D([], [], color="black", ls=dashes, label=kind) for kind, dashes in LINES.items()]
+    handles.append(Patch(color=PALETTE[1], alpha=0.15, label="range of elevation"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
+    return figure
+
+
+LINES = {"recorded": "-", "replayed": "--"}
