@@ -5,11 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import trimesh
 
 from optimizers.registry import OPTIMIZERS
+from semrob_env.parameters import SemanticSpace
+from semrob_env.recorded import ScoreMaps, save_maps
+from semrob_env.recorded.function import DEFAULT_FILE
 
 README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 SECTIONS = dict(section.split("\n", 1) for section in README.split("\n## ")[1:])
@@ -23,12 +27,21 @@ def test_the_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert list(EXAMPLES) == [
         "Use the oracle",
         "Grow a region",
+        "Maps with known answers",
         "Write an optimizer",
         "Bring your own network",
     ]
     monkeypatch.chdir(tmp_path)
     monkeypatch.delitem(OPTIMIZERS, "cautious", raising=False)
     trimesh.creation.annulus(0.4, 0.5, 1.0).export("mug.obj")
+    maps = ScoreMaps(
+        SemanticSpace.of("azimuth,elevation"),
+        (np.linspace(0.0, 330.0, 12), np.linspace(-10.0, 90.0, 6)),
+        np.full((2, 12, 6), 0.45, dtype=np.float32),
+        ("ResNet50/chair/0", "ResNet50/chair/1"),
+    )
+    (tmp_path / DEFAULT_FILE).parent.mkdir(parents=True)
+    save_maps(maps, tmp_path / DEFAULT_FILE)
     names: dict[str, Any] = {
         "my_module": torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(), torch.nn.Linear(12, 1000))
     }
@@ -38,6 +51,7 @@ def test_the_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     finally:
         OPTIMIZERS.pop("cautious", None)
     assert names["oracle"].forward_queries.tolist() == [1]
+    assert names["best"].share == 1.0
     assert names["result"].status == ["budget"]
     assert 0 < names["result"].regions.share()[0] <= 1
     assert names["function"].values([[[130.0, 30.0]]]).shape == (1, 1)
