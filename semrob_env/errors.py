@@ -93,3 +93,11 @@ class MissingExtraError(SemrobError, ImportError):
 
 class ContractError(SemrobError, AssertionError):
     """A checker found that an optimizer or environment breaks a promise."""
+
+
+class LibraryError(SemrobError, ValueError):
+    """A folder or library of shapes cannot be read, or holds none."""
+
+
+class AmbiguousNameError(SemrobError, LookupError):
+    """A name fits several things."""

@@ -1,11 +1,13 @@
 """The live score function: f(theta) = score that a classifier gives to a shape rendered at theta.
 
-Ids: `scene:NETWORK/CLASS/SHAPE?params=azimuth,elevation`, where SHAPE is `procedural:3` or `file:PATH`. Further
-options, left out where they have their default:
+Ids: `scene:NETWORK/CLASS/SHAPE?params=azimuth,elevation`, where SHAPE is `procedural:3`, `file:PATH`,
+`folder:PATH#NAME` or `sh3f:PATH#NAME` (see `semrob_env.scene.sources`). Further options, left out where they have
+their default:
 
 - `feed=unnormalized`: pictures go to the network in [0, 1] as they are, as in the paper's released code;
 - `size=224`: pictures of this size instead of the network's own;
-- `supersample=2`, `blur=0.7`: options of the renderer (blur: sigma in pixels).
+- `supersample=2`, `blur=0.7`: options of the renderer (blur: sigma in pixels);
+- `colours=material`: each face in the colour of its material instead of white.
 
 What the gradient means. grad f = <df/dI, dI/dtheta_k>, exact up to rounding for the picture formula. But f itself
 oscillates at the scale of a pixel (about 1 degree), so the exact slope describes some 0.2 degrees; a trend over
@@ -30,7 +32,7 @@ from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.registry import load_network
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.renderers import Rasterizer, Renderer
-from semrob_env.scene.sources import load_shape
+from semrob_env.scene.sources import COLOURS, canonical_source, load_shape
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
 MEMORY_BOUND_BYTES = 128 * 2**20
@@ -176,12 +178,13 @@ class SceneId:
     Attributes:
         network: Name of a registered network.
         class_name: Class that the shape is scored for.
-        source: `procedural:3` or `file:PATH`.
+        source: `procedural:3`, `file:PATH`, `folder:PATH#NAME` or `sh3f:PATH#NAME`.
         params: Parameter names, comma separated.
         feed: `normalized` or `unnormalized`.
         size: Picture size; 0 means the network's own.
         supersample: Option of the rasteriser.
         blur: Option of the rasteriser, in pixels.
+        colours: `white` or `material`.
     """
 
     network: str
@@ -192,10 +195,13 @@ class SceneId:
     size: int = 0
     supersample: int = 1
     blur: float = 0.0
+    colours: str = "white"
 
     def __post_init__(self) -> None:
         if self.feed not in ("normalized", "unnormalized"):
             raise InvalidParameterError(f"feed {self.feed!r}: choose normalized or unnormalized")
+        if self.colours not in COLOURS:
+            raise InvalidParameterError(f"colours {self.colours!r}: choose {' or '.join(COLOURS)}")
 
     @classmethod
     def parse(cls, function_id: str) -> SceneId:
@@ -214,6 +220,7 @@ class SceneId:
             "size": int,
             "supersample": int,
             "blur": float,
+            "colours": str,
         }
         unknown = [name for name in options if name not in readers]
         if unknown:
@@ -242,16 +249,14 @@ def make_scene_function(function_id: str) -> SceneFunction:
     Raises:
         UnknownNameError: Unknown network, class, shape or parameter.
         InvalidParameterError: A malformed id.
-        InvalidMeshError: The mesh file cannot be used.
+        InvalidMeshError, LibraryError, AmbiguousNameError: The shape cannot be used or found.
     """
     own = SceneId.parse(function_id)
     space = SemanticSpace.of(own.params)
-    kind, _, rest = own.source.partition(":")
-    if kind == "procedural" and rest.isascii() and rest.isdigit():  # one shape, one id, however it was written
-        own = replace(own, source=f"{kind}:{rest.lstrip('0') or '0'}")
-    own = replace(own, params=",".join(space.names))
     index = class_index(own.class_name)
-    mesh = load_shape(own.class_name, own.source)
+    # One shape, one id, however it was written.
+    own = replace(own, params=",".join(space.names), source=canonical_source(own.source))
+    mesh = load_shape(own.class_name, own.source, own.colours)
     classifier = load_network(own.network, unnormalized=own.feed == "unnormalized", size=own.size or None)
     renderer = Rasterizer(classifier.preprocessing.size, supersample=own.supersample, blur=own.blur)
     return SceneFunction(classifier, [mesh], [index], space, renderer=renderer, names=[str(own)])

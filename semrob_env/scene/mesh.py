@@ -25,6 +25,7 @@ import trimesh
 from trimesh.resolvers import FilePathResolver
 
 from semrob_env.errors import InvalidMeshError
+from semrob_env.scene.polygons import cut_concave_polygons
 from semrob_env.types import Float32Array, FloatArray, Int32Array, IntArray
 
 SUFFIXES: Final = (".obj", ".ply", ".stl", ".glb", ".gltf")
@@ -144,10 +145,10 @@ def normalize(mesh: Mesh) -> Mesh:
 def load_mesh(path: str | os.PathLike[str], *, colors: bool = False) -> Mesh:
     """Read a mesh file and tidy it: same file, same bytes.
 
-    A scene graph is merged with its transforms applied, polygons are cut into triangle fans, vertices at the same
-    place become one, and faces without area or with the same three corners as an earlier one are dropped. Files are
-    only read, never executed, and nothing outside the folder of the file is opened; a missing material or texture
-    file is ignored.
+    A scene graph is merged with its transforms applied, polygons are cut into triangles (those of OBJ files that are
+    not convex by ears, all others as fans), vertices at the same place become one, and faces without area or with the
+    same three corners as an earlier one are dropped. Files are only read, never executed, and nothing outside the
+    folder of the file is opened; a missing material or texture file is ignored.
 
     Args:
         path: File that ends in .obj, .ply, .stl, .glb or .gltf.
@@ -211,9 +212,9 @@ def _quiet() -> Iterator[None]:
 def _check_file(path: Path) -> None:
     """Refuse what can be refused before any parsing."""
     allowed = ", ".join(SUFFIXES)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InvalidMeshError(f"{path}: is a directory; give a mesh file ({allowed})")
-    if not path.is_file():
+    if not os.path.isfile(path):  # False too where a name is too long for a file
         raise InvalidMeshError(f"{path}: no such file; give a mesh file ({allowed})")
     if path.suffix.lower() not in SUFFIXES:
         raise InvalidMeshError(f"{path}: file type {path.suffix!r} is not supported; allowed are {allowed}")
@@ -233,7 +234,7 @@ def _check_count(count: int, what: str, *, per_face: int = 1) -> None:
 def _check_promises(kind: str, data: bytes) -> None:
     """Refuse files whose own header promises too much: parsers allocate what a header says."""
     if kind == "obj":
-        _check_count(len(re.findall(rb"(?m)^f ", data)), "faces")
+        _check_count(data.count(b"\nf ") + data.startswith(b"f "), "faces")
     elif kind == "stl" and not data.startswith(b"solid"):
         count = int.from_bytes(data[80:84], "little")
         if len(data) != 84 + 50 * count:
@@ -303,7 +304,8 @@ def _read_parts(path: Path, colors: bool) -> Iterator[Mesh]:
     data = _plain_text(kind, path.read_bytes())
     _check_promises(kind, data)
     if kind == "obj":
-        data = _absolute_indices(data)  # after the promises: it walks through the lines one by one
+        # After the promises: both walk through the lines one by one.
+        data = cut_concave_polygons(_absolute_indices(data), most_triangles=MAX_FACES)
     options: dict[str, Any] = {} if colors or kind != "obj" else {"skip_materials": True}
     scene = trimesh.load_scene(
         trimesh.util.wrap_as_stream(data),

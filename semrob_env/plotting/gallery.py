@@ -1,0 +1,124 @@
+"""A contact sheet: rows of pictures with a few lines of text under each."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from semrob_env.errors import InvalidParameterError
+from semrob_env.plotting.canvas import DOTS_PER_INCH, PALETTE
+from semrob_env.types import Float32Array
+
+CELL = 168
+"""Side of a picture on the sheet, in pixels."""
+
+GAP = 8
+"""Between pictures, in pixels."""
+
+LINE = 15
+"""Height of a line of text, in pixels."""
+
+LABEL = 110
+"""Width of the column of labels, in pixels."""
+
+LETTERS = 24
+"""Most letters of a line under a picture."""
+
+MOST_PIXELS = 30_000
+"""Largest side of a sheet."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Cell:
+    """One picture of the sheet.
+
+    Attributes:
+        picture: (3, H, W) in [0, 1], or None where there is nothing to show.
+        lines: Text under it, one entry a line; what is too long is cut.
+        is_marked: Whether its text is drawn in a warning colour.
+    """
+
+    picture: Float32Array | None
+    lines: tuple[str, ...]
+    is_marked: bool = False
+
+
+def gallery_figure(rows: Sequence[tuple[str, Sequence[Cell]]], *, title: str) -> Figure:
+    """The sheet, one row a label.
+
+    Args:
+        rows: Label and pictures of each row.
+        title: Above all.
+
+    Raises:
+        InvalidParameterError: No picture, or too many for one sheet.
+    """
+    columns = max((len(cells) for _, cells in rows), default=0)
+    text_lines = max((len(cell.lines) for _, cells in rows for cell in cells), default=0)
+    pitch = CELL + GAP, CELL + text_lines * LINE + 2 * GAP
+    width = LABEL + columns * pitch[0] + GAP
+    heading = textwrap.wrap(title, int(1.1 * LETTERS * (width - 2 * GAP) / CELL) - LETTERS // 3)
+    head = int(1.5 * LINE * len(heading)) + 2 * GAP
+    height = head + len(rows) * pitch[1]
+    if not columns or max(width, height) > MOST_PIXELS:
+        raise InvalidParameterError(
+            f"a sheet of {len(rows)} rows and {columns} columns cannot be drawn: give at least one shape, "
+            f"and not more than {(MOST_PIXELS - head) // pitch[1]} rows of {(MOST_PIXELS - LABEL) // pitch[0]}"
+        )
+    sheet = np.ones((height, width, 3), dtype=np.float32)
+    # One picture for the whole sheet and one axis in pixels: hundreds of axes take minutes.
+    figure = Figure(figsize=(width / DOTS_PER_INCH, height / DOTS_PER_INCH), dpi=DOTS_PER_INCH)
+    axis = figure.add_axes((0, 0, 1, 1))
+    size = 72 * 0.72 * LINE / DOTS_PER_INCH
+    axis.text(GAP, head / 2, "\n".join(heading), fontsize=1.3 * size, va="center", parse_math=False)
+    for row, (label, cells) in enumerate(rows):
+        top = head + row * pitch[1]
+        axis.text(GAP, top + CELL / 2, _folded(label), fontsize=1.15 * size, va="center", parse_math=False)
+        for column, cell in enumerate(cells):
+            left = LABEL + column * pitch[0]
+            sheet[top : top + CELL, left : left + CELL] = _scaled(cell.picture)
+            colour = PALETTE[1] if cell.is_marked else "black"
+            for number, text in enumerate(cell.lines):
+                shown = text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
+                down = top + CELL + (number + 0.7) * LINE
+                axis.text(
+                    left + CELL / 2,
+                    down,
+                    shown,
+                    fontsize=size,
+                    ha="center",
+                    va="center",
+                    color=colour,
+                    parse_math=False,
+                )
+    axis.imshow(sheet, extent=(0, width, height, 0), interpolation="nearest", aspect="auto")
+    axis.set_axis_off()
+    return figure
+
+
+def _scaled(picture: Float32Array | None) -> Float32Array:
+    if picture is None:
+        return np.full((CELL, CELL, 3), 0.85, dtype=np.float32)
+    pixels = np.round(np.clip(picture.transpose(1, 2, 0), 0.0, 1.0) * 255.0).astype(np.uint8)
+    image = Image.fromarray(pixels).resize((CELL, CELL), Image.Resampling.LANCZOS)
+    scaled: Float32Array = np.asarray(image, dtype=np.float32) / np.float32(255.0)
+    return scaled
+
+
+def _folded(label: str, most: int = 15) -> str:
+    """A label broken into short lines."""
+    lines = [""]
+    for word in label.replace("/", "/ ").split(" "):
+        pieces = [word[start : start + most] for start in range(0, len(word), most)] or [""]
+        for piece in pieces:
+            if lines[-1] and len(lines[-1]) + 1 + len(piece) > most:
+                lines.append("")
+            lines[-1] += (" " if lines[-1] else "") + piece
+    return "\n".join(lines[:8])

@@ -1,0 +1,84 @@
+"""Reading single members of a zip from a stranger: bounded, by name, never unpacked as a whole."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, final
+
+from semrob_env.errors import LibraryError, SemrobError
+
+MAX_ARCHIVE_BYTES: Final = 2 * 2**30
+"""Largest zip file that is opened."""
+
+MAX_MEMBERS: Final = 100_000
+"""Most files in a zip."""
+
+MAX_MEMBER_BYTES: Final = 256 * 2**20
+"""Most bytes that a member may have unpacked."""
+
+MAX_RATIO: Final = 200
+"""A member of more than `SMALL_BYTES` may not unpack to more than this times its packed size; models reach 12."""
+
+SMALL_BYTES: Final = 2**20
+"""Members up to this size are let through whatever their ratio."""
+
+
+@final
+class Archive:
+    """A zip file that is open: `names` of its members, and `read`."""
+
+    def __init__(self, path: str, file: zipfile.ZipFile) -> None:
+        self._path, self._file = path, file
+        self.names = frozenset(file.namelist())
+
+    def size(self, name: str) -> int:
+        """Unpacked bytes of a member, as the zip states them; `read` gives no more than these."""
+        return self._file.getinfo(name).file_size
+
+    def read(self, name: str, *, limit: int = MAX_MEMBER_BYTES) -> bytes:
+        """The bytes of a member.
+
+        Raises:
+            LibraryError: No such member, or one that is too large, packed too well, encrypted or damaged.
+        """
+        if name not in self.names:
+            raise LibraryError(f"{self._path}: holds no file {name!r}")
+        info = self._file.getinfo(name)
+        if info.file_size > limit:
+            raise LibraryError(f"{self._path}: {name!r} unpacks to {info.file_size} bytes, more than {limit} allowed")
+        if info.file_size > max(SMALL_BYTES, MAX_RATIO * info.compress_size):
+            raise LibraryError(
+                f"{self._path}: {name!r} unpacks to {info.file_size / max(1, info.compress_size):.0f} times its size, "
+                f"more than {MAX_RATIO} times are taken for a zip bomb"
+            )
+        with self._file.open(info) as member:
+            return member.read(limit)  # zipfile stops at the stated size and then checks the sum
+
+
+@contextmanager
+def open_archive(path: str) -> Iterator[Archive]:
+    """A zip file, open; whatever goes wrong within is told in one line.
+
+    Raises:
+        LibraryError: No such file, too large, too many members, not a zip, or damaged.
+    """
+    file = Path(path)
+    if not os.path.isfile(file):
+        raise LibraryError(f"{path}: no such file; give a Sweet Home 3D furniture library (.sh3f)")
+    try:
+        size = os.stat(file).st_size
+        if size > MAX_ARCHIVE_BYTES:
+            raise LibraryError(f"{path}: {size} bytes are more than the {MAX_ARCHIVE_BYTES} allowed")
+        with zipfile.ZipFile(file) as opened:
+            if len(opened.infolist()) > MAX_MEMBERS:
+                raise LibraryError(f"{path}: {len(opened.infolist())} files are more than the {MAX_MEMBERS} allowed")
+            yield Archive(path, opened)
+    except SemrobError:
+        raise
+    except Exception as error:  # zipfile fed with a damaged file may raise anything
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise LibraryError(f"{path}: not a readable zip: {reason}") from error

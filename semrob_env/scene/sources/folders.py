@@ -1,0 +1,101 @@
+"""Folders of meshes, and ShapeNet: `<class or synset>/<id>/models/model_normalized.obj` (version 1: `model.obj`)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from semrob_env.errors import LibraryError
+from semrob_env.scene.mesh import SUFFIXES
+from semrob_env.scene.sources.class_of import first_class
+from semrob_env.scene.sources.shape_info import ShapeInfo, pick
+from semrob_env.scene.sources.texts import source_text
+
+SHAPENET_FILES = ("models/model_normalized.obj", "models/model.obj", "model_normalized.obj", "model.obj")
+"""Where ShapeNet keeps the mesh within the folder of a shape; the first that is there counts."""
+
+
+def list_folder(path: str) -> tuple[ShapeInfo, ...]:
+    """Every mesh file below a folder, in the order of names; links to other folders are not followed.
+
+    A shape of a ShapeNet layout is called `chair/ID`, any other one by its path below the folder: `mugs/red.obj`. The
+    class is told by the folders above the file from the outside in, then by the file, then by the folder itself.
+
+    Raises:
+        LibraryError: No such folder, or no mesh in it.
+    """
+    root = Path(path)
+    if not os.path.isdir(root):
+        raise LibraryError(f"{path}: no such folder; give a folder of meshes ({', '.join(SUFFIXES)})")
+    ranked: dict[str, int] = {}
+    for relative in _mesh_files(root):
+        name, rank = _name(relative)
+        ranked[name] = min(rank, ranked.get(name, rank))
+    if not ranked:
+        libraries = ", ".join(sorted(file for file in os.listdir(root) if file.lower().endswith(".sh3f"))[:10])
+        hint = f"; it has libraries, give one of these: {libraries}" if libraries else ""
+        raise LibraryError(f"{path}: no mesh file ({', '.join(SUFFIXES)}) in this folder or below it{hint}")
+    return tuple(
+        ShapeInfo(
+            source_text("folder", path, name),
+            name,
+            PurePosixPath(name).name if ranked[name] < len(SHAPENET_FILES) else PurePosixPath(name).stem,
+            first_class([*PurePosixPath(name).parts[:-1], PurePosixPath(name).stem, root.resolve().name]),
+        )
+        for name in sorted(ranked)
+    )
+
+
+def name_in_folder(path: str, name: str) -> str:
+    """A name as `list_folder` spells it; one that is exact is found without walking through the folder.
+
+    Raises:
+        LibraryError: As `list_folder`.
+        UnknownNameError, AmbiguousNameError: As `pick`.
+    """
+    file = _file_of(Path(path), name)
+    if file is not None:
+        return _name(PurePosixPath(file.relative_to(path).as_posix()))[0]
+    return pick(list_folder(path), name, f"folder {path}").name
+
+
+def mesh_in_folder(path: str, name: str) -> Path:
+    """The file of a shape.
+
+    Raises:
+        LibraryError, UnknownNameError, AmbiguousNameError: As `name_in_folder`.
+    """
+    file = _file_of(Path(path), name_in_folder(path, name))
+    if file is None:
+        raise LibraryError(f"{path}: {name!r} has gone while it was looked for; try again")
+    return file
+
+
+def _mesh_files(root: Path) -> Iterator[PurePosixPath]:
+    for folder, folders, files in os.walk(root):
+        folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
+        relative = Path(folder).relative_to(root)
+        for file in sorted(files):
+            if not file.startswith(".") and Path(file).suffix.lower() in SUFFIXES:
+                yield PurePosixPath((relative / file).as_posix())
+
+
+def _name(relative: PurePosixPath) -> tuple[str, int]:
+    """Name of a shape by its file, and the place of that file in `SHAPENET_FILES`, or their number if it has none."""
+    for rank, tail in enumerate(SHAPENET_FILES):
+        parts = PurePosixPath(tail).parts
+        if relative.parts[-len(parts) :] == parts and len(relative.parts) > len(parts):
+            return "/".join(relative.parts[: -len(parts)]), rank
+    return str(relative), len(SHAPENET_FILES)
+
+
+def _file_of(root: Path, name: str) -> Path | None:
+    parts = PurePosixPath(name).parts
+    if not parts or ".." in parts or PurePosixPath(name).is_absolute():
+        return None
+    for tail in ("", *SHAPENET_FILES):
+        file = root / name / tail
+        if file.suffix.lower() in SUFFIXES and os.path.isfile(file):
+            return file
+    return None

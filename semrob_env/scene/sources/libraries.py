@@ -1,0 +1,193 @@
+"""Sweet Home 3D furniture libraries (.sh3f): a zip with a catalogue, models and textures, each with its author.
+
+The catalogue is `PluginFurnitureCatalog.properties` with keys `name#k`, `model#k`, `creator#k`, `id#k`; see
+"How to create a furniture library", https://www.sweethome3d.com/support/developer-guide/ . A piece is put up as the
+program does it: turned by `modelRotation#k`, then stretched to `width#k`, `height#k` and `depth#k`. Its front, +z
+there, is turned to -z, where the camera of azimuth 0 stands.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Final, final
+
+import numpy as np
+
+from semrob_env.errors import InvalidMeshError, LibraryError
+from semrob_env.scene.mesh import Mesh, load_mesh
+from semrob_env.scene.sources.archives import Archive, open_archive
+from semrob_env.scene.sources.class_of import class_of
+from semrob_env.scene.sources.properties import parse_properties
+from semrob_env.scene.sources.shape_info import ShapeInfo, pick
+from semrob_env.scene.sources.texts import source_text
+from semrob_env.types import FloatArray
+
+CATALOGUE: Final = "PluginFurnitureCatalog.properties"
+"""The member that lists the pieces; its translations (`..._fr.properties`) are not read."""
+
+MAX_CATALOGUE_BYTES: Final = 16 * 2**20
+MAX_MATERIAL_BYTES: Final = 256 * 2**20
+"""Most bytes of materials and textures of one piece, together."""
+
+MATERIAL_SUFFIXES: Final = (".mtl", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tga")
+"""What is unpacked beside a model whose colours are wanted."""
+
+FRONT_TO_CAMERA: Final = np.diag([-1.0, 1.0, -1.0])
+"""Half a turn about the vertical axis."""
+
+
+@final
+@dataclass(frozen=True)
+class Piece:
+    """One entry of a catalogue.
+
+    Attributes:
+        info: Name (the end of its id), title, licence and author.
+        model: Its member of the zip.
+        keys: All that the catalogue says of it, without the number.
+    """
+
+    info: ShapeInfo
+    model: str
+    keys: Mapping[str, str]
+
+
+def list_library(path: str) -> tuple[ShapeInfo, ...]:
+    """The shapes of a library in the order of its catalogue.
+
+    Raises:
+        LibraryError: Not a zip, damaged, beyond the bounds of `archives`, or without catalogue or pieces.
+    """
+    with open_archive(path) as archive:
+        return tuple(piece.info for piece in _pieces(archive, path))
+
+
+def load_piece(path: str, name: str, *, colors: bool = False) -> Mesh:
+    """The mesh of a piece, in centimetres where the catalogue states its size. Only its own files are unpacked.
+
+    Args:
+        path: The .sh3f file.
+        name: See `pick`.
+        colors: As `load_mesh`; textures are looked for in the folder of the model and below it.
+
+    Raises:
+        LibraryError: As `list_library`, or the model is not in the zip.
+        InvalidMeshError: The model cannot be used.
+        UnknownNameError, AmbiguousNameError: As `pick`.
+    """
+    with open_archive(path) as archive:
+        pieces = _pieces(archive, path)
+        chosen = pick([piece.info for piece in pieces], name, f"library {path}")
+        piece = next(piece for piece in pieces if piece.info is chosen)
+        label = f"{path}#{chosen.name}"
+        with tempfile.TemporaryDirectory(prefix="semrob") as folder:
+            file = _unpack(archive, piece, Path(folder), label, colors)
+            try:
+                mesh = load_mesh(file, colors=colors)
+            except InvalidMeshError as error:
+                reason = str(error).replace(f"{file}: ", "")
+                raise InvalidMeshError(f"{label} ({PurePosixPath(piece.model).name}): {reason}") from error
+    return _put_up(mesh, piece, label)
+
+
+def _pieces(archive: Archive, path: str) -> list[Piece]:
+    if CATALOGUE not in archive.names:
+        raise LibraryError(f"{path}: holds no {CATALOGUE}, so it is no furniture library; give a .sh3f file")
+    values = parse_properties(archive.read(CATALOGUE, limit=MAX_CATALOGUE_BYTES))
+    numbered: dict[int, dict[str, str]] = {}
+    for key, value in values.items():
+        match = re.fullmatch(r"(\w+)#([0-9]{1,9})", key)
+        if match:
+            numbered.setdefault(int(match.group(2)), {})[match.group(1)] = value.strip()
+    pieces: list[Piece] = []
+    taken: set[str] = set()
+    for number, keys in sorted(numbered.items()):
+        if not keys.get("model"):
+            continue
+        model = keys["model"].lstrip("/")
+        name = keys.get("id", "").rpartition("#")[2] or PurePosixPath(model).stem
+        name = name if name not in taken else f"{name}-{number}"
+        taken.add(name)
+        title = " ".join(keys.get("name", name).split())
+        info = ShapeInfo(
+            source_text("sh3f", path, name),
+            name,
+            title,
+            class_of(title),
+            " ".join(keys.get("license", values.get("license", "")).split()),
+            keys.get("creator", values.get("creator", values.get("provider", ""))),
+        )
+        pieces.append(Piece(info, model, keys))
+    if not pieces:
+        raise LibraryError(f"{path}: its {CATALOGUE} names no model; give another library")
+    return pieces
+
+
+def _unpack(archive: Archive, piece: Piece, folder: Path, label: str, colors: bool) -> Path:
+    """Write the model, and its materials if they are wanted, into a folder; answers the file of the model."""
+    member = posixpath.normpath(piece.model)
+    if not _stays_inside(member):
+        raise LibraryError(f"{label}: its model {piece.model!r} lies outside the library")
+    if member not in archive.names:
+        raise LibraryError(f"{label}: its model {piece.model!r} is not in the library")
+    file = folder / f"model{PurePosixPath(member).suffix}"  # a name of our own: theirs may be too long for a file
+    file.write_bytes(archive.read(member))
+    if not colors:
+        return file
+    start = f"{posixpath.dirname(member)}/".lstrip("/")
+    beside = sorted(
+        name
+        for name in archive.names
+        if name.startswith(start) and name.lower().endswith(MATERIAL_SUFFIXES) and _stays_inside(name)
+    )
+    total = sum(map(archive.size, beside))
+    if total > MAX_MATERIAL_BYTES:
+        raise LibraryError(f"{label}: its materials are {total} bytes, more than the {MAX_MATERIAL_BYTES} allowed")
+    for name in beside:
+        target = folder / name[len(start) :]
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(archive.read(name))
+    return file
+
+
+def _stays_inside(name: str) -> bool:
+    """Whether the name of a member is a plain relative path on every system."""
+    return not (name.startswith("/") or re.search(r"[\\:]|(^|/)\.\.(/|$)", name))
+
+
+def _put_up(mesh: Mesh, piece: Piece, label: str) -> Mesh:
+    turn = _numbers(piece, ("modelRotation",), label)
+    rotation = np.eye(3) if turn is None else turn.reshape(3, 3)
+    if not 0.01 < abs(np.linalg.det(rotation)) < 100.0:
+        raise LibraryError(f"{label}: modelRotation {piece.keys['modelRotation']!r} is no rotation")
+    vertices = mesh.vertices @ rotation.T
+    size = _numbers(piece, ("width", "height", "depth"), label)
+    if size is not None:
+        sides = np.ptp(vertices, axis=0)
+        vertices = vertices * np.where(sides > 0, size / np.where(sides > 0, sides, 1.0), 1.0)
+    faces = mesh.faces if np.linalg.det(rotation) > 0 else mesh.faces[:, ::-1]
+    return Mesh(vertices @ FRONT_TO_CAMERA, faces, mesh.albedo, piece.info.name)
+
+
+def _numbers(piece: Piece, names: tuple[str, ...], label: str) -> FloatArray | None:
+    """Numbers of the catalogue: nine of one key, or one positive of each; None where a key is missing."""
+    texts = [piece.keys.get(name, "") for name in names]
+    if not all(texts):
+        return None
+    try:
+        values = np.array(" ".join(texts).split(), dtype=np.float64)
+    except ValueError:
+        values = np.array([np.nan])
+    is_size = len(names) > 1
+    if (
+        len(values) != (len(names) if is_size else 9)
+        or not np.isfinite(values).all()
+        or (is_size and (values <= 0).any())
+    ):
+        raise LibraryError(f"{label}: cannot read {', '.join(names)} = {', '.join(texts)!r} of the catalogue")
+    return values
