@@ -49,6 +49,9 @@ START_HALF_WIDTH = 1e-5
 LEAST_SHARE = 1e-12
 """Least half width as a share of the range: far above rounding, far below any score's detail."""
 
+FARTHEST = 1e300
+"""Largest bound that is not projected, in native units: its widths and outer boxes do not overflow."""
+
 STILL_STEPS = 2
 """Steps in a row without a move after which a trajectory has converged."""
 
@@ -74,7 +77,7 @@ class CornerSettings(Settings, ABC):
         scale_share: s_k over the range of parameter k, above 0; used in the normalised form only.
         tolerance: Share of its width that a side may move in a step that counts as still; 0: never converged.
         projection: `every_step`; or `at_the_end`, as the released code ran: bounds leave the space and theta0, only
-            queries and recommendations are brought back, and a bound that overflows stays where it was.
+            queries and recommendations are brought back, and a bound beyond `FARTHEST` stays where it was.
 
     Raises:
         InvalidParameterError: An unknown form or projection, or a number out of its limits.
@@ -246,8 +249,8 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
         lower, upper = state["lower"], state["upper"]
         width = upper - lower
         gradients = np.empty((len(lower), 0, self.space.n)) if answers.gradients is None else answers.gradients
-        area = np.ones_like(width) if self._is_normalized else _face_areas(width)
-        with np.errstate(over="ignore", invalid="ignore"):  # huge gradients: what follows deals with inf and NaN
+        with np.errstate(over="ignore", invalid="ignore"):  # huge answers: what follows deals with inf and NaN
+            area = np.ones_like(width) if self._is_normalized else _face_areas(width)
             by_box = answers.values.T.reshape(-1, len(self._masks), len(lower))
             low_mean, high_mean = face_means(by_box.transpose(2, 0, 1))
             told = Told(low_mean, high_mean, gradients, self._signs, width, area, self._scale)
@@ -271,8 +274,8 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
     ) -> tuple[FloatArray, FloatArray]:
         """Bounds that hold theta0 and lie in the space; where two periodic sides pass each other, they meet."""
         if self.settings.projection == "at_the_end" and before is not None:
-            lower = np.where(np.isfinite(lower), lower, before["lower"])
-            upper = np.where(np.isfinite(upper), upper, before["upper"])
+            lower = np.where(np.abs(lower) <= FARTHEST, lower, before["lower"])
+            upper = np.where(np.abs(upper) <= FARTHEST, upper, before["upper"])
             return np.minimum(lower, upper), np.maximum(lower, upper)
         low, most_lower, least_upper, high = self._limits
         lower = np.minimum(np.maximum(lower, low), most_lower)

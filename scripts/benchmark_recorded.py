@@ -28,11 +28,14 @@ from semrob_env.cli import ArgumentParser, make_console, names, positive, progre
 from semrob_env.errors import InvalidParameterError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 from semrob_env.oracle import Queries, QueryOracle
-from semrob_env.parameters import PAPER_STARTS
+from semrob_env.parameters import PAPER_STARTS, SemanticSpace
 from semrob_env.recorded import RecordedMaps, load_maps
 from semrob_env.recorded.function import DEFAULT_FILE
 from semrob_env.regions import Regions, corner_masks
 from semrob_env.types import Float32Array, FloatArray, IntArray
+
+SPACE = SemanticSpace.of("azimuth,elevation")
+"""The space of the plain loop."""
 
 STEPS = 600
 """Steps of the released runs."""
@@ -48,8 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     unknown = [name for name in methods if name not in DIRECTIONS]
     if unknown:
         raise InvalidParameterError(f"no plain loop for {unknown[0]!r}; there is one for {', '.join(DIRECTIONS)}")
+    maps = load_maps(options.maps)
+    if maps.space != SPACE:
+        raise InvalidParameterError(f"{options.maps} is over {', '.join(maps.space.names)}, not azimuth, elevation")
     folder = output_folder(options.out)
-    plan = Replays.of(RecordedMaps(load_maps(options.maps)), options.shapes)
+    plan = Replays.of(RecordedMaps(maps), options.shapes)
     with progress_bar(console, "measurements") as progress:
         bar = progress.add_task("replays", total=len(methods) * options.repeats + 1)
         replays = []

@@ -183,8 +183,8 @@ def write(report: ReleaseReport, folder: Path, console: Console) -> None:
     if RECORDED in report.sets:
         save_figure(overlap_figure(report.sets, REPLAY, RECORDED, report.networks), folder / "overlap.png")
         written.append("overlap.png")
-    if report.traces is not None and report.traces.has_trace.any():
-        save_figure(bounds_beside_figure(traced(report.traces, report.function)), folder / "bounds.png")
+    if report.traces is not None and (beside := traced(report.traces, report.function)):
+        save_figure(bounds_beside_figure(beside), folder / "bounds.png")
         written.append("bounds.png")
     console.print(body, soft_wrap=True)
     console.print(f"\nwrote {', '.join(written)} and runs.sqlite to {folder}")
@@ -265,9 +265,9 @@ def switches_part(report: ReleaseReport) -> list[str]:
         row = {"replay": kind}
         for method in METHODS:
             own = report.sets[kind].of(method=method)
-            base = report.sets[REPLAY].of(method=method)
+            overlap = overlaps(report.sets[REPLAY].of(method=method), own)
             row[method] = "as above" if not len(own) else f"{100 * own.share.mean():.2f}"
-            row[f"{method}: IoU with the first"] = "-" if not len(own) else f"{overlaps(base, own).mean():.2f}"
+            row[f"{method}: IoU with the first"] = "-" if not len(overlap) else f"{overlap.mean():.2f}"
         rows.append(row)
     return [
         "## What the released code did otherwise",
@@ -285,10 +285,9 @@ def claims_part(report: ReleaseReport) -> list[str]:
         for first, second in (("ResNet50", "Inceptionv3"),):
             if (found := report.difference(kind, first, second)) is not None:
                 rows.append(claim(kind, f"SRVR of {first} above that of {second}", found))
-        methods = {method for _, method, _ in report.sets[kind].keys}
         for method in METHODS[1:]:
-            if {METHODS[0], method} <= methods:
-                found = method_difference(report.sets[kind], method, METHODS[0], np.random.default_rng(report.seed))
+            rng = np.random.default_rng(report.seed)
+            if (found := method_difference(report.sets[kind], method, METHODS[0], rng)) is not None:
                 rows.append(claim(kind, f"regions of {method} larger than those of {METHODS[0]}", found))
     same = [
         {"regions": kind, "method": method, **pairs_shown(convergence(report.sets[kind].of(method=method)))}
@@ -355,7 +354,9 @@ def optimum_part(report: ReleaseReport) -> list[str]:
 def traced(traces: ReleaseTraces, function: RecordedMaps) -> list[Beside]:
     """The traced run of each network and method that grew most, with its replay as released."""
     chosen: dict[tuple[str, str], int] = {}
-    sizes = np.where(diverged(traces), 0.0, (traces.upper - traces.lower).prod(axis=1))
+    sizes, grown = np.zeros(len(traces)), ~diverged(traces)
+    with np.errstate(over="ignore"):  # bounds far outside the space
+        sizes[grown] = (traces.upper[grown] - traces.lower[grown]).prod(axis=1)
     known = np.flatnonzero(traces.has_trace & np.isin(traces.names, function.maps.names))
     for row in known[np.argsort(-sizes[known], kind="stable")]:
         chosen.setdefault((traces.names[row].partition("/")[0], traces.methods[row]), int(row))
@@ -365,16 +366,15 @@ def traced(traces: ReleaseTraces, function: RecordedMaps) -> list[Beside]:
         settings = changes.changed(settings_of_form(method, "paper"))
         start = SPACE.project(traces.start_point[row])
         optimizer = method(SPACE, start, member=[member], settings=settings)
-        history: list[tuple[FloatArray, FloatArray]] = []
+        history = [own_bounds(optimizer)]
 
         def on_step(
             optimizer: Optimizer[Any], _: QueryOracle, history: list[tuple[FloatArray, FloatArray]] = history
         ) -> None:
-            state = optimizer.save()  # as they are, not as they are recommended
-            history.append((state["state.lower"][0], state["state.upper"][0]))
+            history.append(own_bounds(optimizer))
 
         run(optimizer, QueryOracle(function), max_steps=max(1, int(traces.steps[row])), on_step=on_step)
-        lower, upper = np.moveaxis(np.array(history), 1, 0)
+        lower, upper = np.moveaxis(np.array(history[:-1]), 1, 0)  # before each step, as recorded ones are
         found.append(
             Beside(
                 network,
@@ -385,6 +385,12 @@ def traced(traces: ReleaseTraces, function: RecordedMaps) -> list[Beside]:
             )
         )
     return found
+
+
+def own_bounds(optimizer: Optimizer[Any]) -> tuple[FloatArray, FloatArray]:
+    """The bounds (n,) of the first trajectory as they are, not as they are recommended."""
+    state = optimizer.save()
+    return state["state.lower"][0], state["state.upper"][0]
 
 
 if __name__ == "__main__":

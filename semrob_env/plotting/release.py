@@ -21,7 +21,7 @@ from semrob_env.types import FloatArray
 @final
 @dataclass(frozen=True, eq=False)
 class Beside:
-    """The bounds of a recorded run and of its replay at each step, (T, 2) each, in degrees.
+    """The bounds of a recorded run and of its replay before each step, (T, 2) each, in degrees.
 
     Attributes:
         network: Row of the figure.
@@ -87,7 +87,7 @@ def overlap_figure(sets: Mapping[str, RegionSet], first: str, second: str, netwo
             marker = markers[place % len(markers)]
             overlap = overlaps(own, other, grown=False)
             look: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": 1, "lw": 0.3, "edgecolors": "black"}
-            drawn = axis.scatter(np.maximum(x, LEAST), np.maximum(y, LEAST), 14, overlap, marker, **look)
+            drawn = axis.scatter(np.maximum(x, LEAST), np.maximum(y, LEAST), 14, overlap, marker=marker, **look)
         axis.plot([LEAST, 100], [LEAST, 100], color="grey", lw=0.8)
         axis.set(xscale="log", yscale="log", xlim=(0.7 * LEAST, 140), ylim=(0.7 * LEAST, 140))
         axis.set_title(method, fontsize=9)

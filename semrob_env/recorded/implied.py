@@ -45,10 +45,12 @@ def implied_scores(traces: ReleaseTraces, function: RecordedMaps) -> ImpliedScor
     parts: list[tuple[FloatArray, FloatArray, BoolArray]] = []
     known = traces.has_trace & np.isin(traces.names, function.maps.names) & (np.array(traces.methods) == "naive")
     for run in np.flatnonzero(known):
-        lower, upper = traces.trace_of(int(run))
+        lower, upper = _finite_part(*traces.trace_of(int(run)))
         member = function.maps.index(traces.names[run])
-        moved = np.stack([lower[:-1] - lower[1:], upper[1:] - upper[:-1]])  # outwards, (2, T - 1, 2)
-        ends, width = np.stack([lower[:-1], upper[:-1]]), upper[:-1] - lower[:-1]
+        ends = np.stack([lower[:-1], upper[:-1]])
+        with np.errstate(over="ignore"):  # steps that are left out below
+            moved = np.stack([lower[:-1] - lower[1:], upper[1:] - upper[:-1]])  # outwards, (2, T - 1, 2)
+            width = upper[:-1] - lower[:-1]
         corners = np.stack(np.broadcast_arrays(ends[:, None, :, 0], ends[None, :, :, 1]), axis=-1)  # (2, 2, T - 1, 2)
         flat = space.project(corners.reshape(4, -1, 2))
         scores = function.values(flat, np.full(4, member)).reshape(2, 2, -1)
@@ -65,3 +67,10 @@ def implied_scores(traces: ReleaseTraces, function: RecordedMaps) -> ImpliedScor
         return ImpliedScores(none, none, none.astype(np.bool_))
     recorded, interpolated, inside = (np.concatenate(part) for part in zip(*parts, strict=True))
     return ImpliedScores(recorded, interpolated, inside)
+
+
+def _finite_part(lower: FloatArray, upper: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """The bounds (T, n) of a run up to where it diverges."""
+    is_finite = np.isfinite(lower).all(axis=1) & np.isfinite(upper).all(axis=1)
+    end = len(lower) if is_finite.all() else int(np.argmin(is_finite))
+    return lower[:end], upper[:end]

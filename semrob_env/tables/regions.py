@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -16,7 +16,7 @@ from semrob_env.recorded import RecordedMaps
 from semrob_env.recorded.traces import ReleaseTraces
 from semrob_env.regions import Regions
 from semrob_env.store import RunRow
-from semrob_env.tables.srvr import Subject
+from semrob_env.tables.srvr import Subject, have_runs_in_common
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 Key = tuple[str, str, int]
@@ -49,8 +49,9 @@ class RegionSet:
         subjects = [Subject.of(run.task.function_id) for run in runs]
         points = np.array([run.task.start for run in runs])
         regions = Regions(space, np.array([run.lower for run in runs]), np.array([run.upper for run in runs]))
-        below = points - regions.lower  # rows hold bounds that are wrapped: back to those around the start point
-        lower = points - np.where(space.is_periodic, np.mod(below, space.width), below)
+        # Rows hold bounds that are wrapped: back to those whose centre is nearest to the start point.
+        turns = np.round(((regions.lower + regions.upper) / 2 - points) / space.width)
+        lower = regions.lower - np.where(space.is_periodic, turns * space.width, 0.0)
         return cls(
             tuple(
                 (
@@ -136,9 +137,10 @@ def _seam_share(space: SemanticSpace, lower: FloatArray, upper: FloatArray) -> F
 
 
 def diverged(traces: ReleaseTraces) -> BoolArray:
-    """Recorded runs whose final bounds are no numbers, or upside down, (R,)."""
-    with np.errstate(invalid="ignore"):
-        return ~(traces.is_finite & (traces.lower <= traces.upper).all(axis=1))
+    """Recorded runs whose final bounds, or the widths between them, are no numbers, or upside down, (R,)."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        width = traces.upper - traces.lower
+        return np.asarray(~(np.isfinite(width) & (width >= 0)).all(axis=1))
 
 
 GROWN = 1e-6
@@ -153,15 +155,15 @@ def overlaps(first: RegionSet, second: RegionSet, *, grown: bool = True) -> Floa
         second: Others.
         grown: Leave out the pairs of which neither has grown: whether two specks lie on each other tells nothing.
     """
-    pairs = [(row, second.row_of[key]) for row, key in enumerate(first.keys) if key in second.row_of]
-    one, other = (np.array(part, dtype=np.int64) for part in zip(*pairs, strict=True)) if pairs else (_NONE, _NONE)
+    one, other = _columns((row, second.row_of[key]) for row, key in enumerate(first.keys) if key in second.row_of)
     if grown:
         keep = (first.share[one] >= GROWN) | (second.share[other] >= GROWN)
         one, other = one[keep], other[keep]
     return first.regions[one].iou(second.regions[other])
 
 
-_NONE: IntArray = np.zeros(0, dtype=np.int64)
+def _columns(pairs: Iterable[tuple[int, int]]) -> IntArray:
+    return np.asarray(np.array(list(pairs), dtype=np.int64).reshape(-1, 2).T)
 
 
 @final
@@ -186,9 +188,7 @@ class Convergence:
 
 def convergence(found: RegionSet) -> Convergence:
     """The convergence of the runs of a set."""
-    first, second = (
-        (np.array(part, dtype=np.int64) for part in zip(*_pairs(found), strict=True)) if len(found) else ((), ())
-    )
+    first, second = _columns(_pairs(found))
     one, other = found.regions[first], found.regions[second]
     holds = one.contains(found.starts[second]), other.contains(found.starts[first])
     overlap, both = one.iou(other), holds[0] & holds[1]
@@ -213,7 +213,9 @@ def _pairs(found: RegionSet) -> Iterator[tuple[int, int]]:
         yield from ((a, b) for i, a in enumerate(rows) for b in rows[i + 1 :])
 
 
-def method_difference(found: RegionSet, first: str, second: str, rng: np.random.Generator) -> SrvrRow:
-    """SRVR of one method minus that of another on the same shapes, with an interval, over all networks and classes."""
-    rows = paired_difference(found.records(methods_as_networks=True), first, second, rng)
-    return next(row for row in rows if row.class_name is None)
+def method_difference(found: RegionSet, first: str, second: str, rng: np.random.Generator) -> SrvrRow | None:
+    """SRVR of one method minus that of another on the same shapes, over all networks and classes; None without any."""
+    records = found.records(methods_as_networks=True)
+    if not have_runs_in_common(records, first, second):
+        return None
+    return next(row for row in paired_difference(records, first, second, rng) if row.class_name is None)

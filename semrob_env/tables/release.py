@@ -15,6 +15,7 @@ from semrob_env.recorded import RecordedMaps
 from semrob_env.recorded.traces import METHODS, SPACE, ReleaseTraces
 from semrob_env.store import RunRow
 from semrob_env.tables.regions import RegionSet, diverged, overlaps
+from semrob_env.tables.srvr import have_runs_in_common
 from semrob_env.types import FloatArray
 
 REPLAY, RELEASED, RECORDED = "replay", "replay as released", "recorded"
@@ -96,11 +97,11 @@ class ReleaseReport:
         return lines
 
     def losses(self, network: str, method: str, kind: str) -> dict[str, int]:
-        """Recorded runs that are not counted: without a trace, or diverged."""
+        """Recorded runs on these maps that are not counted: without a trace, or diverged."""
         if kind != RECORDED or self.traces is None:
             return {"no_trace": 0, "diverged": 0}
         own = np.array([
-            name.partition("/")[0] == network and used == method
+            name.partition("/")[0] == network and used == method and name in self.function.maps.names
             for name, used in zip(self.traces.names, self.traces.methods, strict=True)
         ])
         return {
@@ -109,9 +110,9 @@ class ReleaseReport:
         }
 
     def difference(self, kind: str, first: str, second: str) -> SrvrRow | None:
-        """SRVR of one network minus that of another on the same shapes, over all methods."""
+        """SRVR of one network minus that of another on the same shapes, over all methods; None without any."""
         records = self.sets[kind].records()
-        if not {first, second} <= set(records.network.tolist()):
+        if not have_runs_in_common(records, first, second):
             return None
         rows = paired_difference(records, first, second, np.random.default_rng(self.seed))
         return next(row for row in rows if row.class_name is None)

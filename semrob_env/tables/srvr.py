@@ -40,7 +40,10 @@ class Subject:
         Raises:
             InvalidParameterError: The id has another form, as synthetic functions have.
         """
-        parts = split_options(function_id.removeprefix("complement(").removesuffix(")"))[0].split("/", 2)
+        plain = function_id
+        while plain.startswith("complement(") and plain.endswith(")"):
+            plain = plain[len("complement(") : -1]
+        parts = split_options(plain)[0].split("/", 2)
         if len(parts) != 3:
             raise InvalidParameterError(f"{function_id!r} names no network, class and shape; SRVR needs all three")
         return cls(*parts)
@@ -115,9 +118,11 @@ class SrvrTable:
         return lines
 
     def differences(self) -> list[dict[str, str]]:
-        """Every pair of networks, by differences on the same shapes."""
+        """Every pair of networks with runs in common, by differences on the same shapes."""
         rows = []
-        for first, second in itertools.combinations([n for n in self.networks if n in self.records.network], 2):
+        for first, second in itertools.combinations(self.networks, 2):
+            if not have_runs_in_common(self.records, first, second):
+                continue
             found = self.difference(first, second)
             rows.append({
                 "SRVR of": first,
@@ -185,6 +190,16 @@ def region_records(runs: Sequence[RunRow]) -> RegionRecords:
         share=np.array([run.share for run in runs]),
         feasible=np.array([bool(run.feasible) for run in runs]),
     )
+
+
+def have_runs_in_common(records: RegionRecords, first: str, second: str) -> bool:
+    """Whether two networks have a run of the same class, shape, start point and method, to be compared by."""
+    runs: dict[str, set[tuple[str, str, int, str]]] = {first: set(), second: set()}
+    columns = (records.class_name, records.shape, records.start, records.method)
+    for network, *run in zip(*(column.tolist() for column in (records.network, *columns)), strict=True):
+        if network in runs:
+            runs[network].add(tuple(run))
+    return not runs[first].isdisjoint(runs[second])
 
 
 def bill(runs: Sequence[RunRow]) -> dict[str, int]:
