@@ -5,7 +5,19 @@ One file per class, each a description of the object on the solids of `kit`; y i
 
 from __future__ import annotations
 
-from semrob_env.scene.shapes import bottle, chair, cup, piano
+from semrob_env.scene.shapes import aeroplane, bench, bottle, chair, cup, piano, rifle
 from semrob_env.scene.shapes.base import SHAPES, ShapeClass, make_shape, register
 
-__all__ = ["SHAPES", "ShapeClass", "bottle", "chair", "cup", "make_shape", "piano", "register"]
+__all__ = [
+    "SHAPES",
+    "ShapeClass",
+    "aeroplane",
+    "bench",
+    "bottle",
+    "chair",
+    "cup",
+    "make_shape",
+    "piano",
+    "register",
+    "rifle",
+]

@@ -1,4 +1,4 @@
-"""The solids that every shape is built of: loft, lathe, sweep, rod, extrusion, rim, box, sheet, superellipsoid.
+"""The solids that every shape is built of: loft, lathe, sweep, rod, extrusion, plate, rim, box, sheet, superellipsoid.
 
 All of them are closed and wound outward. Sizes are full sizes. In the paper's scenes light comes from straight
 above, so vertical walls all look alike: what shows is silhouette, ledges, steps and bevels.
@@ -172,6 +172,21 @@ def superellipsoid(
     points[:, :, 1] = y / 2 * power(np.sin(latitude))[:, None]
     points[:, :, 2] = z / 2 * power(np.cos(latitude))[:, None] * power(np.sin(longitude))
     return loft(points)
+
+
+def plate(outline: npt.ArrayLike, thickness: float, *, bevel: float = 0.0) -> Solid:
+    """A slab across x over an outline (S, 2) in z and y, its middle at x = 0; bevel is a chamfer of both edges."""
+    flat = _counter_clockwise(np.asarray(outline, dtype=np.float64)[:, ::-1])
+    side, small = thickness / 2.0, inset(flat, bevel)
+    layers = [(small, -side), (flat, bevel - side), (flat, side - bevel), (small, side)]
+    if bevel <= 0.0:
+        layers = [(flat, -side), (flat, side)]
+    vertices = np.concatenate([np.column_stack([np.full(len(ring), x), ring]) for ring, x in layers])
+    index = np.arange(len(vertices)).reshape(len(layers), len(flat))
+    after = np.roll(index, -1, axis=1)
+    lid = triangulate(flat)
+    wall = _quads(index[:-1], after[:-1], after[1:], index[1:])
+    return Solid.outward(vertices, np.concatenate([wall, lid[:, ::-1], lid + index[-1, 0]]))
 
 
 def _quads(a: IntArray, b: IntArray, c: IntArray, d: IntArray) -> IntArray:
