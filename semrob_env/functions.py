@@ -254,14 +254,14 @@ class CallableFunction(ScoreFunction):
     def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
         del member
         flat = theta.reshape(-1, self.space.n)
-        values = np.asarray(self._scores(flat), dtype=np.float64)
+        values = np.array(self._scores(flat), dtype=np.float64)  # a copy: the callable may use its array again
         if values.shape != flat.shape[:1]:
             raise ShapeMismatchError(f"{self.id} answered shape {values.shape} to {len(flat)} points, must be (N,)")
         return values.reshape(theta.shape[:2])
 
     def _values_and_gradients(self, theta: FloatArray, member: IntArray) -> tuple[FloatArray, FloatArray]:
         assert self._gradients is not None
-        gradients = np.asarray(self._gradients(theta.reshape(-1, self.space.n)), dtype=np.float64)
+        gradients = np.array(self._gradients(theta.reshape(-1, self.space.n)), dtype=np.float64)
         return self._values(theta, member), gradients.reshape(theta.shape)
 
 

@@ -212,12 +212,20 @@ class QueryOracle:
 
     def affordable(self, queries: Queries) -> BoolArray:
         """Which trajectories can pay these queries in full, (B,)."""
-        if self.budget == np.inf:
-            return np.ones(len(queries.active), dtype=np.bool_)
+        return self._payable(*self._bill(queries))
+
+    def _bill(self, queries: Queries) -> tuple[IntArray | int, IntArray | int]:
+        """Forward and gradient queries that each trajectory would pay, (B,); one number if all pay the same."""
+        active = queries.active
+        points = active.shape[1] if active.all() else active.sum(axis=1)
         forward, gradient = self.price(wants_gradient=queries.wants_gradient)
-        points = _counts(queries.active)
+        return forward * points, gradient * points
+
+    def _payable(self, forward: IntArray | int, gradient: IntArray | int) -> BoolArray:
+        if self.budget == np.inf:
+            return np.ones(self.trajectories, dtype=np.bool_)
         # Summed as `spent` will be, so that it never ends above the budget by a rounding.
-        after = (self._forward + forward * points) + self.gradient_cost * (self._gradient + gradient * points)
+        after = (self._forward + forward) + self.gradient_cost * (self._gradient + gradient)
         return np.asarray(after <= self.budget)
 
     def query(self, queries: Queries) -> Answers:
@@ -231,23 +239,22 @@ class QueryOracle:
         active = queries.active
         if len(active) != self.trajectories:
             raise ShapeMismatchError(f"{len(active)} rows of queries for {self.trajectories} trajectories")
-        payable = self.affordable(queries)
+        forward, gradient = self._bill(queries)
+        payable = self._payable(forward, gradient)
         if not payable.all():
             row = int(np.flatnonzero(~payable)[0])
             raise self._exhausted(row, int(active[row].sum()))
         # What is active, all of it or picked point by point, as theta (R, p, n) of the trajectories (R,).
         chosen = None if active.all() else np.nonzero(active)
-        rows = np.arange(len(active)) if chosen is None else chosen[0]
         theta = queries.theta if chosen is None else queries.theta[chosen][:, None, :]
-        member = queries.member if chosen is None else queries.member[rows]
+        member = queries.member if chosen is None else queries.member[chosen[0]]
         asked, answered, scores, slopes = self._ask(theta, member, queries.wants_gradient)
-        forward, gradient = self.price(wants_gradient=queries.wants_gradient)
-        points = _counts(active)
-        self._forward += forward * points
-        self._gradient += gradient * points
+        self._forward += forward
+        self._gradient += gradient
         if self.log is not None:
-            owner = np.repeat(rows, asked.shape[1])
-            self.log.add(owner, asked.reshape(-1, self.space.n), answered.ravel(), with_gradient=gradient > 0)
+            owner = np.repeat(np.arange(len(active)) if chosen is None else chosen[0], asked.shape[1])
+            has_gradient = self.price(wants_gradient=queries.wants_gradient)[1] > 0
+            self.log.add(owner, asked.reshape(-1, self.space.n), answered.ravel(), with_gradient=has_gradient)
 
         worst = self.function.score_range[0]
         is_missing = np.isnan(scores)
@@ -314,10 +321,3 @@ class QueryOracle:
         scores = answered.reshape(-1, 1 + 2 * n)  # of each point, then of its upper and its lower neighbours
         slopes = (scores[:, 1 : 1 + n] - scores[:, 1 + n :]) / distance
         return asked, answered, scores[:, 0].reshape(rows, columns), slopes.reshape(theta.shape)
-
-
-def _counts(active: BoolArray) -> IntArray:
-    """How many entries of each row (B, m) are active, (B,)."""
-    if active.all():
-        return np.full(len(active), active.shape[1], dtype=np.int64)
-    return np.asarray(active.sum(axis=1))

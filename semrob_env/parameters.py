@@ -307,16 +307,19 @@ class SemanticSpace:
 
 def _wrap(values: FloatArray, low: float, high: float, turn: float) -> None:
     """Bring values outside [low, high] back by whole turns, in place; those inside keep their bits."""
-    below, above = values < low, values > high
-    if low - turn <= values.min() and values.max() < low + 2 * turn:
+    line = values.T.reshape(-1) if values.flags.f_contiguous else values.reshape(-1)
+    at = np.flatnonzero(~((line >= low) & (line <= high)))
+    away = line[at] - low
+    if -turn <= away.min() and away.max() < 2 * turn:
         # One turn at most, as in growing regions: the same bits as the modulus in a third of the time.
-        wrapped = low + (values - low + turn * (below.astype(np.float64) - above))
+        wrapped = low + np.where(away < 0, away + turn, away - turn)
     else:
-        below |= ~np.isfinite(values)
         with np.errstate(invalid="ignore"):
-            wrapped = low + np.mod(values - low, turn)
+            wrapped = low + np.mod(away, turn)
     wrapped[wrapped > high] = low  # rounding may reach the end of the turn
-    np.copyto(values, wrapped, where=below | above)
+    line[at] = wrapped
+    if not np.shares_memory(line, values):
+        values[...] = line.reshape(values.shape)
 
 
 def _parse_point(text: str) -> dict[str, float]:

@@ -38,18 +38,23 @@ _CHUNK = 3200
 @final
 @dataclass(frozen=True)
 class _Axis:
-    """Grid lines as plain numbers; `starts_inside`: the first line lies above the lower bound of the space."""
+    """Grid lines as plain numbers.
+
+    Attributes:
+        origin: The first line.
+        step: Distance of lines.
+        count: Number of lines.
+        turns: Whether the axis is periodic.
+        starts_inside: The first line lies above the lower bound of the space.
+        most: The largest place, in steps: the last line, or just below the whole turn, which rounding may reach.
+    """
 
     origin: float
     step: float
     count: int
     turns: bool
     starts_inside: bool
-
-    @property
-    def most(self) -> float:
-        """The largest place, in steps: the last line, or just below the whole turn, which rounding may reach."""
-        return math.nextafter(self.count, 0) if self.turns else self.count - 1.0
+    most: float
 
 
 @final
@@ -78,7 +83,14 @@ class RecordedMaps(ScoreFunction):
         )
         turns = maps.space.is_periodic.tolist()
         self._axes = tuple(
-            _Axis(float(axis[0]), step, len(axis), turn, float(axis[0]) > low)
+            _Axis(
+                float(axis[0]),
+                step,
+                len(axis),
+                turn,
+                starts_inside=bool(axis[0] > low),
+                most=math.nextafter(len(axis), 0) if turn else len(axis) - 1.0,
+            )
             for axis, step, turn, low in zip(maps.axes, maps.steps.tolist(), turns, maps.space.low, strict=True)
         )
 

@@ -5,13 +5,25 @@ One file per class, each a description of the object on the solids of `kit`; y i
 
 from __future__ import annotations
 
-from semrob_env.scene.shapes import aeroplane, bench, bottle, chair, cup, piano, rifle
+from semrob_env.scene.shapes import (
+    aeroplane,
+    bathtub,
+    bench,
+    bottle,
+    chair,
+    cup,
+    piano,
+    rifle,
+    toilet,
+    vase,
+)
 from semrob_env.scene.shapes.base import SHAPES, ShapeClass, make_shape, register
 
 __all__ = [
     "SHAPES",
     "ShapeClass",
     "aeroplane",
+    "bathtub",
     "bench",
     "bottle",
     "chair",
@@ -20,4 +32,6 @@ __all__ = [
     "piano",
     "register",
     "rifle",
+    "toilet",
+    "vase",
 ]

@@ -136,13 +136,13 @@ def concert_grand(rng: np.random.Generator) -> Parts:
 
 
 def baby_grand(rng: np.random.Generator) -> Parts:
-    """A short instrument on square legs, a padded stool drawn up to the keys."""
-    wide, away = rng.uniform(0.52, 0.68), rng.uniform(0.12, 0.2)
+    """A very short instrument on square legs, a padded bench for two drawn up to the keys."""
+    wide, away = rng.uniform(0.85, 1.0), rng.uniform(0.16, 0.24)
     stool = [box(wide, 0.07, 0.27, bevel=0.02).move(y=0.44, z=-away)]
     foot = rod((wide / 2 - 0.05, 0.0, 0.1), (wide / 2 - 0.05, 0.44, 0.1), 0.022)
     for side in foot.pair("z"):
         stool += side.move(z=-away).pair()
-    return [*grand(rng, rng.uniform(1.35, 1.6), square_leg(LOW + 0.02, rng.uniform(0.05, 0.065))), *stool]
+    return [*grand(rng, rng.uniform(1.08, 1.2), square_leg(LOW + 0.02, rng.uniform(0.05, 0.065))), *stool]
 
 
 PIANO = register("piano", concert_grand, baby_grand)
