@@ -199,7 +199,9 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
         least = LEAST_SHARE * turn
         low = np.where(space.is_periodic, start - turn, space.low)
         high = np.where(space.is_periodic, start + turn, space.high)
-        return low, np.maximum(start - least, low), np.minimum(start + least, high), high
+        limits = (low, np.maximum(start - least, low), np.minimum(start + least, high), high)
+        low, most_lower, least_upper, high = map(np.asfortranarray, limits)  # as all others lie in memory
+        return low, most_lower, least_upper, high
 
     @final
     @property
