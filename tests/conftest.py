@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from semrob_env.recorded.release import Release, read_release
+
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
 
@@ -28,6 +30,12 @@ def project_root() -> Path:
 def recorded_folder() -> Path:
     """The recorded maps and traces of the paper's authors (method section 5)."""
     return folder_or_skip("recorded", "recorded maps")
+
+
+@pytest.fixture(scope="session")
+def release(recorded_folder: Path) -> Release:
+    """All of it, read once: it takes seconds."""
+    return read_release(recorded_folder)
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -11,7 +9,7 @@ from optimizers.naive import Naive
 from semrob_env.oracle import QueryOracle
 from semrob_env.recorded import RecordedMaps, ScoreMaps
 from semrob_env.recorded.implied import LEAST_WIDTH, implied_scores
-from semrob_env.recorded.release import read_release
+from semrob_env.recorded.release import Release
 from semrob_env.recorded.traces import ReleaseTraces, join_runs
 from semrob_env.types import BoolArray, FloatArray
 from tests.recorded_maker import SPACE, STARTS, recorded_runs, released_settings, run_of, wavy_maps
@@ -96,8 +94,7 @@ def test_steps_from_a_region_too_narrow_or_upside_down_tell_nothing() -> None:
 
 
 @pytest.mark.slow
-def test_the_recorded_runs_were_told_about_what_the_maps_say_within_their_range(recorded_folder: Path) -> None:
-    release = read_release(recorded_folder)
+def test_the_recorded_runs_were_told_about_what_the_maps_say_within_their_range(release: Release) -> None:
     assert release.maps is not None
     implied = implied_scores(release.traces, RecordedMaps(release.maps))
     within, gap = implied.is_inside, np.abs(implied.interpolated - implied.recorded)

