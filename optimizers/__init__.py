@@ -3,6 +3,7 @@
 Importing the package fills the registry; a new method is one file and one line here.
 """
 
+from optimizers.box_quadrature import BoxQuadrature as BoxQuadrature
 from optimizers.naive import Naive as Naive
 from optimizers.oir_b import OirB as OirB
 from optimizers.oir_w import OirW as OirW

@@ -1,0 +1,251 @@
+"""A Gaussian process whose means over boxes are known in closed form: Bayesian quadrature.
+
+f(x) - 1/2 has the covariance
+
+    c(x, y) = 1/4 + s^2 prod_k (a + (1 - a) k_k(x_k, y_k)) + b^2 phi(x) phi(y)
+
+with `AxisKernel` k_k; a > 0 lets a score speak for other values of the other parameters too (analysis of variance
+kernels, Durrande et al. 2012); phi is a feature or 0 (`separable`). As all is made of products, the mean of c over a
+box is one: E_D[f] given the scores is a normal number, with mean and variance in closed form (O'Hagan 1991). E_D[f^2]
+is estimated by the same weights, and its error from that of E_D[f].
+
+What the numbers s, a, b, the lengths and the noise are is decided by their posterior mode. The priors are broad, and
+alike for every function: length 0.2 of a range, s 0.25, noise 0.03, each within a factor of about 2 to 3.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import numpy as np
+
+from optimizers.surrogate.kernels import AxisKernel
+from optimizers.surrogate.separable import Profiles
+from semrob_env.types import BoolArray, FloatArray, IntArray
+
+PRIOR_MEAN, PRIOR_VARIANCE = 0.5, 0.25
+_PRIOR_SQUARE = 0.125
+_JITTER = 1e-6
+_INTERACTIONS = 1.6
+"""The a of the prior lets so many parameters act together, whatever their number."""
+_FIT_STEPS = 12
+_BROAD, _BROADER = 0.8, 1.2
+_TINY = 1e-12
+
+
+def prior_of_logs(n: int, *, with_feature: bool) -> tuple[FloatArray, FloatArray]:
+    """Mean and standard deviation of the prior of (log lengths, log s, log noise, logit a[, log b])."""
+    a = math.log(max(n / _INTERACTIONS - 1, 0.25))
+    mean = [math.log(0.2)] * n + [math.log(0.25), math.log(0.03), a] + [math.log(0.5)] * with_feature
+    return np.array(mean), np.array([_BROAD] * (n + 1) + [_BROADER, 1.0] + [1.0] * with_feature)
+
+
+def fit(
+    logs: FloatArray, points: FloatArray, scores: FloatArray, turns: BoolArray, feature: FloatArray | None
+) -> FloatArray:
+    """A mode of the posterior of the numbers, searched for from `logs` (and from the prior with a feature)."""
+    from scipy.optimize import minimize  # here, for it takes most of a second to import
+
+    n = points.shape[1]
+    prior = prior_of_logs(n, with_feature=feature is not None)
+    limits = [(-3.0, 3.0)] * n + [(-4.5, 1.2), (-6.0, -0.5), (-6.0, 6.0)] + [(-5.0, 0.5)] * (feature is not None)
+    apart = points[:, None, :] - points[None, :, :]
+    apart = np.abs(np.where(turns, apart - np.round(apart), apart))
+    best, least = logs, math.inf
+    for start in [logs] if feature is None else [logs, prior[0]]:
+        found = minimize(
+            _cost,
+            start,
+            args=(apart, scores - PRIOR_MEAN, turns, feature, prior),
+            jac=True,
+            method="L-BFGS-B",
+            bounds=limits,
+            options={"maxiter": _FIT_STEPS},
+        )
+        if found.fun < least:
+            best, least = np.asarray(found.x), float(found.fun)
+    return best
+
+
+def _cost(
+    logs: FloatArray,
+    apart: FloatArray,
+    told: FloatArray,
+    turns: BoolArray,
+    feature: FloatArray | None,
+    prior: tuple[FloatArray, FloatArray],
+) -> tuple[float, FloatArray]:
+    """Minus the log posterior of the numbers, and its slopes (Rasmussen & Williams 2006, eq. 5.9)."""
+    n = apart.shape[-1]
+    size, noise, a = math.exp(2 * logs[n]), math.exp(2 * logs[n + 1]), 1 / (1 + math.exp(-logs[n + 2]))
+    kernels = [AxisKernel(math.exp(logs[k]), bool(turns[k])) for k in range(n)]
+    along = [kernel.value(apart[..., k]) for k, kernel in enumerate(kernels)]
+    product = np.full(apart.shape[:2], size)
+    for values in along:
+        product = product * (a + (1 - a) * values)
+    covariance = PRIOR_VARIANCE + product
+    if feature is not None:
+        covariance = covariance + math.exp(2 * logs[n + 3]) * np.multiply.outer(feature, feature)
+    inverse, log_root = _inverse(covariance, noise)
+    weights = inverse @ told
+    inner = 0.5 * (inverse - np.multiply.outer(weights, weights))
+    slopes = np.empty_like(logs)
+    by_a = 0.0
+    for k, values in enumerate(along):
+        rest = inner * product / (a + (1 - a) * values)
+        slopes[k] = (1 - a) * (rest * kernels[k].slope(apart[..., k])).sum()
+        by_a += float((rest * (1 - values)).sum())
+    slopes[n], slopes[n + 1] = 2 * (inner * product).sum(), 2 * noise * np.trace(inner)
+    slopes[n + 2] = by_a * a * (1 - a)
+    if feature is not None:
+        slopes[n + 3] = 2 * math.exp(2 * logs[n + 3]) * (feature @ inner @ feature)
+    off = (logs - prior[0]) / prior[1]
+    return float(0.5 * told @ weights + log_root + 0.5 * (off**2).sum()), slopes + off / prior[1]
+
+
+def _inverse(covariance: FloatArray, noise: float) -> tuple[FloatArray, float]:
+    """Inverse of covariance + noise, and half its log determinant."""
+    filled = covariance.copy()
+    filled[np.diag_indices(len(filled))] += noise + _JITTER
+    root = np.linalg.cholesky(filled)
+    half = np.linalg.solve(root, np.eye(len(root)))
+    return half.T @ half, float(np.log(np.diag(root)).sum())
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """The places that sides of boxes may take: from the start point outwards, evenly to the walls or a turn away.
+
+    Attributes:
+        sides: Places (n, 2, L + 1): lower sides, then upper ones, the start point first.
+        turns: Which parameters are periodic (n,).
+    """
+
+    sides: FloatArray
+    turns: BoolArray
+
+    @classmethod
+    def around(cls, centre: FloatArray, turns: BoolArray, steps: int) -> Lattice:
+        """The lattice around a point (n,) of the unit cube; along periodic parameters the point is 0."""
+        out = np.arange(steps + 1) / steps
+        reach = np.stack([np.where(turns, 1.0, centre), np.where(turns, 1.0, 1.0 - centre)], axis=1)
+        signs = np.array([-1.0, 1.0])
+        return cls(centre[:, None, None] + (signs * reach)[..., None] * out, turns)
+
+    @property
+    def steps(self) -> int:
+        """Number L of steps on each side."""
+        return int(self.sides.shape[2]) - 1
+
+    def bounds(self, boxes: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper bounds (M, n) of boxes (M, n, 2), told by the steps that their sides are away."""
+        each = np.arange(len(self.sides))
+        return self.sides[each, 0, boxes[..., 0]], self.sides[each, 1, boxes[..., 1]]
+
+
+@final
+class Process:
+    """The process given scores; see the module.
+
+    Args:
+        logs: The numbers, as `fit` gives them.
+        points: Points (N, n) in unit coordinates.
+        scores: Their scores (N,) in [0, 1].
+        lattice: Where sides of boxes may lie.
+        profiles: The feature; None: none.
+    """
+
+    def __init__(
+        self, logs: FloatArray, points: FloatArray, scores: FloatArray, lattice: Lattice, profiles: Profiles | None
+    ) -> None:
+        self.points, self.lattice, self.profiles = points, lattice, profiles
+        n = points.shape[1]
+        self.n, self.size, self.noise = n, math.exp(2 * logs[n]), math.exp(2 * logs[n + 1]) + _JITTER
+        self.share = 1 / (1 + math.exp(-logs[n + 2]))
+        self.weight = 0.0 if profiles is None else math.exp(2 * logs[n + 3])
+        self.kernels = [AxisKernel(math.exp(logs[k]), bool(lattice.turns[k])) for k in range(n)]
+        self.feature = np.zeros(len(points)) if profiles is None else profiles.at_points
+        covariance = self.cross(points, self.feature)
+        self.inverse, _ = _inverse(covariance, self.noise - _JITTER)
+        told = scores - PRIOR_MEAN
+        second = told * told - _PRIOR_SQUARE
+        self.mean_weights, self.square_weights = self.inverse @ told, self.inverse @ second
+        spread = [told @ self.mean_weights, told @ self.square_weights, second @ self.square_weights]
+        self._spread = [float(number) for number in spread]
+
+    @cached_property
+    def tables(self) -> FloatArray:
+        """Integrals of k_k from each point to each place of the lattice, (n, 2, L + 1, N)."""
+        sides = self.lattice.sides[..., None] - self.points.T[:, None, None, :]
+        return np.stack([kernel.integral(sides[k]) for k, kernel in enumerate(self.kernels)])
+
+    @cached_property
+    def _feature_tables(self) -> FloatArray:
+        assert self.profiles is not None
+        return np.stack([self.profiles.integrals(k, self.lattice.sides[k]) for k in range(self.n)])
+
+    def feature_at(self, points: FloatArray) -> FloatArray:
+        """Values of phi (M,) at points (M, n)."""
+        return np.zeros(len(points)) if self.profiles is None else self.profiles.values(points)
+
+    def cross(self, others: FloatArray, feature: FloatArray) -> FloatArray:
+        """Prior covariance (M, N) of other points (M, n), whose phi is (M,), with the points."""
+        return self.covariance(others, feature, self.points, self.feature)
+
+    def covariance(
+        self, some: FloatArray, feature: FloatArray, others: FloatArray, other_feature: FloatArray
+    ) -> FloatArray:
+        """Prior covariance (M, P) of points (M, n) with points (P, n)."""
+        product = np.full((len(some), len(others)), self.size)
+        for k, kernel in enumerate(self.kernels):
+            along = kernel.value(some[:, None, k] - others[None, :, k])
+            product *= self.share + (1 - self.share) * along
+        return PRIOR_VARIANCE + product + self.weight * np.multiply.outer(feature, other_feature)
+
+    def box_feature(self, boxes: IntArray) -> FloatArray:
+        """Mean of phi (M,) over boxes (M, n, 2)."""
+        mean = np.ones(len(boxes)) if self.profiles is not None else np.zeros(len(boxes))
+        if self.profiles is not None:
+            lower, upper = self.lattice.bounds(boxes)
+            for k in range(self.n):
+                low, high = self._feature_tables[k, 0, boxes[:, k, 0]], self._feature_tables[k, 1, boxes[:, k, 1]]
+                mean = mean * ((high - low) / (upper[:, k] - lower[:, k]))
+        return mean
+
+    def along(self, k: int, lower: IntArray, upper: IntArray, width: FloatArray) -> FloatArray:
+        """Factors (M, N) that intervals (M,) of parameter k give to the covariance of a box mean with the scores."""
+        means = (self.tables[k, 1, upper] - self.tables[k, 0, lower]) / width[:, None]
+        return np.asarray(self.share + (1 - self.share) * means)
+
+    def box_covariance(self, boxes: IntArray) -> tuple[FloatArray, FloatArray]:
+        """Prior covariance (M, N) of means over boxes (M, n, 2) with the scores, and prior variances (M,)."""
+        lower, upper = self.lattice.bounds(boxes)
+        width = upper - lower
+        cross, own = np.full((len(boxes), len(self.points)), self.size), np.full(len(boxes), self.size)
+        for k, kernel in enumerate(self.kernels):
+            cross *= self.along(k, boxes[:, k, 0], boxes[:, k, 1], width[:, k])
+            own *= self.share + (1 - self.share) * kernel.mean_over_pairs(width[:, k])
+        cross += PRIOR_VARIANCE
+        own += PRIOR_VARIANCE
+        if self.profiles is not None:
+            phi = self.box_feature(boxes)
+            cross += self.weight * np.multiply.outer(phi, self.feature)
+            own += self.weight * phi * phi
+        return cross, own
+
+    def moments(self, boxes: IntArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
+        """For boxes (M, n, 2): mean and its standard deviation, variance and its standard deviation, (M,) each."""
+        cross, own = self.box_covariance(boxes)
+        unknown = own - np.einsum("mi,mi->m", cross @ self.inverse, cross)
+        deviation = np.sqrt(np.maximum(unknown, _TINY))
+        above = cross @ self.mean_weights
+        square = _PRIOR_SQUARE + cross @ self.square_weights
+        # (f - E_D[f])^2 varies over the space so many times as much as f, by the same weights.
+        first, mixed, second = self._spread
+        times = np.sqrt(np.maximum(second - 4 * above * mixed + 4 * above**2 * first, _TINY) / max(first, _TINY))
+        variance = np.clip(square - above**2, 0.0, 0.25)
+        return PRIOR_MEAN + above, deviation, variance, deviation * np.minimum(times, 1.0)

@@ -1,0 +1,152 @@
+"""Box quadrature: what it finds on known answers, how sure it is, what it may not depend on, and its limits."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from optimizers.base import CONVERGED
+from optimizers.box_quadrature import BoxQuadrature, BoxQuadratureSettings
+from optimizers.run import RunResult, run
+from semrob_env.errors import InvalidParameterError
+from semrob_env.functions import CallableFunction, ScoreFunction, make_function
+from semrob_env.oracle import QueryOracle
+from semrob_env.parameters import AZIMUTH, ELEVATION, Parameter, SemanticSpace
+from semrob_env.regions import Regions
+from semrob_env.synthetic import SyntheticFunction
+from semrob_env.types import FloatArray
+
+VIEW = SemanticSpace((AZIMUTH, ELEVATION))
+
+
+def synthetic(family: str, n: int, seed: int = 0) -> SyntheticFunction:
+    function = make_function(f"synthetic:{family}?n={n}&seed={seed}")
+    assert isinstance(function, SyntheticFunction)
+    return function
+
+
+def grown(function: ScoreFunction, start: FloatArray, budget: int, **settings: float) -> RunResult:
+    optimizer = BoxQuadrature(function.space, start, settings=BoxQuadratureSettings.from_mapping(settings))
+    return run(optimizer, QueryOracle(function, trajectories=len(optimizer), budget=budget))
+
+
+def waves(shift_deg: float = 0.0) -> CallableFunction:
+    """A hill across the seam on a wavy ground, rolled along azimuth."""
+
+    def scores(theta: FloatArray) -> FloatArray:
+        azimuth, elevation = np.radians(theta[:, 0] - shift_deg), theta[:, 1] / 100
+        return np.asarray(0.5 + 0.35 * np.cos(azimuth) * (1 - elevation**2) + 0.1 * np.cos(3 * azimuth + 4 * elevation))
+
+    return CallableFunction(VIEW, scores)
+
+
+@pytest.mark.parametrize(("family", "n", "budget"), [("plateau", 1, 40), ("seam", 2, 80), ("hill", 4, 80)])
+@pytest.mark.parametrize("epsilon_v", [0.25, 0.05])
+def test_most_of_the_best_box_is_found_and_is_feasible(family: str, n: int, budget: int, epsilon_v: float) -> None:
+    function = synthetic(family, n)
+    start = function.plateau.centre[0]
+    best = function.optimum(start, 0.5, epsilon_v)
+    found = grown(function, start, budget, epsilon_v=epsilon_v)
+    mean, variance = function.exact_moments(found.regions)
+    assert mean[0] >= 0.5
+    assert variance[0] <= epsilon_v
+    assert found.regions.share()[0] >= 0.8 * best.share
+
+
+def test_nearly_all_recommended_regions_are_truly_feasible() -> None:
+    feasible: list[bool] = []
+    for seed in range(6):
+        function = synthetic("plateau", 2, seed)
+        starts = function.plateau.from_fractions(np.random.default_rng(seed).random((2, 2)))[0]
+        optimizer = BoxQuadrature(function.space, starts)
+        result = run(optimizer, QueryOracle(function, trajectories=2, budget=45))
+        late = result.trace.queries >= 30
+        regions = Regions(function.space, result.trace.lower[late], result.trace.upper[late])
+        assert (regions.share() > 1e-3).all()
+        feasible.extend(function.exact_moments(regions)[0] >= 0.5)
+    assert np.mean(feasible) >= 0.9
+
+
+def test_more_confidence_gives_a_smaller_region_of_higher_mean() -> None:
+    function = synthetic("hill", 2)
+    start = function.plateau.centre[0]
+    bold, cautious = (grown(function, start, 30, confidence=sure).regions for sure in (0.6, 0.9999))
+    assert cautious.share()[0] < bold.share()[0]
+    assert function.exact_moments(cautious)[0][0] > function.exact_moments(bold)[0][0]
+
+
+def test_a_region_crosses_the_seam() -> None:
+    found = grown(synthetic("seam", 2), synthetic("seam", 2).plateau.centre[0], 60).regions
+    assert found.upper[0, 0] > 360.0
+    assert found.contains(np.array([0.0, found.centre[0, 1]]))[0]
+
+
+def test_rolling_function_and_start_along_azimuth_rolls_the_answer() -> None:
+    shift_deg = 137.0
+    start, rolled = np.array([10.0, 20.0]), np.array([10.0 + shift_deg, 20.0])
+    here, there = grown(waves(), start, 40).regions, grown(waves(shift_deg), rolled, 40).regions
+    assert here.share()[0] > 0.1
+    np.testing.assert_allclose(there.width, here.width, rtol=1e-6)
+    moved = VIEW.project(here.lower + np.array([shift_deg, 0.0]))
+    np.testing.assert_allclose(moved, VIEW.project(there.lower), atol=1e-4)
+
+
+def test_noise_in_the_scores_leaves_the_region_feasible() -> None:
+    function, noise = synthetic("plateau", 2), np.random.default_rng(0)
+
+    def scores(theta: FloatArray) -> FloatArray:
+        exact = function.values(theta[None])[0]
+        return np.asarray(np.clip(exact + noise.normal(0.0, 0.1, len(theta)), 0.0, 1.0))
+
+    start = function.plateau.centre[0]
+    found = grown(CallableFunction(function.space, scores), start, 120).regions
+    assert function.exact_moments(found)[0][0] >= 0.5
+    assert found.share()[0] >= 0.6 * function.optimum(start).share
+
+
+def test_where_nothing_is_robust_nothing_is_recommended() -> None:
+    function = synthetic("empty", 2)
+    found = grown(function, function.plateau.centre[0], 40).regions
+    assert found.share()[0] < 1e-15
+    assert found.contains(function.plateau.centre[0])[0]
+
+
+def test_where_everything_is_robust_the_whole_space_is_recommended() -> None:
+    function = CallableFunction(VIEW, lambda theta: np.full(len(theta), 0.9))
+    assert grown(function, np.array([130.0, 30.0]), 30).regions.share()[0] == pytest.approx(1.0)
+
+
+def test_scores_of_another_range_mean_the_same() -> None:
+    function = synthetic("plateau", 2)
+    start = function.plateau.centre[0]
+    wide = CallableFunction(
+        function.space, lambda theta: 8.0 * function.values(theta[None])[0] - 4.0, score_range=(-4.0, 4.0)
+    )
+    plain, scaled = grown(function, start, 30), grown(wide, start, 30, score_low=-4.0, score_high=4.0)
+    np.testing.assert_allclose(scaled.regions.lower, plain.regions.lower, rtol=1e-9)
+
+
+def test_first_points_are_few_and_lines_ask_two_points_a_parameter() -> None:
+    few = BoxQuadrature(VIEW, [130.0, 30.0]).ask().theta
+    assert few.shape == (1, 5, 2)
+    np.testing.assert_allclose(few[0, 0], [130.0, 30.0], rtol=1e-12)
+    space = SemanticSpace(tuple(Parameter(f"x{k}", "", 0.0, 1.0, None, 0.5, "") for k in range(4)))
+    lines = BoxQuadrature(space, [0.5] * 4).ask().theta[0]
+    assert lines.shape == (9, 4)
+    assert ((lines[1:] != 0.5).sum(axis=1) == 1).all()
+
+
+def test_a_trajectory_ends_when_it_holds_as_many_scores_as_it_may() -> None:
+    found = grown(synthetic("hill", 2), np.array([200.0, 40.0]), 1000, most_queries=30)
+    assert found.status == [CONVERGED]
+    assert found.forward_queries[0] <= 30
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"confidence": 0.5}, {"batch": 0}, {"batch": 2.5}, {"epsilon_m": 1.1}, {"score_low": 1.0}, {"optimism": -1}],
+    ids=str,
+)
+def test_a_hyper_parameter_out_of_its_limits_is_an_error(wrong: dict[str, float]) -> None:
+    with pytest.raises(InvalidParameterError, match=next(iter(wrong)) if "score_low" not in wrong else "score_high"):
+        BoxQuadratureSettings.from_mapping(wrong)
