@@ -1,1 +1,13 @@
-"""Baselines behind the same ask / tell / recommend as `optimizers`: one library or idea per file."""
+"""Baselines behind the same ask / tell / recommend as `optimizers`: one library or idea per file.
+
+Importing the package fills the registry of `optimizers` with them; libraries are loaded where they are used.
+"""
+
+from baselines.cma_es import CmaEs as CmaEs
+from baselines.fgsm import Fgsm as Fgsm
+from baselines.grid import Grid as Grid
+from baselines.nevergrad import Nevergrad as Nevergrad
+from baselines.pgd import Pgd as Pgd
+from baselines.random_attack import RandomAttack as RandomAttack
+from baselines.random_search import RandomSearch as RandomSearch
+from baselines.scipy_search import ScipySearch as ScipySearch

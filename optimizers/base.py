@@ -53,6 +53,12 @@ class Settings:
         """All fields as plain data."""
         return asdict(self)
 
+    @final
+    @property
+    def draws(self) -> bool:
+        """Whether they make any method stochastic: a field with the metadata `draws` is not None."""
+        return any(field.metadata.get("draws") and getattr(self, field.name) is not None for field in fields(self))
+
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
 
@@ -82,6 +88,7 @@ class Optimizer(ABC, Generic[SettingsT]):
     uses_gradient: ClassVar[bool] = False
     is_stochastic: ClassVar[bool] = False
     recommends: ClassVar[Literal["regions", "points"]] = "regions"
+    """`points`: each region that is recommended is a point, without volume, and need not be theta0."""
     settings_class: ClassVar[type[Settings]]
 
     @final

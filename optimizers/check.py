@@ -147,7 +147,7 @@ def _same(one: Regions, other: Regions) -> bool:
 
 
 def _require_regions(optimizer: Optimizer[Any], when: str) -> None:
-    """What is recommended is one region a trajectory, in canonical form, in the space, around its start point."""
+    """What is recommended is one region a trajectory, canonical, in the space, around its start (or one point)."""
     regions, space = optimizer.recommend(), optimizer.space
     _require(
         regions.space == space and len(regions) == len(optimizer),
@@ -157,6 +157,10 @@ def _require_regions(optimizer: Optimizer[Any], when: str) -> None:
         _same(regions, regions.clip()),
         f"recommend() {when} leaves the space or its canonical form; answer Regions(space, lower, upper).clip()",
     )
+    if optimizer.recommends == "points":
+        is_point = bool((regions.lower == regions.upper).all())
+        _require(is_point, f"a method of points recommends a volume {when}; answer Regions(space, point, point).clip()")
+        return
     outside = np.flatnonzero(~regions.contains(optimizer.start))
     _require(
         not outside.size,
@@ -257,7 +261,7 @@ def _check_seeds(case: _Case) -> None:
     )
     asked_other, regions_other = case.played(case.make(case.starts, seed=1))
     same = _equal(asked, asked_other) and _same(regions, regions_other)
-    if case.method.is_stochastic:
+    if case.method.is_stochastic or (case.settings is not None and case.settings.draws):
         _require(not same, "another seed gives the same answer; draw from self.rngs, or set is_stochastic = False")
     else:
         _require(same, "the answer depends on the seed; set is_stochastic = True")

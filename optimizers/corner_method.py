@@ -16,6 +16,11 @@ range (one-sided where theta0 lies on a bound of the space); a plain side ends a
 sides of a periodic parameter end where they meet, after one turn. Bounds of a periodic parameter are kept unwrapped
 around theta0; queries and recommendations are wrapped by the base class.
 
+With `corners`, a step asks so many of the 2^n corners, drawn afresh by the trajectory's Generator: a corner and the one
+opposite, half as often. Each pair has one corner on every face, uniform among those of the face, so the mean score of
+the sampled corners on a face is that of all of them in expectation, and so is a direction: all are linear in these
+means. A step costs the same for every n, and n is not bounded.
+
 A trajectory has converged when no side has moved by more than `tolerance` of its width in two steps in a row.
 
 Defaults of the normalised form: eta 0.3 and s_k a tenth of the range, so a side moves 3 % of the range a step at
@@ -74,10 +79,12 @@ class CornerSettings(Settings, ABC):
     Attributes:
         form: `normalized` or `paper`; see the module.
         step_size: eta, above 0.
-        scale_share: s_k over the range of parameter k, above 0; used in the normalised form only.
+        scale_share: s_k over the range of parameter k, above 0; one number for all or one each; used in the
+            normalised form only.
         tolerance: Share of its width that a side may move in a step that counts as still; 0: never converged.
         projection: `every_step`; or `at_the_end`, as the released code ran: bounds leave the space and theta0, only
             queries and recommendations are brought back, and a bound beyond `FARTHEST` stays where it was.
+        corners: None: a step asks all 2^n corners of each box; else how many of them, an even number.
 
     Raises:
         InvalidParameterError: An unknown form or projection, or a number out of its limits.
@@ -85,11 +92,12 @@ class CornerSettings(Settings, ABC):
 
     form: Literal["normalized", "paper"] = field(default="normalized", metadata=one_of("normalized", "paper"))
     step_size: float = 0.3
-    scale_share: float = 0.1
+    scale_share: float | tuple[float, ...] = 0.1
     tolerance: float = field(default=1e-4, metadata=MAY_BE_ZERO)
     projection: Literal["every_step", "at_the_end"] = field(
         default="every_step", metadata=one_of("every_step", "at_the_end")
     )
+    corners: int | None = field(default=None, metadata={"draws": True})
 
     @classmethod
     @abstractmethod
@@ -104,8 +112,13 @@ class CornerSettings(Settings, ABC):
                 if value not in words:
                     raise InvalidParameterError(f"{number.name} {value!r}: choose {' or '.join(words)}")
                 continue
-            finite = isinstance(value, int | float) and math.isfinite(value)
-            if not finite or value < 0 or (value == 0 and not may_be_zero):
+            if number.name == "corners":
+                if value is not None and (type(value) is not int or value < 2 or value % 2):
+                    raise InvalidParameterError(f"corners {value!r}: give an even number, 2 or above, or none for all")
+                continue
+            each = value if number.name == "scale_share" and isinstance(value, tuple) else (value,)
+            finite = all(isinstance(one, int | float) and math.isfinite(one) for one in each) and len(each) > 0
+            if not finite or min(each) < 0 or (min(each) == 0 and not may_be_zero):
                 least = "0 or above" if may_be_zero else "above 0"
                 raise InvalidParameterError(f"{number.name} {value!r}: give a finite number {least}")
 
@@ -138,8 +151,8 @@ class Told:
     Attributes:
         lower_mean: Mean score of the corners on the lower face of each parameter, (B, M, n): Sigma_0k / 2^(n-1).
         upper_mean: The same for upper faces, (B, M, n).
-        gradients: Gradients at the corners of the region, (B, 2^n, n); empty (B, 0, n) for black-box methods.
-        signs: sigma_k(c), -1 or +1, (2^n, n).
+        gradients: Gradients at the corners of the region, (B, C, n); empty (B, 0, n) for black-box methods.
+        signs: sigma_k(c), -1 or +1, (2^n, n); of sampled corners (B, m, n). In any case `signs[..., k]`.
         width: r, (B, n).
         area: Weight of face integrals, (B, n): prod_{i != k} r_i in the paper's form, 1 in the normalised form.
         scale: (B, n): 1 in the paper's form, s_k in the normalised form.
@@ -153,12 +166,17 @@ class Told:
     area: FloatArray
     scale: FloatArray
 
+    def face_means(self, values: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Means over the lower and upper faces, (B, ..., n) each, of values (B, ..., C) at the corners asked."""
+        return face_means(values) if self.signs.ndim == 2 else sampled_face_means(values, self.signs > 0)
+
 
 class CornerMethod(RegionOptimizer[CornerSettingsT]):
     """A region method that steps by what it is told at corners; see the module.
 
     Raises:
-        InvalidParameterError: More than 12 parameters, or a hyper-parameter out of its limits for this n.
+        InvalidParameterError: More than 12 parameters without `corners`, or a hyper-parameter out of its limits for
+            this n.
     """
 
     @abstractmethod
@@ -182,7 +200,7 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
     @final
     @cached_property
     def _scale(self) -> FloatArray:
-        own = self.settings.scale_share * self.space.width if self._is_normalized else np.ones(self.space.n)
+        own = np.array(self.settings.scale_share) * self.space.width if self._is_normalized else np.ones(self.space.n)
         # A row a trajectory, for arithmetic of short rows with long arrays is slow.
         return np.asarray(np.repeat(own[:, None], len(self), axis=1).T)
 
@@ -216,7 +234,12 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
 
     @final
     def _start(self) -> State:
-        corner_masks(self.space.n)  # too many parameters are an error now, not at the first ask
+        sampled = self.settings.corners is not None
+        if not sampled:
+            corner_masks(self.space.n)  # too many parameters are an error now, not at the first ask
+        shares = np.size(self.settings.scale_share)
+        if shares not in {1, self.space.n}:
+            raise InvalidParameterError(f"scale_share has {shares} numbers; give one, or {self.space.n}")
         for number in fields(self.settings):
             limit = number.metadata.get("below", lambda _: math.inf)(self._formula_n)
             if limit < math.inf and getattr(self.settings, number.name) >= limit:
@@ -227,12 +250,26 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
         count = len(self.start)
         lower, upper = self._projected(self.start - START_HALF_WIDTH, self.start + START_HALF_WIDTH)
         still, converged = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
-        return {"lower": lower, "upper": upper, "still": still, "converged": converged}
+        state = {"lower": lower, "upper": upper, "still": still, "converged": converged}
+        return {**state, "masks": self._drawn_masks(self.running)} if sampled else state
+
+    @final
+    def _drawn_masks(self, rows: BoolArray) -> BoolArray:
+        """Masks of sampled corners (B, m, n), each followed by the opposite one; drawn for some trajectories (B,)."""
+        pairs = (self.settings.corners or 0) // 2
+        masks = np.zeros((len(self), 2 * pairs, self.space.n), dtype=np.bool_)
+        for row in np.flatnonzero(rows):
+            masks[row, ::2] = self.rngs[row].integers(2, size=(pairs, self.space.n), dtype=np.int8)
+        masks[:, 1::2] = ~masks[:, ::2]
+        return masks
 
     @final
     def _ask(self, state: State) -> FloatArray:
         lower, upper = state["lower"], state["upper"]
         width, margins = upper - lower, self._margins()
+        if "masks" in state:
+            ends = [((upper + margin * width)[:, None], (lower - margin * width)[:, None]) for margin in margins]
+            return np.concatenate([np.where(state["masks"], high, low) for high, low in ends], axis=1)
         corners = np.empty((self.space.n, len(margins), len(self._masks), len(lower)))
         for box, margin in enumerate(margins):
             ends = np.concatenate([(lower - margin * width).T, (upper + margin * width).T])
@@ -253,9 +290,15 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
         gradients = np.empty((len(lower), 0, self.space.n)) if answers.gradients is None else answers.gradients
         with np.errstate(over="ignore", invalid="ignore"):  # huge answers: what follows deals with inf and NaN
             area = np.ones_like(width) if self._is_normalized else _face_areas(width)
-            by_box = answers.values.T.reshape(-1, len(self._masks), len(lower))
-            low_mean, high_mean = face_means(by_box.transpose(2, 0, 1))
-            told = Told(low_mean, high_mean, gradients, self._signs, width, area, self._scale)
+            if "masks" in state:
+                signs = np.where(state["masks"], 1.0, -1.0)
+                by_box = answers.values.reshape(len(lower), -1, signs.shape[1])
+                low_mean, high_mean = sampled_face_means(by_box, state["masks"])
+            else:
+                signs = self._signs
+                by_box = answers.values.T.reshape(-1, len(self._masks), len(lower)).transpose(2, 0, 1)
+                low_mean, high_mean = face_means(by_box)
+            told = Told(low_mean, high_mean, gradients, signs, width, area, self._scale)
             down, up = self._direction(told)
             new_lower, new_upper = lower - self._rate * down, upper - self._rate * up
             if np.isnan(new_lower.sum() + new_upper.sum()):
@@ -268,7 +311,10 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
             still = np.where(is_still, state["still"] + 1, 0)
         else:
             still = state["still"]
-        return {"lower": new_lower, "upper": new_upper, "still": still, "converged": still >= STILL_STEPS}
+        after = {"lower": new_lower, "upper": new_upper, "still": still, "converged": still >= STILL_STEPS}
+        if "masks" in state:
+            after["masks"] = self._drawn_masks(self.running & answers.active.all(axis=1))
+        return after
 
     @final
     def _projected(
@@ -315,6 +361,21 @@ def face_means(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     low /= max(count // 2, 1)
     high /= max(count // 2, 1)
     return low, high
+
+
+def sampled_face_means(values: FloatArray, masks: BoolArray) -> tuple[FloatArray, FloatArray]:
+    """Means over the sampled corners of each face, (B, ..., n) each, of values (B, ..., m) at corners (B, m, n).
+
+    Each face has half of the corners, as they come in opposite pairs. Added corner by corner, as in `face_means`.
+    """
+    rows, count, n = masks.shape
+    low, high = np.zeros((2, *values.shape[:-1], n))
+    for corner in range(count):
+        is_high = masks[:, corner].reshape(rows, *[1] * (values.ndim - 2), n)
+        score = values[..., corner, None]
+        low += np.where(is_high, 0.0, score)
+        high += np.where(is_high, score, 0.0)
+    return low / (count // 2), high / (count // 2)
 
 
 def _face_areas(width: FloatArray) -> FloatArray:

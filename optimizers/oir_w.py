@@ -33,7 +33,7 @@ from typing import Literal, final
 
 import numpy as np
 
-from optimizers.corner_method import MAY_BE_ZERO, CornerMethod, CornerSettings, Told, face_means, one_of
+from optimizers.corner_method import MAY_BE_ZERO, CornerMethod, CornerSettings, Told, one_of
 from optimizers.registry import register
 from semrob_env.types import FloatArray
 
@@ -75,9 +75,9 @@ class OirW(CornerMethod[OirWSettings]):
         sign = 1.0 if self.settings.gradient == "score" else -1.0
         growth = np.zeros(told.gradients.shape[:2])  # t(c); summed term by term, so that no row depends on others
         for i in range(self.space.n):
-            growth += sign * told.signs[:, i] * told.width[:, i, None] * told.gradients[:, :, i]
+            growth += sign * told.signs[..., i] * told.width[:, i, None] * told.gradients[:, :, i]
         low, high = told.lower_mean[:, 0], told.upper_mean[:, 0]
-        low_growth, high_growth = face_means(growth)
+        low_growth, high_growth = told.face_means(growth)
         own = 1 - (2 * self._formula_n - 1) * beta / 2
         down = own * low - beta / 2 * (high + low_growth)
         up = -own * high + beta / 2 * (low + high_growth)

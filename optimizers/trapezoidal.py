@@ -26,7 +26,7 @@ from typing import final
 
 import numpy as np
 
-from optimizers.corner_method import CornerMethod, RegularizedSettings, Told, face_means
+from optimizers.corner_method import CornerMethod, RegularizedSettings, Told
 from optimizers.registry import register
 from semrob_env.types import FloatArray
 
@@ -45,7 +45,7 @@ class Trapezoidal(CornerMethod[RegularizedSettings]):
         return (0.0,)
 
     def _direction(self, told: Told) -> tuple[FloatArray, FloatArray]:
-        by_parameter = face_means(told.gradients.swapaxes(1, 2))  # mean of each derivative on each face, (B, n, n)
+        by_parameter = told.face_means(told.gradients.swapaxes(1, 2))  # mean of each derivative on each face, (B, n, n)
         low_slope, high_slope = (np.diagonal(means, axis1=1, axis2=2) for means in by_parameter)
         mean = (told.lower_mean[:, 0] + told.upper_mean[:, 0]) / 2
         pull = self.settings.regularization * told.width / told.scale

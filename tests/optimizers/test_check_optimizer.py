@@ -12,9 +12,11 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+import baselines  # noqa: F401 - fills the registry
 import optimizers  # noqa: F401 - fills the registry
 from optimizers.base import Optimizer, RegionOptimizer, Settings, State
 from optimizers.check import PLAYED_STEPS, check_optimizer, example_functions
+from optimizers.corner_method import CornerMethod
 from optimizers.registry import OPTIMIZERS
 from semrob_env.errors import ContractError
 from semrob_env.functions import CallableFunction
@@ -224,7 +226,13 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
 ]
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if issubclass(method, CornerMethod) else pytest.param(name, marks=pytest.mark.slow)
+        for name, method in OPTIMIZERS.items()
+    ],
+)
 def test_every_registered_method_keeps_every_promise(name: str) -> None:
     check_optimizer(OPTIMIZERS[name])
 

@@ -1,0 +1,70 @@
+"""Any optimizer of nevergrad's registry, by name: NGOpt, OnePlusOne, CMA, DE, TwoPointsDE, TBPSA, Powell, Cobyla, ...
+
+Rapin & Teytaud, *Nevergrad - A gradient-free optimization platform*, 2018, https://github.com/facebookresearch/nevergrad
+(optional: `pip install semrob[baselines]`). Objective, estimate and recommendation: `baselines.objective`.
+
+NGOpt chooses among the others by the number of variables and the planned number of candidates. Those that nevergrad
+wraps itself (Powell, Cobyla, parts of NGOpt) wait in threads which would keep the interpreter from ending; here a
+daemon thread makes them, and so they are daemons (`baselines.solver`).
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from baselines.objective import FIRST, SearchSettings
+from baselines.search import RegionSearch
+from baselines.solver import Evaluate
+from optimizers.registry import register
+from semrob_env.errors import MissingExtraError, UnknownNameError
+
+
+@final
+@dataclass(frozen=True)
+class NevergradSettings(SearchSettings):
+    """Hyper-parameters: those of every search, and the optimizer.
+
+    Attributes:
+        algorithm: Its name in nevergrad's registry.
+    """
+
+    algorithm: str = "NGOpt"
+
+
+@final
+@register
+class Nevergrad(RegionSearch[NevergradSettings]):
+    """An optimizer of nevergrad; see the module.
+
+    Raises:
+        MissingExtraError: nevergrad is not installed.
+        UnknownNameError: nevergrad has no optimizer of that name.
+    """
+
+    name = "nevergrad"
+    title = "nevergrad (Rapin & Teytaud 2018)"
+    settings_class = NevergradSettings
+    draws_globally = True
+
+    @staticmethod
+    def _minimize(settings: NevergradSettings, evaluate: Evaluate, size: int, plan: int, seed: int) -> None:
+        try:
+            library: Any = importlib.import_module("nevergrad")
+        except ImportError as error:
+            raise MissingExtraError("nevergrad is not installed; pip install semrob[baselines]") from error
+        known = library.optimizers.registry
+        if settings.algorithm not in known:
+            raise UnknownNameError(
+                f"nevergrad has no optimizer {settings.algorithm!r}; it has {len(known)}, among them NGOpt, "
+                "OnePlusOne, CMA, DE, TwoPointsDE, TBPSA"
+            )
+        variables = library.p.Array(init=np.full(size, FIRST), lower=0.0, upper=1.0)
+        variables.random_state = np.random.RandomState(seed)
+        optimizer = known[settings.algorithm](variables, budget=plan, num_workers=1)
+        while True:
+            candidate = optimizer.ask()
+            optimizer.tell(candidate, evaluate(candidate.value))

@@ -1,0 +1,139 @@
+"""What every region search shares: a minimiser proposes candidates, `baselines.objective` says what they are worth.
+
+A step asks the m points of one estimate. The minimisers are libraries that keep their state to themselves, so the state
+of a trajectory is its seed and every loss told so far. After a restart, the minimiser is run again on those losses, and
+goes on where it was; a library of another version, which would propose something else, is noticed.
+
+The search ends (converged) once its planned budget cannot pay another estimate.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from functools import partial
+from typing import ClassVar, TypeVar, final
+
+import numpy as np
+
+from baselines.objective import (
+    SearchSettings,
+    bounds,
+    is_confirmed,
+    latin_hypercube,
+    mean_side,
+    moments,
+    shortfall,
+)
+from baselines.solver import Evaluate, Solver
+from optimizers.base import RegionOptimizer, State
+from semrob_env.errors import ProtocolError
+from semrob_env.oracle import Answers
+from semrob_env.regions import Regions
+from semrob_env.types import BoolArray, FloatArray
+
+SearchSettingsT = TypeVar("SearchSettingsT", bound=SearchSettings)
+
+
+class RegionSearch(RegionOptimizer[SearchSettingsT]):
+    """A search over the 2n bounds of a region; a method gives its minimiser only."""
+
+    is_stochastic = True
+    draws_globally: ClassVar[bool] = False
+    """Whether the minimiser may draw from numpy's or Python's global generators."""
+
+    @staticmethod
+    @abstractmethod
+    def _minimize(settings: SearchSettingsT, evaluate: Evaluate, size: int, plan: int, seed: int) -> None:
+        """Minimises over the unit cube of `size` numbers, best within `plan` candidates, and does not return.
+
+        It is static, for it runs in a thread that must not keep the optimizer alive.
+        """
+
+    @final
+    def _start(self) -> State:
+        count = len(self)
+        seed = np.array([int(rng.integers(2**31)) for rng in self.rngs])
+        self._solvers: list[Solver | None] = [None] * count
+        most = max(1, self.settings.budget // self.settings.points)
+        return {
+            "lower": self.start.copy(),
+            "upper": self.start.copy(),
+            "side": np.zeros(count),  # of the recommended region
+            "seed": seed,
+            "candidate": np.stack([self._solver(row, int(seed[row]), np.zeros(0)).candidate for row in range(count)]),
+            "losses": np.full((count, most), np.nan),
+            "told": np.zeros(count, dtype=np.int64),
+            "round": np.zeros(count, dtype=np.int64),  # estimates of the candidate so far
+            "sums": np.zeros((count, 2)),  # of its scores and their squares, in the first estimate
+            "fresh_sums": np.zeros((count, 2)),  # in all later ones
+            "converged": np.zeros(count, dtype=np.bool_),
+        }
+
+    @final
+    def _ask(self, state: State) -> FloatArray:
+        points, n = self.settings.points, self.space.n
+        fractions = np.zeros((len(self), points, n))
+        for row in np.flatnonzero(self.running):
+            fractions[row] = latin_hypercube(points, n, self.rngs[row])
+        return Regions(self.space, *bounds(self.space, self.start, state["candidate"])).from_fractions(fractions)
+
+    @final
+    def _tell(self, state: State, answers: Answers) -> State:
+        settings, rows = self.settings, self.running & answers.active.all(axis=1)
+        is_first = (state["round"] == 0)[:, None]
+        asked = np.zeros((len(self), 2))
+        for score in answers.values.T:  # point by point: the bits of a row do not depend on the batch
+            asked += np.stack([score, score * score], axis=1)
+        sums = np.where(is_first, asked, state["sums"])
+        fresh = np.where(is_first, 0.0, state["fresh_sums"] + asked)
+        rounds = state["round"] + 1
+
+        lower, upper = bounds(self.space, self.start, state["candidate"])
+        side = mean_side(self.space, lower, upper)
+        missed = shortfall(*moments(rounds * float(settings.points), *(sums + fresh).T), settings)
+        checked = np.maximum((rounds - 1) * float(settings.points), 1.0)
+        is_new = side > state["side"]
+        is_done = (missed > 0) | ~is_new | (rounds > settings.checks)
+        wins = is_done & is_new & (missed == 0) & is_confirmed(checked, *moments(checked, *fresh.T), settings)
+        loss = np.where((missed == 0) & (wins | ~is_new), -side, missed)
+        told = self._told(state, rows & is_done, loss)
+        after = {
+            "lower": np.where(wins[:, None], lower, state["lower"]),
+            "upper": np.where(wins[:, None], upper, state["upper"]),
+            "side": np.where(wins, side, state["side"]),
+            "seed": state["seed"].copy(),
+            "round": np.where(is_done, 0, rounds),
+            "sums": sums,
+            "fresh_sums": fresh,
+            "converged": (self.steps + 2) * settings.points > settings.budget,
+        }
+        return {**after, **told}
+
+    def _told(self, state: State, rows: BoolArray, loss: FloatArray) -> State:
+        """Tells the minimisers of some rows the losses (B,) of their candidates, and takes their next ones."""
+        candidate, losses, told = (state[name].copy() for name in ("candidate", "losses", "told"))
+        for row in np.flatnonzero(rows):
+            heard = losses[row, : told[row]]
+            if told[row] + 1 < losses.shape[1]:  # else that was the last one: nobody asks for another
+                solver = self._solver(row, int(state["seed"][row]), heard)
+                if solver.candidate.tobytes() != candidate[row].tobytes():
+                    raise ProtocolError(f"{self.name}: the state is of another version of its library; start anew")
+                solver.tell(float(loss[row]))
+                candidate[row] = solver.candidate
+            losses[row, told[row]] = loss[row]
+            told[row] += 1
+        for row in np.flatnonzero(~self.running):
+            self._solvers[row] = None
+        return {"candidate": candidate, "losses": losses, "told": told}
+
+    def _solver(self, row: int, seed: int, heard: FloatArray) -> Solver:
+        """The minimiser of a trajectory after it has heard these losses, run again if it heard others."""
+        solver = self._solvers[row]
+        if solver is None or not solver.has_heard(seed, heard):
+            plan = max(1, self.settings.budget // self.settings.points)
+            minimize = partial(self._minimize, size=2 * self.space.n, plan=plan, seed=seed)
+            solver = Solver(partial(minimize, self.settings), seed, draws_globally=self.draws_globally)
+            for loss in heard.tolist():
+                solver.tell(loss)
+            self._solvers[row] = solver
+        return solver

@@ -1,0 +1,140 @@
+"""Searches by libraries: each keeps every promise, finds what is easy, and says what is wrong in one line."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import baselines  # noqa: F401 - fills the registry
+from baselines.search import RegionSearch
+from optimizers.check import check_optimizer, example_functions
+from optimizers.execute import execute
+from optimizers.registry import OPTIMIZERS
+from optimizers.run import run
+from semrob_env.errors import MissingExtraError, ProtocolError, UnknownNameError
+from semrob_env.functions import CallableFunction
+from semrob_env.oracle import QueryLog, QueryOracle
+from semrob_env.parameters import SemanticSpace
+from semrob_env.store import RunTask
+from semrob_env.types import FloatArray
+
+ROOT = Path(__file__).resolve().parents[2]
+SPACE = SemanticSpace.of("azimuth,elevation")
+SCIPY = ("differential_evolution", "dual_annealing", "nelder_mead", "powell", "cobyla")
+NEVERGRAD = ("NGOpt", "OnePlusOne", "CMA", "DE", "TwoPointsDE", "TBPSA", "Powell", "Cobyla", "MetaModel")
+VARIANTS: list[tuple[str, dict[str, Any]]] = [
+    *(("scipy", {"algorithm": algorithm}) for algorithm in SCIPY),
+    *(("nevergrad", {"algorithm": algorithm}) for algorithm in NEVERGRAD),
+]
+SEARCHES: list[tuple[str, dict[str, Any]]] = [("random_search", {}), ("cma_es", {}), *VARIANTS[:-1]]
+SLOW = {"nelder_mead", "Powell", "TwoPointsDE", "OnePlusOne"}
+"""Those that have hardly left their first guess after a hundred candidates."""
+
+
+def label(case: object) -> str:
+    return str(case.get("algorithm", "")) if isinstance(case, dict) else str(case)
+
+
+def plateau(theta: FloatArray) -> FloatArray:
+    """1 within 90 degrees of azimuth 130 and above elevation 0, 0 elsewhere."""
+    return np.asarray(((np.abs(theta[:, 0] - 130) <= 90) & (theta[:, 1] >= 0)).astype(np.float64))
+
+
+@pytest.mark.parametrize(
+    ("name", "settings"),
+    [case for case in VARIANTS if case[1]["algorithm"] not in {"NGOpt", "differential_evolution"}],  # the defaults
+    ids=label,
+)
+def test_every_algorithm_keeps_every_promise(name: str, settings: dict[str, Any]) -> None:
+    method = OPTIMIZERS[name]
+    check_optimizer(method, settings=method.settings_class.from_mapping(settings), functions=example_functions()[2:3])
+
+
+@pytest.mark.parametrize(("name", "settings"), SEARCHES, ids=label)
+def test_every_algorithm_finds_a_large_part_of_a_plateau(name: str, settings: dict[str, Any]) -> None:
+    method, function = OPTIMIZERS[name], CallableFunction(SPACE, plateau)
+    chosen = method.settings_class.from_mapping({**settings, "budget": 400, "epsilon_m": 0.2})
+    optimizer = method(SPACE, [[130.0, 30.0]] * 4, settings=chosen)
+    result = run(optimizer, QueryOracle(function, trajectories=4, budget=400))
+    # The plateau has a share of 0.45, and the first guess of solvers that have one 0.125 of the space.
+    assert np.median(result.regions.share()) > (0.125 if settings.get("algorithm") in SLOW else 0.2)
+    assert (result.forward_queries == 400).all()
+
+
+def test_a_search_ends_with_its_own_budget() -> None:
+    method, function = OPTIMIZERS["random_search"], CallableFunction(SPACE, plateau)
+    settings = method.settings_class.from_mapping({"budget": 103, "points": 5})
+    result = run(method(SPACE, [[130.0, 30.0]], settings=settings), QueryOracle(function, budget=10_000))
+    assert (result.status, result.forward_queries.tolist()) == (["converged"], [100])
+
+
+def test_a_larger_candidate_is_asked_again_at_fresh_points() -> None:
+    log = QueryLog()
+    method, function = OPTIMIZERS["random_search"], CallableFunction(SPACE, lambda theta: np.ones(len(theta)))
+    settings = method.settings_class.from_mapping({"points": 5, "checks": 3, "budget": 25})
+    result = run(method(SPACE, [[130.0, 30.0]], settings=settings), QueryOracle(function, log=log, budget=25))
+    asked = log.arrays()["theta"]
+    assert len(np.unique(asked, axis=0)) == 25
+    # Of a function that is 1, the first candidate is confirmed: one estimate and three more in the same box.
+    assert (result.regions.lower[0] <= asked[:20].min(axis=0)).all()
+    assert (result.regions.upper[0] >= asked[:20].max(axis=0)).all()
+    assert not result.regions[[0] * 5].contains(asked[20:]).all()
+
+
+@pytest.mark.parametrize(("name", "settings"), SEARCHES, ids=label)
+def test_two_runs_of_a_task_give_the_same_row(name: str, settings: dict[str, Any]) -> None:
+    task = RunTask("synthetic:hill?n=2", name, (100.0, 20.0), budget=60, settings=str(settings).replace("'", '"'))
+    one, other = execute([task])[0], execute([task])[0]
+    assert one.error == ""
+    assert (one.lower, one.upper, one.trace) == (other.lower, other.upper, other.trace)
+
+
+def test_a_state_that_the_library_would_not_have_reached_is_refused() -> None:
+    method, function = OPTIMIZERS["random_search"], CallableFunction(SPACE, plateau)
+    first = method(SPACE, [[130.0, 30.0]])
+    run(first, QueryOracle(function), max_steps=5)
+    saved = first.save()
+    second = method(SPACE, [[130.0, 30.0]])
+    second.restore({**saved, "state.candidate": saved["state.candidate"] / 2, "status": np.array(["running"])})
+    with pytest.raises(ProtocolError, match="another version of its library"):
+        run(second, QueryOracle(function), max_steps=30)
+
+
+def test_a_search_leaves_no_thread_in_trajectories_that_ended() -> None:
+    method, function = OPTIMIZERS["random_search"], CallableFunction(SPACE, plateau)
+    optimizer = method(SPACE, [[130.0, 30.0]] * 2)
+    assert isinstance(optimizer, RegionSearch)
+    oracle = QueryOracle(function, trajectories=2)
+    optimizer.stop(np.array([True, False]), "steps")
+    optimizer.tell(oracle.query(optimizer.ask()))
+    assert [solver is None for solver in optimizer._solvers] == [True, False]
+
+
+def test_an_unknown_algorithm_is_named() -> None:
+    with pytest.raises(UnknownNameError, match="no optimizer 'Simplex'; it has"):
+        OPTIMIZERS["nevergrad"](
+            SPACE, [[1.0, 1.0]], settings=OPTIMIZERS["nevergrad"].settings_class.from_mapping({"algorithm": "Simplex"})
+        )
+    with pytest.raises(UnknownNameError, match="unknown minimiser 'simplex'; choose differential_evolution, "):
+        OPTIMIZERS["scipy"].settings_class.from_mapping({"algorithm": "simplex"})
+
+
+@pytest.mark.parametrize(("name", "library"), [("nevergrad", "nevergrad"), ("cma_es", "cma")])
+def test_a_missing_library_is_told_with_what_to_install(
+    name: str, library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    with pytest.raises(MissingExtraError, match=rf"{library} is not installed; pip install semrob\[baselines\]"):
+        OPTIMIZERS[name](SPACE, [[1.0, 1.0]])
+
+
+def test_importing_the_baselines_loads_no_library_of_theirs() -> None:
+    code = "import sys, baselines; print(*{name.split('.')[0] for name in sys.modules})"
+    printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert "baselines" in printed.split()
+    assert not {"nevergrad", "cma", "scipy", "torch", "numba"} & set(printed.split())
