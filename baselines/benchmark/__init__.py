@@ -1,0 +1,55 @@
+"""Comparing methods by counted queries: suites of questions, frozen protocols, exact judging, statistics, tables.
+
+A *question* is a function, a start point theta0 and thresholds: which region around theta0 is the largest feasible one?
+An *entry* is a method with settings. A *plan* is an entry with a budget that its runs may not overspend; every entry
+has a plan for every budget, and every plan runs on every question, with every seed if the method draws anything.
+
+**What a method is told.** Fields of a method's settings that are named `epsilon_m`, `epsilon_v` or `budget` get the
+question's thresholds and the plan's budget: a generic rule, by name. A method without the two thresholds does the same
+whatever they are, so it runs once for all of them. One without `budget` does not plan: its runs with a smaller budget
+begin like those with a larger one.
+
+**Protocol file**: JSON, one object, all that makes a comparison again. Its digest, the SHA-256 of its canonical JSON,
+stands in every output.
+
+| name               | meaning                                                                                        |
+|--------------------|------------------------------------------------------------------------------------------------|
+| format, version    | `semrob comparison`, and the version of this format                                            |
+| suite              | name of the suite                                                                              |
+| options            | object: which functions of the suite                                                           |
+| thresholds         | list of [epsilon_m, epsilon_v]                                                                 |
+| entries            | list of {label, method, method_version, settings}; settings without what questions tell        |
+| budgets            | whole numbers, rising                                                                          |
+| seeds              | whole numbers                                                                                  |
+| gradient_cost      | weight of a gradient query in every bill                                                       |
+| judge              | {points, seed}: held-out points a region, for what is not known exactly                        |
+| targets            | shares of the optimum, rising                                                                  |
+| bootstrap          | {resamples, level, seed}                                                                       |
+| questions          | {count, sha256}: of all questions with the fingerprints (hashes of maps, weights) of functions |
+
+**Results**, beside `runs.sqlite` (`semrob_env.store`) and `answers.sqlite` (`baselines.benchmark.answers`), as CSV.
+Both begin with `protocol` (the digest), `epsilon_m`, `epsilon_v`, `label`. Empty: not known, or no such thing.
+
+`runs.csv`, a line for every run and question that it answers:
+
+| column                  | meaning                                                                                   |
+|-------------------------|-------------------------------------------------------------------------------------------|
+| budget, seed            | of the run                                                                                |
+| function_id, start      | of the question                                                                           |
+| status                  | how the run ended, see the store                                                          |
+| queries                 | its bill, forward + gradient_cost * gradients                                             |
+| feasible                | 1 if the final region contains theta0 and meets both thresholds                           |
+| share, mean, purity     | of the final region: share of the space, mean score, share with a score >= 0.5            |
+| best                    | share of the optimum; of the largest feasible region seen here if `best_is_exact` is 0    |
+| quality                 | share / best, 0 if infeasible (not clipped); regret is 1 - quality                        |
+| reached_P               | queries at the first checkpoint with a quality of P % or more; inf: never                 |
+
+`comparison.csv`, a line for every plan and `n` (number of parameters; `all`, and each where there are several):
+`budget`, `runs`, `median_quality`, `feasible`, `purity` (mean), `regret`
+(mean), `queries` (median bill), `rank`, `rank_low`, `rank_high` (mean rank among the entries at this budget, 1 is best,
+and its interval), and for every target `ert_P`, `reached_P` (share of runs that ever reached it) and `final_P` (share
+whose final region does).
+
+`amortised` figures, where one set of samples serves all start points of a function, are another question than these:
+they come from another suite of runs, and nothing here mixes the two.
+"""

@@ -1,0 +1,320 @@
+"""A comparison, frozen: what runs, on what, judged how. The file is described in `baselines.benchmark`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any, final
+
+from baselines.benchmark.suites import Options, Question, Suite, make_suite
+from optimizers.base import Optimizer
+from optimizers.registry import get_optimizer
+from semrob_env.errors import InvalidBudgetError, InvalidParameterError, MissingFileError
+from semrob_env.metrics import Judge
+from semrob_env.store import RunTask, canonical_json
+
+FORMAT = "semrob comparison"
+VERSION = 1
+BUDGET = "budget"
+TOLD = ("epsilon_m", "epsilon_v", BUDGET)
+"""Fields of settings that questions and plans fill, by name."""
+
+RUN_JUDGE_POINTS = 8
+"""Points of the judge in the store's rows: few, for a comparison judges by itself."""
+
+
+@final
+@dataclass(frozen=True)
+class Entry:
+    """A method with settings, under a label of its own.
+
+    Attributes:
+        label: Unique in a comparison.
+        method: Registered name.
+        method_version: Version of the method's code.
+        settings: Canonical JSON object: all hyper-parameters but those that questions tell.
+    """
+
+    label: str
+    method: str
+    method_version: int
+    settings: str
+
+    @classmethod
+    def of(cls, text: str) -> Entry:
+        """The entry of a text like `naive` or `nevergrad:algorithm=DE:points=8`; the text is its label.
+
+        Raises:
+            UnknownNameError: No such method.
+            InvalidParameterError: A setting that the method does not have, or that is told by the question; or a
+                method that does not answer with regions.
+        """
+        method, full = read_method(text)
+        if method.recommends != "regions":
+            raise InvalidParameterError(f"{method.name} recommends {method.recommends}; a comparison is one of regions")
+        settings = canonical_json({name: value for name, value in full.items() if name not in TOLD})
+        return cls(text, method.name, method.version, settings)
+
+    @property
+    def plans(self) -> bool:
+        """Whether the method plans by its budget: then runs of other budgets are other runs from their first step."""
+        return BUDGET in _names(self.method)
+
+    @property
+    def is_stochastic(self) -> bool:
+        """Whether the method draws anything."""
+        return get_optimizer(self.method).is_stochastic
+
+    def task(self, question: Question, budget: int, seed: int, gradient_cost: float) -> RunTask:
+        """The run on a question; methods that are not told thresholds have the same one for all of them."""
+        known = _names(self.method)
+        told = {"epsilon_m": question.epsilon_m, "epsilon_v": question.epsilon_v, BUDGET: budget}
+        changes = {**json.loads(self.settings), **{name: value for name, value in told.items() if name in known}}
+        task = RunTask(
+            function_id=question.function_id,
+            method=self.method,
+            start=question.start,
+            settings=canonical_json(_full_settings(get_optimizer(self.method), changes)),
+            budget=float(budget),
+            gradient_cost=gradient_cost,
+            seed=seed,
+            judge_points=RUN_JUDGE_POINTS,
+        )
+        if not known & {"epsilon_m", "epsilon_v"}:
+            return task
+        return replace(task, epsilon_m=question.epsilon_m, epsilon_v=question.epsilon_v)
+
+
+@final
+@dataclass(frozen=True)
+class PlannedRun:
+    """One run and the question it answers; several questions may share a task.
+
+    Attributes:
+        entry: Number of the entry.
+        question: Number of the question.
+        budget: Of the plan.
+        seed: Of the run.
+        task: For the store.
+    """
+
+    entry: int
+    question: int
+    budget: int
+    seed: int
+    task: RunTask
+
+
+@final
+@dataclass(frozen=True)
+class Protocol:
+    """All that defines a comparison; see `baselines.benchmark`.
+
+    Attributes:
+        suite: Name of the suite.
+        options: Canonical JSON object of its options.
+        thresholds: Pairs (epsilon_m, epsilon_v).
+        entries: What is compared.
+        budgets: Rising.
+        seeds: Of methods that draw something; others run with the first one.
+        gradient_cost: Weight of a gradient query.
+        judge_points: Held-out points a region.
+        judge_seed: Their seed.
+        targets: Shares of the optimum, rising.
+        resamples: Of the bootstrap.
+        level: Of its intervals.
+        bootstrap_seed: Its seed.
+        questions: How many there are, and their digest.
+
+    Raises:
+        InvalidBudgetError: No budget, or one below 1.
+        InvalidParameterError: Anything else that is not as above.
+    """
+
+    suite: str
+    options: str
+    thresholds: tuple[tuple[float, float], ...]
+    entries: tuple[Entry, ...]
+    budgets: tuple[int, ...]
+    seeds: tuple[int, ...]
+    gradient_cost: float
+    judge_points: int
+    judge_seed: int
+    targets: tuple[float, ...]
+    resamples: int
+    level: float
+    bootstrap_seed: int
+    questions: tuple[int, str]
+
+    def __post_init__(self) -> None:
+        if not self.budgets or min(self.budgets) < 1 or list(self.budgets) != sorted(set(self.budgets)):
+            raise InvalidBudgetError(f"budgets {list(self.budgets)}: give whole numbers of at least 1, rising")
+        labels = [entry.label for entry in self.entries]
+        if not labels or len(set(labels)) < len(labels):
+            raise InvalidParameterError(f"methods {', '.join(labels)}: give at least one, and each once")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
+            raise InvalidParameterError(f"seeds {list(self.seeds)}: give whole numbers, 0 or above, each once")
+        if not self.thresholds or len(set(self.thresholds)) < len(self.thresholds):
+            raise InvalidParameterError("thresholds: give at least one pair, and each once")
+        rising = list(self.targets) == sorted(set(self.targets))
+        if not self.targets or not rising or not 0 < self.targets[0] <= self.targets[-1] <= 1:
+            raise InvalidParameterError(f"targets {list(self.targets)}: give shares above 0 and up to 1, rising")
+        if self.resamples < 2 or not 0 < self.level < 1:
+            raise InvalidParameterError(f"{self.resamples} resamples at level {self.level}: at least 2, in (0, 1)")
+        Judge(points=self.judge_points, seed=self.judge_seed)
+
+    def to_json(self) -> str:
+        """The text of the file."""
+        return json.dumps(self._mapping(), indent=2) + "\n"
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of the canonical JSON."""
+        return hashlib.sha256(canonical_json(self._mapping()).encode()).hexdigest()
+
+    def make_suite(self, maps_file: str) -> Suite:
+        """The suite, if its questions are those that were frozen.
+
+        Raises:
+            InvalidParameterError: They are others: other maps, weights or versions of functions.
+        """
+        options = {name: tuple(words) for name, words in json.loads(self.options).items()}
+        suite = make_suite(self.suite, options, self.thresholds, maps_file)
+        if (len(suite.questions), suite.digest()) != self.questions:
+            raise InvalidParameterError(
+                f"the protocol was frozen on {self.questions[0]} questions, here are {len(suite.questions)} that "
+                "differ (other maps, weights or versions of functions); freeze a new one by --suite"
+            )
+        return suite
+
+    def runs(self, suite: Suite) -> Iterator[PlannedRun]:
+        """All runs, entry by entry, budget by budget."""
+        for index, entry in enumerate(self.entries):
+            for budget in self.budgets:
+                for number, question in enumerate(suite.questions):
+                    for seed in self.seeds if entry.is_stochastic else self.seeds[:1]:
+                        task = entry.task(question, budget, seed, self.gradient_cost)
+                        yield PlannedRun(index, number, budget, seed, task)
+
+    def _mapping(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "version": VERSION,
+            "suite": self.suite,
+            "options": json.loads(self.options),
+            "thresholds": [list(pair) for pair in self.thresholds],
+            "entries": [
+                {
+                    "label": entry.label,
+                    "method": entry.method,
+                    "method_version": entry.method_version,
+                    "settings": json.loads(entry.settings),
+                }
+                for entry in self.entries
+            ],
+            "budgets": list(self.budgets),
+            "seeds": list(self.seeds),
+            "gradient_cost": self.gradient_cost,
+            "judge": {"points": self.judge_points, "seed": self.judge_seed},
+            "targets": list(self.targets),
+            "bootstrap": {"resamples": self.resamples, "level": self.level, "seed": self.bootstrap_seed},
+            "questions": {"count": self.questions[0], "sha256": self.questions[1]},
+        }
+
+
+def options_text(options: Options) -> str:
+    """Options of a suite as a protocol holds them."""
+    return canonical_json({name: list(words) for name, words in options.items()})
+
+
+def load_protocol(path: str | PathLike[str]) -> Protocol:
+    """Read a protocol file.
+
+    Raises:
+        MissingFileError: It cannot be read.
+        InvalidParameterError: It is no protocol, of another version of the format, or of another version of a method.
+        UnknownNameError: It names a method that is not registered.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise MissingFileError(f"cannot read protocol {path}: {error.strerror or error}; --suite makes one") from error
+    except ValueError as error:
+        raise InvalidParameterError(f"protocol {path} is no JSON: {error}") from error
+    if not isinstance(data, dict) or (data.get("format"), data.get("version")) != (FORMAT, VERSION):
+        raise InvalidParameterError(f"{path} is no protocol of format {FORMAT!r}, version {VERSION}; --suite makes one")
+    try:
+        entries = tuple(
+            Entry(e["label"], e["method"], e["method_version"], canonical_json(e["settings"])) for e in data["entries"]
+        )
+        protocol = Protocol(
+            data["suite"],
+            options_text(data["options"]),
+            tuple((float(m), float(v)) for m, v in data["thresholds"]),
+            entries,
+            tuple(data["budgets"]),
+            tuple(data["seeds"]),
+            data["gradient_cost"],
+            data["judge"]["points"],
+            data["judge"]["seed"],
+            tuple(data["targets"]),
+            data["bootstrap"]["resamples"],
+            data["bootstrap"]["level"],
+            data["bootstrap"]["seed"],
+            (data["questions"]["count"], data["questions"]["sha256"]),
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InvalidParameterError(f"protocol {path} is damaged: {type(error).__name__} {error}") from error
+    for entry in entries:
+        now = get_optimizer(entry.method).version
+        if now != entry.method_version:
+            raise InvalidParameterError(
+                f"protocol {path} was frozen on version {entry.method_version} of {entry.method}, here is {now}; "
+                "freeze a new one by --suite"
+            )
+    return protocol
+
+
+def read_method(text: str) -> tuple[type[Optimizer[Any]], dict[str, Any]]:
+    """The method and all settings of a text like `naive` or `nevergrad:algorithm=DE:points=8`.
+
+    Raises:
+        UnknownNameError: No such method.
+        InvalidParameterError: A setting that the method does not have, or that is told by the question.
+    """
+    name, *parts = text.split(":")
+    method, changes = get_optimizer(name), {}
+    for part in parts:
+        key, equals, value = part.partition("=")
+        if not equals or key in TOLD:
+            raise InvalidParameterError(
+                f"cannot read setting {part!r} of {text!r}; write NAME:SETTING=VALUE, and leave {', '.join(TOLD)} to "
+                "the questions"
+            )
+        changes[key] = _plain(value)
+    return method, _full_settings(method, changes)
+
+
+def _names(method: str) -> frozenset[str]:
+    return frozenset(field.name for field in fields(get_optimizer(method).settings_class))
+
+
+def _full_settings(method: type[Optimizer[Any]], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """All settings, with whole numbers as floats where the default is one, as the store has them."""
+    given = dict(changes)
+    for field in fields(method.settings_class):
+        if isinstance(field.default, float) and type(given.get(field.name)) is int:
+            given[field.name] = float(given[field.name])
+    full: Mapping[str, Any] = method.settings_class.from_mapping(given).to_mapping()
+    return dict(full)
+
+
+def _plain(text: str) -> Any:
+    """A number or list where the text is one in JSON, else the text."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text

@@ -1,0 +1,288 @@
+"""How good the recommended regions were, at every checkpoint: judged apart from the method, and exactly where possible.
+
+Mean and variance are the truth where it is known (`semrob_env.ground_truth`), else estimated on held-out points
+(`semrob_env.metrics.judge_regions`). The *quality* of a region is its share of the space over that of the optimum, and
+0 if it is infeasible or does not contain theta0. Where nobody knows the optimum, the largest feasible region that any
+run of the comparison recommended at any checkpoint takes its place: such qualities compare these methods only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from baselines.benchmark.answers import Answers, answer_key
+from baselines.benchmark.functions import Functions
+from baselines.benchmark.protocols import PlannedRun, Protocol
+from baselines.benchmark.suites import Question, Suite
+from semrob_env.errors import NoGroundTruthError
+from semrob_env.functions import ScoreFunction
+from semrob_env.ground_truth import exact_moments, optimum, unit_moments
+from semrob_env.metrics import Judge, judge_regions
+from semrob_env.regions import Regions
+from semrob_env.store import FAILED, RunRow, RunTask, TraceRow
+from semrob_env.types import BoolArray, FloatArray, IntArray
+
+JUDGED_AT_ONCE = 64
+"""Regions that are judged between two signs of progress."""
+
+_CHUNK = 8192
+"""Regions whose moments are computed at once: some tens of megabytes."""
+
+_VERSION = 1
+"""Goes up when kept answers must be made again."""
+
+Bounds = tuple[str, tuple[float, ...], tuple[float, ...]]
+"""Function id, lower and upper bounds of a region."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Outcomes:
+    """What R planned runs came to; arrays (R,) unless said otherwise.
+
+    Attributes:
+        entry: Number of the entry.
+        question: Number of the question.
+        budget: Of the plan.
+        seed: Of the run.
+        status: How the run ended.
+        queries: Its bill, forward + gradient_cost * gradients; the whole budget if it failed.
+        feasible: Whether the final region contains theta0 and meets both thresholds.
+        share: Share of the space of the final region.
+        mean: Its mean score.
+        purity: Share of it with a score of at least 0.5.
+        best: Share of the optimum; 0: there is none, and no quality.
+        is_exact: Whether that is the truth.
+        quality: Of the final region; NaN where there is none.
+        reached: Queries at the first checkpoint with a quality of each target or more, (R, T); infinite: never.
+        checkpoints: Of each run, queries (C,) and quality (C,), the end of the run last.
+        errors: Messages of runs that failed.
+    """
+
+    entry: IntArray
+    question: IntArray
+    budget: IntArray
+    seed: IntArray
+    status: list[str]
+    queries: FloatArray
+    feasible: BoolArray
+    share: FloatArray
+    mean: FloatArray
+    purity: FloatArray
+    best: FloatArray
+    is_exact: BoolArray
+    quality: FloatArray
+    reached: FloatArray
+    checkpoints: list[tuple[FloatArray, FloatArray]]
+    errors: list[str]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Judged:
+    """Judged regions by their bounds: where each stands in the columns (N,)."""
+
+    row_of: dict[Bounds, int]
+    share: FloatArray
+    mean: FloatArray
+    variance: FloatArray
+    purity: FloatArray
+
+
+def judge_runs(
+    protocol: Protocol,
+    suite: Suite,
+    runs: Sequence[PlannedRun],
+    rows: Mapping[RunTask, RunRow],
+    traces: Mapping[str, Sequence[TraceRow]],
+    answers: Answers,
+    progress: Callable[[int, int], None] | None = None,
+) -> Outcomes:
+    """Judge the regions that runs recommended at their checkpoints and at their end.
+
+    Args:
+        protocol: Judge, targets and gradient cost.
+        suite: The questions, with their functions.
+        runs: Planned runs.
+        rows: The store's row of each of their tasks.
+        traces: By key of these rows.
+        answers: Where what takes long is looked up and kept.
+        progress: Called with how many regions of how many have been judged by points.
+    """
+    paths = {task: _path(row, traces[row.key], protocol.gradient_cost) for task, row in rows.items()}
+    judge = Judge(points=protocol.judge_points, seed=protocol.judge_seed)
+    every = dict.fromkeys((task.function_id, *bounds) for task, path in paths.items() for _, *bounds in path)
+    finals = dict.fromkeys((task.function_id, *path[-1][1:]) for task, path in paths.items() if path)
+    judged = _judge(suite.functions, list(every), set(finals), judge, answers, progress)  # type: ignore[arg-type]  # a tuple of three, which a star hides
+    found = [_qualify(suite.questions[run.question], paths[run.task], judged, suite.functions) for run in runs]
+    best, is_exact = _best_shares(suite, answers)
+    if not is_exact.all():
+        most = np.zeros(len(suite.questions))
+        for run, (_, volume) in zip(runs, found, strict=True):
+            most[run.question] = max(most[run.question], volume.max(initial=0.0))
+        best = np.where(is_exact, best, most)
+    targets = np.array(protocol.targets)
+    questions = np.array([run.question for run in runs])
+    count = len(runs)
+    quality, reached = np.full(count, np.nan), np.full((count, len(targets)), np.inf)
+    share, mean, purity = np.zeros(count), np.full(count, np.nan), np.full(count, np.nan)
+    feasible, bills = np.zeros(count, dtype=np.bool_), np.zeros(count)
+    checkpoints = []
+    for index, (run, (queries, volume)) in enumerate(zip(runs, found, strict=True)):
+        path, most_there = paths[run.task], float(best[run.question])
+        own = volume / most_there if most_there > 0 else np.full(len(volume), np.nan)
+        checkpoints.append((queries, own))
+        reached[index] = first_reached(queries, own, targets)
+        if path:
+            at = judged.row_of[run.task.function_id, path[-1][1], path[-1][2]]
+            share[index], mean[index], purity[index] = judged.share[at], judged.mean[at], judged.purity[at]
+            feasible[index], quality[index], bills[index] = volume[-1] > 0, own[-1], queries[-1]
+        else:
+            bills[index], quality[index] = run.budget, 0.0 if most_there > 0 else np.nan
+    return Outcomes(
+        entry=np.array([run.entry for run in runs]),
+        question=questions,
+        budget=np.array([run.budget for run in runs]),
+        seed=np.array([run.seed for run in runs]),
+        status=[rows[run.task].status for run in runs],
+        queries=bills,
+        feasible=feasible,
+        share=share,
+        mean=mean,
+        purity=purity,
+        best=best[questions],
+        is_exact=is_exact[questions],
+        quality=quality,
+        reached=reached,
+        checkpoints=checkpoints,
+        errors=[row.error for row in rows.values() if row.status == FAILED],
+    )
+
+
+def first_reached(queries: FloatArray, quality: FloatArray, targets: FloatArray) -> FloatArray:
+    """Queries (T,) at the first checkpoint (C,) with a quality of each target or more; infinite: never."""
+    hits = quality[:, None] >= targets
+    first = np.where(hits, queries[:, None], np.inf)
+    return np.asarray(first.min(axis=0, initial=np.inf))
+
+
+def _path(
+    row: RunRow, trace: Sequence[TraceRow], gradient_cost: float
+) -> list[tuple[float, tuple[float, ...], tuple[float, ...]]]:
+    """Queries and bounds of the recommended regions of a run, its end last; none if it failed."""
+    if row.status == FAILED or row.lower is None or row.upper is None:
+        return []
+    spent = row.forward_queries + gradient_cost * row.gradient_queries
+    path = [(float(part.queries), part.lower, part.upper) for part in trace if part.queries < spent]
+    return [*path, (spent, row.lower, row.upper)]
+
+
+def _judge(
+    functions: Functions,
+    every: list[Bounds],
+    finals: set[Bounds],
+    judge: Judge,
+    answers: Answers,
+    progress: Callable[[int, int], None] | None,
+) -> _Judged:
+    """Shares and moments of all regions, purities of the final ones (of all where points are asked anyway)."""
+    share, mean, variance, purity = (np.full(len(every), np.nan) for _ in range(4))
+    parts = (
+        (function, rows[at : at + _CHUNK], members[at : at + _CHUNK])
+        for function, rows, members in functions.grouped([bounds[0] for bounds in every])
+        for at in range(0, len(rows), _CHUNK)
+    )
+    for function, rows, members in parts:
+        regions = Regions(
+            function.space, np.array([every[row][1] for row in rows]), np.array([every[row][2] for row in rows])
+        ).clip()
+        share[rows] = regions.share()
+        try:
+            moments = unit_moments(*exact_moments(function, regions, members), function.score_range)
+        except NoGroundTruthError:
+            columns = _judged_by_points(function, regions, members, judge, answers, progress)
+            mean[rows], variance[rows], purity[rows] = columns.T
+            continue
+        mean[rows], variance[rows] = moments
+        ends = np.array([place for place, row in enumerate(rows) if every[row] in finals], dtype=np.int64)
+        purity[rows[ends]] = judge_regions(function, regions[ends], members[ends], judge).purity
+    return _Judged({bounds: row for row, bounds in enumerate(every)}, share, mean, np.minimum(variance, 0.25), purity)
+
+
+def _judged_by_points(
+    function: ScoreFunction,
+    regions: Regions,
+    members: IntArray,
+    judge: Judge,
+    answers: Answers,
+    progress: Callable[[int, int], None] | None,
+) -> FloatArray:
+    """Mean, variance and purity (N, 3) of regions, kept between calls: here every point takes milliseconds."""
+    keys = [
+        answer_key("judge", _VERSION, function.member_ids[member], function.fingerprints[member], lower, upper, *size)
+        for member, lower, upper in zip(members.tolist(), regions.lower.tolist(), regions.upper.tolist(), strict=True)
+        for size in [(judge.points, judge.seed)]
+    ]
+    known = answers.find(keys)
+    open_rows = [row for row, key in enumerate(keys) if key not in known]
+    for at in range(0, len(open_rows), JUDGED_AT_ONCE):
+        part = np.array(open_rows[at : at + JUDGED_AT_ONCE])
+        found = judge_regions(function, regions[part], members[part], judge)
+        columns = np.stack([found.mean, found.variance, found.purity], axis=1).tolist()
+        new = {keys[row]: numbers for row, numbers in zip(part.tolist(), columns, strict=True)}
+        answers.add(new)
+        known.update(new)
+        if progress is not None:
+            progress(min(at + JUDGED_AT_ONCE, len(open_rows)), len(open_rows))
+    return np.array([known[key] for key in keys]).reshape(-1, 3)
+
+
+def _qualify(
+    question: Question,
+    path: Sequence[tuple[float, tuple[float, ...], tuple[float, ...]]],
+    judged: _Judged,
+    functions: Functions,
+) -> tuple[FloatArray, FloatArray]:
+    """Queries (C,) and feasible shares (C,) along a path: 0 where a region is infeasible or has lost theta0."""
+    if not path:
+        return np.zeros(0), np.zeros(0)
+    rows = np.array([judged.row_of[question.function_id, lower, upper] for _, lower, upper in path])
+    space = functions.member(question.function_id)[0].space
+    regions = Regions(space, np.array([lower for _, lower, _ in path]), np.array([upper for *_, upper in path]))
+    holds = regions.contains(np.broadcast_to(question.start, regions.lower.shape))
+    counts = question.thresholds.feasible(judged.mean[rows], judged.variance[rows]) & holds
+    return np.array([queries for queries, *_ in path]), np.where(counts, judged.share[rows], 0.0)
+
+
+def _best_shares(suite: Suite, answers: Answers) -> tuple[FloatArray, BoolArray]:
+    """Share of the optimum of every question, and whether it is known."""
+    keys = [
+        answer_key(
+            "optimum",
+            _VERSION,
+            q.function_id,
+            suite.functions.fingerprint(q.function_id),
+            q.start,
+            q.epsilon_m,
+            q.epsilon_v,
+        )
+        for q in suite.questions
+    ]
+    known, new = answers.find(keys), {}
+    best, is_exact = np.zeros(len(keys)), np.ones(len(keys), dtype=np.bool_)
+    for row, (key, question) in enumerate(zip(keys, suite.questions, strict=True)):
+        if key in known:
+            best[row] = known[key][0]
+            continue
+        function, member = suite.functions.member(question.function_id)
+        try:
+            best[row] = optimum(function, question.start, question.epsilon_m, question.epsilon_v, member).share
+            new[key] = [float(best[row])]
+        except NoGroundTruthError:
+            is_exact[row] = False
+    answers.add(new)
+    return best, is_exact

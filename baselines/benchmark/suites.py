@@ -1,0 +1,236 @@
+"""Suites of questions by name: recorded maps, synthetic functions, live scenes.
+
+A suite lists places, a function and a start point theta0 each. A place is asked at thresholds (epsilon_m, epsilon_v)
+if f(theta0) >= 1 - epsilon_m: elsewhere, often no region is feasible.
+
+| suite     | functions                                                     | start points                            |
+|-----------|---------------------------------------------------------------|-----------------------------------------|
+| recorded  | maps of a file: `networks`, `classes`, `shapes`; all if empty | the paper's four                        |
+| synthetic | `families` x `parameters` (n) x `instances` (seeds)           | one, drawn inside the known plateau     |
+| live      | scenes: `networks`, `classes`, `shapes` (procedural)          | the paper's four                        |
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from baselines.benchmark.functions import RECORDED, Functions
+from semrob_env.errors import InvalidParameterError, UnknownNameError
+from semrob_env.functions import make_function
+from semrob_env.metrics import Thresholds
+from semrob_env.parameters import PAPER_STARTS, SemanticSpace
+from semrob_env.recorded import load_maps
+from semrob_env.store import canonical_json
+from semrob_env.synthetic import FAMILIES, SyntheticFunction
+
+Options = Mapping[str, tuple[str, ...]]
+"""What a suite is made of: lists of words by name."""
+
+_DRAWS = 4096
+_FLANK = 0.2
+"""Share of a flank, besides the plateau, within which starts of synthetic functions are drawn."""
+
+
+@final
+@dataclass(frozen=True)
+class Question:
+    """Which is the largest region around a start point whose scores meet the thresholds?
+
+    Attributes:
+        function_id: Canonical id of one member.
+        start: theta0, in native units.
+        epsilon_m: A feasible region has a mean score of at least 1 - epsilon_m ...
+        epsilon_v: ... and a variance of at most epsilon_v.
+        group: What intervals resample: the shape of a map or scene, or a synthetic function.
+    """
+
+    function_id: str
+    start: tuple[float, ...]
+    epsilon_m: float
+    epsilon_v: float
+    group: str
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """Both of them."""
+        return Thresholds(self.epsilon_m, self.epsilon_v)
+
+
+@final
+@dataclass(frozen=True)
+class Place:
+    """A function and a start point; the group as in `Question`."""
+
+    function_id: str
+    start: tuple[float, ...]
+    group: str
+
+
+@final
+@dataclass(frozen=True)
+class SuiteKind:
+    """A kind of suite.
+
+    Attributes:
+        defaults: Its options.
+        places: Lists the places of options, given the file of maps.
+        is_live: Whether a query takes milliseconds.
+    """
+
+    defaults: Options
+    places: Callable[[Options, str], list[Place]]
+    is_live: bool = False
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Suite:
+    """The questions of a comparison, and their functions."""
+
+    name: str
+    options: Options
+    questions: tuple[Question, ...]
+    functions: Functions
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a query takes milliseconds."""
+        return SUITES[self.name].is_live
+
+    def digest(self) -> str:
+        """SHA-256 (hex) of all questions, with what pins the answers of their functions."""
+        facts = [
+            [q.function_id, q.start, q.epsilon_m, q.epsilon_v, q.group, self.functions.fingerprint(q.function_id)]
+            for q in self.questions
+        ]
+        return hashlib.sha256(canonical_json(facts).encode()).hexdigest()
+
+
+def make_suite(name: str, options: Options, thresholds: Sequence[tuple[float, float]], maps_file: str) -> Suite:
+    """The suite of that name.
+
+    Args:
+        name: One of `SUITES`.
+        options: What differs from the suite's defaults.
+        thresholds: Pairs (epsilon_m, epsilon_v); questions are listed pair by pair.
+        maps_file: File of maps, for recorded ones.
+
+    Raises:
+        UnknownNameError: No such suite, or option, or what an option names.
+        InvalidParameterError: Thresholds out of their limits, or no question at all.
+    """
+    if name not in SUITES:
+        raise UnknownNameError(f"unknown suite {name!r}; known are {', '.join(SUITES)}")
+    kind = SUITES[name]
+    unknown = [option for option in options if option not in kind.defaults]
+    if unknown:
+        raise UnknownNameError(f"suite {name} has no option {unknown[0]!r}; it has {', '.join(kind.defaults)}")
+    full = {**kind.defaults, **options}
+    places = kind.places(full, maps_file)
+    functions = Functions((place.function_id for place in places), maps_file)
+    scores = functions.unit_scores([place.function_id for place in places], [place.start for place in places])
+    questions = [
+        Question(place.function_id, place.start, limits.epsilon_m, limits.epsilon_v, place.group)
+        for limits in (Thresholds(*pair) for pair in thresholds)
+        for place, score in zip(places, scores.tolist(), strict=True)
+        if score >= 1 - limits.epsilon_m
+    ]
+    if not questions:
+        raise InvalidParameterError(
+            f"suite {name} has no question: at none of {len(places)} start points f >= 1 - epsilon_m; choose others"
+        )
+    return Suite(name, full, tuple(questions), functions)
+
+
+def _paper_starts(space: SemanticSpace) -> list[tuple[float, ...]]:
+    return [tuple(space.point(text).tolist()) for text in PAPER_STARTS]
+
+
+def _recorded(options: Options, maps_file: str) -> list[Place]:
+    maps = load_maps(maps_file)
+    parts = [name.split("/", 2) for name in maps.names]
+    wanted = [options["networks"], options["classes"], options["shapes"]]
+    for index, allowed in enumerate(wanted):
+        known = list(dict.fromkeys(part[index] for part in parts))
+        unknown = [name for name in allowed if name not in known]
+        if unknown:
+            raise UnknownNameError(f"no map of {unknown[0]!r} in {maps_file}, which has {', '.join(known)}")
+    return [
+        Place(f"{RECORDED}{name}", start, "/".join(part[1:]))
+        for name, part in zip(maps.names, parts, strict=True)
+        if all(not allowed or own in allowed for own, allowed in zip(part, wanted, strict=True))
+        for start in _paper_starts(maps.space)
+    ]
+
+
+def _synthetic(options: Options, maps_file: str) -> list[Place]:
+    del maps_file
+    unknown = [name for name in options["families"] if name not in FAMILIES]
+    if unknown:
+        raise UnknownNameError(f"unknown synthetic family {unknown[0]!r}; known are {', '.join(FAMILIES)}")
+    places = []
+    for family in options["families"]:
+        for n in options["parameters"]:
+            for seed in options["instances"]:
+                function = make_function(f"synthetic:{family}?n={n}&seed={seed}")
+                assert isinstance(function, SyntheticFunction)
+                places.append(Place(function.id, _inside(function), function.id))
+    return places
+
+
+def _inside(function: SyntheticFunction) -> tuple[float, ...]:
+    """A point on the plateau or low on its flanks, the first of some draws with a score of 0.8 or more.
+
+    The draws come from a hash of the function's id; without such a point, it is the best of them.
+    """
+    digest = hashlib.sha256(f"start/{function.id}".encode()).digest()
+    rng = np.random.default_rng(int.from_bytes(digest, "big"))
+    space, bumps, active = function.space, function.landscape.bumps, list(function.active)
+    theta = space.sample(_DRAWS, rng)
+    theta[:, active] = bumps.centre + (2 * rng.random((_DRAWS, len(active))) - 1) * (bumps.half + _FLANK * bumps.flank)
+    theta = space.project(theta)
+    scores = function.values(theta[None])[0]
+    first = np.flatnonzero(scores >= 0.8)
+    return tuple(theta[first[0] if len(first) else scores.argmax()].tolist())
+
+
+def _live(options: Options, maps_file: str) -> list[Place]:
+    from semrob_env.scene.function import SceneId  # here, for it loads torch
+
+    del maps_file
+    places = []
+    for network in options["networks"]:
+        for class_name in options["classes"]:
+            for shape in options["shapes"]:
+                scene = str(SceneId(network, class_name, f"procedural:{shape}"))
+                space = SemanticSpace.of("azimuth,elevation")
+                places += [Place(scene, start, f"{class_name}/{shape}") for start in _paper_starts(space)]
+    return places
+
+
+SUITES: dict[str, SuiteKind] = {
+    "recorded": SuiteKind({"networks": (), "classes": (), "shapes": ()}, _recorded),
+    "synthetic": SuiteKind(
+        {
+            "families": ("plateau", "seam", "ridge", "trap", "hill"),
+            "parameters": ("1", "2", "4", "6", "8", "10"),
+            "instances": ("0", "1", "2"),
+        },
+        _synthetic,
+    ),
+    "live": SuiteKind(
+        {
+            "networks": ("efficientnet_lite0",),
+            "classes": ("cup", "chair", "bottle", "piano", "toilet"),
+            "shapes": ("0",),
+        },
+        _live,
+        is_live=True,
+    ),
+}
+"""Every suite by name."""

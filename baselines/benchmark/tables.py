@@ -1,0 +1,384 @@
+"""From outcomes to lines, tables and curves. The columns are described in `baselines.benchmark`."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+
+from baselines.benchmark.protocols import Entry, Protocol
+from baselines.benchmark.quality import Outcomes, first_reached
+from baselines.benchmark.statistics import MeanRanks, expected_running_time, mean_ranks, share_reached
+from baselines.benchmark.suites import Suite
+from semrob_env.plotting.comparison import Curve, Panel
+from semrob_env.types import BoolArray, FloatArray, IntArray
+
+PROFILE_TARGET = 0.8
+"""Share of the optimum at which data profiles call a question solved."""
+
+ATTAINMENT_TARGETS: FloatArray = np.arange(1, 20) / 20
+"""Shares of the optimum that make up the ECDF: 5 % to 95 %."""
+
+ALL = "all"
+"""In the place of a number of parameters."""
+
+Pair = tuple[float, float]
+"""Thresholds (epsilon_m, epsilon_v)."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """A protocol, its suite and what came out.
+
+    Attributes:
+        protocol: What was compared.
+        suite: On what.
+        outcomes: What came out.
+    """
+
+    protocol: Protocol
+    suite: Suite
+    outcomes: Outcomes
+
+    def run_lines(self) -> list[dict[str, Any]]:
+        """The lines of `runs.csv`."""
+        out, digest, lines = self.outcomes, self.protocol.digest(), []
+        for row in range(len(out.entry)):
+            question = self.suite.questions[out.question[row]]
+            lines.append({
+                "protocol": digest,
+                "epsilon_m": question.epsilon_m,
+                "epsilon_v": question.epsilon_v,
+                "label": self.protocol.entries[out.entry[row]].label,
+                "budget": int(out.budget[row]),
+                "seed": int(out.seed[row]),
+                "function_id": question.function_id,
+                "start": " ".join(map(repr, question.start)),
+                "status": out.status[row],
+                "queries": float(out.queries[row]),
+                "feasible": int(out.feasible[row]),
+                "share": float(out.share[row]),
+                "mean": _cell(out.mean[row]),
+                "purity": _cell(out.purity[row]),
+                "best": float(out.best[row]),
+                "best_is_exact": int(out.is_exact[row]),
+                "quality": _cell(out.quality[row]),
+                **{
+                    f"reached_{_percent(target)}": _cell(out.reached[row, place])
+                    for place, target in enumerate(self.protocol.targets)
+                },
+            })
+        return lines
+
+    @cached_property
+    def lines(self) -> list[dict[str, Any]]:
+        """The lines of `comparison.csv`: thresholds, then numbers of parameters, entries, budgets."""
+        digest, lines = self.protocol.digest(), []
+        several = [None, *self.sizes] if len(self.sizes) > 1 else [None]
+        for pair, n in itertools.product(self.protocol.thresholds, several):
+            by_budget = {budget: self._ranks(pair, budget, n) for budget in self.protocol.budgets}
+            for index, entry in enumerate(self.protocol.entries):
+                for budget in self.protocol.budgets:
+                    found, rows = by_budget[budget], self._rows(pair, index, budget, n)
+                    lines.append({
+                        "protocol": digest,
+                        "epsilon_m": pair[0],
+                        "epsilon_v": pair[1],
+                        "label": entry.label,
+                        "n": ALL if n is None else n,
+                        "budget": budget,
+                        **self._summary(rows),
+                        "rank": _cell(found.mean[index]),
+                        "rank_low": _cell(found.low[index]),
+                        "rank_high": _cell(found.high[index]),
+                        **self._times(rows),
+                    })
+        return lines
+
+    def shown(self, pair: Pair) -> list[dict[str, str]]:
+        """The table of one pair of thresholds as text: a line a method.
+
+        Running times are those of the largest budget; of a method that plans by its budget, of the plan with the
+        smallest one, which is told after `@`.
+        """
+        shown = []
+        for entry in self.protocol.entries:
+            own = self._by_budget(pair, entry, ALL)
+            last = own[self.protocol.budgets[-1]]
+            row = {"method": entry.label}
+            for budget, line in own.items():
+                row[f"share @{budget}"] = _two(line["median_quality"])
+            for budget, line in own.items():
+                row[f"feasible % @{budget}"] = _whole(line["feasible"])
+            for target in self.protocol.targets:
+                name = _percent(target)
+                text, plan = _running_time(entry, own, name)
+                row[f"ERT {name} %"] = text
+                row[f"final {name} %"] = _whole(plan[f"final_{name}"])
+            rank = f"{last['rank']:.2f}" if last["rank"] != "" else "-"
+            interval = f" ({last['rank_low']:.2f} to {last['rank_high']:.2f})" if last["rank_low"] != "" else ""
+            row[f"rank @{last['budget']}"] = rank + interval
+            shown.append(row)
+        return shown
+
+    def shown_by_size(self, pair: Pair) -> list[dict[str, str]]:
+        """Running times to the target nearest to `PROFILE_TARGET` by number of parameters, a line a method.
+
+        Empty if all functions have as many.
+        """
+        name = _percent(min(self.protocol.targets, key=lambda target: abs(target - PROFILE_TARGET)))
+        if len(self.sizes) < 2:
+            return []
+        return [
+            {
+                "method": entry.label,
+                **{
+                    f"ERT {name} %, n={n}": _running_time(entry, self._by_budget(pair, entry, n), name)[0]
+                    for n in self.sizes
+                },
+            }
+            for entry in self.protocol.entries
+        ]
+
+    @cached_property
+    def sizes(self) -> list[int]:
+        """Numbers of parameters, rising."""
+        return sorted({len(question.start) for question in self.suite.questions})
+
+    def medians(self) -> list[Panel]:
+        """Median quality by queries, a panel a pair of thresholds."""
+        panels = []
+        for pair in self.protocol.thresholds:
+            curves = []
+            for index, entry in enumerate(self.protocol.entries):
+                if entry.plans:
+                    ends = [self._rows(pair, index, budget) for budget in self.protocol.budgets]
+                    medians = [_median(self.outcomes.quality[rows]) for rows in ends]
+                    curves.append(Curve(entry.label, np.array(self.protocol.budgets), np.array(medians), True))
+                    continue
+                rows = np.flatnonzero(self._rows(pair, index, self.protocol.budgets[-1]))
+                paths = [self.outcomes.checkpoints[row] for row in rows]
+                at = self._steps(paths)
+                values = np.array([_held(path, at) for path in paths])
+                curves.append(Curve(entry.label, at, np.median(values, axis=0) if len(values) else at * np.nan, False))
+            panels.append(Panel(self._title(pair), "queries", "median share of the optimum", tuple(curves)))
+        return panels
+
+    def attainment(self) -> list[Panel]:
+        """ECDF over function-target pairs by queries, a panel a pair of thresholds."""
+        name = "function-target pairs reached"
+        return [
+            Panel(self._title(pair), "queries", name, self._reached(pair, ATTAINMENT_TARGETS, in_gradients=False))
+            for pair in self.protocol.thresholds
+        ]
+
+    def profiles(self) -> list[Panel]:
+        """Data profiles: questions solved by simplex gradients in the 2n bounds, a panel a pair of thresholds."""
+        target, name = np.array([PROFILE_TARGET]), f"questions at {_percent(PROFILE_TARGET)} % of the optimum"
+        return [
+            Panel(self._title(pair), "queries / (2n + 1)", name, self._reached(pair, target, in_gradients=True))
+            for pair in self.protocol.thresholds
+        ]
+
+    def notes(self) -> list[str]:
+        """What a reader must know about this comparison."""
+        out = self.outcomes
+        asked = {int(question): float(best) for question, best in zip(out.question, out.best, strict=True)}
+        none = sum(best <= 0 for best in asked.values())
+        notes = [
+            f"{len(asked) - none} questions with an answer, {none} without one (left out of every figure)",
+            "share: median over questions of feasible volume / optimum, infeasible regions count 0; by the run planned "
+            "for that budget",
+            "ERT (COCO): all queries of all runs / runs whose recommended region ever was feasible and reached the "
+            "target, resolved to ten checkpoints a decade and the end of a run; final: share of runs whose last region "
+            "still does",
+        ]
+        if any(entry.plans for entry in self.protocol.entries):
+            notes.append(
+                "ERT x @B: of a method that plans by its budget, its best plan, one for B queries; of others, by the "
+                "largest budget"
+            )
+        if not out.is_exact.all():
+            notes.append(
+                "the optimum of some questions is not known: the largest feasible region that any run here recommended "
+                f"takes its place, judged by {self.protocol.judge_points} points, so shares compare these methods only"
+            )
+        if out.errors:
+            notes.append(
+                f"{len(out.errors)} runs failed; they count as finding nothing at full cost. First: {out.errors[0]}"
+            )
+        return [*notes, f"protocol {self.protocol.digest()}"]
+
+    def _by_budget(self, pair: Pair, entry: Entry, n: int | str) -> dict[int, dict[str, Any]]:
+        """The lines of an entry by budget."""
+        wanted = (*pair, entry.label, n)
+        return {
+            line["budget"]: line
+            for line in self.lines
+            if (line["epsilon_m"], line["epsilon_v"], line["label"], line["n"]) == wanted
+        }
+
+    def _rows(self, pair: Pair, entry: int, budget: int, n: int | None = None) -> BoolArray:
+        """Runs (R,) of a plan on questions of a pair of thresholds that have an answer; of n parameters, or all."""
+        out = self.outcomes
+        rows = self._is_of[pair] & (out.entry == entry) & (out.budget == budget) & (out.best > 0)
+        return np.asarray(rows if n is None else rows & (self._sizes == n))
+
+    @cached_property
+    def _sizes(self) -> IntArray:
+        sizes = np.array([len(question.start) for question in self.suite.questions])
+        return np.asarray(sizes[self.outcomes.question])
+
+    @cached_property
+    def _is_of(self) -> dict[Pair, BoolArray]:
+        pairs = [(q.epsilon_m, q.epsilon_v) for q in self.suite.questions]
+        return {
+            pair: np.array([pairs[question] == pair for question in self.outcomes.question], dtype=np.bool_)
+            for pair in self.protocol.thresholds
+        }
+
+    def _summary(self, rows: BoolArray) -> dict[str, Any]:
+        out = self.outcomes
+        if not rows.any():
+            return {
+                "runs": 0,
+                **dict.fromkeys(("median_quality", "feasible", "purity", "regret", "queries"), ""),
+            }
+        purity = out.purity[rows]
+        return {
+            "runs": int(rows.sum()),
+            "median_quality": _median(out.quality[rows]),
+            "feasible": float(out.feasible[rows].mean()),
+            "purity": _cell(float(np.nanmean(purity))) if np.isfinite(purity).any() else "",
+            "regret": float(1 - out.quality[rows].mean()),
+            "queries": _median(out.queries[rows]),
+        }
+
+    def _times(self, rows: BoolArray) -> dict[str, Any]:
+        out, cells = self.outcomes, {}
+        for place, target in enumerate(self.protocol.targets):
+            name, times = _percent(target), out.reached[rows, place]
+            cells[f"ert_{name}"] = _cell(expected_running_time(times, out.queries[rows]))
+            cells[f"reached_{name}"] = float(np.isfinite(times).mean()) if len(times) else ""
+            cells[f"final_{name}"] = float((out.quality[rows] >= target).mean()) if len(times) else ""
+        return cells
+
+    def _ranks(self, pair: Pair, budget: int, n: int | None) -> MeanRanks:
+        """Ranks of the entries by their mean quality over seeds."""
+        scores, questions = [], np.zeros(0, dtype=np.int64)
+        for index in range(len(self.protocol.entries)):
+            rows = self._rows(pair, index, budget, n)
+            questions, owner = np.unique(self.outcomes.question[rows], return_inverse=True)
+            sums = np.bincount(owner, weights=self.outcomes.quality[rows], minlength=len(questions))
+            scores.append(sums / np.maximum(np.bincount(owner, minlength=len(questions)), 1))
+        count = len(scores)
+        if not len(questions):
+            return MeanRanks(*(np.full(count, np.nan) for _ in range(3)))
+        groups = np.array([self.suite.questions[question].group for question in questions], dtype=np.str_)
+        rng = np.random.default_rng(self.protocol.bootstrap_seed)
+        return mean_ranks(np.array(scores), groups, rng, resamples=self.protocol.resamples, level=self.protocol.level)
+
+    def _reached(self, pair: Pair, targets: FloatArray, *, in_gradients: bool) -> tuple[Curve, ...]:
+        """Shares of runs and targets reached, by queries or by simplex gradients."""
+        curves = []
+        for index, entry in enumerate(self.protocol.entries):
+            budgets = self.protocol.budgets if entry.plans else self.protocol.budgets[-1:]
+            found = [self._runtimes(pair, index, budget, targets, in_gradients) for budget in budgets]
+            if entry.plans:
+                reached = [float(np.isfinite(times).mean()) if times.size else math.nan for times, _ in found]
+                curves.append(Curve(entry.label, np.array([end for _, end in found]), np.array(reached), True))
+                continue
+            times, end = found[0]
+            at = np.union1d(times[np.isfinite(times)], [end * self._left, end])
+            at = at[at >= end * self._left]
+            curves.append(Curve(entry.label, at, share_reached(times, at), False))
+        return tuple(curves)
+
+    def _runtimes(
+        self, pair: Pair, entry: int, budget: int, targets: FloatArray, in_gradients: bool
+    ) -> tuple[FloatArray, float]:
+        """When each run of a plan reached each target, (R, T), and the budget, in queries or in simplex gradients."""
+        out = self.outcomes
+        rows = np.flatnonzero(self._rows(pair, entry, budget))
+        paths = [out.checkpoints[row] for row in rows]
+        found = [first_reached(queries, quality, targets) for queries, quality in paths]
+        times = np.array(found).reshape(-1, len(targets))
+        if not in_gradients:
+            return times, float(budget)
+        sizes = np.array([2.0 * len(self.suite.questions[out.question[row]].start) + 1 for row in rows])
+        return times / sizes[:, None], budget / float(np.median(sizes)) if len(sizes) else float(budget)
+
+    @property
+    def _left(self) -> float:
+        """Where curves begin, as a share of the largest budget: a tenth of the smallest one."""
+        return 0.1 * self.protocol.budgets[0] / self.protocol.budgets[-1]
+
+    def _steps(self, paths: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
+        ends = [queries for queries, _ in paths if len(queries)]
+        every = np.unique(np.concatenate(ends)) if ends else np.zeros(0)
+        last = float(self.protocol.budgets[-1])
+        return np.union1d(every[every >= last * self._left], [last * self._left, last])
+
+    @staticmethod
+    def _title(pair: Pair) -> str:
+        variance = "" if pair[1] >= 0.25 else f", variance <= {pair[1]:g}"
+        return f"mean >= {1 - pair[0]:g}{variance}"
+
+
+def entry_lines(entries: tuple[Entry, ...]) -> list[str]:
+    """Every entry with its settings, for a reader."""
+    return [f"{entry.label}: {entry.method} version {entry.method_version}, {entry.settings}" for entry in entries]
+
+
+def _running_time(entry: Entry, own: Mapping[int, dict[str, Any]], name: str) -> tuple[str, dict[str, Any]]:
+    """The expected running time to a target as text, and the line it is from, out of the lines by budget."""
+    line = own[max(own)]
+    if entry.plans:
+        line = min(own.values(), key=lambda line: _or_infinite(line[f"ert_{name}"]))
+    time = _or_infinite(line[f"ert_{name}"])
+    if math.isinf(time):
+        return "inf" if line["runs"] else "-", line
+    return f"{time:.0f}" + (f" @{line['budget']}" if entry.plans else ""), line
+
+
+def _held(path: tuple[FloatArray, FloatArray], at: FloatArray) -> FloatArray:
+    """Quality at numbers of queries: that of the last checkpoint before, 0 before the first."""
+    queries, quality = path
+    if not len(queries):
+        return np.zeros(len(at))
+    place = np.searchsorted(queries, at, side="right") - 1
+    return np.where(place >= 0, quality[np.maximum(place, 0)], 0.0)
+
+
+def _median(values: FloatArray) -> float:
+    return float(np.median(values)) if len(values) else math.nan
+
+
+def _cell(value: float) -> float | str:
+    """A finite number, infinity as the word, or nothing."""
+    number = float(value)
+    if math.isnan(number):
+        return ""
+    return "inf" if math.isinf(number) else number
+
+
+def _or_infinite(cell: float | str) -> float:
+    return math.inf if cell == "" else float(cell)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:g}"
+
+
+def _two(cell: float | str) -> str:
+    return "-" if cell == "" else f"{float(cell):.2f}"
+
+
+def _whole(cell: float | str) -> str:
+    return "-" if cell == "" else f"{100 * float(cell):.0f}"

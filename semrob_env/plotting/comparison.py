@@ -1,0 +1,123 @@
+"""Methods by queries: medians, shares of targets reached, data profiles. One colour and dash a method in all panels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from semrob_env.plotting.canvas import PALETTE
+from semrob_env.types import FloatArray
+
+DASHES = ("-", "--", ":", "-.")
+"""Of methods beyond the colours of the palette."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Curve:
+    """One method in one panel.
+
+    Attributes:
+        label: Of the method.
+        x: Places (Q,).
+        y: Heights (Q,), each held until the next place.
+        is_planned: Every place is a plan of its own: points, joined by thin lines, instead of steps.
+    """
+
+    label: str
+    x: FloatArray
+    y: FloatArray
+    is_planned: bool
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Panel:
+    """Axes with curves.
+
+    Attributes:
+        title: Above it.
+        x_label: Below it; the axis is logarithmic.
+        y_label: Beside the panels of a row.
+        curves: One a method.
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    curves: tuple[Curve, ...]
+
+
+def comparison_figure(rows: Sequence[Sequence[Panel]], *, title: str) -> Figure:
+    """Rows of panels with one legend; heights are shares, from 0 to 1.
+
+    Args:
+        rows: Panels, as many in every row.
+        title: Above all.
+    """
+    columns = max(len(row) for row in rows)
+    labels = list(dict.fromkeys(curve.label for row in rows for panel in row for curve in panel.curves))
+    width = max(7.0, 1.0 + 3.4 * columns)  # room for the legend
+    per_line = max(1, min(len(labels), int(width / (0.7 + 0.07 * max(map(len, labels))))))  # inches a label takes
+    lines = -(-len(labels) // per_line)
+    size = (width, 0.7 + 2.7 * len(rows) + 0.2 * lines)
+    figure = Figure(figsize=size, layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    grid = figure.subplots(len(rows), columns, squeeze=False, sharey="row", sharex="row")
+    styles = {label: _style(i) for i, label in enumerate(labels)}
+    for axes, panels in zip(grid, rows, strict=True):
+        for axis, panel in zip(axes, panels, strict=False):
+            for curve in panel.curves:
+                style = styles[curve.label]
+                if curve.is_planned:
+                    axis.plot(curve.x, curve.y, marker="o", ms=3.5, lw=0.8, **style)
+                else:
+                    axis.plot(curve.x, curve.y, drawstyle="steps-post", lw=1.4, **style)
+            axis.set_title(panel.title, fontsize=9)
+            axis.set(xscale="log", ylim=(-0.02, 1.04))
+            axis.set_xlabel(panel.x_label, fontsize=8)
+            axis.tick_params(labelsize=8)
+            axis.grid(lw=0.3)
+        axes[0].set_ylabel(panels[0].y_label, fontsize=8)
+        for axis in axes[len(panels) :]:
+            axis.set_axis_off()
+    is_planned = {curve.label: curve.is_planned for row in rows for panel in row for curve in panel.curves}
+    handles = [
+        Line2D([], [], label=label, marker="o" if is_planned[label] else "", ms=3.5, **styles[label])
+        for label in labels
+    ]
+    figure.legend(handles=handles, loc="outside lower center", ncols=per_line, fontsize=8, frameon=False)
+    return figure
+
+
+def cost_figure(counts: Mapping[str, tuple[FloatArray, FloatArray]], *, title: str) -> Figure:
+    """Queries a step by the number of parameters, a line for all methods that ask alike.
+
+    Args:
+        counts: For each method, numbers of parameters and queries a step, (Q,) each; none where it does not run.
+        title: Above it.
+    """
+    figure = Figure(figsize=(6.6, 4.2), layout="constrained")
+    figure.suptitle(title, fontsize=10)
+    axis = figure.subplots()
+    alike: dict[tuple[bytes, bytes], list[str]] = {}
+    for label, (n, queries) in counts.items():
+        alike.setdefault((n.tobytes(), queries.tobytes()), []).append(label)
+    for i, labels in enumerate(alike.values()):
+        axis.plot(*counts[labels[0]], marker="o", ms=3.5, lw=1.0, label="\n".join(labels), **_style(i))
+    axis.set_yscale("log", base=2)
+    axis.set_xlabel("parameters n")
+    axis.set_ylabel("queries a step, forward + gradient")
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axis.grid(lw=0.3)
+    figure.legend(loc="outside right upper", fontsize=8, frameon=False)
+    return figure
+
+
+def _style(i: int) -> dict[str, Any]:
+    return {"color": PALETTE[i % len(PALETTE)], "ls": DASHES[i // len(PALETTE) % len(DASHES)]}

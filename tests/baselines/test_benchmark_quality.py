@@ -1,0 +1,203 @@
+"""What a comparison says of runs, against the plain way through the library."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import semrob_env.functions
+from baselines.benchmark import quality
+from baselines.benchmark.answers import Answers, answer_key
+from baselines.benchmark.functions import Functions
+from baselines.benchmark.pool import Pool
+from baselines.benchmark.protocols import PlannedRun, Protocol
+from baselines.benchmark.quality import Outcomes, judge_runs
+from baselines.benchmark.suites import Question, Suite
+from baselines.benchmark.tables import ALL, Comparison
+from optimizers.registry import get_optimizer
+from optimizers.run import CHECKPOINTS, run
+from semrob_env.errors import StoreError
+from semrob_env.functions import CallableFunction, ScoreFunction
+from semrob_env.metrics import Judge, judge_regions, regrets
+from semrob_env.oracle import QueryOracle
+from semrob_env.parameters import SemanticSpace
+from semrob_env.recorded import save_maps
+from semrob_env.regions import Regions
+from semrob_env.store import RunStore
+from semrob_env.types import FloatArray
+from tests.baselines.benchmark_maker import Planner, registered, small
+from tests.recorded_maker import wavy_maps
+
+
+@pytest.fixture
+def maps(tmp_path: Path) -> str:
+    return str(save_maps(wavy_maps(), tmp_path / "maps.npz"))
+
+
+def judged(protocol: Protocol, suite: Suite, folder: Path) -> tuple[Outcomes, list[PlannedRun]]:
+    runs = list(protocol.runs(suite))
+    pool = Pool(str(folder / "runs.sqlite"), str(folder / "maps.npz"))
+    keys = pool.run(list(dict.fromkeys(run.task for run in runs)), suite.functions, lambda count: None)
+    store = RunStore(pool.store)
+    rows = store.find(keys.values())
+    by_task = {task: rows[key] for task, key in keys.items()}
+    return judge_runs(protocol, suite, runs, by_task, store.traces(rows), Answers(folder / "answers.sqlite")), runs
+
+
+def test_quality_is_one_minus_the_exact_regret_of_the_same_run(maps: str, tmp_path: Path) -> None:
+    protocol, suite = small(maps, ["oir_b"], budgets=(20, 400))
+    outcomes, runs = judged(protocol, suite, tmp_path)
+    seen = set()
+    for row, planned in enumerate(runs):
+        question = suite.questions[planned.question]
+        function, member = suite.functions.member(question.function_id)
+        oracle = QueryOracle(function, budget=planned.budget)
+        optimizer = get_optimizer("oir_b")(function.space, question.start, member=[member])
+        regions = run(optimizer, oracle).regions
+        lost = regrets(function, regions, question.start, [member], question.thresholds)[0]
+        assert outcomes.quality[row] == pytest.approx(1 - lost, rel=1e-12)
+        assert outcomes.queries[row] == oracle.spent[0]
+        assert outcomes.feasible[row] == (lost < 1)
+        judge = Judge(question.thresholds, protocol.judge_points, protocol.judge_seed)
+        by_points = judge_regions(function, regions, [member], judge)
+        assert outcomes.purity[row] == by_points.purity[0]
+        assert outcomes.mean[row] == by_points.mean[0]
+        seen.add(bool(outcomes.feasible[row]))
+    assert seen == {False, True}
+    assert outcomes.is_exact.all()
+
+
+def test_a_target_is_reached_at_the_first_checkpoint_that_is_good_enough(maps: str, tmp_path: Path) -> None:
+    protocol, suite = small(maps, ["naive"])
+    outcomes, runs = judged(protocol, suite, tmp_path)
+    some = 0
+    for row in range(len(runs)):
+        queries, own = outcomes.checkpoints[row]
+        assert (np.diff(queries) > 0).all()
+        assert queries[-1] == outcomes.queries[row]
+        assert set(queries[:-1].tolist()) <= set(CHECKPOINTS.tolist())
+        for place, target in enumerate(protocol.targets):
+            good = [float(at) for at, value in zip(queries, own, strict=True) if value >= target]
+            assert outcomes.reached[row, place] == (good[0] if good else math.inf)
+            some += bool(good)
+    assert 0 < some < outcomes.reached.size
+
+
+def test_a_region_without_theta0_or_too_low_counts_0(maps: str) -> None:
+    _, suite = small(maps)
+    question = suite.questions[0]
+    space = suite.functions.member(question.function_id)[0].space
+    speck = Regions.around(space, question.start, 1e-3)
+    aside = Regions.around(space, space.project(np.add(question.start, (20.0, 0.0))), 1e-3)
+    path = [
+        (float(at), tuple(found.lower[0].tolist()), tuple(found.upper[0].tolist()))
+        for at, found in enumerate((speck, aside, Regions.whole(space)))
+    ]
+    bounds = [(question.function_id, lower, upper) for _, lower, upper in path]
+    columns = np.array([[1e-9, 0.9, 0.0], [1e-9, 0.9, 0.0], [1.0, 1 - question.epsilon_m - 1e-9, 0.0]]).T
+    share, mean, variance = columns
+    judgement = quality._Judged({own: row for row, own in enumerate(bounds)}, share, mean, variance, np.ones(3))
+    _, shares = quality._qualify(question, path, judgement, suite.functions)
+    assert shares.tolist() == [1e-9, 0.0, 0.0]
+
+
+def test_where_the_optimum_is_unknown_the_best_region_seen_takes_its_place(tmp_path: Path) -> None:
+    function_id = "complement(synthetic:plateau?n=2&seed=0)"
+    functions = Functions([function_id], "")
+    start = tuple(functions.member(function_id)[0].space.point("azimuth=10,elevation=80").tolist())
+    suite = Suite("synthetic", {}, (Question(function_id, start, 0.5, 0.25, "one"),), functions)
+    protocol, _ = small("", ["naive", "oir_b"], suite="synthetic", options={"parameters": ("1",)})
+    outcomes, _ = judged(protocol, suite, tmp_path)
+    assert not outcomes.is_exact.any()
+    assert max(own.max() for _, own in outcomes.checkpoints) == 1.0
+    feasible = np.where(outcomes.feasible, outcomes.share, 0.0)
+    np.testing.assert_allclose(outcomes.quality, feasible / outcomes.best[0])
+    assert any("is not known" in note for note in Comparison(protocol, suite, outcomes).notes())
+
+
+def test_without_exact_moments_regions_are_judged_once_by_the_protocols_points(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space, asked = SemanticSpace.of("azimuth,elevation"), [0]
+
+    def scores(theta: FloatArray) -> FloatArray:
+        asked[0] += len(theta)
+        return np.asarray(0.5 + 0.4 * np.cos(np.radians(theta[:, 0])))
+
+    def factory(function_id: str) -> ScoreFunction:
+        return CallableFunction(space, scores, name=function_id)
+
+    monkeypatch.setitem(semrob_env.functions._SCHEMES, "wave", factory)
+    suite = Suite("live", {}, (Question("wave:0", (0.0, 40.0), 0.5, 0.25, "one"),), Functions(["wave:0"], ""))
+    protocol, _ = small("", ["naive"], suite="synthetic", options={"parameters": ("1",)})
+    first, _ = judged(protocol, suite, tmp_path)
+    assert asked[0] > 0
+    at_first, asked[0] = asked[0], 0
+    second, _ = judged(protocol, suite, tmp_path)
+    assert asked[0] == 0 < at_first  # runs and judgements were kept
+    np.testing.assert_array_equal(first.quality, second.quality)
+    assert not first.is_exact.any()
+    assert np.isfinite(first.purity).all()
+
+
+def test_a_failed_run_finds_nothing_at_full_cost(maps: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: Planner, state: object) -> FloatArray:
+        raise RuntimeError("no ask today")
+
+    with registered(Planner):
+        monkeypatch.setattr(Planner, "_ask", broken)
+        protocol, suite = small(maps, ["naive", "planner"])
+        outcomes, runs = judged(protocol, suite, tmp_path)
+        notes = Comparison(protocol, suite, outcomes).notes()
+    own = outcomes.entry == 1
+    assert (outcomes.quality[own] == 0).all()
+    np.testing.assert_array_equal(outcomes.queries[own], outcomes.budget[own])
+    assert np.isinf(outcomes.reached[own]).all()
+    assert len(outcomes.errors) == len({run.task for run in runs if run.entry == 1})
+    assert any("RuntimeError: no ask today" in note for note in notes)
+
+
+def lines_of(maps: str, folder: Path, methods: Sequence[str]) -> Comparison:
+    protocol, suite = small(maps, methods)
+    return Comparison(protocol, suite, judged(protocol, suite, folder)[0])
+
+
+def test_the_lines_of_a_table_are_those_of_its_runs(maps: str, tmp_path: Path) -> None:
+    comparison = lines_of(maps, tmp_path, ["naive", "oir_b"])
+    runs = comparison.run_lines()
+    assert len(comparison.lines) == 2 * 2 * 2
+    for line in comparison.lines:
+        own = [
+            row
+            for row in runs
+            if all(row[name] == line[name] for name in ("epsilon_m", "label", "budget")) and row["best"] > 0
+        ]
+        assert line["n"] == ALL
+        assert line["runs"] == len(own)
+        assert line["median_quality"] == np.median([row["quality"] for row in own])
+        assert line["feasible"] == np.mean([row["feasible"] for row in own])
+        reached = [row["reached_10"] for row in own]
+        successes = sum(time != "inf" for time in reached)
+        total = sum(row["queries"] if row["reached_10"] == "inf" else row["reached_10"] for row in own)
+        assert line["ert_10"] == (pytest.approx(total / successes) if successes else "inf")
+        assert line["final_10"] == np.mean([row["quality"] >= 0.1 for row in own])
+    by_rank = {line["label"]: line["rank"] for line in comparison.lines[:4:2]}
+    assert sum(by_rank.values()) == pytest.approx(3.0)
+
+
+def test_answers_are_kept_once_and_other_files_are_refused(tmp_path: Path) -> None:
+    answers = Answers(tmp_path / "answers.sqlite")
+    one, two = answer_key("a", 1), answer_key("a", 2)
+    answers.add({one: [0.1, 1 / 3]})
+    answers.add({one: [9.0], two: []})
+    assert Answers(tmp_path / "answers.sqlite").find([two, one, "none"]) == {one: [0.1, 1 / 3], two: []}
+    RunStore(tmp_path / "runs.sqlite")
+    with pytest.raises(StoreError, match="no file of answers"):
+        Answers(tmp_path / "runs.sqlite")
+    (tmp_path / "text").write_text("hello " * 100)
+    with pytest.raises(StoreError, match="remove it"):
+        Answers(tmp_path / "text")

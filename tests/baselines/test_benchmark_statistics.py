@@ -1,0 +1,113 @@
+"""Expected running time, attainment, ranks and their intervals."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import rankdata
+
+from baselines.benchmark.statistics import expected_running_time, mean_ranks, ranks, share_reached
+from semrob_env.errors import InvalidParameterError, ShapeMismatchError
+
+INF = math.inf
+
+
+@pytest.mark.parametrize(
+    ("reached", "spent", "expected"),
+    [
+        ([10.0, 30.0], [100.0, 100.0], 20.0),
+        ([10.0, INF], [100.0, 100.0], 110.0),  # the failed run counts to its end, not to the success
+        ([10.0, INF, INF], [100.0, 40.0, 60.0], 110.0),  # what a run did not spend is not counted
+        ([INF, INF], [100.0, 100.0], INF),
+        ([0.0], [5.0], 0.0),
+    ],
+)
+def test_expected_running_time_is_all_queries_over_successes(
+    reached: list[float], spent: list[float], expected: float
+) -> None:
+    assert expected_running_time(reached, spent) == expected
+
+
+def test_without_a_run_there_is_no_running_time() -> None:
+    assert math.isnan(expected_running_time([], []))
+
+
+def test_running_times_and_bills_go_together() -> None:
+    with pytest.raises(ShapeMismatchError, match="one number a run"):
+        expected_running_time([1.0, 2.0], [3.0])
+
+
+def test_the_expected_time_is_the_mean_time_of_restarts() -> None:
+    # Restart until a run succeeds: the mean of all queries tends to what the formula says.
+    rng = np.random.default_rng(0)
+    reached, spent = np.array([10.0, 20.0, INF, INF, INF]), np.array([50.0, 50.0, 50.0, 40.0, 30.0])
+    totals = []
+    for _ in range(20000):
+        total = 0.0
+        while True:
+            run = rng.integers(5)
+            if np.isfinite(reached[run]):
+                break
+            total += spent[run]
+        totals.append(total + reached[run])
+    assert np.mean(totals) == pytest.approx(expected_running_time(reached, spent), rel=0.03)
+
+
+def test_shares_reached_count_the_pairs_up_to_and_with_each_place() -> None:
+    times = np.array([[1.0, 5.0], [3.0, INF]])
+    np.testing.assert_array_equal(share_reached(times, [0.5, 1, 3, 4, 5, 1e9]), [0, 0.25, 0.5, 0.5, 0.75, 0.75])
+    assert share_reached(np.zeros((0, 2)), [1.0]).tolist() == [0.0]
+
+
+def test_the_highest_score_has_rank_1_and_ties_share_their_mean() -> None:
+    scores = np.random.default_rng(1).integers(0, 4, (5, 50)).astype(np.float64)
+    np.testing.assert_array_equal(ranks(scores), rankdata(-scores, axis=0))
+    assert ranks([[1.0], [0.0], [0.0]])[:, 0].tolist() == [1.0, 2.5, 2.5]
+
+
+def test_questions_of_one_group_are_resampled_together() -> None:
+    # Ten copies of one question in each of two groups tell no more than one question in each.
+    one = np.array([[1.0, 0.0], [0.0, 1.0]])
+    few = mean_ranks(one, np.array(["a", "b"]), np.random.default_rng(0), resamples=500, level=0.9)
+    many = mean_ranks(
+        np.repeat(one, 10, axis=1),
+        np.repeat(np.array(["a", "b"]), 10),
+        np.random.default_rng(0),
+        resamples=500,
+        level=0.9,
+    )
+    np.testing.assert_array_equal(few.mean, [1.5, 1.5])
+    np.testing.assert_allclose([many.mean, many.low, many.high], [few.mean, few.low, few.high])
+    assert few.low.tolist() == [1.0, 1.0]
+    assert few.high.tolist() == [2.0, 2.0]
+
+
+def test_a_single_group_has_no_interval() -> None:
+    found = mean_ranks(np.eye(3), np.array(["a", "a", "a"]), np.random.default_rng(0), resamples=10, level=0.95)
+    assert found.mean.tolist() == [2.0, 2.0, 2.0]
+    assert np.isnan([found.low, found.high]).all()
+
+
+def test_intervals_narrow_with_more_groups() -> None:
+    rng = np.random.default_rng(3)
+    widths = []
+    for count in (10, 1000):
+        scores, names = rng.random((2, count)), np.array([f"{i}" for i in range(count)])
+        found = mean_ranks(scores, names, np.random.default_rng(0), resamples=400, level=0.95)
+        assert (found.low <= found.mean).all()
+        assert (found.mean <= found.high).all()
+        widths.append(float((found.high - found.low)[0]))
+    assert widths[1] < 0.3 * widths[0]
+
+
+@pytest.mark.parametrize(("resamples", "level"), [(1, 0.95), (10, 0.0), (10, 1.0)])
+def test_a_bootstrap_that_makes_no_sense_is_refused(resamples: int, level: float) -> None:
+    with pytest.raises(InvalidParameterError, match="resamples at level"):
+        mean_ranks(np.eye(2), np.array(["a", "b"]), np.random.default_rng(0), resamples=resamples, level=level)
+
+
+def test_ranks_need_a_group_for_every_question() -> None:
+    with pytest.raises(ShapeMismatchError, match="must be"):
+        mean_ranks(np.eye(2), np.array(["a"]), np.random.default_rng(0), resamples=10, level=0.9)

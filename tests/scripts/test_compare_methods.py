@@ -1,0 +1,214 @@
+"""The comparison script: what it writes, that it repeats a frozen protocol, and what it refuses."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from optimizers.registry import OPTIMIZERS
+from scripts import compare_methods
+from semrob_env.cli import BAD_INPUT, INTERRUPTED, run_script
+from semrob_env.recorded import save_maps
+from semrob_env.store import RunStore
+from tests.baselines.benchmark_maker import Planner, registered
+from tests.recorded_maker import wavy_maps
+
+PLUGIN = '''
+import numpy as np
+from optimizers.base import RegionOptimizer, Settings
+from optimizers.registry import register
+
+@register
+class Lazy(RegionOptimizer[Settings]):
+    """Asks theta0, and recommends a speck around it."""
+    name, title, settings_class = "lazy", "Lazy", Settings
+    def _start(self):
+        space = self.space
+        lower = (self.start - 0.01 * space.width).clip(space.low)
+        return {"lower": lower, "upper": (self.start + 0.01 * space.width).clip(max=space.high)}
+    def _ask(self, state):
+        return self.start[:, None, :]
+    def _tell(self, state, answers):
+        return dict(state)
+'''
+
+WRITTEN = {
+    "answers.sqlite",
+    "comparison.csv",
+    "comparison.md",
+    "medians.png",
+    "profiles.png",
+    "protocol.json",
+    "runs.csv",
+    "runs.sqlite",
+}
+
+
+@pytest.fixture
+def maps(tmp_path: Path) -> Path:
+    return save_maps(wavy_maps(), tmp_path / "maps.npz")
+
+
+def compare(maps: Path, out: Path, *extra: str) -> int:
+    fixed = ["--maps", str(maps), "--out", str(out), "--workers", "1"]
+    return run_script(compare_methods.main, [*fixed, *extra])
+
+
+def new(maps: Path, out: Path, *extra: str) -> int:
+    budgets = ["--suite", "recorded", "--thresholds", "0.5,0.7", "--budgets", "20,60", "--judge-points", "16"]
+    return compare(maps, out, *budgets, *extra)
+
+
+def lines(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
+
+
+def test_a_comparison_is_written_whole_and_its_protocol_gives_the_same_again(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out, again = tmp_path / "out", tmp_path / "again"
+    assert new(maps, out, "--methods", "naive,oir_b,random_search:points=3", "--seeds", "0,1") == 0
+    assert {path.name for path in out.iterdir()} == WRITTEN
+    told = capsys.readouterr().out
+    assert "## mean score >= 0.7" in told
+    assert "random_search:points=3" in told
+    assert compare(maps, again, "--protocol", str(out / "protocol.json")) == 0
+    for name in ("comparison.csv", "runs.csv", "comparison.md", "protocol.json"):
+        assert (again / name).read_text() == (out / name).read_text()
+    digest = lines(out / "comparison.csv")[0]["protocol"]
+    assert {line["protocol"] for line in lines(out / "runs.csv")} == {digest}
+    assert digest in (out / "comparison.md").read_text()
+    for name in ("medians.png", "profiles.png"):
+        assert (out / name).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_second_run_only_reads(maps: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert new(maps, out, "--methods", "naive") == 0
+    created = [(row.key, row.created) for row in RunStore(out / "runs.sqlite").rows()]
+    text = (out / "comparison.csv").read_text()
+    assert new(maps, out, "--methods", "naive") == 0
+    assert [(row.key, row.created) for row in RunStore(out / "runs.sqlite").rows()] == created
+    assert (out / "comparison.csv").read_text() == text
+
+
+def test_an_interrupt_is_told_and_the_same_command_goes_on(
+    maps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    out = tmp_path / "out"
+    monkeypatch.setattr(compare_methods, "judge_runs", interrupt)
+    assert new(maps, out, "--methods", "naive") == INTERRUPTED
+    assert "interrupted" in capsys.readouterr().err
+    created = [row.created for row in RunStore(out / "runs.sqlite").rows()]
+    monkeypatch.undo()
+    assert new(maps, out, "--methods", "naive") == 0
+    assert [row.created for row in RunStore(out / "runs.sqlite").rows()] == created
+
+
+def test_a_dry_run_tells_the_cost_and_writes_nothing(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert new(maps, out, "--methods", "naive,oir_b", "--dry-run") == 0
+    told = capsys.readouterr().out
+    assert "2 methods, budgets 20, 60" in told
+    assert "estimated time" in told
+    assert not out.exists()
+
+
+def test_the_thresholds_in_the_table_are_least_mean_scores(maps: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert new(maps, out, "--methods", "naive", "--epsilon-v", "0.05") == 0
+    assert json.loads((out / "protocol.json").read_text())["thresholds"] == [[0.5, 0.05], [0.3, 0.05]]
+    assert {line["epsilon_m"] for line in lines(out / "runs.csv")} == {"0.5", "0.3"}
+    assert "variance <= 0.05" in (out / "comparison.md").read_text()
+
+
+def test_a_module_of_ones_own_takes_part_by_import(maps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lazy_module.py").write_text(PLUGIN)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    out = tmp_path / "out"
+    try:
+        assert new(maps, out, "--methods", "naive,lazy", "--import", "lazy_module") == 0
+    finally:
+        OPTIMIZERS.pop("lazy", None)
+    own = [line for line in lines(out / "runs.csv") if line["label"] == "lazy"]
+    assert [float(line["share"]) for line in own] == pytest.approx([0.0004] * len(own))
+    assert own
+    assert all(float(line["quality"]) < 0.1 for line in own)
+
+
+def test_a_registered_method_takes_part_from_python(maps: Path, tmp_path: Path) -> None:
+    with registered(Planner):
+        assert new(maps, tmp_path / "out", "--methods", "naive,planner:rate=0.2") == 0
+    labels = {line["label"] for line in lines(tmp_path / "out/comparison.csv")}
+    assert labels == {"naive", "planner:rate=0.2"}
+    assert "@" in (tmp_path / "out/comparison.md").read_text().split("planner:rate=0.2")[1].splitlines()[0]
+
+
+def test_synthetic_functions_of_several_sizes_have_a_table_by_size(maps: Path, tmp_path: Path) -> None:
+    extra = ["--suite", "synthetic", "--families", "plateau", "--parameters", "1,3", "--instances", "0", "--methods"]
+    out = tmp_path / "out"
+    assert compare(maps, out, *extra, "naive", "--thresholds", "0.5", "--budgets", "100", "--targets", "0.2,0.8") == 0
+    assert "ERT 80 %, n=3" in (out / "comparison.md").read_text()
+    by_size = {line["n"]: line for line in lines(out / "comparison.csv")}
+    assert set(by_size) == {"all", "1", "3"}
+    assert int(by_size["all"]["runs"]) == int(by_size["1"]["runs"]) + int(by_size["3"]["runs"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        ([], "give --suite NAME"),
+        (["--suite", "recorded", "--protocol", "x.json"], "give --suite NAME"),
+        (["--protocol", "nowhere.json"], "cannot read protocol nowhere.json"),
+        (["--suite", "recorded", "--methods", "magic"], "unknown method 'magic'"),
+        (["--suite", "recorded", "--families", "hill"], "suite recorded has no option 'families'"),
+        (["--suite", "recorded", "--networks", "VGG"], "no map of 'VGG'"),
+        (["--suite", "recorded", "--budgets", "0"], "budgets [0]"),
+        (["--suite", "recorded", "--thresholds", "high"], "--thresholds 'high'"),
+        (["--suite", "recorded", "--thresholds", "1.5"], "epsilon_m -0.5"),
+        (["--suite", "recorded", "--judge-points", "5"], "5 judge points"),
+        (["--suite", "recorded", "--import", "no_such_module"], "--import no_such_module"),
+        (["--suite", "recorded", "--workers", "-1"], "-1 workers"),
+    ],
+    ids=" ".join,
+)
+def test_what_is_misspelt_is_one_line_and_exit_code_2(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
+) -> None:
+    assert compare(maps, tmp_path / "out", *extra) == BAD_INPUT
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out/runs.sqlite").exists()
+
+
+def test_methods_of_points_are_refused(maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    points = next(name for name, method in OPTIMIZERS.items() if method.recommends == "points")
+    assert new(maps, tmp_path / "out", "--methods", points) == BAD_INPUT
+    assert "a comparison is one of regions" in capsys.readouterr().err
+
+
+def test_results_of_two_protocols_do_not_share_a_folder(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert new(maps, tmp_path / "out", "--methods", "naive") == 0
+    assert new(maps, tmp_path / "out", "--methods", "oir_b") == BAD_INPUT
+    assert "is of another comparison; give an --out of its own" in capsys.readouterr().err
+
+
+def test_other_maps_than_those_of_the_protocol_are_refused(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert new(maps, tmp_path / "out", "--methods", "naive") == 0
+    fewer = save_maps(wavy_maps(["ResNet50/cup/0"]), tmp_path / "fewer.npz")
+    assert compare(fewer, tmp_path / "again", "--protocol", str(tmp_path / "out/protocol.json")) == BAD_INPUT
+    assert "the protocol was frozen on" in capsys.readouterr().err
