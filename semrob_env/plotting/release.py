@@ -110,21 +110,23 @@ LEAST = 1e-4
 def bounds_beside_figure(runs: Sequence[Beside]) -> Figure:
     """Bounds over the steps: a row a network, a column a method, solid as recorded, dashed as replayed.
 
-    Bounds that leave the space by more than a fifth of its range are not shown beyond that.
+    A run is drawn until one of its bounds is beyond what the panel shows, a fifth of the range outside the space.
     """
     networks = list(dict.fromkeys(run.network for run in runs))
     size = (2.6 * len(METHODS) + 0.6, 1.9 * len(networks) + 0.9)
     figure = Figure(figsize=size, layout="constrained")
     figure.suptitle("Bounds over the steps", fontsize=10)
     panels = figure.subplots(len(networks), len(METHODS), squeeze=False, sharex=True, sharey=True)
+    least, most = SPACE.low.min() - 0.2 * SPACE.width.max(), SPACE.high.max() + 0.2 * SPACE.width.max()
     for run in runs:
         axis = panels[networks.index(run.network), METHODS.index(run.method)]
-        for k in range(SPACE.n):
-            for bounds, dashes in ((run.recorded, LINES["recorded"]), (run.replayed, LINES["replayed"])):
-                for bound in bounds:
-                    axis.plot(bound[:, k], color=PALETTE[k], ls=dashes, lw=1.1)
+        for bounds, dashes in ((run.recorded, LINES["recorded"]), (run.replayed, LINES["replayed"])):
+            both = np.concatenate(bounds, axis=1)  # (T, 2n)
+            away = np.flatnonzero(~((both >= least) & (both <= most)).all(axis=1))  # NaN as well
+            shown = both[: away[0]] if len(away) else both
+            for column in range(shown.shape[1]):
+                axis.plot(shown[:, column], color=PALETTE[column % SPACE.n], ls=dashes, lw=1.1)
         axis.set_title(run.title, fontsize=7)
-    least, most = SPACE.low.min() - 0.2 * SPACE.width.max(), SPACE.high.max() + 0.2 * SPACE.width.max()
     panels[0, 0].set(ylim=(least, most), yticks=np.arange(-90, 451, 90))
     for axis in panels.flat:
         axis.axhspan(SPACE.low[1], SPACE.high[1], color=PALETTE[1], alpha=0.08, lw=0)
