@@ -13,7 +13,7 @@ from semrob_env.recorded import RecordedMaps
 from semrob_env.recorded.integrals import exact_moments as moments_of_maps
 from semrob_env.regions import Regions
 from semrob_env.synthetic.function import Optimum
-from semrob_env.types import FloatArray
+from semrob_env.types import FloatArray, IntArray
 
 
 @runtime_checkable
@@ -41,16 +41,7 @@ def exact_moments(
         ShapeMismatchError: Not one member a region.
         UnknownNameError: No such member.
     """
-    if regions.space != function.space:
-        raise InvalidRegionError(
-            f"regions over {', '.join(regions.space.names)} for {function.id} over {', '.join(function.space.names)}"
-        )
-    count = len(regions)
-    rows = np.zeros(count, dtype=np.int64) if member is None else np.asarray(member, dtype=np.int64)
-    if rows.shape != (count,):
-        raise ShapeMismatchError(f"member has shape {rows.shape}, must be ({count},): one a region")
-    if count and not (rows.min() >= 0 and rows.max() < function.members):
-        raise UnknownNameError(f"member {rows.min()}..{rows.max()}: this family has members 0..{function.members - 1}")
+    rows = members_of(function, regions, member)
     if isinstance(function, RecordedMaps):
         return moments_of_maps(function.maps, regions, rows)
     if isinstance(function, Complement):
@@ -60,7 +51,7 @@ def exact_moments(
         mean, variance = exact_moments(inner, regions, rows)
         return sum(function.score_range) - mean, variance
     if isinstance(function, Stack):
-        mean, variance = np.empty(count), np.empty(count)
+        mean, variance = np.empty(len(rows)), np.empty(len(rows))
         first = 0
         for part in function.functions:
             own = np.flatnonzero((rows >= first) & (rows < first + part.members))
@@ -74,6 +65,27 @@ def exact_moments(
         f"the exact moments of {function.id} are not known, only those of recorded and synthetic functions, their "
         "complements and stacks; judge_regions estimates them"
     )
+
+
+def members_of(function: ScoreFunction, regions: Regions, member: npt.ArrayLike | None) -> IntArray:
+    """The member of a function that each region belongs to, (B,); None: all 0.
+
+    Raises:
+        InvalidRegionError: The regions are of another space.
+        ShapeMismatchError: Not one member a region.
+        UnknownNameError: No such member.
+    """
+    if regions.space != function.space:
+        raise InvalidRegionError(
+            f"regions over {', '.join(regions.space.names)} for {function.id} over {', '.join(function.space.names)}"
+        )
+    count = len(regions)
+    rows = np.zeros(count, dtype=np.int64) if member is None else np.asarray(member, dtype=np.int64)
+    if rows.shape != (count,):
+        raise ShapeMismatchError(f"member has shape {rows.shape}, must be ({count},): one a region")
+    if count and not (rows.min() >= 0 and rows.max() < function.members):
+        raise UnknownNameError(f"member {rows.min()}..{rows.max()}: this family has members 0..{function.members - 1}")
+    return rows
 
 
 def unit_moments(

@@ -16,13 +16,10 @@ import numpy.typing as npt
 
 from semrob_env.errors import (
     InvalidParameterError,
-    InvalidRegionError,
     NoGroundTruthError,
-    ShapeMismatchError,
-    UnknownNameError,
 )
 from semrob_env.functions import ScoreFunction
-from semrob_env.ground_truth import exact_moments, unit_moments
+from semrob_env.ground_truth import exact_moments, members_of, unit_moments
 from semrob_env.regions import Regions
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
@@ -148,18 +145,7 @@ def judge_regions(
         UnknownNameError: No such member.
     """
     judge = Judge() if judge is None else judge
-    if regions.space != function.space:
-        raise InvalidRegionError(
-            f"regions over {', '.join(regions.space.names)} for {function.id} over {', '.join(function.space.names)}"
-        )
-    count = len(regions)
-    members = np.zeros(count, dtype=np.int64) if member is None else np.asarray(member, dtype=np.int64)
-    if members.shape != (count,):
-        raise ShapeMismatchError(f"member has shape {members.shape}, must be ({count},): one a region")
-    if count and not (members.min() >= 0 and members.max() < function.members):
-        raise UnknownNameError(
-            f"member {members.min()}..{members.max()}: this family has members 0..{function.members - 1}"
-        )
+    members, count = members_of(function, regions, member), len(regions)
     cut = regions.clip()
     scores = np.empty((count, judge.points))
     step = max(1, _CHUNK_NUMBERS // (judge.points * function.space.n))
