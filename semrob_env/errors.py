@@ -101,3 +101,11 @@ class LibraryError(SemrobError, ValueError):
 
 class AmbiguousNameError(SemrobError, LookupError):
     """A name fits several things."""
+
+
+class InvalidActionError(SemrobError, ValueError):
+    """An action of an environment has the wrong shape or is no number."""
+
+
+class ResetNeededError(SemrobError, RuntimeError):
+    """A step was taken before the first reset or after the end of an episode."""

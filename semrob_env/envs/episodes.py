@@ -1,0 +1,221 @@
+"""Episodes of a game over a score function: which member and start point each has, and its counted queries.
+
+`Play` is what a single environment and a vector environment have in common: B games, one Generator and one trajectory
+of the oracle each, and one call of f for all that is asked at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, final
+
+import numpy as np
+import numpy.typing as npt
+
+from semrob_env.envs.rules import GameT
+from semrob_env.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
+from semrob_env.functions import Complement, ScoreFunction, make_function
+from semrob_env.oracle import Queries, QueryOracle
+from semrob_env.parameters import PAPER_STARTS, SemanticSpace
+from semrob_env.types import BoolArray, FloatArray, IntArray
+
+Start = str | npt.ArrayLike | Sequence[str] | None
+"""Start points: `random`, a point as text, an array (n,) or (S, n), texts; None: the paper's, or random ones."""
+
+Observation = Any
+"""(B, D) float32; or a dict of that as `state` and of `picture` (B, H, W, 3) uint8."""
+
+RESET_OPTIONS = ("start", "member")
+"""What `reset(options=...)` understands: a start point and a member that the episode has, whatever would be drawn."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Episodes:
+    """What the episodes of an environment are drawn from.
+
+    Attributes:
+        function: The function, already complemented where adversarial regions are looked for.
+        members: Members that episodes draw from, uniformly, (M,).
+        starts: Start points that they draw from, (S, n); None: uniform over the space.
+    """
+
+    function: ScoreFunction
+    members: IntArray
+    starts: FloatArray | None
+
+    @classmethod
+    def of(
+        cls,
+        function: str | ScoreFunction,
+        *,
+        start: Start = None,
+        members: Sequence[int] | npt.NDArray[np.integer[Any]] | None = None,
+        adversarial: bool = False,
+    ) -> Episodes:
+        """From the arguments of an environment.
+
+        Raises:
+            UnknownNameError: An unknown function or parameter, or no such member.
+            InvalidParameterError: A malformed id or start point, or no members.
+            OutOfSpaceError, ShapeMismatchError: A start point that does not fit the space.
+        """
+        if not isinstance(function, str | ScoreFunction):
+            raise InvalidParameterError(f"function {function!r}: give the id of a function, or a ScoreFunction")
+        chosen = make_function(function) if isinstance(function, str) else function
+        if not isinstance(adversarial, bool | np.bool_):
+            raise InvalidParameterError(f"adversarial {adversarial!r}: give True or False")
+        if adversarial:
+            chosen = Complement(chosen)
+        rows = np.arange(chosen.members) if members is None else _members(chosen, members)
+        return cls(chosen, rows, start_points(chosen.space, start))
+
+    @property
+    def draws(self) -> int:
+        """Random numbers in [0, 1) that an episode takes: one for the member, one for the start, n for a random one."""
+        return 2 + self.function.space.n
+
+    def drawn(self, numbers: FloatArray, options: Mapping[str, Any] | None) -> tuple[IntArray, FloatArray]:
+        """Members (R,) and start points (R, n) of R episodes, from numbers (R, draws); options come first.
+
+        Raises:
+            InvalidParameterError: An option that is not known.
+            UnknownNameError, OutOfSpaceError, ShapeMismatchError: A member or start point that does not fit.
+        """
+        options = options or {}
+        unknown = [name for name in options if name not in RESET_OPTIONS]
+        if unknown:
+            raise InvalidParameterError(f"unknown reset option {unknown[0]!r}; known are {', '.join(RESET_OPTIONS)}")
+        space, count = self.function.space, len(numbers)
+        member = self.members[(numbers[:, 0] * len(self.members)).astype(np.int64)]
+        if options.get("member") is not None:
+            member = np.repeat(_members(self.function, [options["member"]]), count)
+        starts = self.starts if options.get("start") is None else start_points(space, options["start"])
+        if starts is None:
+            return member, space.from_unit(numbers[:, 2:])
+        return member, starts[(numbers[:, 1] * len(starts)).astype(np.int64)]
+
+
+def start_points(space: SemanticSpace, start: Start) -> FloatArray | None:
+    """Start points (S, n) of a space, or None for uniformly random ones.
+
+    Raises:
+        UnknownNameError, InvalidParameterError, OutOfSpaceError, ShapeMismatchError: It names no point of the space.
+    """
+    if isinstance(start, str) and start.strip() == "random":
+        return None
+    if start is None:
+        known = [[part for part in text.split(",") if part.partition("=")[0] in space.names] for text in PAPER_STARTS]
+        texts = [",".join(parts) for parts in known]
+        return np.array([space.point(text) for text in texts]) if any(texts) else None
+    if isinstance(start, str):
+        return space.point(start)[None]
+    if isinstance(start, Sequence) and any(isinstance(one, str) for one in start):
+        if not all(isinstance(one, str) for one in start):
+            raise InvalidParameterError(f"start {start!r}: give points as text, or numbers, not both")
+        return np.array([space.point(str(one)) for one in start])
+    points = np.array(np.atleast_2d(space.require(np.asarray(start), "start point")))
+    if points.ndim != 2 or not len(points):
+        raise ShapeMismatchError(f"start points {np.shape(start)} must be ({space.n},) or (S, {space.n}), S at least 1")
+    return points
+
+
+def _members(function: ScoreFunction, members: Sequence[int] | npt.NDArray[np.integer[Any]]) -> IntArray:
+    rows = np.asarray(members)
+    if rows.ndim != 1 or not rows.size or not np.issubdtype(rows.dtype, np.integer):
+        raise InvalidParameterError(f"members {members!r}: give whole numbers, at least one")
+    if rows.min() < 0 or rows.max() >= function.members:
+        raise UnknownNameError(f"member {rows.min()}..{rows.max()}: this family has members 0..{function.members - 1}")
+    return rows.astype(np.int64)
+
+
+class Pictures(Protocol):
+    """Draws views for observations."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H, W, 3)."""
+
+    def draw(self, theta: FloatArray, member: IntArray) -> npt.NDArray[np.uint8]:
+        """Pictures (B, H, W, 3) of members (B,) at theta (B, n); no query."""
+
+
+@final
+class Play(Generic[GameT]):
+    """B games over one function, with one trajectory of an oracle each.
+
+    Args:
+        episodes: What episodes are drawn from.
+        game: B games that have not begun.
+        pictures: Draws what is seen at the last point; None: observations are numbers alone.
+
+    Attributes:
+        oracle: Counts the queries; the count of a trajectory begins anew with each of its episodes.
+        member: The member that each game asks, (B,).
+        objective: What rewards are gains of, as it stood after the last answers, (B,).
+    """
+
+    def __init__(self, episodes: Episodes, game: GameT, pictures: Pictures | None = None) -> None:
+        self.episodes = episodes
+        self.game = game
+        self.pictures = pictures
+        self.oracle = QueryOracle(episodes.function, trajectories=game.count, budget=game.budget)
+        self.member: IntArray = np.zeros(game.count, dtype=np.int64)
+        self.objective: FloatArray = np.zeros(game.count)
+        self._every = np.ones((game.count, game.cost), dtype=np.bool_)
+        self._names = np.array(episodes.function.member_ids, dtype=object)
+
+    def begin(
+        self, rows: BoolArray, rngs: Sequence[np.random.Generator], options: Mapping[str, Any] | None = None
+    ) -> None:
+        """Put the games of some rows (B,) to the start of an episode, drawn by their Generators; nothing is asked."""
+        chosen = np.flatnonzero(rows)
+        own = self.episodes.draws
+        numbers = np.empty((len(chosen), own + self.game.draws))
+        for into, row in zip(numbers, chosen.tolist(), strict=True):
+            rngs[row].random(out=into)
+        member, start = self.episodes.drawn(numbers[:, :own], options)
+        self.member = self.member.copy()  # answers of a log may still refer to the old one
+        self.member[chosen] = member
+        self.game.restart(chosen, start, numbers[:, own:])
+        forward, gradient = self.oracle.forward_queries, self.oracle.gradient_queries
+        forward[chosen] = gradient[chosen] = 0
+        self.oracle.restore(forward, gradient)
+
+    def answer(self) -> FloatArray:
+        """Ask what all games ask, in one call of f, and let them take it; the gain of the objective (B,)."""
+        answers = self.oracle.query(Queries(self.game.queries(), self.member, self._every))
+        self.game.take(answers.values)
+        before, self.objective = self.objective, self.game.objective
+        return self.objective - before
+
+    def answer_only(self, rows: BoolArray) -> None:
+        """The same for the games of some rows (B,) alone, that have just begun: the others stay as they are."""
+        chosen = np.flatnonzero(rows)
+        part = self.game.part(chosen)
+        theta = np.zeros((self.game.count, self.game.cost, self.episodes.function.space.n))
+        theta[chosen] = part.queries()
+        answers = self.oracle.query(Queries(theta, self.member, self._every & rows[:, None]))
+        part.take(answers.values[chosen])
+        self.game.put(chosen, part)
+        self.objective = self.objective.copy()
+        self.objective[chosen] = part.objective
+
+    def observation(self) -> Observation:
+        """What agents see, the game as first axis, newly made."""
+        state = self.game.observation()
+        if self.pictures is None:
+            return state
+        return {"state": state, "picture": self.pictures.draw(self.game.looked_at, self.member)}
+
+    def facts(self) -> dict[str, npt.NDArray[Any]]:
+        """All that infos tell, by name, each with the game as first axis, newly made."""
+        forward, gradient = self.oracle.forward_queries, self.oracle.gradient_queries
+        return {
+            "forward_queries": forward,
+            "gradient_queries": gradient,
+            "spent": self.oracle.spent,
+            "member_id": self._names[self.member],
+            **self.game.facts(),
+        }

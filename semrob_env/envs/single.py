@@ -1,0 +1,180 @@
+"""What the single environments share: one game of a `Play` behind Gymnasium's `reset` and `step`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, Generic, final
+
+import gymnasium
+import numpy as np
+import numpy.typing as npt
+from gymnasium import spaces
+
+from semrob_env.envs.episodes import Observation, Play
+from semrob_env.envs.rendering import FRAMES_PER_SECOND, Frame, Window, render_modes
+from semrob_env.envs.rules import GameT
+from semrob_env.errors import InvalidActionError, InvalidParameterError, ResetNeededError
+from semrob_env.functions import ScoreFunction
+from semrob_env.oracle import QueryOracle
+
+ONE = np.ones(1, dtype=np.bool_)
+
+
+@final
+class StepRefused(ResetNeededError, gymnasium.error.ResetNeeded):
+    """A step before the first reset or after the end; caught as Gymnasium's `ResetNeeded`, too."""
+
+
+class GameEnv(gymnasium.Env[Observation, Any], ABC, Generic[GameT]):
+    """One game as a Gymnasium environment.
+
+    Args:
+        play: One game over a function.
+        render_mode: None, `rgb_array`, `ansi`, or `human` where pygame is installed.
+
+    Attributes:
+        play: The game, the function, and the oracle that counts the queries of the episode.
+        reward: The last reward; 0 after a reset.
+
+    Raises:
+        InvalidParameterError: Another render mode.
+    """
+
+    metadata: dict[str, Any] = {  # noqa: RUF012  (an attribute of instances, as Gymnasium declares it)
+        "render_modes": render_modes(),
+        "render_fps": FRAMES_PER_SECOND,
+    }
+
+    def __init__(self, play: Play[GameT], render_mode: str | None) -> None:
+        check_render_mode(render_mode, self.metadata["render_modes"])
+        self.play = play
+        self.render_mode = render_mode
+        self.observation_space, self.action_space = observation_space(play), action_space(play)
+        self.reward = 0.0
+        self._is_over = True
+        self._window: Window | None = None
+
+    @property
+    def function(self) -> ScoreFunction:
+        """The function that is asked, complemented where adversarial."""
+        return self.play.episodes.function
+
+    @property
+    def oracle(self) -> QueryOracle:
+        """Counts the queries of the current episode; one trajectory."""
+        return self.play.oracle
+
+    @property
+    def game(self) -> GameT:
+        """The rules and the state, as a batch of one."""
+        return self.play.game
+
+    @property
+    def member(self) -> int:
+        """The member of the function's family that this episode asks."""
+        return int(self.play.member[0])
+
+    @final
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin an episode; its first observation is charged like that of a step.
+
+        Args:
+            seed: Of the environment's Generator; None: it goes on.
+            options: `start` and `member` of this episode, whatever would be drawn.
+
+        Raises:
+            InvalidParameterError, UnknownNameError, OutOfSpaceError, ShapeMismatchError: Options that do not fit.
+        """
+        super().reset(seed=seed)
+        self._is_over = True
+        self.play.begin(ONE, [self.np_random], options)
+        self.play.answer()
+        self._is_over, self.reward = False, 0.0
+        self._show()
+        return self._observed(), self._info()
+
+    @final
+    def step(self, action: npt.ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
+        """Take an action (a,); numbers out of [-1, 1] are clipped. Never truncates: `TimeLimit` does.
+
+        Raises:
+            InvalidActionError: Another shape, or NaN; the episode goes on as if nothing had been done.
+            ResetNeededError: Before the first reset, or after the end of the episode.
+        """
+        if self._is_over:
+            raise StepRefused("no episode is under way; call reset() before the first step and after the last one")
+        game = self.play.game
+        if np.shape(action) != (game.action_size,):
+            raise InvalidActionError(f"the action has shape {np.shape(action)}, must be ({game.action_size},)")
+        game.move(np.asarray(action)[None])
+        self._is_over = True  # it stays so if the function fails
+        self.reward = self.play.answer().item()
+        self._is_over = game.finished.item()
+        self._show()
+        return self._observed(), self.reward, self._is_over, False, self._info()
+
+    @final
+    def render(self) -> Any:
+        """A picture (H, W, 3) of uint8, or text, by the render mode; None without one, and in a window."""
+        if self.render_mode is None or self.render_mode == "human":
+            return None
+        if self._is_over and not self.play.game.steps.any():
+            raise StepRefused("there is nothing to render before the first reset")
+        return self._text() if self.render_mode == "ansi" else self._frame()
+
+    @final
+    def close(self) -> None:
+        """Close the window, if there is one."""
+        if self._window is not None:
+            self._window.close()
+            self._window = None
+
+    @abstractmethod
+    def _frame(self) -> Frame:
+        """The picture of this moment."""
+
+    @abstractmethod
+    def _text(self) -> str:
+        """This moment in lines of text."""
+
+    @final
+    def _show(self) -> None:
+        if self.render_mode == "human":
+            self._window = self._window or Window()
+            self._window.show(self._frame())
+
+    @final
+    def _observed(self) -> Observation:
+        observed = self.play.observation()
+        return {name: part[0] for name, part in observed.items()} if isinstance(observed, dict) else observed[0]
+
+    @final
+    def _info(self) -> dict[str, Any]:
+        return {name: values[0] if values.ndim > 1 else values.item() for name, values in self.play.facts().items()}
+
+
+def check_render_mode(mode: str | None, known: list[str]) -> None:
+    """Refuses a render mode that is not offered.
+
+    Raises:
+        InvalidParameterError: It is neither None nor one of them.
+    """
+    if mode is not None and mode not in known:
+        why = "; human needs pygame" if mode == "human" else ""
+        raise InvalidParameterError(f"render_mode {mode!r}: choose {', '.join(known)} or None{why}")
+
+
+def observation_space(play: Play[Any]) -> spaces.Space[Any]:
+    """The space of one observation."""
+    low, high = play.game.observation_limits()
+    state = spaces.Box(low, high, dtype=np.float32)
+    if play.pictures is None:
+        return state
+    return spaces.Dict({"state": state, "picture": spaces.Box(0, 255, play.pictures.shape, dtype=np.uint8)})
+
+
+def action_space(play: Play[Any]) -> spaces.Box:
+    """The space of one action: [-1, 1]^a."""
+    return spaces.Box(-1.0, 1.0, (play.game.action_size,), dtype=np.float32)

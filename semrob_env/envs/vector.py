@@ -1,0 +1,281 @@
+"""Native vector environments: the queries of all environments go to f in one call."""
+
+from __future__ import annotations
+
+from abc import ABC
+from collections.abc import Sequence
+from typing import Any, Generic, Literal, final
+
+import numpy as np
+import numpy.typing as npt
+from gymnasium.utils import seeding
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+
+from semrob_env.envs.episodes import Episodes, Observation, Play, Start
+from semrob_env.envs.game import RegionGame, RegionRules
+from semrob_env.envs.point_game import PointGame, PointRules
+from semrob_env.envs.point_search import point_play
+from semrob_env.envs.region_grow import region_play
+from semrob_env.envs.rules import GameT, whole_number
+from semrob_env.envs.single import StepRefused, action_space, observation_space
+from semrob_env.errors import InvalidBudgetError, InvalidParameterError, ShapeMismatchError
+from semrob_env.functions import ScoreFunction
+from semrob_env.oracle import QueryOracle
+from semrob_env.types import BoolArray, FloatArray, IntArray
+
+Seeds = int | Sequence[int | None] | None
+
+
+class GameVectorEnv(VectorEnv[Observation, Any, npt.NDArray[Any]], ABC, Generic[GameT]):
+    """B games of a `Play` as a Gymnasium vector environment: the same numbers as B single ones with seeds seed + i.
+
+    Autoreset modes are Gymnasium's. `NEXT_STEP`: the step after the end of an episode ignores the action and begins the
+    next episode, with reward 0. `SAME_STEP`: the step that ends an episode also begins the next, and infos hold
+    `final_obs` and `final_info`. `DISABLED`: `reset(options={"reset_mask": ...})` begins the next, and a step of an
+    environment that has ended is an error. All are one call of f, `SAME_STEP` two where an episode ends.
+
+    Args:
+        play: B games over a function.
+        autoreset_mode: An `AutoresetMode`, or its value as text.
+        max_episode_steps: Steps after which an episode is truncated; None: never.
+        render_mode: None alone: vector environments draw nothing.
+
+    Attributes:
+        play: The games, the function, and the oracle that counts the queries of each episode.
+
+    Raises:
+        InvalidParameterError: Another autoreset mode, a number of steps below 1, or a render mode.
+    """
+
+    def __init__(
+        self,
+        play: Play[GameT],
+        autoreset_mode: str | AutoresetMode,
+        max_episode_steps: int | None,
+        render_mode: str | None,
+    ) -> None:
+        modes = [mode.value for mode in AutoresetMode]
+        if not isinstance(autoreset_mode, AutoresetMode) and autoreset_mode not in modes:
+            raise InvalidParameterError(f"autoreset_mode {autoreset_mode!r}: choose {', '.join(modes)}")
+        if render_mode is not None:
+            raise InvalidParameterError(
+                f"render_mode {render_mode!r}: native vector environments draw nothing; give None, or "
+                'vectorization_mode="sync"'
+            )
+        if max_episode_steps is not None:
+            whole_number("max_episode_steps", max_episode_steps, 1)
+        self.play = play
+        self.num_envs = play.game.count
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
+        self.render_mode = None
+        self.max_episode_steps = max_episode_steps
+        self.single_observation_space, self.single_action_space = observation_space(play), action_space(play)
+        self.observation_space = batch_space(self.single_observation_space, self.num_envs)
+        self.action_space = batch_space(self.single_action_space, self.num_envs)
+        self._rngs: list[np.random.Generator] = []
+        self._all = np.ones(self.num_envs, dtype=np.bool_)
+        self._taken: IntArray = np.zeros(self.num_envs, dtype=np.int64)  # steps of each episode
+        self._waiting = self._all.copy()  # for a reset: not begun, or ended
+        self._has_begun = np.zeros_like(self._all)
+
+    @property
+    def function(self) -> ScoreFunction:
+        """The function that is asked, complemented where adversarial."""
+        return self.play.episodes.function
+
+    @property
+    def oracle(self) -> QueryOracle:
+        """Counts the queries of the current episodes; one trajectory each."""
+        return self.play.oracle
+
+    @property
+    def game(self) -> GameT:
+        """The rules and the state of all games."""
+        return self.play.game
+
+    @final
+    def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
+        """Begin an episode of all environments, or of those of a mask; first observations are charged like steps.
+
+        Args:
+            seed: Environment i has the seed seed + i, or seed[i] of a list; None: their Generators go on.
+            options: `start` and `member` of these episodes, whatever would be drawn; `reset_mask` (B,) of bools.
+
+        Raises:
+            InvalidParameterError, UnknownNameError, OutOfSpaceError, ShapeMismatchError: Options or seeds that do not
+                fit.
+        """
+        chosen = dict(options or {})
+        rows = self._mask(chosen.pop("reset_mask", None))
+        seeds = [seed + row for row in range(self.num_envs)] if isinstance(seed, int) else seed
+        if seeds is not None and len(seeds) != self.num_envs:
+            raise ShapeMismatchError(f"{len(seeds)} seeds for {self.num_envs} environments; give one each, or a number")
+        if not self._rngs:  # those of rows outside the mask stay idle
+            self._rngs = [np.random.default_rng(0)] * self.num_envs
+        for row in np.flatnonzero(rows).tolist():
+            own = None if seeds is None else seeds[row]
+            if own is not None or not self._has_begun[row]:
+                self._rngs[row] = seeding.np_random(own)[0]
+                self._has_begun[row] = True
+        self._waiting |= rows  # they stay so if the function fails
+        self._begin(rows, chosen)
+        self._taken[rows] = 0
+        self._waiting &= ~rows
+        return self.play.observation(), _masked(self.play.facts(), rows)
+
+    @final
+    def step(self, actions: npt.ArrayLike) -> tuple[Observation, FloatArray, BoolArray, BoolArray, dict[str, Any]]:
+        """Take actions (B, a); numbers out of [-1, 1] are clipped. Environments that begin anew ignore theirs.
+
+        Raises:
+            InvalidActionError: Another shape, or NaN; the episodes go on as if nothing had been done.
+            ResetNeededError: Before the first reset; or, without autoreset, after the end of an episode.
+        """
+        play, begins = self.play, self._waiting & (self.autoreset_mode is AutoresetMode.NEXT_STEP)
+        refused = np.flatnonzero(self._waiting & ~(begins & self._has_begun))
+        if len(refused):
+            raise StepRefused(
+                f"environment {refused[0]} has no episode under way; call reset() before the first step, and without "
+                'autoreset, reset(options={"reset_mask": ...}) after the last one'
+            )
+        any_begins = bool(begins.any())
+        play.game.move(np.where(begins[:, None], 0.0, actions) if any_begins and np.ndim(actions) == 2 else actions)
+        self._waiting = self._all.copy()  # they stay so if the function fails
+        if any_begins:
+            play.begin(begins, self._rngs)
+        rewards = play.answer()
+        self._taken += 1
+        terminated, truncated = play.game.finished, np.zeros_like(begins)
+        if any_begins:
+            rewards[begins], terminated[begins], self._taken[begins] = 0.0, False, 0
+        if self.max_episode_steps is not None:
+            truncated = self._taken >= self.max_episode_steps
+        ended, last = terminated | truncated, {}
+        if self.autoreset_mode is AutoresetMode.SAME_STEP and ended.any():
+            last = {
+                "final_obs": _rows_of(play.observation(), ended),
+                "_final_obs": ended,
+                "final_info": _masked(play.facts(), ended),
+                "_final_info": ended.copy(),
+            }
+            self._begin(ended, {})
+            self._taken[ended] = 0
+            self._waiting = np.zeros_like(ended)
+        else:
+            self._waiting = ended
+        return play.observation(), rewards, terminated, truncated, {**last, **_masked(play.facts(), self._all)}
+
+    def _begin(self, rows: BoolArray, options: dict[str, Any]) -> None:
+        """Begin episodes of some environments and ask their first observations."""
+        self.play.begin(rows, self._rngs, options)
+        if rows.all():
+            self.play.answer()
+        else:
+            self.play.answer_only(rows)
+
+    def _mask(self, given: object) -> BoolArray:
+        if given is None:
+            return self._all
+        mask = np.asarray(given)
+        if mask.shape != (self.num_envs,) or mask.dtype != np.bool_ or not mask.any():
+            raise InvalidParameterError(
+                f"reset_mask of shape {mask.shape} and {mask.dtype}: give {self.num_envs} bools, at least one True"
+            )
+        return mask
+
+
+def _masked(facts: dict[str, npt.NDArray[Any]], rows: BoolArray) -> dict[str, Any]:
+    """Infos as Gymnasium's vector environments have them: each with a mask `_name`, and nothing outside the mask."""
+    infos: dict[str, Any] = {}
+    is_all = bool(rows.all())
+    for name, values in facts.items():
+        if not is_all:
+            values[~rows] = None if values.dtype == object else 0
+        infos[name], infos[f"_{name}"] = values, rows.copy()
+    return infos
+
+
+def _rows_of(observed: Observation, rows: BoolArray) -> npt.NDArray[np.object_]:
+    """The observation of each of some rows as an object of its own, None elsewhere, (B,)."""
+    parts = np.full(len(rows), None, dtype=object)
+    for row in np.flatnonzero(rows).tolist():
+        is_dict = isinstance(observed, dict)
+        parts[row] = {name: part[row].copy() for name, part in observed.items()} if is_dict else observed[row].copy()
+    return parts
+
+
+@final
+class RegionGrowVectorEnv(GameVectorEnv[RegionGame]):
+    """`num_envs` environments RegionGrow-v0 at once: see `RegionGrowEnv`, whose arguments it takes.
+
+    Args:
+        num_envs: Number of environments.
+        autoreset_mode: An `AutoresetMode`, or its value as text.
+        max_episode_steps: Steps after which an episode is truncated; None: never.
+
+    Raises:
+        InvalidBudgetError: `num_envs` below 1.
+        SemrobError: As `RegionGrowEnv` does.
+    """
+
+    def __init__(
+        self,
+        function: str | ScoreFunction,
+        *,
+        num_envs: int = 1,
+        budget: int = 200,
+        epsilon_m: float = 0.5,
+        epsilon_v: float = 0.25,
+        start: Start = None,
+        members: Sequence[int] | npt.NDArray[np.integer[Any]] | None = None,
+        adversarial: bool = False,
+        largest_step: float = 0.1,
+        points: int = 4,
+        corners: int | None = None,
+        render_mode: str | None = None,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
+    ) -> None:
+        whole_number("num_envs", num_envs, 1, error=InvalidBudgetError)
+        rules = RegionRules(budget, epsilon_m, epsilon_v, largest_step, points, corners)
+        episodes = Episodes.of(function, start=start, members=members, adversarial=adversarial)
+        super().__init__(region_play(episodes, rules, num_envs), autoreset_mode, max_episode_steps, render_mode)
+
+
+@final
+class PointSearchVectorEnv(GameVectorEnv[PointGame]):
+    """`num_envs` environments PointSearch-v0 at once: see `PointSearchEnv`, whose arguments it takes.
+
+    Args:
+        num_envs: Number of environments.
+        autoreset_mode: An `AutoresetMode`, or its value as text.
+        max_episode_steps: Steps after which an episode is truncated; None: never.
+
+    Raises:
+        InvalidBudgetError: `num_envs` below 1.
+        SemrobError: As `PointSearchEnv` does.
+    """
+
+    def __init__(
+        self,
+        function: str | ScoreFunction,
+        *,
+        num_envs: int = 1,
+        budget: int = 200,
+        goal: Literal["low", "high"] = "low",
+        target: float | None = None,
+        start: Start = None,
+        members: Sequence[int] | npt.NDArray[np.integer[Any]] | None = None,
+        adversarial: bool = False,
+        picture: bool = False,
+        render_mode: str | None = None,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
+    ) -> None:
+        whole_number("num_envs", num_envs, 1, error=InvalidBudgetError)
+        rules = PointRules(budget, goal, target)
+        episodes = Episodes.of(function, start=start, members=members, adversarial=adversarial)
+        play = point_play(episodes, rules, num_envs, picture=picture)
+        super().__init__(play, autoreset_mode, max_episode_steps, render_mode)
