@@ -12,15 +12,14 @@ are billed as forward queries, which makes them black-box attacks.
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal, TypeVar, final
 
 import numpy as np
 
-from baselines.objective import in_limits
 from optimizers.base import Optimizer, Settings, State
-from semrob_env.errors import InvalidParameterError
+from optimizers.limits import number, one_of
 from semrob_env.oracle import Answers
 from semrob_env.regions import Regions
 from semrob_env.types import BoolArray, FloatArray
@@ -38,13 +37,8 @@ class AttackSettings(Settings):
         InvalidParameterError: A number out of its limits, or another goal.
     """
 
-    radius: float = 0.1
-    goal: Literal["low", "high"] = "low"
-
-    def __post_init__(self) -> None:
-        in_limits("radius", self.radius, 1e-9, 1.0)
-        if self.goal not in {"low", "high"}:
-            raise InvalidParameterError(f"goal {self.goal!r}: choose low or high")
+    radius: float = field(default=0.1, metadata=number(above=0, most=1))
+    goal: Literal["low", "high"] = field(default="low", metadata=one_of("low", "high"))
 
 
 AttackSettingsT = TypeVar("AttackSettingsT", bound=AttackSettings)
@@ -54,6 +48,8 @@ class PointAttack(Optimizer[AttackSettingsT]):
     """An attack that asks one point a step; a method says which one is next."""
 
     recommends = "points"
+    paradigm = "point attack"
+    finds = "a point of low score near theta0"
 
     @abstractmethod
     def _first(self) -> FloatArray:

@@ -13,14 +13,15 @@ interpolant as it is. Before the samples are told, or where no rectangle is feas
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import final
 
 import numpy as np
 
-from baselines.objective import MOST_VARIANCE, GoalSettings, in_limits, whole
+from baselines.objective import MOST_VARIANCE, GoalSettings
 from optimizers.base import RegionOptimizer, State
+from optimizers.limits import number, whole_number
 from optimizers.registry import register
 from semrob_env.errors import InvalidParameterError
 from semrob_env.oracle import Answers
@@ -29,8 +30,11 @@ from semrob_env.types import FloatArray, IntArray
 MOST_LINES = 120
 """Most lines a parameter after cutting, where `cuts` is chosen here: the paper's grid has as many azimuths."""
 
-MOST_SECTIONS = 10**5
-"""Most products of intervals along all parameters but one that the exhaustive search may look through."""
+MOST_SECTIONS = 2**18
+"""Most products of intervals along all parameters but one that the exhaustive search may look through: 4^10 samples."""
+
+MOST_CUT_SECTIONS = 10**4
+"""The same for the choice of `cuts`."""
 
 MOST_SAMPLES = 2**20
 
@@ -48,15 +52,9 @@ class GridSettings(GoalSettings):
             feasible share from 0.77 to 0.93 at 144 samples and from 0.80 to 1 at 600.
     """
 
-    lines: int = 0
-    cuts: int = 0
-    margin: float = 0.02
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        whole("lines", self.lines, 0)
-        whole("cuts", self.cuts, 0)
-        in_limits("margin", self.margin, 0.0, 1.0)
+    lines: int = field(default=0, metadata=whole_number(0))
+    cuts: int = field(default=0, metadata=whole_number(0))
+    margin: float = field(default=0.02, metadata=number(0, 1))
 
 
 @final
@@ -70,6 +68,9 @@ class Grid(RegionOptimizer[GridSettings]):
 
     name = "grid"
     title = "Grid sampling"
+    paradigm = "top-down"
+    finds = "the largest feasible region of the sampled map"
+    shares_samples = True
     settings_class = GridSettings
 
     def _start(self) -> State:
@@ -97,7 +98,7 @@ class Grid(RegionOptimizer[GridSettings]):
             counts = more
         cuts, is_periodic = settings.cuts or 1, self.space.is_periodic.tolist()
         while not settings.cuts and max(counts) * (cuts + 1) <= MOST_LINES:
-            if _sections(counts, cuts + 1, is_periodic) > MOST_SECTIONS // 10:
+            if _sections(counts, cuts + 1, is_periodic) > MOST_CUT_SECTIONS:
                 break
             cuts += 1
         return counts, cuts

@@ -26,11 +26,12 @@ evolution: with `confidence` 0, a third of the regions after 600 queries were in
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from optimizers.base import Settings
+from optimizers.limits import number, whole_number
 from semrob_env.errors import InvalidParameterError
 from semrob_env.parameters import SemanticSpace
 from semrob_env.types import BoolArray, FloatArray
@@ -55,14 +56,9 @@ class GoalSettings(Settings):
         InvalidParameterError: A number out of its limits.
     """
 
-    epsilon_m: float = 0.5
-    epsilon_v: float = 0.25
-    budget: int = 150
-
-    def __post_init__(self) -> None:
-        in_limits("epsilon_m", self.epsilon_m, 0.0, 1.0)
-        in_limits("epsilon_v", self.epsilon_v, 0.0, MOST_VARIANCE)
-        whole("budget", self.budget, 1)
+    epsilon_m: float = field(default=0.5, metadata=number(0, 1))
+    epsilon_v: float = field(default=0.25, metadata=number(0, MOST_VARIANCE))
+    budget: int = field(default=150, metadata=whole_number(1))
 
 
 @dataclass(frozen=True)
@@ -75,15 +71,9 @@ class SearchSettings(GoalSettings):
         confidence: Standard errors by which the mean of a recommended region must exceed its threshold, 0 or above.
     """
 
-    points: int = 4
-    checks: int = 4
-    confidence: float = 1.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        whole("points", self.points, 2)
-        whole("checks", self.checks, 1)
-        in_limits("confidence", self.confidence, 0.0, 10.0)
+    points: int = field(default=4, metadata=whole_number(2))
+    checks: int = field(default=4, metadata=whole_number(1))
+    confidence: float = field(default=1.0, metadata=number(0, 10))
 
 
 def in_limits(name: str, value: object, least: float, most: float) -> None:

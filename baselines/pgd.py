@@ -10,13 +10,13 @@ recommended. Box, goal and gradients by finite differences: `baselines.attack`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
 
 from baselines.attack import AttackSettings, PointAttack
-from baselines.objective import whole
+from optimizers.limits import whole_number
 from optimizers.registry import register
 from semrob_env.types import BoolArray, FloatArray
 
@@ -30,11 +30,7 @@ class PgdSettings(AttackSettings):
         descent: Steps from one random start, at least 1.
     """
 
-    descent: int = 10
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        whole("descent", self.descent, 1)
+    descent: int = field(default=10, metadata=whole_number(1))
 
 
 @final

@@ -12,7 +12,7 @@ SciPy holds the loop; `baselines.solver` turns it into one candidate at a time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, final, get_args
 
 import numpy as np
@@ -20,8 +20,8 @@ import numpy as np
 from baselines.objective import FIRST, SearchSettings
 from baselines.search import RegionSearch
 from baselines.solver import Evaluate
+from optimizers.limits import one_of
 from optimizers.registry import register
-from semrob_env.errors import UnknownNameError
 
 Algorithm = Literal["differential_evolution", "dual_annealing", "nelder_mead", "powell", "cobyla"]
 
@@ -42,17 +42,9 @@ class ScipySettings(SearchSettings):
 
     Attributes:
         algorithm: Which minimiser; see the module.
-
-    Raises:
-        UnknownNameError: No such minimiser.
     """
 
-    algorithm: Algorithm = "differential_evolution"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.algorithm not in get_args(Algorithm):
-            raise UnknownNameError(f"unknown minimiser {self.algorithm!r}; choose {', '.join(get_args(Algorithm))}")
+    algorithm: Algorithm = field(default="differential_evolution", metadata=one_of(*get_args(Algorithm)))
 
 
 @final

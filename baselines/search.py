@@ -38,6 +38,8 @@ class RegionSearch(RegionOptimizer[SearchSettingsT]):
     """A search over the 2n bounds of a region; a method gives its minimiser only."""
 
     is_stochastic = True
+    paradigm = "search over bounds"
+    finds = "the largest region that estimates confirm"
     draws_globally: ClassVar[bool] = False
     """Whether the minimiser may draw from numpy's or Python's global generators."""
 

@@ -18,6 +18,7 @@ from typing import Any, ClassVar, Generic, Literal, TypeVar, cast, final
 import numpy as np
 import numpy.typing as npt
 
+from optimizers.limits import DRAWS, limits_of
 from semrob_env.errors import InvalidParameterError, ProtocolError, ShapeMismatchError
 from semrob_env.oracle import Answers, Queries
 from semrob_env.parameters import SemanticSpace
@@ -33,7 +34,16 @@ RUNNING, CONVERGED, BUDGET, STEPS = "running", "converged", "budget", "steps"
 
 @dataclass(frozen=True)
 class Settings:
-    """Hyper-parameters of a method: a frozen dataclass of numbers, words and tuples of numbers."""
+    """Hyper-parameters of a method: a frozen dataclass of numbers, words and tuples of numbers.
+
+    Raises:
+        InvalidParameterError: One outside the limits that its field declares (`optimizers.limits`).
+    """
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if limits := limits_of(field.metadata):
+                limits.check(field.name, getattr(self, field.name))
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> Any:
@@ -57,7 +67,7 @@ class Settings:
     @property
     def draws(self) -> bool:
         """Whether they make any method stochastic: a field with the metadata `draws` is not None."""
-        return any(field.metadata.get("draws") and getattr(self, field.name) is not None for field in fields(self))
+        return any(field.metadata.get(DRAWS) and getattr(self, field.name) is not None for field in fields(self))
 
 
 SettingsT = TypeVar("SettingsT", bound=Settings)
@@ -89,6 +99,12 @@ class Optimizer(ABC, Generic[SettingsT]):
     is_stochastic: ClassVar[bool] = False
     recommends: ClassVar[Literal["regions", "points"]] = "regions"
     """`points`: each region that is recommended is a point, without volume, and need not be theta0."""
+    paradigm: ClassVar[str] = "not told"
+    """How it goes about it, in a word or two that related methods share, as in the paper's method table."""
+    finds: ClassVar[str] = "not told"
+    """What its answer is, in a few words."""
+    shares_samples: ClassVar[bool] = False
+    """Whether what it asks does not depend on theta0, so that one set of samples serves every start point."""
     settings_class: ClassVar[type[Settings]]
 
     @final

@@ -317,6 +317,13 @@ def _check_stopped(case: _Case) -> None:
     )
 
 
+def _check_sharing(case: _Case) -> None:
+    for queries, _ in case.play(case.make(case.starts)) if case.method.shares_samples else ():
+        asked = queries.theta[queries.active.all(axis=1)]
+        same = bool((asked == asked[:1]).all())
+        _require(same, "start points change what is asked; set shares_samples = False")
+
+
 def _check_protocol(case: _Case) -> None:
     optimizer = case.make(case.starts)
     queries = case.make(case.starts).ask()
@@ -386,6 +393,7 @@ _PROMISES: dict[str, Callable[[_Case], None]] = {
     "answer each trajectory alone": _check_neighbours,
     "continue after save and restore": _check_restart,
     "leave stopped trajectories as they are": _check_stopped,
+    "ask the same whatever the start point if it shares samples": _check_sharing,
     "refuse a tell without an ask": _check_protocol,
     "leave given and handed-out arrays alone": _check_arrays,
 }

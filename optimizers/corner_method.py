@@ -34,15 +34,14 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from functools import cached_property
-from types import MappingProxyType
 from typing import Any, Literal, TypeVar, final
 
 import numpy as np
 
 from optimizers.base import Optimizer, RegionOptimizer, Settings, State
+from optimizers.limits import DRAWS, limits_of, number, one_of, whole_number
 from semrob_env.errors import InvalidParameterError
 from semrob_env.oracle import Answers
 from semrob_env.regions import corner_masks
@@ -59,17 +58,6 @@ FARTHEST = 1e300
 
 STILL_STEPS = 2
 """Steps in a row without a move after which a trajectory has converged."""
-
-MAY_BE_ZERO = MappingProxyType({"may_be_zero": True})
-"""Metadata of a hyper-parameter that may be 0; without it, a number must be above 0.
-
-Metadata `below` is a function of n: the hyper-parameter must be below its value at the n of the formulas.
-"""
-
-
-def one_of(*words: str) -> Mapping[str, tuple[str, ...]]:
-    """Metadata of a hyper-parameter that is one of some words."""
-    return MappingProxyType({"words": words})
 
 
 @dataclass(frozen=True)
@@ -91,36 +79,18 @@ class CornerSettings(Settings, ABC):
     """
 
     form: Literal["normalized", "paper"] = field(default="normalized", metadata=one_of("normalized", "paper"))
-    step_size: float = 0.3
-    scale_share: float | tuple[float, ...] = 0.1
-    tolerance: float = field(default=1e-4, metadata=MAY_BE_ZERO)
+    step_size: float = field(default=0.3, metadata=number(above=0, symbol="eta"))
+    scale_share: float | tuple[float, ...] = field(default=0.1, metadata=number(above=0, is_each=True))
+    tolerance: float = field(default=1e-4, metadata=number())
     projection: Literal["every_step", "at_the_end"] = field(
         default="every_step", metadata=one_of("every_step", "at_the_end")
     )
-    corners: int | None = field(default=None, metadata={"draws": True})
+    corners: int | None = field(default=None, metadata={**whole_number(2, even=True, none="all"), DRAWS: True})
 
     @classmethod
     @abstractmethod
     def paper(cls) -> CornerSettings:
         """The hyper-parameters of the paper, in its form, without a convergence test."""
-
-    @final
-    def __post_init__(self) -> None:
-        for number in fields(self):
-            value, may_be_zero = getattr(self, number.name), number.metadata.get("may_be_zero", False)
-            if words := number.metadata.get("words"):
-                if value not in words:
-                    raise InvalidParameterError(f"{number.name} {value!r}: choose {' or '.join(words)}")
-                continue
-            if number.name == "corners":
-                if value is not None and (type(value) is not int or value < 2 or value % 2):
-                    raise InvalidParameterError(f"corners {value!r}: give an even number, 2 or above, or none for all")
-                continue
-            each = value if number.name == "scale_share" and isinstance(value, tuple) else (value,)
-            finite = all(isinstance(one, int | float) and math.isfinite(one) for one in each) and len(each) > 0
-            if not finite or min(each) < 0 or (min(each) == 0 and not may_be_zero):
-                least = "0 or above" if may_be_zero else "above 0"
-                raise InvalidParameterError(f"{number.name} {value!r}: give a finite number {least}")
 
 
 @final
@@ -132,7 +102,7 @@ class RegularizedSettings(CornerSettings):
         regularization: lambda, 0 or above.
     """
 
-    regularization: float = field(default=0.1, metadata=MAY_BE_ZERO)
+    regularization: float = field(default=0.1, metadata=number(symbol="lambda"))
 
     @classmethod
     def paper(cls) -> RegularizedSettings:
@@ -179,6 +149,8 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
             this n.
     """
 
+    paradigm = "bottom-up"
+
     @abstractmethod
     def _margins(self) -> tuple[float, ...]:
         """How far each asked box reaches beyond the region on every side, as shares of the width; the first is 0."""
@@ -203,6 +175,22 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
         own = np.array(self.settings.scale_share) * self.space.width if self._is_normalized else np.ones(self.space.n)
         # A row a trajectory, for arithmetic of short rows with long arrays is slow.
         return np.asarray(np.repeat(own[:, None], len(self), axis=1).T)
+
+    @final
+    @cached_property
+    def _turns(self) -> list[tuple[int, float]]:
+        """Periodic parameters, and how long a turn of each is."""
+        return [(int(k), float(self.space.width[k])) for k in np.flatnonzero(self.space.is_periodic)]
+
+    @final
+    @cached_property
+    def _ones(self) -> FloatArray:
+        return np.ones_like(self._scale)
+
+    @final
+    @cached_property
+    def _no_gradients(self) -> FloatArray:
+        return np.empty((len(self), 0, self.space.n))
 
     @final
     @cached_property
@@ -240,12 +228,15 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
         shares = np.size(self.settings.scale_share)
         if shares not in {1, self.space.n}:
             raise InvalidParameterError(f"scale_share has {shares} numbers; give one, or {self.space.n}")
-        for number in fields(self.settings):
-            limit = number.metadata.get("below", lambda _: math.inf)(self._formula_n)
-            if limit < math.inf and getattr(self.settings, number.name) >= limit:
+        for own in fields(self.settings):
+            limits = limits_of(own.metadata)
+            if limits is None or limits.below is None:
+                continue
+            value, limit = getattr(self.settings, own.name), limits.below(self._formula_n)
+            if value >= limit:
                 raise InvalidParameterError(
-                    f"{number.name} {getattr(self.settings, number.name):g}: must be below {limit:g} "
-                    f"for n = {self.space.n} in the {self.settings.form} form"
+                    f"{own.name} {value:g}: must be below {limit:g} for n = {self.space.n} "
+                    f"in the {self.settings.form} form"
                 )
         count = len(self.start)
         lower, upper = self._projected(self.start - START_HALF_WIDTH, self.start + START_HALF_WIDTH)
@@ -287,9 +278,9 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
     def _tell(self, state: State, answers: Answers) -> State:
         lower, upper = state["lower"], state["upper"]
         width = upper - lower
-        gradients = np.empty((len(lower), 0, self.space.n)) if answers.gradients is None else answers.gradients
+        gradients = self._no_gradients if answers.gradients is None else answers.gradients
         with np.errstate(over="ignore", invalid="ignore"):  # huge answers: what follows deals with inf and NaN
-            area = np.ones_like(width) if self._is_normalized else _face_areas(width)
+            area = self._ones if self._is_normalized else _face_areas(width)
             if "masks" in state:
                 signs = np.where(state["masks"], 1.0, -1.0)
                 by_box = answers.values.reshape(len(lower), -1, signs.shape[1])
@@ -301,7 +292,7 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
             told = Told(low_mean, high_mean, gradients, signs, width, area, self._scale)
             down, up = self._direction(told)
             new_lower, new_upper = lower - self._rate * down, upper - self._rate * up
-            if np.isnan(new_lower.sum() + new_upper.sum()):
+            if math.isnan((new_lower + new_upper).sum()):
                 new_lower = np.where(np.isnan(new_lower), lower, new_lower)
                 new_upper = np.where(np.isnan(new_upper), upper, new_upper)
         new_lower, new_upper = self._projected(new_lower, new_upper, state)
@@ -329,7 +320,7 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
         lower = np.minimum(np.maximum(lower, low), most_lower)
         upper = np.minimum(np.maximum(upper, least_upper), high)
         width = upper - lower
-        if not any((width[:, k] > self.space.width[k]).any() for k in np.flatnonzero(self.space.is_periodic)):
+        if not any((width[:, k] > turn).any() for k, turn in self._turns):
             return lower, upper
         space, start, turn = self.space, self.start, self.space.width
         least, crossed = LEAST_SHARE * turn, space.is_periodic & (width > turn)
@@ -348,19 +339,19 @@ def face_means(values: FloatArray) -> tuple[FloatArray, FloatArray]:
     """
     count = values.shape[-1]
     n = count.bit_length() - 1
-    low, high = (np.empty((n, *values.shape[-2::-1])).T for _ in range(2))
+    faces = np.empty((2, n, *values.shape[-2::-1]))
+    by_side = faces.transpose(0, 1, *range(faces.ndim - 1, 1, -1))  # (2, n, ...)
     rest = values.transpose(values.ndim - 1, *range(values.ndim - 1))  # summed over the bits above k
     for k in reversed(range(n)):
         halves = rest.reshape(2, 2**k, *rest.shape[1:])
         sums = halves
         for j in reversed(range(k)):
             sums = sums[:, : 2**j] + sums[:, 2**j :]
-        low[..., k], high[..., k] = sums[0, 0], sums[1, 0]
+        by_side[:, k] = sums[:, 0]
         if k:
             rest = halves[0] + halves[1]
-    low /= max(count // 2, 1)
-    high /= max(count // 2, 1)
-    return low, high
+    faces /= max(count // 2, 1)
+    return faces[0].T, faces[1].T
 
 
 def sampled_face_means(values: FloatArray, masks: BoolArray) -> tuple[FloatArray, FloatArray]:

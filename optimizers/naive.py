@@ -37,6 +37,7 @@ class Naive(CornerMethod[RegularizedSettings]):
 
     name = "naive"
     title = "Naive (Hamdi & Ghanem 2020)"
+    finds = "strong regions around theta0"
     settings_class = RegularizedSettings
 
     def _margins(self) -> tuple[float, ...]:

@@ -25,10 +25,11 @@ clamped, or wrapped along a periodic parameter), the convergence test; see `opti
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 from optimizers.corner_method import CornerMethod, CornerSettings, Told
+from optimizers.limits import number
 from optimizers.registry import register
 from semrob_env.types import FloatArray
 
@@ -42,7 +43,7 @@ class OirBSettings(CornerSettings):
         boundary_factor: alpha, above 0.
     """
 
-    boundary_factor: float = 0.05
+    boundary_factor: float = field(default=0.05, metadata=number(above=0, symbol="alpha"))
 
     @classmethod
     def paper(cls) -> OirBSettings:
@@ -57,6 +58,7 @@ class OirB(CornerMethod[OirBSettings]):
 
     name = "oir_b"
     title = "OIR_B (Hamdi & Ghanem 2020)"
+    finds = "strong and weak regions around theta0"
     settings_class = OirBSettings
 
     def _margins(self) -> tuple[float, ...]:

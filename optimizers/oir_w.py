@@ -33,7 +33,8 @@ from typing import Literal, final
 
 import numpy as np
 
-from optimizers.corner_method import MAY_BE_ZERO, CornerMethod, CornerSettings, Told, one_of
+from optimizers.corner_method import CornerMethod, CornerSettings, Told
+from optimizers.limits import number, one_of
 from optimizers.registry import register
 from semrob_env.types import FloatArray
 
@@ -48,7 +49,9 @@ class OirWSettings(CornerSettings):
         gradient: `score`, or `cross_entropy` for what the released code fed, to first order.
     """
 
-    emphasis_factor: float = field(default=0.0009, metadata={**MAY_BE_ZERO, "below": lambda n: 2 / (2 * n - 1)})
+    emphasis_factor: float = field(
+        default=0.0009, metadata=number(symbol="beta", below=(lambda n: 2 / (2 * n - 1), "2/(2n-1)"))
+    )
     gradient: Literal["score", "cross_entropy"] = field(default="score", metadata=one_of("score", "cross_entropy"))
 
     @classmethod
@@ -65,6 +68,7 @@ class OirW(CornerMethod[OirWSettings]):
     name = "oir_w"
     title = "OIR_W (Hamdi & Ghanem 2020)"
     uses_gradient = True
+    finds = "strong and weak regions around theta0"
     settings_class = OirWSettings
 
     def _margins(self) -> tuple[float, ...]:

@@ -39,6 +39,7 @@ class Trapezoidal(CornerMethod[RegularizedSettings]):
     name = "trapezoidal"
     title = "Trapezoidal (Hamdi & Ghanem 2020, B.5)"
     uses_gradient = True
+    finds = "regions that the finest ripple of f ends"
     settings_class = RegularizedSettings
 
     def _margins(self) -> tuple[float, ...]:

@@ -45,6 +45,7 @@ class Unregularized(CornerMethod[UnregularizedSettings]):
 
     name = "unregularized"
     title = "Unregularised ascent (Hamdi & Ghanem 2020, Lemma 1)"
+    finds = "no region: it grows while f > 0"
     settings_class = UnregularizedSettings
 
     def _margins(self) -> tuple[float, ...]:

@@ -7,6 +7,10 @@ Examples:
   python scripts/compare_methods.py --suite recorded --methods naive,mine --import my_module
   python scripts/compare_methods.py --suite recorded --methods nevergrad:algorithm=DE,nevergrad:algorithm=CMA
   python scripts/compare_methods.py --protocol results/comparison/protocol.json --out again
+  python scripts/compare_methods.py --protocol recorded --dry-run
+
+--protocol takes a file, or the name of a published comparison (baselines/benchmark/published); --freeze FILE writes a
+protocol without running it, and with --protocol that one for the versions of methods and maps that are here.
 
 --import MODULE imports a module (of the current folder, too) that registers an optimizer; from Python, register it and
 call main(["--suite", "recorded", "--methods", "naive,mine"]).
@@ -26,7 +30,6 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -35,14 +38,23 @@ from rich.console import Console
 import baselines  # noqa: F401  (fills the registry)
 import optimizers  # noqa: F401  (fills the registry)
 from baselines.benchmark.answers import Answers
+from baselines.benchmark.curves import attainment, medians, profiles
 from baselines.benchmark.plugins import import_modules
 from baselines.benchmark.pool import CHUNK, LIVE_CHUNK, Pool, available_cores
-from baselines.benchmark.protocols import Entry, PlannedRun, Protocol, load_protocol, options_text
+from baselines.benchmark.protocols import (
+    PlannedRun,
+    Protocol,
+    load_protocol,
+    options_text,
+    published_protocols,
+    read_entries,
+)
 from baselines.benchmark.quality import judge_runs
 from baselines.benchmark.suites import SUITES, Suite, make_suite
 from baselines.benchmark.tables import Comparison, entry_lines
+from baselines.benchmark.trial import TRIAL_SECONDS, estimates
 from optimizers.registry import OPTIMIZERS
-from semrob_env.cli import ArgumentParser, make_console, names, numbers, progress_bar, run_script, seconds_of
+from semrob_env.cli import ArgumentParser, make_console, names, numbers, progress_bar, run_script
 from semrob_env.errors import InvalidParameterError, OutputError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 from semrob_env.plotting import save_figure
@@ -60,11 +72,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     console = make_console()
     import_modules(options.imports)
     protocol, suite = frozen(options)
+    if options.freeze:
+        write_whole(options.freeze, protocol.to_json())
+        console.print(f"wrote {options.freeze}", soft_wrap=True)
+        return
     runs = list(protocol.runs(suite))
     tasks = list(dict.fromkeys(run.task for run in runs))
     console.print(described(protocol, suite, runs, len(tasks)), soft_wrap=True)
     if options.dry_run:
-        console.print(estimated(suite, runs), soft_wrap=True)
+        console.print(estimated(protocol, suite, runs, console), soft_wrap=True)
         return
     folder = output_folder(options.out)
     keep_protocol(protocol, folder)
@@ -100,7 +116,11 @@ def parser() -> ArgumentParser:
     """The command line."""
     head, _, tail = (__doc__ or "").partition("\n\n")
     made = ArgumentParser(head, tail)
-    made.add_argument("--protocol", help="repeat a frozen comparison; options below it, up to --seed, are in the file")
+    made.add_argument(
+        "--protocol",
+        help=f"repeat a frozen comparison: a file, or {', '.join(published_protocols())}; it holds the options "
+        "from here to --seed",
+    )
     made.add_argument("--suite", choices=tuple(SUITES), help="make a new one")
     made.add_argument("--networks", help="recorded, live: comma separated; recorded: all by default")
     made.add_argument("--classes", help="recorded, live: comma separated; recorded: all by default")
@@ -110,7 +130,8 @@ def parser() -> ArgumentParser:
     made.add_argument("--instances", help="synthetic: seeds of the functions, e.g. 0-2")
     made.add_argument(
         "--methods",
-        help=f"comma separated, NAME or NAME:SETTING=VALUE:...; known: {', '.join(OPTIMIZERS)}",
+        help="comma separated, NAME or NAME:SETTING=VALUE:..., or all for every one of regions; "
+        f"known: {', '.join(OPTIMIZERS)}",
         default="naive,oir_b,oir_w",
     )
     made.add_argument("--thresholds", help="least mean scores, 1 - epsilon_m", default="0.2,0.4,0.6")
@@ -127,6 +148,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--maps", help="file of maps of the recorded suite", default=DEFAULT_FILE)
     made.add_argument("--workers", type=int, help="processes; 0: one a core, on live functions 1", default=0)
     made.add_argument("--out", help="output folder", default="results/comparison")
+    made.add_argument("--freeze", help="write the protocol to this file, by the methods as they are now, and stop")
     made.add_argument("--dry-run", action="store_true", help="tell what would run and what it costs")
     return made
 
@@ -136,7 +158,9 @@ def frozen(options: Namespace) -> tuple[Protocol, Suite]:
     if (options.protocol is None) == (options.suite is None):
         raise InvalidParameterError("give --suite NAME for a new comparison, or --protocol FILE to repeat one")
     if options.protocol is not None:
-        protocol = load_protocol(options.protocol)
+        protocol = load_protocol(options.protocol, any_version=bool(options.freeze))
+        if options.freeze:
+            return protocol.frozen_again(options.maps)
         return protocol, protocol.make_suite(options.maps)
     chosen = {}
     for name in SUITE_OPTIONS:
@@ -150,7 +174,7 @@ def frozen(options: Namespace) -> tuple[Protocol, Suite]:
         suite=options.suite,
         options=options_text(suite.options),
         thresholds=thresholds,
-        entries=tuple(Entry.of(text) for text in names(options.methods)),
+        entries=read_entries(names(options.methods)),
         budgets=tuple(sorted(numbers(options.budgets))),
         seeds=tuple(numbers(options.seeds)),
         gradient_cost=options.gradient_cost,
@@ -194,16 +218,28 @@ def described(protocol: Protocol, suite: Suite, runs: Sequence[PlannedRun], task
     )
 
 
-def estimated(suite: Suite, runs: Sequence[PlannedRun]) -> str:
-    """Time of the queries alone, from a short trial of the first question's function."""
-    function, member = suite.functions.member(suite.questions[0].function_id)
-    theta = function.space.sample(16, np.random.default_rng(0))[None]
-    value = seconds_of(partial(function.values, theta, [member])) / theta.shape[1]
-    most = sum({run.task: run.budget for run in runs}.values())
-    return (
-        f"estimated time of the queries: {value * most / 60:.1f} minutes ({1e3 * value:.3f} ms a value, 16 at once); "
-        "methods and judge come on top"
-    )
+def estimated(protocol: Protocol, suite: Suite, runs: Sequence[PlannedRun], console: Console) -> str:
+    """A table of what the runs of each method will take, from short trials."""
+    with progress_bar(console, "methods") as progress:
+        bar = progress.add_task("trial", total=len(protocol.entries))
+        found = estimates(protocol, suite, runs, lambda: progress.advance(bar))
+    lines = [
+        {
+            "method": one.label,
+            "runs": f"{one.runs:,}",
+            "queries at most": f"{one.queries:,.0f}",
+            "minutes on one core": f"{one.seconds / 60:.1f}",
+        }
+        for one in found
+    ]
+    total = sum(one.seconds for one in found if np.isfinite(one.seconds))
+    problems = [f"- {one.label}: {one.problem}" for one in found if one.problem]
+    told = [
+        markdown_table(lines),
+        f"estimated time of the runs: {total / 60:.1f} minutes on one core (a trial of at most {TRIAL_SECONDS:g} s for "
+        "each method and number of parameters; those that slow down as they go take longer); judging comes on top",
+    ]
+    return "\n\n".join([*told, *(["Where a trial did not work:\n" + "\n".join(problems)] if problems else [])])
 
 
 def report(comparison: Comparison, folder: Path, console: Console) -> None:
@@ -215,6 +251,8 @@ def report(comparison: Comparison, folder: Path, console: Console) -> None:
         if asked:
             limits = f"mean score >= {1 - pair[0]:g}" + ("" if pair[1] >= 0.25 else f", variance <= {pair[1]:g}")
             body += [f"## {limits}: {asked} questions", markdown_table(comparison.shown(pair))]
+            if amortised := comparison.shown_amortised(pair):
+                body += ["Amortised over the start points of a function:", markdown_table(amortised)]
             by_size = comparison.shown_by_size(pair)
             body += [markdown_table(by_size)] if by_size else []
     body.append("\n".join(f"- {note}" for note in comparison.notes()))
@@ -223,8 +261,8 @@ def report(comparison: Comparison, folder: Path, console: Console) -> None:
     write_whole(folder / "comparison.csv", csv_text(comparison.lines))
     write_whole(folder / "runs.csv", csv_text(comparison.run_lines()))
     title = f"Suite {suite.name}: the recommended region by queries"
-    save_figure(comparison_figure([comparison.medians()], title=title), folder / "medians.png")
-    rows = [comparison.attainment(), comparison.profiles()]
+    save_figure(comparison_figure([medians(comparison)], title=title), folder / "medians.png")
+    rows = [attainment(comparison), profiles(comparison)]
     save_figure(comparison_figure(rows, title=f"Suite {suite.name}: targets reached"), folder / "profiles.png")
     console.print("\n\n".join(body), soft_wrap=True)
     console.print(f"\nwrote comparison.md, .csv, runs.csv, medians.png, profiles.png and protocol.json to {folder}")

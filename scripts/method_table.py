@@ -1,13 +1,14 @@
-"""The method table (paper's Table 2) by counting: what each method asks a step, and what its hyper-parameters are.
+"""The method table (paper's Table 2) by counting: what each method asks a step and in all, and its hyper-parameters.
 
 Examples:
   python scripts/method_table.py
   python scripts/method_table.py --methods naive,oir_b,oir_w,grid:lines=3 --parameters 1-6
   python scripts/method_table.py --methods naive,mine --import my_module
 
-Every number is the oracle's count after a run on a synthetic function of n parameters: one step for the columns by n,
---steps steps (600 in the paper's runs) at n = 2 for the total. Methods with a paper's form run in it. Growth is fitted
-to the counts of one step. A dash: the method does not run at this n; the reason is in the file.
+Every number is the oracle's count after a run on a synthetic function of n parameters: means over ten steps for the
+columns by n, and totals at n = 2. Methods with a paper's form are counted in it, for --steps steps in all (600 in the
+paper's runs); the total at the defaults is that of the normalised form, to its end or for as many steps. Growth is
+fitted to the counts a step. A dash: the method does not run at this n; the reason is in the file.
 
 Written to --out: methods.md, methods.csv (a line for every method and n), hyper_parameters.csv, methods.png.
 """
@@ -23,7 +24,7 @@ import numpy as np
 
 import baselines  # noqa: F401  (fills the registry)
 import optimizers  # noqa: F401  (fills the registry)
-from baselines.benchmark.costs import Count, count_queries, growth, hyper_parameters, paradigm, summary
+from baselines.benchmark.costs import Count, count_queries, growth, hyper_parameters, summary
 from baselines.benchmark.plugins import import_modules
 from baselines.benchmark.protocols import read_method
 from optimizers.base import Optimizer, Settings
@@ -33,10 +34,13 @@ from semrob_env.cli import ArgumentParser, make_console, names, numbers, positiv
 from semrob_env.errors import InvalidParameterError, OutputError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 from semrob_env.plotting import save_figure
-from semrob_env.plotting.comparison import cost_figure
+from semrob_env.plotting.comparison import CostCurve, cost_figure
 
 PAPER_N = 2
 """Parameters in the paper's tables."""
+
+COUNTED_STEPS = 10
+"""Steps whose mean is told as the queries of one: the first steps of some methods differ from later ones."""
 
 FIXED = {"grid": "grid:lines=4"}
 """How a method that fits itself into a budget stands in the table: the paper's N^n, with a fixed N."""
@@ -58,33 +62,30 @@ def main(arguments: Sequence[str] | None = None) -> None:
         bar = progress.add_task("count", total=len(methods))
         lines, counted, totals = [], {}, {}
         for row in methods:
-            counted[row.label] = [count_queries(row.method, row.settings, n) for n in sizes]
-            totals[row.label] = count_queries(row.method, row.settings, PAPER_N, steps=options.steps)
-            lines += [row.line(count) for count in counted[row.label]]
+            counted[row.label] = [count_queries(row.method, row.settings, n, steps=COUNTED_STEPS) for n in sizes]
+            totals[row.label] = row.totals(options.steps)
+            lines += [row.line(count, counted[row.label]) for count in counted[row.label]]
             progress.advance(bar)
     if all(count.refusal for counts in counted.values() for count in counts):
         raise OutputError(f"no method ran; the first reason: {next(iter(counted.values()))[0].refusal}")
     body = [
         "# Methods by counted queries",
-        markdown_table([row.kind() for row in methods]),
+        markdown_table([{**row.kind(), **totals[row.label]} for row in methods]),
         "## Queries a step (forward + backward), by number of parameters n",
-        markdown_table([row.counts(counted[row.label], totals[row.label], options.steps) for row in methods]),
+        markdown_table([row.counts(counted[row.label]) for row in methods]),
         "## Hyper-parameters",
         markdown_table([line for row in methods for line in row.hyper_parameters(sizes)]),
+        "## What each method does",
+        "\n".join(f"- {row.label}: {summary(row.method)}" for row in methods),
     ]
     if reasons := [f"- {label}, n = {c.n}: {c.refusal}" for label, own in counted.items() for c in own if c.refusal]:
         body += ["## Where a method does not run", "\n".join(reasons)]
     write_whole(folder / "methods.md", "\n\n".join(body) + "\n")
     write_whole(folder / "methods.csv", csv_text(lines))
     write_whole(folder / "hyper_parameters.csv", csv_text([h for row in methods for h in row.hyper_parameters(sizes)]))
-    drawn = {label: [count for count in counts if count.total] for label, counts in counted.items()}
     picture = cost_figure(
-        {
-            label: (np.array([count.n for count in counts]), np.array([float(count.total) for count in counts]))
-            for label, counts in drawn.items()
-            if counts
-        },
-        title="Queries a step, counted",
+        {label: drawn for label, counts in counted.items() if len((drawn := curve(counts)).n)},
+        title="Queries a step by the oracle's count, and the growth fitted to them",
     )
     save_figure(picture, folder / "methods.png")
     console.print("\n\n".join(body[:4]), soft_wrap=True)
@@ -124,36 +125,76 @@ class Row:
         """What it is, in words."""
         return {
             "method": self.label,
-            "what it does": summary(self.method),
-            "kind": paradigm(self.method),
+            "paradigm": self.method.paradigm,
             "black box": "no" if self.method.uses_gradient else "yes",
-            "draws": "yes" if self.method.is_stochastic else "no",
-            "recommends": self.method.recommends,
+            "finds": self.method.finds,
+            "answers with": self.method.recommends,
+            "draws": "yes" if self.method.is_stochastic or self.settings.draws else "no",
+            "one set of samples for all start points": "yes" if self.method.shares_samples else "no",
         }
 
-    def counts(self, counts: Sequence[Count], total: Count, steps: int) -> dict[str, str]:
-        """Counts by n, their growth, and the total of a run."""
-        ended = "" if total.steps == steps else f" (ended after {total.steps})"
+    def totals(self, steps: int) -> dict[str, str]:
+        """Queries of whole runs at n = `PAPER_N`: with the settings of the table, and with the defaults."""
+        columns = {}
+        for name, settings in (("as in the table", self.settings), ("at the defaults", self.method.settings_class())):
+            count = count_queries(self.method, settings, PAPER_N, steps=steps)
+            ended = "" if count.steps == steps else f" (ended after {count.steps})"
+            text = "-" if count.refusal else f"{count.forward}+{count.gradient}{ended}"
+            columns[f"{steps} steps, n={PAPER_N}, {name}"] = text
+        return columns
+
+    def counts(self, counts: Sequence[Count]) -> dict[str, str]:
+        """Counts by n, and their growth."""
         return {
             "method": self.label,
-            **{f"n={c.n}": "-" if c.refusal else f"{c.forward}+{c.gradient}" for c in counts},
-            "growth": growth(counts),
-            f"{steps} steps, n={PAPER_N}": "-" if total.refusal else f"{total.forward}+{total.gradient}{ended}",
+            **{
+                f"n={c.n}": "-" if c.refusal else f"{plain(c.forward_a_step)}+{plain(c.gradient_a_step)}"
+                for c in counts
+            },
+            **fitted(counts),
         }
 
-    def line(self, count: Count) -> dict[str, Any]:
+    def line(self, count: Count, counts: Sequence[Count]) -> dict[str, Any]:
         """A line of `methods.csv`."""
         return {
             **self.kind(),
             "n": count.n,
-            "forward": "" if count.refusal else count.forward,
-            "backward": "" if count.refusal else count.gradient,
+            "forward": "" if count.refusal else count.forward_a_step,
+            "backward": "" if count.refusal else count.gradient_a_step,
+            **fitted(counts),
             "refusal": count.refusal,
         }
 
     def hyper_parameters(self, sizes: Sequence[int]) -> list[dict[str, str]]:
         """Lines of `hyper_parameters.csv`."""
         return [{"method": self.label, **line} for line in hyper_parameters(self.method, self.settings, sizes)]
+
+
+def fitted(counts: Sequence[Count]) -> dict[str, str]:
+    """The growth of forward and of backward queries a step."""
+    ran = [count for count in counts if not count.refusal]
+    sizes = [count.n for count in ran]
+    return {
+        "forward grows": growth(sizes, [count.forward_a_step for count in ran]),
+        "backward grows": growth(sizes, [count.gradient_a_step for count in ran]),
+    }
+
+
+def curve(counts: Sequence[Count]) -> CostCurve:
+    """What the picture shows of a method."""
+    ran = [count for count in counts if not count.refusal]
+    grows = fitted(counts)
+    return CostCurve(
+        np.array([count.n for count in ran], dtype=np.float64),
+        np.array([count.forward_a_step for count in ran]),
+        np.array([count.gradient_a_step for count in ran]),
+        grows["forward grows"] if grows["backward grows"] == "0" else " and ".join(grows.values()),
+    )
+
+
+def plain(value: float) -> str:
+    """A count, or a mean to a tenth."""
+    return f"{value:.0f}" if value == round(value) else f"{value:.1f}"
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ Both begin with `protocol` (the digest), `epsilon_m`, `epsilon_v`, `label`. Empt
 | function_id, start      | of the question                                                                           |
 | status                  | how the run ended, see the store                                                          |
 | queries                 | its bill, forward + gradient_cost * gradients                                             |
+| sharers                 | start points that its samples serve: its amortised bill is queries / sharers              |
 | feasible                | 1 if the final region contains theta0 and meets both thresholds                           |
 | share, mean, purity     | of the final region: share of the space, mean score, share with a score >= 0.5            |
 | best                    | share of the optimum; of the largest feasible region seen here if `best_is_exact` is 0    |
@@ -45,11 +46,14 @@ Both begin with `protocol` (the digest), `epsilon_m`, `epsilon_v`, `label`. Empt
 | reached_P               | queries at the first checkpoint with a quality of P % or more; inf: never                 |
 
 `comparison.csv`, a line for every plan and `n` (number of parameters; `all`, and each where there are several):
-`budget`, `runs`, `median_quality`, `feasible`, `purity` (mean), `regret`
-(mean), `queries` (median bill), `rank`, `rank_low`, `rank_high` (mean rank among the entries at this budget, 1 is best,
-and its interval), and for every target `ert_P`, `reached_P` (share of runs that ever reached it) and `final_P` (share
-whose final region does).
+`budget`, `runs`, `median_quality`, `feasible`, `purity` (mean), `regret` (mean), `queries` (median bill),
+`amortised_queries` (mean amortised bill), `rank`, `rank_low`, `rank_high` (mean rank among the entries at this budget,
+1 is best, and its interval), and for every target `ert_P`, `amortised_ert_P`, `reached_P` (share of runs that ever
+reached it) and `final_P` (share whose final region does).
 
-`amortised` figures, where one set of samples serves all start points of a function, are another question than these:
-they come from another suite of runs, and nothing here mixes the two.
+**Per start point and amortised.** What a method asks may not depend on the start point (its trait `shares_samples`,
+which `optimizers.check` proves): then one set of samples serves all start points that are asked about at the same
+function and thresholds. *Amortised* figures share its bill, and the times at which it reaches targets, among them: a
+set of samples that is four times as large costs each of four start points as much. Those of other methods are their
+figures per start point, and these decide in any case.
 """

@@ -6,22 +6,20 @@ Nothing here is a formula: every count is that of a `QueryOracle` after one ask 
 from __future__ import annotations
 
 import inspect
-from abc import ABC
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Generic, Literal, final, get_args, get_origin, get_type_hints
+from typing import Any, Literal, final, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from optimizers.base import Optimizer, RegionOptimizer, Settings
-from optimizers.corner_method import CornerSettings
+from optimizers.base import Optimizer, Settings
+from optimizers.limits import SYMBOL, limits_of
 from optimizers.run import run
 from semrob_env.errors import SemrobError
 from semrob_env.functions import make_function
 from semrob_env.oracle import QueryOracle
 from semrob_env.synthetic import SyntheticFunction
-
-_PLAIN = (RegionOptimizer, Optimizer, Generic, ABC, object)
+from semrob_env.types import FloatArray
 
 
 @final
@@ -48,6 +46,16 @@ class Count:
         """Queries of both kinds."""
         return self.forward + self.gradient
 
+    @property
+    def forward_a_step(self) -> float:
+        """Mean over the steps."""
+        return self.forward / max(self.steps, 1)
+
+    @property
+    def gradient_a_step(self) -> float:
+        """Mean over the steps."""
+        return self.gradient / max(self.steps, 1)
+
 
 def count_queries(method: type[Optimizer[Any]], settings: Settings, n: int, *, steps: int = 1) -> Count:
     """Run a method on a synthetic plateau of n parameters, from the middle of it, and read the oracle's counts.
@@ -64,33 +72,72 @@ def count_queries(method: type[Optimizer[Any]], settings: Settings, n: int, *, s
     return Count(n, int(result.steps[0]), int(result.forward_queries[0]), int(result.gradient_queries[0]))
 
 
-def growth(counts: Sequence[Count]) -> str:
-    """How the queries of one step grow with n, fitted: constant, c n^p or c b^n, whichever leaves the least residue.
+def growth(sizes: Sequence[int], queries: Sequence[float]) -> str:
+    """How queries grow with n, fitted: constant, a n + b, c n^p or c b^n, the first that fits exactly.
 
-    Least squares on log2 of the count; in brackets the largest miss of the fit, as a factor, where there is one.
+    If none does, the first that fits exactly from a later n on, which is told; else the one with the least residue, and
+    in brackets its largest miss as a factor. Less than three numbers say nothing about growth.
+
+    Args:
+        sizes: Numbers of parameters, rising.
+        queries: Queries at each of them.
     """
-    told = [(count.n, count.total) for count in counts if count.total > 0]
-    if len(told) < 2:
+    n, total = np.asarray(sizes, dtype=np.float64), np.asarray(queries, dtype=np.float64)
+    if len(n) and (total == total[0]).all():
+        return "0" if total[0] == 0 else "constant"
+    if len(n) < _LEAST_POINTS or (total <= 0).any():
         return "-"
-    n, total = (np.array(column, dtype=np.float64) for column in zip(*told, strict=True))
-    if len(set(total.tolist())) == 1:
-        return "constant"
+    for first in range(max(1, len(n) - _LEAST_POINTS)):
+        exact = [fit for fit in _fits(n[first:], total[first:]) if fit.miss < 1 + 1e-9]
+        if exact:
+            return exact[0].text + (f" from n = {sizes[first]} on" if first else "")
+    best = min(_fits(n, total), key=lambda fit: fit.miss)
+    return f"{best.text} (within {best.miss:.2f}x)"
+
+
+@final
+@dataclass(frozen=True)
+class _Fit:
+    """A law as text, and the largest factor by which it misses."""
+
+    text: str
+    miss: float
+
+
+_LEAST_POINTS = 3
+"""Fewer leave nothing to tell laws apart by."""
+
+
+def _fits(n: FloatArray, total: FloatArray) -> list[_Fit]:
+    """Laws fitted by least squares, simplest first; the linear one on relative residues, the others on logarithms."""
+    found = []
+    if (total == total[0]).all():
+        found.append(_Fit("constant", 1.0))
+    (slope, offset), *_ = np.linalg.lstsq(np.stack([n, np.ones_like(n)], axis=1) / total[:, None], np.ones_like(n))
+    if (line := slope * n + offset).min() > 0:
+        constant = "" if abs(offset) < 1e-6 else f" {'+' if offset > 0 else '-'} {abs(offset):.3g}"
+        found.append(_Fit(f"{_factor(slope)}n{constant}", _miss(line, total)))
     logs = np.log2(total)
-    fits = {}
-    for name, place in (("power", np.log2(n)), ("exponential", n)):
-        slope, offset = np.polyfit(place, logs, 1)
-        fits[name] = (float(np.abs(slope * place + offset - logs).max()), float(slope), float(offset))
-    name = min(fits, key=lambda word: fits[word][0])
-    miss, slope, offset = fits[name]
-    factor = "" if abs(offset) < 1e-9 else f"{2**offset:.3g} * "
-    text = f"{factor}{2**slope:.3g}^n" if name == "exponential" else f"{factor}n^{slope:.3g}"
-    return text if miss < 1e-9 else f"{text} (within {2**miss:.2f}x)"
+    slope, offset = np.polyfit(np.log2(n), logs, 1)
+    found.append(_Fit(f"{_factor(2**offset)}n^{slope:.3g}", _miss(2 ** (slope * np.log2(n) + offset), total)))
+    slope, offset = np.polyfit(n, logs, 1)
+    shift = offset / slope if abs(slope) > 1e-9 else 0.5
+    is_shifted = abs(shift - round(shift)) < 1e-9
+    text = (
+        f"{2**slope:.3g}^" + ("n" if round(shift) == 0 else f"(n{round(shift):+d})")
+        if is_shifted
+        else f"{_factor(2**offset)}{2**slope:.3g}^n"
+    )
+    found.append(_Fit(text, _miss(2 ** (slope * n + offset), total)))
+    return found
 
 
-def paradigm(method: type[Optimizer[Any]]) -> str:
-    """What kind of method it is: the first line about the family of methods it belongs to, else about itself."""
-    families = [base for base in method.__mro__[1:] if base not in _PLAIN]
-    return _first_line(families[0] if families else method).partition(";")[0].rstrip(".")
+def _factor(value: float) -> str:
+    return "" if abs(value - 1) < 1e-9 else f"{value:.3g} "
+
+
+def _miss(fitted: FloatArray, total: FloatArray) -> float:
+    return float(2 ** np.abs(np.log2(fitted / total)).max())
 
 
 def summary(method: type[Optimizer[Any]]) -> str:
@@ -99,7 +146,7 @@ def summary(method: type[Optimizer[Any]]) -> str:
 
 
 def hyper_parameters(method: type[Optimizer[Any]], settings: Settings, sizes: Sequence[int]) -> list[dict[str, str]]:
-    """A line for every hyper-parameter: `name`, `default`, `limits` and `meaning`, read from the settings' class.
+    """A line for every hyper-parameter: `name`, `symbol`, `default`, `limits` and `meaning`, read from the settings.
 
     Args:
         method: The method.
@@ -110,25 +157,21 @@ def hyper_parameters(method: type[Optimizer[Any]], settings: Settings, sizes: Se
     return [
         {
             "name": field.name,
+            "symbol": field.metadata.get(SYMBOL, ""),
             "default": str(getattr(settings, field.name)),
-            "limits": _limits(method.settings_class, field.metadata, hints[field.name], sizes),
+            "limits": _limits(field.metadata, hints[field.name], sizes),
             "meaning": meanings.get(field.name, ""),
         }
         for field in fields(method.settings_class)
     ]
 
 
-def _limits(owner: type[Settings], metadata: Mapping[str, Any], hint: Any, sizes: Sequence[int]) -> str:
-    words = metadata.get("words") or (get_args(hint) if get_origin(hint) is Literal else ())
-    if words:
-        return " or ".join(words)
-    parts = []
-    if issubclass(owner, CornerSettings):
-        parts.append("0 or above" if metadata.get("may_be_zero") else "above 0")
-    if "below" in metadata:
-        limits = ", ".join(f"{metadata['below'](n):.4g}" for n in sizes)
-        parts.append(f"below {limits} for n = {', '.join(map(str, sizes))}")
-    return ", ".join(parts)
+def _limits(metadata: Mapping[str, Any], hint: Any, sizes: Sequence[int]) -> str:
+    """What a field declares, else the words that its type allows."""
+    limits = limits_of(metadata)
+    if limits is None:
+        return " or ".join(get_args(hint)) if get_origin(hint) is Literal else ""
+    return limits.text(metadata.get(SYMBOL, ""), sizes)
 
 
 def _first_line(thing: object) -> str:

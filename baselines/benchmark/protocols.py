@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, final
 
 from baselines.benchmark.suites import Options, Question, Suite, make_suite
-from optimizers.base import Optimizer
-from optimizers.registry import get_optimizer
+from optimizers.base import Optimizer, Settings
+from optimizers.registry import OPTIMIZERS, get_optimizer
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, MissingFileError
 from semrob_env.metrics import Judge
 from semrob_env.store import RunTask, canonical_json
@@ -67,7 +67,14 @@ class Entry:
     @property
     def is_stochastic(self) -> bool:
         """Whether the method draws anything."""
-        return get_optimizer(self.method).is_stochastic
+        method = get_optimizer(self.method)
+        chosen: Settings = method.settings_class.from_mapping(json.loads(self.settings))
+        return method.is_stochastic or chosen.draws
+
+    @property
+    def shares_samples(self) -> bool:
+        """Whether one set of its samples serves all start points of a function."""
+        return get_optimizer(self.method).shares_samples
 
     def task(self, question: Question, budget: int, seed: int, gradient_cost: float) -> RunTask:
         """The run on a question; methods that are not told thresholds have the same one for all of them."""
@@ -186,9 +193,19 @@ class Protocol:
         if (len(suite.questions), suite.digest()) != self.questions:
             raise InvalidParameterError(
                 f"the protocol was frozen on {self.questions[0]} questions, here are {len(suite.questions)} that "
-                "differ (other maps, weights or versions of functions); freeze a new one by --suite"
+                "differ (other maps, weights or versions of functions); --freeze FILE makes a new one"
             )
         return suite
+
+    def frozen_again(self, maps_file: str) -> tuple[Protocol, Suite]:
+        """The same comparison of the methods and questions as they are here and now.
+
+        Entries are read again from their labels, so defaults are those of today.
+        """
+        options = {name: tuple(words) for name, words in json.loads(self.options).items()}
+        suite = make_suite(self.suite, options, self.thresholds, maps_file)
+        entries = tuple(Entry.of(entry.label) for entry in self.entries)
+        return replace(self, entries=entries, questions=(len(suite.questions), suite.digest())), suite
 
     def runs(self, suite: Suite) -> Iterator[PlannedRun]:
         """All runs, entry by entry, budget by budget."""
@@ -230,18 +247,33 @@ def options_text(options: Options) -> str:
     return canonical_json({name: list(words) for name, words in options.items()})
 
 
-def load_protocol(path: str | PathLike[str]) -> Protocol:
+def published_protocols() -> dict[str, Path]:
+    """Files of the published comparisons by name."""
+    return {
+        path.stem: path for path in sorted((Path(__file__).parent / "published").glob("*.json"), key=lambda p: p.stem)
+    }
+
+
+def load_protocol(name: str | PathLike[str], *, any_version: bool = False) -> Protocol:
     """Read a protocol file.
+
+    Args:
+        name: Of a published comparison, or the path of a file.
+        any_version: Take entries of other versions of methods than those here; their runs would be of these.
 
     Raises:
         MissingFileError: It cannot be read.
         InvalidParameterError: It is no protocol, of another version of the format, or of another version of a method.
         UnknownNameError: It names a method that is not registered.
     """
+    path = published_protocols().get(str(name), Path(name))
     try:
         data = json.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise MissingFileError(f"cannot read protocol {path}: {error.strerror or error}; --suite makes one") from error
+        known = ", ".join(published_protocols())
+        raise MissingFileError(
+            f"cannot read protocol {path}: {error.strerror or error}; --suite makes one, published are {known}"
+        ) from error
     except ValueError as error:
         raise InvalidParameterError(f"protocol {path} is no JSON: {error}") from error
     if not isinstance(data, dict) or (data.get("format"), data.get("version")) != (FORMAT, VERSION):
@@ -270,12 +302,23 @@ def load_protocol(path: str | PathLike[str]) -> Protocol:
         raise InvalidParameterError(f"protocol {path} is damaged: {type(error).__name__} {error}") from error
     for entry in entries:
         now = get_optimizer(entry.method).version
-        if now != entry.method_version:
+        if now != entry.method_version and not any_version:
             raise InvalidParameterError(
                 f"protocol {path} was frozen on version {entry.method_version} of {entry.method}, here is {now}; "
-                "freeze a new one by --suite"
+                f"--protocol {name} --freeze FILE makes a new one"
             )
     return protocol
+
+
+def read_entries(texts: Sequence[str]) -> tuple[Entry, ...]:
+    """Entries of texts as `Entry.of` takes them; `all` stands for every registered method of regions.
+
+    Raises:
+        UnknownNameError, InvalidParameterError: As `Entry.of`.
+    """
+    every = [name for name, method in OPTIMIZERS.items() if method.recommends == "regions"]
+    wanted = [name for text in texts for name in (every if text == "all" else [text])]
+    return tuple(Entry.of(text) for text in dict.fromkeys(wanted))
 
 
 def read_method(text: str) -> tuple[type[Optimizer[Any]], dict[str, Any]]:

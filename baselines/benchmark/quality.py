@@ -51,6 +51,8 @@ class Outcomes:
         seed: Of the run.
         status: How the run ended.
         queries: Its bill, forward + gradient_cost * gradients; the whole budget if it failed.
+        sharers: Start points of its function, at its thresholds, that its samples serve: its amortised bill is
+            queries / sharers. 1 for a method whose samples depend on the start point.
         feasible: Whether the final region contains theta0 and meets both thresholds.
         share: Share of the space of the final region.
         mean: Its mean score.
@@ -69,6 +71,7 @@ class Outcomes:
     seed: IntArray
     status: list[str]
     queries: FloatArray
+    sharers: IntArray
     feasible: BoolArray
     share: FloatArray
     mean: FloatArray
@@ -119,7 +122,7 @@ def judge_runs(
     finals = dict.fromkeys((task.function_id, *path[-1][1:]) for task, path in paths.items() if path)
     judged = _judge(suite.functions, list(every), set(finals), judge, answers, progress)  # type: ignore[arg-type]  # a tuple of three, which a star hides
     found = [_qualify(suite.questions[run.question], paths[run.task], judged, suite.functions) for run in runs]
-    best, is_exact = _best_shares(suite, answers)
+    best, is_exact = best_shares(suite, answers)
     if not is_exact.all():
         most = np.zeros(len(suite.questions))
         for run, (_, volume) in zip(runs, found, strict=True):
@@ -150,6 +153,7 @@ def judge_runs(
         seed=np.array([run.seed for run in runs]),
         status=[rows[run.task].status for run in runs],
         queries=bills,
+        sharers=_sharers(protocol, suite, runs),
         feasible=feasible,
         share=share,
         mean=mean,
@@ -161,6 +165,21 @@ def judge_runs(
         checkpoints=checkpoints,
         errors=[row.error for row in rows.values() if row.status == FAILED],
     )
+
+
+def _sharers(protocol: Protocol, suite: Suite, runs: Sequence[PlannedRun]) -> IntArray:
+    """How many start points each run's samples serve, (R,); see `Outcomes`."""
+    starts: dict[tuple[str, float, float], set[tuple[float, ...]]] = {}
+    for question in suite.questions:
+        starts.setdefault(_place(question), set()).add(question.start)
+    return np.array([
+        len(starts[_place(suite.questions[run.question])]) if protocol.entries[run.entry].shares_samples else 1
+        for run in runs
+    ])
+
+
+def _place(question: Question) -> tuple[str, float, float]:
+    return question.function_id, question.epsilon_m, question.epsilon_v
 
 
 def first_reached(queries: FloatArray, quality: FloatArray, targets: FloatArray) -> FloatArray:
@@ -258,8 +277,8 @@ def _qualify(
     return np.array([queries for queries, *_ in path]), np.where(counts, judged.share[rows], 0.0)
 
 
-def _best_shares(suite: Suite, answers: Answers) -> tuple[FloatArray, BoolArray]:
-    """Share of the optimum of every question, and whether it is known."""
+def best_shares(suite: Suite, answers: Answers) -> tuple[FloatArray, BoolArray]:
+    """Share of the optimum of every question (Q,), and whether it is known (Q,); kept among the answers."""
     keys = [
         answer_key(
             "optimum",

@@ -12,17 +12,13 @@ from typing import Any, final
 import numpy as np
 
 from baselines.benchmark.protocols import Entry, Protocol
-from baselines.benchmark.quality import Outcomes, first_reached
-from baselines.benchmark.statistics import MeanRanks, expected_running_time, mean_ranks, share_reached
+from baselines.benchmark.quality import Outcomes
+from baselines.benchmark.statistics import MeanRanks, expected_running_time, mean_ranks
 from baselines.benchmark.suites import Suite
-from semrob_env.plotting.comparison import Curve, Panel
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 PROFILE_TARGET = 0.8
 """Share of the optimum at which data profiles call a question solved."""
-
-ATTAINMENT_TARGETS: FloatArray = np.arange(1, 20) / 20
-"""Shares of the optimum that make up the ECDF: 5 % to 95 %."""
 
 ALL = "all"
 """In the place of a number of parameters."""
@@ -62,6 +58,7 @@ class Comparison:
                 "start": " ".join(map(repr, question.start)),
                 "status": out.status[row],
                 "queries": float(out.queries[row]),
+                "sharers": int(out.sharers[row]),
                 "feasible": int(out.feasible[row]),
                 "share": float(out.share[row]),
                 "mean": _cell(out.mean[row]),
@@ -70,7 +67,7 @@ class Comparison:
                 "best_is_exact": int(out.is_exact[row]),
                 "quality": _cell(out.quality[row]),
                 **{
-                    f"reached_{_percent(target)}": _cell(out.reached[row, place])
+                    f"reached_{percent(target)}": _cell(out.reached[row, place])
                     for place, target in enumerate(self.protocol.targets)
                 },
             })
@@ -85,7 +82,7 @@ class Comparison:
             by_budget = {budget: self._ranks(pair, budget, n) for budget in self.protocol.budgets}
             for index, entry in enumerate(self.protocol.entries):
                 for budget in self.protocol.budgets:
-                    found, rows = by_budget[budget], self._rows(pair, index, budget, n)
+                    found, rows = by_budget[budget], self.rows(pair, index, budget, n)
                     lines.append({
                         "protocol": digest,
                         "epsilon_m": pair[0],
@@ -117,7 +114,7 @@ class Comparison:
             for budget, line in own.items():
                 row[f"feasible % @{budget}"] = _whole(line["feasible"])
             for target in self.protocol.targets:
-                name = _percent(target)
+                name = percent(target)
                 text, plan = _running_time(entry, own, name)
                 row[f"ERT {name} %"] = text
                 row[f"final {name} %"] = _whole(plan[f"final_{name}"])
@@ -127,12 +124,37 @@ class Comparison:
             shown.append(row)
         return shown
 
+    def shown_amortised(self, pair: Pair) -> list[dict[str, str]]:
+        """Running times where one set of samples serves all start points of a function, a line a method.
+
+        Empty if no method here shares samples, or no function has several start points.
+        """
+        entries = self.protocol.entries
+        if not any((self.outcomes.sharers > 1) & self._is_of[pair]):
+            return []
+        lines = []
+        for index, entry in enumerate(entries):
+            own = self._by_budget(pair, entry, ALL)
+            sharers = self.outcomes.sharers[self.rows(pair, index, self.protocol.budgets[-1])]
+            line = {
+                "method": entry.label,
+                "start points a set of samples": f"{sharers.mean():.2f}" if len(sharers) else "-",
+            }
+            for budget, row in own.items():
+                line[f"queries a start point @{budget}"] = _one(row["amortised_queries"])
+            for target in self.protocol.targets:
+                name = percent(target)
+                line[f"amortised ERT {name} %"] = _running_time(entry, own, name, "amortised_ert")[0]
+                line[f"(per start point {name} %)"] = _running_time(entry, own, name)[0]
+            lines.append(line)
+        return lines
+
     def shown_by_size(self, pair: Pair) -> list[dict[str, str]]:
         """Running times to the target nearest to `PROFILE_TARGET` by number of parameters, a line a method.
 
         Empty if all functions have as many.
         """
-        name = _percent(min(self.protocol.targets, key=lambda target: abs(target - PROFILE_TARGET)))
+        name = percent(min(self.protocol.targets, key=lambda target: abs(target - PROFILE_TARGET)))
         if len(self.sizes) < 2:
             return []
         return [
@@ -151,41 +173,6 @@ class Comparison:
         """Numbers of parameters, rising."""
         return sorted({len(question.start) for question in self.suite.questions})
 
-    def medians(self) -> list[Panel]:
-        """Median quality by queries, a panel a pair of thresholds."""
-        panels = []
-        for pair in self.protocol.thresholds:
-            curves = []
-            for index, entry in enumerate(self.protocol.entries):
-                if entry.plans:
-                    ends = [self._rows(pair, index, budget) for budget in self.protocol.budgets]
-                    medians = [_median(self.outcomes.quality[rows]) for rows in ends]
-                    curves.append(Curve(entry.label, np.array(self.protocol.budgets), np.array(medians), True))
-                    continue
-                rows = np.flatnonzero(self._rows(pair, index, self.protocol.budgets[-1]))
-                paths = [self.outcomes.checkpoints[row] for row in rows]
-                at = self._steps(paths)
-                values = np.array([_held(path, at) for path in paths])
-                curves.append(Curve(entry.label, at, np.median(values, axis=0) if len(values) else at * np.nan, False))
-            panels.append(Panel(self._title(pair), "queries", "median share of the optimum", tuple(curves)))
-        return panels
-
-    def attainment(self) -> list[Panel]:
-        """ECDF over function-target pairs by queries, a panel a pair of thresholds."""
-        name = "function-target pairs reached"
-        return [
-            Panel(self._title(pair), "queries", name, self._reached(pair, ATTAINMENT_TARGETS, in_gradients=False))
-            for pair in self.protocol.thresholds
-        ]
-
-    def profiles(self) -> list[Panel]:
-        """Data profiles: questions solved by simplex gradients in the 2n bounds, a panel a pair of thresholds."""
-        target, name = np.array([PROFILE_TARGET]), f"questions at {_percent(PROFILE_TARGET)} % of the optimum"
-        return [
-            Panel(self._title(pair), "queries / (2n + 1)", name, self._reached(pair, target, in_gradients=True))
-            for pair in self.protocol.thresholds
-        ]
-
     def notes(self) -> list[str]:
         """What a reader must know about this comparison."""
         out = self.outcomes
@@ -203,6 +190,11 @@ class Comparison:
             notes.append(
                 "ERT x @B: of a method that plans by its budget, its best plan, one for B queries; of others, by the "
                 "largest budget"
+            )
+        if (out.sharers > 1).any():
+            notes.append(
+                "amortised: the samples of a method that asks the same whatever the start point serve all start "
+                "points of a function, which share the bill. The figures per start point decide"
             )
         if not out.is_exact.all():
             notes.append(
@@ -224,7 +216,7 @@ class Comparison:
             if (line["epsilon_m"], line["epsilon_v"], line["label"], line["n"]) == wanted
         }
 
-    def _rows(self, pair: Pair, entry: int, budget: int, n: int | None = None) -> BoolArray:
+    def rows(self, pair: Pair, entry: int, budget: int, n: int | None = None) -> BoolArray:
         """Runs (R,) of a plan on questions of a pair of thresholds that have an answer; of n parameters, or all."""
         out = self.outcomes
         rows = self._is_of[pair] & (out.entry == entry) & (out.budget == budget) & (out.best > 0)
@@ -248,7 +240,7 @@ class Comparison:
         if not rows.any():
             return {
                 "runs": 0,
-                **dict.fromkeys(("median_quality", "feasible", "purity", "regret", "queries"), ""),
+                **dict.fromkeys(("median_quality", "feasible", "purity", "regret", "queries", "amortised_queries"), ""),
             }
         purity = out.purity[rows]
         return {
@@ -258,13 +250,16 @@ class Comparison:
             "purity": _cell(float(np.nanmean(purity))) if np.isfinite(purity).any() else "",
             "regret": float(1 - out.quality[rows].mean()),
             "queries": _median(out.queries[rows]),
+            "amortised_queries": float((out.queries[rows] / out.sharers[rows]).mean()),
         }
 
     def _times(self, rows: BoolArray) -> dict[str, Any]:
         out, cells = self.outcomes, {}
         for place, target in enumerate(self.protocol.targets):
-            name, times = _percent(target), out.reached[rows, place]
-            cells[f"ert_{name}"] = _cell(expected_running_time(times, out.queries[rows]))
+            name, times = percent(target), out.reached[rows, place]
+            bills, sharers = out.queries[rows], out.sharers[rows]
+            cells[f"ert_{name}"] = _cell(expected_running_time(times, bills))
+            cells[f"amortised_ert_{name}"] = _cell(expected_running_time(times / sharers, bills / sharers))
             cells[f"reached_{name}"] = float(np.isfinite(times).mean()) if len(times) else ""
             cells[f"final_{name}"] = float((out.quality[rows] >= target).mean()) if len(times) else ""
         return cells
@@ -273,7 +268,7 @@ class Comparison:
         """Ranks of the entries by their mean quality over seeds."""
         scores, questions = [], np.zeros(0, dtype=np.int64)
         for index in range(len(self.protocol.entries)):
-            rows = self._rows(pair, index, budget, n)
+            rows = self.rows(pair, index, budget, n)
             questions, owner = np.unique(self.outcomes.question[rows], return_inverse=True)
             sums = np.bincount(owner, weights=self.outcomes.quality[rows], minlength=len(questions))
             scores.append(sums / np.maximum(np.bincount(owner, minlength=len(questions)), 1))
@@ -284,76 +279,23 @@ class Comparison:
         rng = np.random.default_rng(self.protocol.bootstrap_seed)
         return mean_ranks(np.array(scores), groups, rng, resamples=self.protocol.resamples, level=self.protocol.level)
 
-    def _reached(self, pair: Pair, targets: FloatArray, *, in_gradients: bool) -> tuple[Curve, ...]:
-        """Shares of runs and targets reached, by queries or by simplex gradients."""
-        curves = []
-        for index, entry in enumerate(self.protocol.entries):
-            budgets = self.protocol.budgets if entry.plans else self.protocol.budgets[-1:]
-            found = [self._runtimes(pair, index, budget, targets, in_gradients) for budget in budgets]
-            if entry.plans:
-                reached = [float(np.isfinite(times).mean()) if times.size else math.nan for times, _ in found]
-                curves.append(Curve(entry.label, np.array([end for _, end in found]), np.array(reached), True))
-                continue
-            times, end = found[0]
-            at = np.union1d(times[np.isfinite(times)], [end * self._left, end])
-            at = at[at >= end * self._left]
-            curves.append(Curve(entry.label, at, share_reached(times, at), False))
-        return tuple(curves)
-
-    def _runtimes(
-        self, pair: Pair, entry: int, budget: int, targets: FloatArray, in_gradients: bool
-    ) -> tuple[FloatArray, float]:
-        """When each run of a plan reached each target, (R, T), and the budget, in queries or in simplex gradients."""
-        out = self.outcomes
-        rows = np.flatnonzero(self._rows(pair, entry, budget))
-        paths = [out.checkpoints[row] for row in rows]
-        found = [first_reached(queries, quality, targets) for queries, quality in paths]
-        times = np.array(found).reshape(-1, len(targets))
-        if not in_gradients:
-            return times, float(budget)
-        sizes = np.array([2.0 * len(self.suite.questions[out.question[row]].start) + 1 for row in rows])
-        return times / sizes[:, None], budget / float(np.median(sizes)) if len(sizes) else float(budget)
-
-    @property
-    def _left(self) -> float:
-        """Where curves begin, as a share of the largest budget: a tenth of the smallest one."""
-        return 0.1 * self.protocol.budgets[0] / self.protocol.budgets[-1]
-
-    def _steps(self, paths: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
-        ends = [queries for queries, _ in paths if len(queries)]
-        every = np.unique(np.concatenate(ends)) if ends else np.zeros(0)
-        last = float(self.protocol.budgets[-1])
-        return np.union1d(every[every >= last * self._left], [last * self._left, last])
-
-    @staticmethod
-    def _title(pair: Pair) -> str:
-        variance = "" if pair[1] >= 0.25 else f", variance <= {pair[1]:g}"
-        return f"mean >= {1 - pair[0]:g}{variance}"
-
 
 def entry_lines(entries: tuple[Entry, ...]) -> list[str]:
     """Every entry with its settings, for a reader."""
     return [f"{entry.label}: {entry.method} version {entry.method_version}, {entry.settings}" for entry in entries]
 
 
-def _running_time(entry: Entry, own: Mapping[int, dict[str, Any]], name: str) -> tuple[str, dict[str, Any]]:
+def _running_time(
+    entry: Entry, own: Mapping[int, dict[str, Any]], name: str, kind: str = "ert"
+) -> tuple[str, dict[str, Any]]:
     """The expected running time to a target as text, and the line it is from, out of the lines by budget."""
     line = own[max(own)]
     if entry.plans:
-        line = min(own.values(), key=lambda line: _or_infinite(line[f"ert_{name}"]))
-    time = _or_infinite(line[f"ert_{name}"])
+        line = min(own.values(), key=lambda line: _or_infinite(line[f"{kind}_{name}"]))
+    time = _or_infinite(line[f"{kind}_{name}"])
     if math.isinf(time):
         return "inf" if line["runs"] else "-", line
     return f"{time:.0f}" + (f" @{line['budget']}" if entry.plans else ""), line
-
-
-def _held(path: tuple[FloatArray, FloatArray], at: FloatArray) -> FloatArray:
-    """Quality at numbers of queries: that of the last checkpoint before, 0 before the first."""
-    queries, quality = path
-    if not len(queries):
-        return np.zeros(len(at))
-    place = np.searchsorted(queries, at, side="right") - 1
-    return np.where(place >= 0, quality[np.maximum(place, 0)], 0.0)
 
 
 def _median(values: FloatArray) -> float:
@@ -372,12 +314,17 @@ def _or_infinite(cell: float | str) -> float:
     return math.inf if cell == "" else float(cell)
 
 
-def _percent(share: float) -> str:
+def percent(share: float) -> str:
+    """A share in percent, without needless digits."""
     return f"{100 * share:g}"
 
 
 def _two(cell: float | str) -> str:
     return "-" if cell == "" else f"{float(cell):.2f}"
+
+
+def _one(cell: float | str) -> str:
+    return "-" if cell == "" else f"{float(cell):.1f}"
 
 
 def _whole(cell: float | str) -> str:

@@ -95,27 +95,54 @@ def comparison_figure(rows: Sequence[Sequence[Panel]], *, title: str) -> Figure:
     return figure
 
 
-def cost_figure(counts: Mapping[str, tuple[FloatArray, FloatArray]], *, title: str) -> Figure:
-    """Queries a step by the number of parameters, a line for all methods that ask alike.
+@final
+@dataclass(frozen=True, eq=False)
+class CostCurve:
+    """What a method asks a step.
+
+    Attributes:
+        n: Numbers of parameters (Q,).
+        forward: Forward queries a step (Q,).
+        backward: Gradient queries a step (Q,).
+        growth: How they grow, in words.
+    """
+
+    n: FloatArray
+    forward: FloatArray
+    backward: FloatArray
+    growth: str
+
+
+def cost_figure(curves: Mapping[str, CostCurve], *, title: str) -> Figure:
+    """Queries a step, forward and backward, by the number of parameters: a line for all methods that ask alike.
 
     Args:
-        counts: For each method, numbers of parameters and queries a step, (Q,) each; none where it does not run.
+        curves: What each method asks; sizes at which it does not run are left out.
         title: Above it.
     """
-    figure = Figure(figsize=(6.6, 4.2), layout="constrained")
+    figure = Figure(figsize=(9.0, 4.2), layout="constrained")
     figure.suptitle(title, fontsize=10)
-    axis = figure.subplots()
-    alike: dict[tuple[bytes, bytes], list[str]] = {}
-    for label, (n, queries) in counts.items():
-        alike.setdefault((n.tobytes(), queries.tobytes()), []).append(label)
+    axes = figure.subplots(1, 2, sharey=True)
+    alike: dict[tuple[bytes, ...], list[str]] = {}
+    for label, curve in curves.items():
+        alike.setdefault((curve.n.tobytes(), curve.forward.tobytes(), curve.backward.tobytes()), []).append(label)
+    handles = []
     for i, labels in enumerate(alike.values()):
-        axis.plot(*counts[labels[0]], marker="o", ms=3.5, lw=1.0, label="\n".join(labels), **_style(i))
-    axis.set_yscale("log", base=2)
-    axis.set_xlabel("parameters n")
-    axis.set_ylabel("queries a step, forward + gradient")
-    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    axis.grid(lw=0.3)
-    figure.legend(loc="outside right upper", fontsize=8, frameon=False)
+        curve, style = curves[labels[0]], _style(i)
+        for axis, counts in zip(axes, (curve.forward, curve.backward), strict=True):
+            if counts.any():
+                wide = max(0.8, 3.4 - 0.4 * i)  # those drawn first stay visible below the others
+                axis.plot(curve.n, counts, marker="o", ms=2.5 + wide, lw=wide, **style)
+        name = "\n".join([*(", ".join(labels[at : at + 2]) for at in range(0, len(labels), 2)), f"  {curve.growth}"])
+        handles.append(Line2D([], [], label=name, marker="o", ms=3.5, **style))
+    for axis, kind in zip(axes, ("forward", "backward"), strict=True):
+        axis.set_yscale("log", base=2)
+        axis.set_title(f"{kind} queries a step", fontsize=9)
+        axis.set_xlabel("parameters n", fontsize=8)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axis.tick_params(labelsize=8)
+        axis.grid(lw=0.3)
+    figure.legend(handles=handles, loc="outside right upper", fontsize=7, frameon=False)
     return figure
 
 

@@ -171,6 +171,6 @@ def test_an_attack_refuses_settings_out_of_their_limits(name: str, wrong: dict[s
 
 
 def test_pgd_refuses_a_descent_without_a_step() -> None:
-    with pytest.raises(InvalidParameterError, match="descent 0: give a whole number, at least 1"):
+    with pytest.raises(InvalidParameterError, match="descent 0: give a whole number, 1 or above"):
         PgdSettings(descent=0)
     assert issubclass(PgdSettings, AttackSettings)

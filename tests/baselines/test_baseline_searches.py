@@ -16,7 +16,7 @@ from optimizers.check import check_optimizer, example_functions
 from optimizers.execute import execute
 from optimizers.registry import OPTIMIZERS
 from optimizers.run import run
-from semrob_env.errors import MissingExtraError, ProtocolError, UnknownNameError
+from semrob_env.errors import InvalidParameterError, MissingExtraError, ProtocolError, UnknownNameError
 from semrob_env.functions import CallableFunction
 from semrob_env.oracle import QueryLog, QueryOracle
 from semrob_env.parameters import SemanticSpace
@@ -120,7 +120,7 @@ def test_an_unknown_algorithm_is_named() -> None:
         OPTIMIZERS["nevergrad"](
             SPACE, [[1.0, 1.0]], settings=OPTIMIZERS["nevergrad"].settings_class.from_mapping({"algorithm": "Simplex"})
         )
-    with pytest.raises(UnknownNameError, match="unknown minimiser 'simplex'; choose differential_evolution, "):
+    with pytest.raises(InvalidParameterError, match="algorithm 'simplex': choose differential_evolution, "):
         OPTIMIZERS["scipy"].settings_class.from_mapping({"algorithm": "simplex"})
 
 

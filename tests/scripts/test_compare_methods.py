@@ -122,6 +122,34 @@ def test_a_dry_run_tells_the_cost_and_writes_nothing(
     assert not out.exists()
 
 
+def test_a_protocol_is_written_without_a_run_and_then_repeated(maps: Path, tmp_path: Path) -> None:
+    frozen, out = tmp_path / "frozen.json", tmp_path / "out"
+    assert new(maps, out, "--methods", "naive,naive:corners=2", "--freeze", str(frozen)) == 0
+    assert not out.exists()
+    assert compare(maps, out, "--protocol", str(frozen)) == 0
+    assert (out / "protocol.json").read_text() == frozen.read_text()
+    again = tmp_path / "again.json"
+    assert compare(maps, out, "--protocol", str(frozen), "--freeze", str(again)) == 0
+    assert again.read_text() == frozen.read_text()
+
+
+def test_a_published_comparison_is_refused_on_other_maps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    others = save_maps(wavy_maps(["ResNet50/cup/2", "ResNet50/cup/3"]), tmp_path / "others.npz")
+    assert compare(others, tmp_path / "out", "--protocol", "recorded", "--dry-run") == BAD_INPUT
+    error = capsys.readouterr().err
+    assert "frozen on" in error
+    assert "--freeze FILE makes a new one" in error
+
+
+def test_a_grid_is_told_per_start_point_and_amortised(maps: Path, tmp_path: Path) -> None:
+    assert new(maps, tmp_path / "out", "--methods", "naive,grid") == 0
+    text = (tmp_path / "out/comparison.md").read_text()
+    assert "Amortised over the start points of a function:" in text
+    assert "The figures per start point decide" in text
+    rows = [line for line in lines(tmp_path / "out/comparison.csv") if line["label"] == "grid"]
+    assert all(float(row["amortised_queries"]) < float(row["queries"]) for row in rows)
+
+
 def test_the_thresholds_in_the_table_are_least_mean_scores(maps: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert new(maps, out, "--methods", "naive", "--epsilon-v", "0.05") == 0

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import csv
+import math
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+import baselines  # noqa: F401  (fills the registry)
 from baselines.benchmark.costs import Count, count_queries, growth, hyper_parameters
 from optimizers import Naive, OirB, OirW, Trapezoidal
+from optimizers.limits import limits_of
 from optimizers.oir_w import OirWSettings
+from optimizers.registry import OPTIMIZERS
 from scripts import method_table
 from semrob_env.cli import BAD_INPUT, run_script
 from semrob_env.errors import InvalidParameterError
@@ -41,32 +46,39 @@ def test_a_method_that_does_not_run_at_some_n_says_why() -> None:
 
 
 @pytest.mark.parametrize(
-    ("totals", "expected"),
+    ("queries", "expected"),
     [
         ([2, 4, 8, 16], "2^n"),
-        ([4, 8, 16, 32], "2 * 2^n"),
+        ([4, 8, 16, 32], "2^(n+1)"),
         ([3, 9, 27, 81], "3^n"),
-        ([5, 10, 15, 20], "5 * n^1"),
+        ([5, 15, 45, 135], "1.67 3^n"),
+        ([5, 10, 15, 20], "5 n"),
+        ([3, 5, 7, 9], "2 n + 1"),
         ([1, 4, 9, 16], "n^2"),
         ([7, 7, 7, 7], "constant"),
+        ([0, 0, 0, 0], "0"),
+        ([5, 5, 7, 9, 11], "2 n + 1 from n = 2 on"),
         ([0, 0, 0, 5], "-"),
-        ([2, 4, 0, 16], "2^n"),  # the 0 is a size at which it did not run
+        ([2, 4], "-"),
+        ([], "-"),
     ],
 )
-def test_growth_is_fitted_to_the_counts(totals: list[int], expected: str) -> None:
-    assert growth([Count(n, 1, total) for n, total in enumerate(totals, start=1)]) == expected
+def test_growth_is_fitted_to_the_counts(queries: list[float], expected: str) -> None:
+    assert growth(list(range(1, len(queries) + 1)), queries) == expected
 
 
 def test_a_fit_that_misses_tells_by_how_much() -> None:
-    assert growth([Count(n, 1, total) for n, total in enumerate([2, 4, 9, 16], start=1)]).endswith("x)")
+    law, _, miss = growth([1, 2, 3, 4, 5, 6], [2, 4, 8, 16, 32, 70]).partition(" (within ")
+    assert law.endswith("^n")
+    assert 1.01 < float(miss.rstrip("x)")) < 1.1
 
 
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_the_limit_of_beta_in_the_table_is_the_one_enforced(n: int) -> None:
     (line,) = [line for line in hyper_parameters(OirW, OirWSettings.paper(), [n]) if line["name"] == "emphasis_factor"]
-    limit = float(line["limits"].partition("below ")[2].partition(" for")[0])
+    assert line["limits"].startswith("0 <= beta < 2/(2n-1) (")
+    limit = float(line["limits"].rpartition("(")[2].partition(" for")[0])
     assert limit == pytest.approx(2 / (2 * n - 1), rel=1e-3)
-    assert line["limits"].startswith("0 or above")
     space = make_function(f"synthetic:plateau?n={n}&seed=0").space
     exact = 2 / (2 * n - 1)
     OirW(space, space.default, settings=OirWSettings(form="paper", emphasis_factor=exact * 0.999))
@@ -79,13 +91,14 @@ def test_hyper_parameters_come_with_defaults_words_and_meaning() -> None:
     assert found["gradient"]["limits"] == "score or cross_entropy"
     assert found["step_size"] == {
         "name": "step_size",
+        "symbol": "eta",
         "default": "0.1",
         "limits": "above 0",
         "meaning": "eta, above 0.",
     }
     assert found["emphasis_factor"]["meaning"].startswith("beta, 0 <= beta")
     own = {line["name"]: line for line in hyper_parameters(Planner, Planner.settings_class(), [2])}
-    assert own["rate"] == {"name": "rate", "default": "0.01", "limits": "", "meaning": "Of growth."}
+    assert own["rate"] == {"name": "rate", "symbol": "", "default": "0.01", "limits": "", "meaning": "Of growth."}
 
 
 def test_the_script_writes_tables_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,14 +107,49 @@ def test_the_script_writes_tables_and_a_picture(tmp_path: Path, capsys: pytest.C
     assert run_script(method_table.main, arguments) == 0
     assert {path.name for path in out.iterdir()} == {"methods.md", "methods.csv", "hyper_parameters.csv", "methods.png"}
     rows = list(csv.DictReader((out / "methods.csv").read_text().splitlines()))
-    found = {(row["method"], int(row["n"])): (int(row["forward"]), int(row["backward"])) for row in rows}
-    assert found["naive", 3] == (8, 0)
-    assert found["oir_w", 2] == (4, 4)
-    assert found["grid:lines=3", 3] == (27, 0)
+    found = {(row["method"], int(row["n"])): (float(row["forward"]), float(row["backward"])) for row in rows}
+    assert found["naive", 3] == (8.0, 0.0)
+    assert found["oir_w", 2] == (4.0, 4.0)
+    assert found["grid:lines=3", 3] == (27.0, 0.0)
     told = capsys.readouterr().out
     assert "80+80" in told  # 20 steps of oir_w at n = 2
     assert "3^n" in told
+    assert "| top-down " in told
+    grown = {row["method"]: (row["forward grows"], row["backward grows"]) for row in rows}
+    assert grown == {"naive": ("2^n", "0"), "oir_w": ("2^n", "2^n"), "grid:lines=3": ("3^n", "0")}
     assert "9+0 (ended after 1)" in told
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_method_tells_its_paradigm_what_it_finds_and_the_limits_of_its_numbers(name: str) -> None:
+    method = OPTIMIZERS[name]
+    assert "not told" not in {method.paradigm, method.finds}
+    defaults = method.settings_class().to_mapping()
+    for line in hyper_parameters(method, method.settings_class(), [2]):
+        assert line["meaning"], line["name"]
+        assert line["limits"] or isinstance(defaults[line["name"]], str), line["name"]  # free words are names
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_the_limits_in_the_table_are_those_that_settings_enforce(name: str) -> None:
+    owner, tried = OPTIMIZERS[name].settings_class, 0
+    for own in fields(owner):
+        limits = limits_of(own.metadata)
+        if limits is None or limits.words:
+            continue
+        step = limits.is_even + 1 if limits.is_whole else 1e-9
+        outside = [limits.least if limits.is_open else limits.least - step]
+        outside += [limits.most + step] if limits.most < math.inf else []
+        inside = [limits.least + step if limits.is_open else limits.least]
+        inside += [limits.most] if limits.most < math.inf else []
+        kind = int if limits.is_whole else float
+        for value in inside:
+            assert getattr(owner.from_mapping({own.name: kind(value)}), own.name) == value
+        for value in outside:
+            with pytest.raises(InvalidParameterError, match=f"^{own.name} "):
+                owner.from_mapping({own.name: kind(value)})
+        tried += 1
+    assert tried
 
 
 def test_a_method_of_ones_own_has_its_row(tmp_path: Path) -> None:

@@ -1,0 +1,187 @@
+"""How much the paper's methods depend on their hyper-parameters: sweeps of settings, judged exactly.
+
+A sweep varies the hyper-parameters that have a letter in the formulas (`optimizers.limits`): each alone, and each
+together with the step size. Every setting runs on every place of a suite with known answers; what counts is the mean
+*quality* over its questions: feasible volume over that of the optimum, 0 for an infeasible region.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any, final
+
+import numpy as np
+
+from baselines.benchmark.protocols import Entry
+from baselines.benchmark.suites import Suite
+from optimizers.base import Optimizer
+from optimizers.corner_method import CornerSettings, settings_of_form
+from optimizers.limits import SYMBOL
+from semrob_env.errors import InvalidParameterError
+from semrob_env.functions import ScoreFunction
+from semrob_env.ground_truth import exact_moments, unit_moments
+from semrob_env.regions import Regions
+from semrob_env.store import RunTask, canonical_json
+from semrob_env.types import BoolArray, FloatArray, IntArray
+
+STEP = "eta"
+"""Letter of the step size: the hyper-parameter that others are paired with."""
+
+NEEDED_ERROR = 0.05
+"""Root mean square error of scores at which a line of samples, joined linearly, is held for enough."""
+
+_COUNTS = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 24, 30, 40, 60, 80, 120)
+_LINE = 720
+
+
+@final
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a sweep.
+
+    Attributes:
+        method: Name of the method.
+        values: Value of every swept hyper-parameter, by its letter.
+        entry: What runs.
+    """
+
+    method: str
+    values: tuple[tuple[str, float], ...]
+    entry: Entry
+
+    def value(self, symbol: str) -> float:
+        """The value of a letter."""
+        return dict(self.values)[symbol]
+
+
+@final
+@dataclass(frozen=True)
+class Sweep:
+    """The settings of one method.
+
+    Attributes:
+        method: Its name.
+        defaults: By letter, the step size first.
+        settings: All settings, the defaults among them.
+    """
+
+    method: str
+    defaults: Mapping[str, float]
+    settings: tuple[Setting, ...]
+
+    def along(self, symbol: str) -> list[Setting]:
+        """Settings in which only this one differs from its default, rising."""
+        own = [
+            s for s in self.settings if all(s.value(name) == d for name, d in self.defaults.items() if name != symbol)
+        ]
+        return sorted(own, key=lambda setting: setting.value(symbol))
+
+    def at_defaults(self) -> Setting:
+        """The setting with all defaults."""
+        return next(s for s in self.settings if dict(s.values) == dict(self.defaults))
+
+
+def make_sweep(method: type[Optimizer[Any]], form: str, values: Mapping[str, Sequence[float]]) -> Sweep:
+    """The sweep of a method around its defaults in a form.
+
+    Args:
+        method: One with letters, a corner method.
+        form: `normalized` or `paper`.
+        values: By letter; those of other methods are left out, and defaults come on top.
+
+    Raises:
+        InvalidParameterError: No corner method, or a value out of its limits.
+    """
+    if not issubclass(method.settings_class, CornerSettings):
+        raise InvalidParameterError(f"{method.name} has no letters in the paper's formulas; choose one of its methods")
+    base = settings_of_form(method, form).to_mapping()
+    names = {own.metadata[SYMBOL]: own.name for own in fields(method.settings_class) if own.metadata.get(SYMBOL)}
+    defaults = {symbol: float(base[name]) for symbol, name in names.items()}
+    chosen = {symbol: sorted({*map(float, values.get(symbol, ())), defaults[symbol]}) for symbol in names}
+    others = [symbol for symbol in names if symbol != STEP]
+    points = {tuple({**defaults, STEP: step}.items()) for step in chosen[STEP]}
+    for other in others:
+        for step, value in itertools.product(chosen[STEP], chosen[other]):
+            points.add(tuple({**defaults, STEP: step, other: value}.items()))
+    settings = []
+    for point in sorted(points):
+        full = method.settings_class.from_mapping({**base, **{names[symbol]: value for symbol, value in point}})
+        label = ":".join([method.name, *(f"{symbol}={value:g}" for symbol, value in point)])
+        entry = Entry(label, method.name, method.version, canonical_json(full.to_mapping()))
+        settings.append(Setting(method.name, point, entry))
+    return Sweep(method.name, defaults, tuple(settings))
+
+
+def runs_of(
+    setting: Setting, suite: Suite, budgets: Sequence[int], gradient_cost: float
+) -> dict[tuple[int, int], RunTask]:
+    """The run of every budget and question number; questions that differ in thresholds only share one."""
+    return {
+        (budget, number): setting.entry.task(question, budget, 0, gradient_cost)
+        for budget in budgets
+        for number, question in enumerate(suite.questions)
+    }
+
+
+def judged(suite: Suite, numbers: IntArray, lower: FloatArray, upper: FloatArray) -> tuple[FloatArray, BoolArray]:
+    """Shares of the space (R,) of regions that answer questions, and whether each is feasible and holds theta0, (R,).
+
+    Args:
+        suite: The questions, of functions with exact moments.
+        numbers: Question of each region (R,).
+        lower: Lower bounds (R, n).
+        upper: Upper bounds (R, n).
+
+    Raises:
+        NoGroundTruthError: A function whose moments nobody knows.
+    """
+    share, feasible = np.zeros(len(numbers)), np.zeros(len(numbers), dtype=np.bool_)
+    asked = [suite.questions[number] for number in numbers.tolist()]
+    for function, rows, members in suite.functions.grouped([question.function_id for question in asked]):
+        own = [asked[row] for row in rows.tolist()]
+        regions = Regions(function.space, lower[rows], upper[rows]).clip()
+        mean, variance = unit_moments(*exact_moments(function, regions, members), function.score_range)
+        limits = [(question.thresholds, question.start) for question in own]
+        meets = [bool(t.feasible(m, v)) for (t, _), m, v in zip(limits, mean, variance, strict=True)]
+        holds = regions.contains(np.array([start for _, start in limits]))
+        share[rows], feasible[rows] = regions.share(), np.array(meets) & holds
+    return share, feasible
+
+
+def samples_needed(function: ScoreFunction, member: int, start: Sequence[float]) -> list[int]:
+    """For every parameter, how many even samples of it a line through a point needs: error at most `NEEDED_ERROR`."""
+    space, needed = function.space, []
+    low, high = function.score_range
+    for k, parameter in enumerate(space.parameters):
+        turns = parameter.period is not None
+        places = np.arange(_LINE + (not turns)) / _LINE
+        theta = np.repeat(np.array([start], dtype=np.float64), len(places), axis=0)
+        theta[:, k] = parameter.low + places * (parameter.high - parameter.low)
+        line = (function.values(theta[None], [member])[0] - low) / (high - low)
+        closed = np.append(line, line[0]) if turns else line
+        needed.append(next((count for count in _COUNTS if _error(closed, count, turns) <= NEEDED_ERROR), _COUNTS[-1]))
+    return needed
+
+
+def _error(line: FloatArray, count: int, turns: bool) -> float:
+    """Root mean square error of a closed or open line, joined linearly between `count` of its points."""
+    knots = np.linspace(0, len(line) - 1, count + 1 if turns else count)
+    at = np.arange(len(line), dtype=np.float64)
+    return float(np.sqrt(np.mean((np.interp(at, knots, np.interp(knots, at, line)) - line) ** 2)))
+
+
+def paired_interval(
+    differences: FloatArray, groups: Sequence[str], rng: np.random.Generator, resamples: int = 2000
+) -> tuple[float, float]:
+    """Percentile bootstrap interval (95 %) of the mean of differences (Q,), over their groups; NaN for a single one."""
+    names, owner = np.unique(np.array(groups), return_inverse=True)
+    if len(names) < 2:
+        return float("nan"), float("nan")
+    sums = np.bincount(owner, weights=differences, minlength=len(names))
+    sizes = np.bincount(owner, minlength=len(names)).astype(np.float64)
+    weights = rng.multinomial(len(names), [1 / len(names)] * len(names), size=resamples).astype(np.float64)
+    draws = (weights * sums).sum(axis=1) / (weights * sizes).sum(axis=1)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return float(low), float(high)
