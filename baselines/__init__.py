@@ -3,6 +3,8 @@
 Importing the package fills the registry of `optimizers` with them; libraries are loaded where they are used.
 """
 
+from baselines.bayesian import Bayesian as Bayesian
+from baselines.bayesian_attack import BayesianAttack as BayesianAttack
 from baselines.cma_es import CmaEs as CmaEs
 from baselines.fgsm import Fgsm as Fgsm
 from baselines.grid import Grid as Grid
@@ -10,4 +12,5 @@ from baselines.nevergrad import Nevergrad as Nevergrad
 from baselines.pgd import Pgd as Pgd
 from baselines.random_attack import RandomAttack as RandomAttack
 from baselines.random_search import RandomSearch as RandomSearch
+from baselines.reinforcement import Reinforcement as Reinforcement
 from baselines.scipy_search import ScipySearch as ScipySearch

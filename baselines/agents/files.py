@@ -1,0 +1,212 @@
+"""Saved agents: a folder with `agent.json`, all that is not a weight, and `policy.pt`, the weights and nothing else.
+
+Both are read without running anything: JSON with known keys, and `torch.load(weights_only=True)` of a file that must
+hold the tensors that the JSON announces, and has the hash that it names. A model that stable-baselines3 saved itself, a
+zip with pickled code, is refused; load one that you trust yourself and hand it to `baselines.reinforcement.
+register_policy`.
+
+`agent.json`: `format`, `version`, `algorithm`, `parameters` (names, in order), `rules` (`RegionRules`), `sizes` (of
+observation and layers), `squashes`, `weights` (SHA-256 of policy.pt), `training` (whatever tells how it was made).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import warnings
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from baselines.agents.actor import Actor
+from semrob_env.errors import MissingFileError, RefusedFileError, SemrobError
+from semrob_env.files import output_folder, write_whole
+
+FORMAT, VERSION = "semrob agent", 1
+DESCRIPTION, WEIGHTS = "agent.json", "policy.pt"
+
+MOST_BYTES = 2**26
+"""Largest file that is read."""
+MOST_NUMBERS = 2**24
+"""Most weights in all."""
+
+_KEYS = {
+    "format": str,
+    "version": int,
+    "algorithm": str,
+    "parameters": list,
+    "rules": dict,
+    "sizes": list,
+    "squashes": bool,
+    "weights": str,
+    "training": dict,
+}
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SavedAgent:
+    """An agent and what it was made for.
+
+    Attributes:
+        actor: Its network.
+        algorithm: Which algorithm trained it.
+        parameters: Names of the parameters of the space it plays in.
+        rules: Fields of `semrob_env.envs.game.RegionRules` that it was trained with.
+        training: How it was trained; free, JSON.
+    """
+
+    actor: Actor
+    algorithm: str
+    parameters: tuple[str, ...]
+    rules: Mapping[str, Any]
+    training: Mapping[str, Any] = field(default_factory=dict)
+
+
+def save_agent(folder: str | Path, agent: SavedAgent) -> Path:
+    """Write an agent; the same agent gives the same bytes.
+
+    Raises:
+        OutputError: The folder cannot be written.
+    """
+    import torch  # here, for it takes seconds to import
+
+    target = output_folder(folder)
+    tensors = {name: torch.from_numpy(array.copy()) for name, array in _named(agent.actor).items()}
+    buffer = io.BytesIO()
+    torch.save(tensors, buffer)
+    text = {
+        "format": FORMAT,
+        "version": VERSION,
+        "algorithm": agent.algorithm,
+        "parameters": list(agent.parameters),
+        "rules": dict(agent.rules),
+        "sizes": list(agent.actor.sizes),
+        "squashes": agent.actor.squashes,
+        "weights": hashlib.sha256(buffer.getvalue()).hexdigest(),
+        "training": dict(agent.training),
+    }
+    write_whole(target / WEIGHTS, buffer.getvalue())
+    write_whole(target / DESCRIPTION, json.dumps(text, indent=1) + "\n")
+    return target
+
+
+def load_agent(folder: str | Path) -> SavedAgent:
+    """Read what `save_agent` wrote, and nothing else; no code in a file is run.
+
+    Raises:
+        MissingFileError: No such folder, or a file of it is missing.
+        RefusedFileError: Not a saved agent, a damaged one, or one that holds anything but weights.
+    """
+    text = _description(folder)
+    data = _bytes(Path(folder), WEIGHTS)
+    if hashlib.sha256(data).hexdigest() != text["weights"]:
+        raise RefusedFileError(f"{Path(folder) / WEIGHTS} is not the file that {DESCRIPTION} speaks of; save it again")
+    sizes = text["sizes"]
+    layers = _tensors(Path(folder) / WEIGHTS, data, [*zip(sizes[1:], sizes[:-1], strict=True)])
+    try:
+        actor = Actor(layers, text["squashes"])
+    except SemrobError as error:
+        raise RefusedFileError(f"{Path(folder) / WEIGHTS}: {error}") from error
+    return SavedAgent(actor, text["algorithm"], tuple(text["parameters"]), text["rules"], text["training"])
+
+
+def agent_digest(folder: str | Path) -> str:
+    """A hash that pins a saved agent: of its description, which names the hash of its weights.
+
+    Raises:
+        MissingFileError, RefusedFileError: As `load_agent`.
+    """
+    _description(folder)
+    return hashlib.sha256(_bytes(Path(folder), DESCRIPTION)).hexdigest()[:16]
+
+
+def _named(actor: Actor) -> dict[str, Any]:
+    parts = {}
+    for index, (weight, bias) in enumerate(actor.layers):
+        parts[f"{index}.weight"], parts[f"{index}.bias"] = weight, bias
+    return parts
+
+
+def _bytes(folder: Path, name: str) -> bytes:
+    path = folder / name
+    if folder.is_file():
+        raise RefusedFileError(
+            f"{folder} is a file; give the folder of a saved agent (a zip of stable-baselines3 holds pickled code: "
+            "load one that you trust yourself and call register_policy)"
+        )
+    if not path.is_file():
+        raise MissingFileError(f"no saved agent in {folder}: {name} is missing; scripts/train_agent.py makes one")
+    if path.stat().st_size > MOST_BYTES:
+        raise RefusedFileError(f"{path} has {path.stat().st_size} bytes; an agent has at most {MOST_BYTES}")
+    return path.read_bytes()
+
+
+def _description(folder: str | Path) -> dict[str, Any]:
+    """The checked contents of agent.json."""
+    path = Path(folder) / DESCRIPTION
+    data = _bytes(Path(folder), DESCRIPTION)
+    try:
+        text = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise RefusedFileError(f"{path} is no JSON: {error}") from error
+    if not isinstance(text, dict) or text.get("format") != FORMAT or text.get("version") != VERSION:
+        raise RefusedFileError(f"{path} is no saved agent of version {VERSION}; train it again")
+    wrong = [key for key, kind in _KEYS.items() if type(text.get(key)) is not kind] + sorted(set(text) - set(_KEYS))
+    sizes: Any = text.get("sizes")
+    if not wrong and not (len(sizes) > 1 and all(type(size) is int and 0 < size <= 2**16 for size in sizes)):
+        wrong = ["sizes"]
+    if not wrong and sum(one * other for one, other in zip(sizes[1:], sizes[:-1], strict=True)) > MOST_NUMBERS:
+        wrong = ["sizes"]
+    if not wrong and not all(isinstance(name, str) for name in text["parameters"]):
+        wrong = ["parameters"]
+    if wrong:
+        raise RefusedFileError(f"{path}: {wrong[0]!r} is missing, unknown or malformed; train the agent again")
+    return text
+
+
+def _tensors(path: Path, data: bytes, shapes: list[tuple[int, int]]) -> tuple[Any, ...]:
+    """The layers of a weights file, which must be float32 tensors of these shapes and nothing else."""
+    import torch  # here, for it takes seconds to import
+
+    found = read_tensors(path, data, MOST_BYTES)
+    expected = {
+        name: shape for index, (out, own) in enumerate(shapes) for name, shape in _shapes(index, out, own).items()
+    }
+    is_weights = isinstance(found, dict) and found.keys() == expected.keys()
+    if not is_weights or not all(
+        type(found[name]) is torch.Tensor and found[name].dtype == torch.float32 and tuple(found[name].shape) == shape
+        for name, shape in expected.items()
+    ):
+        raise RefusedFileError(f"{path} does not hold the weights that {DESCRIPTION} announces")
+    arrays = {name: np.array(tensor.detach().numpy()) for name, tensor in found.items()}
+    return tuple((arrays[f"{index}.weight"], arrays[f"{index}.bias"]) for index in range(len(shapes)))
+
+
+def read_tensors(path: Path, data: bytes, most_bytes: int) -> Any:
+    """What `torch.load(weights_only=True)` reads: tensors, numbers and text; no code is run.
+
+    Raises:
+        RefusedFileError: Something else, or more than `most_bytes` after unpacking.
+    """
+    import torch  # here, for it takes seconds to import
+
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            unpacked = sum(item.file_size for item in archive.infolist())
+        if unpacked <= 2 * most_bytes:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about files that others wrote
+                return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except Exception as error:  # a file from elsewhere may make it raise anything
+        raise RefusedFileError(f"{path} holds something else than weights and is not read") from error
+    raise RefusedFileError(f"{path} unpacks to {unpacked} bytes; at most {2 * most_bytes} are read")
+
+
+def _shapes(index: int, out: int, own: int) -> dict[str, tuple[int, ...]]:
+    return {f"{index}.weight": (out, own), f"{index}.bias": (out,)}

@@ -1,0 +1,72 @@
+"""Policies by name, as `baselines.reinforcement` plays them, and the rules that they play by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from baselines.agents.actor import Actor
+from semrob_env.errors import InvalidParameterError, NameClashError
+from semrob_env.types import Float32Array
+
+if TYPE_CHECKING:
+    from semrob_env.envs.game import RegionRules
+
+Policy = Callable[[Float32Array], Any]
+"""The action (2n,) for one observation (D,)."""
+
+RANDOM = "random"
+
+POLICIES: dict[str, tuple[Policy | Actor | None, Mapping[str, Any] | None]] = {}
+
+
+def register_policy(name: str, policy: Any, *, rules: Mapping[str, Any] | None = None) -> None:
+    """Make a policy known to the method `reinforcement`, in this process.
+
+    Args:
+        name: What `policy=` calls it.
+        policy: A policy or model of stable-baselines3 (anything with `predict(observation, deterministic=True)`), an
+            `Actor`, or a function from one observation (D,) to an action (2n,). All but an `Actor` are asked row by
+            row, so that no answer depends on the batch. None: random actions, as `random`.
+        rules: Fields of `RegionRules` to play by, apart from the budget; None: the defaults.
+
+    Raises:
+        NameClashError: The name is taken.
+        InvalidParameterError: No policy.
+    """
+    if name == RANDOM or name in POLICIES:
+        raise NameClashError(f"policy {name!r} is registered already; choose another name")
+    if hasattr(policy, "predict"):
+        predict = policy.predict
+        POLICIES[name] = (lambda observation: predict(observation, deterministic=True)[0]), rules
+    elif policy is None or isinstance(policy, Actor) or callable(policy):
+        POLICIES[name] = policy, rules
+    else:
+        raise InvalidParameterError(
+            f"policy {name!r}: give a model, an Actor or a function, not {type(policy).__name__}"
+        )
+
+
+@contextmanager
+def lent_policy(name: str, policy: Any, *, rules: Mapping[str, Any] | None = None) -> Iterator[str]:
+    """The same for a while."""
+    register_policy(name, policy, rules=rules)
+    try:
+        yield name
+    finally:
+        del POLICIES[name]
+
+
+def game_rules(rules: Mapping[str, Any] | None, budget: int) -> RegionRules:
+    """`RegionRules` from plain fields and a budget.
+
+    Raises:
+        InvalidParameterError: Fields that there are not, or out of their limits.
+    """
+    from semrob_env.envs.game import RegionRules
+
+    try:
+        return RegionRules(**{**(rules or {}), "budget": budget})
+    except TypeError as error:
+        raise InvalidParameterError(f"rules {dict(rules or {})}: {error}; give fields of RegionRules") from error

@@ -1,0 +1,317 @@
+"""Training of agents on RegionGrow by stable-baselines3, in rounds that can be taken up again.
+
+PPO: Schulman et al., *Proximal policy optimization algorithms*, arXiv 1707.06347; SAC: Haarnoja et al., *Soft
+actor-critic*, ICML 2018; both by Raffin et al., *Stable-Baselines3*, JMLR 22, 2021 (optional: `pip install
+semrob[agents]`).
+
+A round begins new episodes and new random numbers, both from a hash of seed and round, and ends with a checkpoint. So
+a training that was interrupted goes on from its last round to the same weights as one that was not, on the same machine
+and versions. Generators of torch, numpy and Python and the number of torch's threads are as before after each round.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib
+import io
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, final, get_args
+
+import numpy as np
+
+from baselines.agents.actor import Actor, actor_of
+from baselines.agents.files import SavedAgent, read_tensors
+from baselines.agents.policies import game_rules
+from semrob_env.errors import InvalidParameterError, MissingExtraError, RefusedFileError
+from semrob_env.files import write_whole
+from semrob_env.functions import ScoreFunction
+from semrob_env.types import IntArray
+
+Algorithm = Literal["ppo", "sac"]
+ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
+
+MOST_BYTES = 2**30
+"""Largest checkpoint that is read."""
+
+_PPO_STEPS = 16
+"""Steps of each environment between two updates of PPO: an episode of the default rules."""
+
+
+@final
+@dataclass(frozen=True)
+class Recipe:
+    """How one agent is trained; defaults chosen on recorded maps.
+
+    Attributes:
+        algorithm: `ppo` or `sac`.
+        seed: Of everything random.
+        steps: Steps of all environments together, in all rounds; rounded up to whole updates in each.
+        rounds: Rounds of training; a checkpoint and a point of the learning curve after each.
+        environments: Environments that are asked at once.
+        hidden: Numbers of the hidden layers.
+        learning_rate: In the first round; it falls evenly to a twentieth in the last one.
+
+    Raises:
+        InvalidParameterError: One of them out of its limits.
+    """
+
+    algorithm: Algorithm = "ppo"
+    seed: int = 0
+    steps: int = 1_000_000
+    rounds: int = 15
+    environments: int = 256
+    hidden: tuple[int, ...] = (64, 64)
+    learning_rate: float = 3e-3
+
+    def __post_init__(self) -> None:
+        if self.algorithm not in ALGORITHMS:
+            raise InvalidParameterError(f"unknown algorithm {self.algorithm!r}; choose {', '.join(ALGORITHMS)}")
+        for name in ("steps", "rounds", "environments"):
+            if getattr(self, name) < 1:
+                raise InvalidParameterError(f"{name} {getattr(self, name)}: give a whole number, at least 1")
+        if self.seed < 0 or self.rounds > self.steps or not 0 < self.learning_rate < 1:
+            raise InvalidParameterError(
+                f"seed {self.seed}, {self.rounds} rounds of {self.steps} steps, learning rate {self.learning_rate}: "
+                "give a seed of 0 or above, at most as many rounds as steps, and a rate between 0 and 1"
+            )
+        if not self.hidden or min(self.hidden) < 1:
+            raise InvalidParameterError(f"hidden layers {self.hidden}: give at least one, of at least 1")
+
+    @property
+    def steps_of_round(self) -> int:
+        """Steps of all environments together in a round, in whole updates."""
+        update = self.environments * (_PPO_STEPS if self.algorithm == "ppo" else 1)
+        return update * -(-self.steps // (self.rounds * update))
+
+
+@final
+class Trainer:
+    """One agent in training.
+
+    Args:
+        recipe: How.
+        function: The family of functions.
+        members: Members that episodes draw from.
+        rules: Fields of `RegionRules`.
+        start: Start points, as `RegionGrowEnv` takes them.
+
+    Attributes:
+        member_ids: Ids of the members.
+        done: Rounds finished.
+        curve: For each of them: steps so far, mean return of its episodes, and what `note` was given.
+
+    Raises:
+        MissingExtraError: stable-baselines3 is not installed.
+        SemrobError: What `RegionGrowVectorEnv` raises.
+    """
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        function: ScoreFunction,
+        members: Sequence[int] | IntArray,
+        *,
+        rules: Mapping[str, Any] | None = None,
+        start: Any = None,
+    ) -> None:
+        library()
+        from baselines.agents.vector import VectorAdapter
+        from semrob_env.envs.vector import RegionGrowVectorEnv
+
+        self.recipe, self.function = recipe, function
+        self.member_ids = tuple(function.member_ids[row] for row in np.asarray(members).tolist())
+        self.rules = asdict(game_rules(rules, (rules or {}).get("budget", 200)))
+        self.done = 0
+        self.curve: list[dict[str, float]] = []
+        self._env = VectorAdapter(
+            RegionGrowVectorEnv(
+                function,
+                num_envs=recipe.environments,
+                members=np.asarray(members),
+                start=start,
+                autoreset_mode="SameStep",
+                **self.rules,
+            )
+        )
+        with _alone(self._round_seed(-1)):
+            self._model = self._made()
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all rounds are finished."""
+        return self.done >= self.recipe.rounds
+
+    @property
+    def actor(self) -> Actor:
+        """The actor as it is now."""
+        return actor_of(self._model)
+
+    def saved_agent(self, training: Mapping[str, Any]) -> SavedAgent:
+        """The agent as it is now, with a record of its training."""
+        names = self.function.space.names
+        return SavedAgent(self.actor, self.recipe.algorithm.upper(), names, self.rules, training)
+
+    def round(self, on_step: Callable[[int], None] | None = None) -> None:
+        """Train for one round.
+
+        Args:
+            on_step: Called with the steps of the round so far, after each step of all environments.
+        """
+        recipe, model, seed = self.recipe, self._model, self._round_seed(self.done)
+        rate = recipe.learning_rate * max(0.05, 1 - self.done / recipe.rounds)
+        model.lr_schedule = lambda _: rate
+        with _alone(seed):
+            self._env.seed(seed)
+            self._env.action_space.seed(seed)
+            model._last_obs = None  # begins new episodes
+            before = model.num_timesteps
+
+            def after_step(*_: object) -> bool:
+                if on_step is not None:
+                    on_step(model.num_timesteps - before)
+                return True
+
+            model.learn(recipe.steps_of_round, callback=after_step, reset_num_timesteps=False)
+        self.done += 1
+        returns = self._env.returns
+        self.curve.append({"steps": float(model.num_timesteps), "return": float(np.mean(returns)) if returns else 0.0})
+
+    def note(self, **measures: float) -> None:
+        """Add measures to the last point of the curve."""
+        self.curve[-1].update(measures)
+
+    def save(self, path: str | Path) -> None:
+        """Write a checkpoint, whole or not at all: tensors, numbers and text only."""
+        import torch
+
+        buffer = io.BytesIO()
+        torch.save({"state": self._state(), "about": json.dumps(self._about())}, buffer)
+        write_whole(path, buffer.getvalue())
+
+    def restore(self, path: str | Path) -> None:
+        """Go on from a checkpoint; no code in it is run.
+
+        Raises:
+            RefusedFileError: No checkpoint of this recipe, or one that holds anything but numbers.
+        """
+        target = Path(path)
+        if target.stat().st_size > MOST_BYTES:
+            raise RefusedFileError(f"{target} is larger than {MOST_BYTES} bytes; remove it to train anew")
+        found = read_tensors(target, target.read_bytes(), MOST_BYTES)
+        try:
+            about, state = json.loads(found["about"]), found["state"]
+            is_same = about["recipe"] == self._about()["recipe"] and about["rules"] == self.rules
+            if is_same:
+                self._model.set_parameters(state["parameters"], exact_match=True)
+                self._load_rest(state)
+                self.done, self.curve = int(about["done"]), list(about["curve"])
+        except (LookupError, RuntimeError, TypeError, ValueError, AttributeError) as error:
+            raise RefusedFileError(f"{target} is no checkpoint of this agent; remove it to train anew") from error
+        if not is_same:
+            raise RefusedFileError(f"{target} is of another recipe; give another --out, or remove it")
+
+    def _about(self) -> dict[str, Any]:
+        recipe = json.loads(json.dumps(asdict(self.recipe)))
+        return {"recipe": recipe, "rules": self.rules, "done": self.done, "curve": self.curve}
+
+    def _state(self) -> dict[str, Any]:
+        import torch
+
+        model = self._model
+        state = {"parameters": model.get_parameters(), "steps": model.num_timesteps, "updates": model._n_updates}
+        if self.recipe.algorithm == "sac":
+            buffer = model.replay_buffer
+            filled = buffer.buffer_size if buffer.full else buffer.pos
+            state["entropy"] = model.log_ent_coef.detach().clone()
+            state["position"] = torch.tensor([buffer.pos, int(buffer.full)])
+            state["replay"] = {name: torch.from_numpy(getattr(buffer, name)[:filled].copy()) for name in _REPLAY}
+        return state
+
+    def _load_rest(self, state: Mapping[str, Any]) -> None:
+        model = self._model
+        model.num_timesteps, model._n_updates = int(state["steps"]), int(state["updates"])
+        if self.recipe.algorithm == "sac":
+            buffer = model.replay_buffer
+            model.log_ent_coef.data = state["entropy"]
+            position, full = state["position"].tolist()
+            buffer.pos, buffer.full = position, bool(full)
+            for name in _REPLAY:
+                kept = state["replay"][name].numpy()
+                getattr(buffer, name)[: len(kept)] = kept
+
+    def _round_seed(self, index: int) -> int:
+        key = f"{self.recipe.algorithm}/{self.recipe.seed}/{index}".encode()
+        return int.from_bytes(hashlib.shake_128(key).digest(4), "little") >> 2
+
+    def _made(self) -> Any:
+        """The model with its first weights."""
+        import torch
+
+        recipe, found = self.recipe, library()
+        shape = {"net_arch": list(recipe.hidden), "activation_fn": torch.nn.ReLU}
+        common: dict[str, Any] = {
+            "gamma": 1.0,  # an episode is short, and its sum of gains is what it ends with
+            "learning_rate": recipe.learning_rate,
+            "seed": self._round_seed(-1),
+            "device": "cpu",
+        }
+        if recipe.algorithm == "ppo":
+            return found.PPO(
+                "MlpPolicy",
+                self._env,
+                n_steps=_PPO_STEPS,
+                batch_size=min(1024, _PPO_STEPS * recipe.environments),
+                n_epochs=5,
+                policy_kwargs={**shape, "log_std_init": -0.5},
+                **common,
+            )
+        return found.SAC(
+            "MlpPolicy",
+            self._env,
+            buffer_size=max(200_000 // recipe.environments, 1) * recipe.environments,
+            batch_size=256,
+            learning_starts=min(16 * recipe.environments, recipe.steps // 4),
+            train_freq=1,
+            gradient_steps=max(1, recipe.environments // 16),
+            policy_kwargs=shape,
+            **common,
+        )
+
+
+_REPLAY = ("observations", "next_observations", "actions", "rewards", "dones", "timeouts")
+
+
+def library() -> Any:
+    """stable-baselines3.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        return importlib.import_module("stable_baselines3")
+    except ImportError as error:
+        raise MissingExtraError("stable-baselines3 is not installed; pip install semrob[agents]") from error
+
+
+@contextlib.contextmanager
+def _alone(seed: int) -> Iterator[None]:
+    """Global generators seeded, one thread of torch; everything as before afterwards."""
+    import torch
+
+    python, numbers, threads = random.getstate(), np.random.get_state(), torch.get_num_threads()  # noqa: NPY002 - kept
+    with torch.random.fork_rng(devices=[]):
+        try:
+            torch.set_num_threads(1)
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed)  # noqa: NPY002 - what the library draws from
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            random.setstate(python)
+            np.random.set_state(numbers)  # noqa: NPY002 - as it was
