@@ -12,7 +12,7 @@ from typing import final
 
 import numpy as np
 
-from optimizers.surrogate.process import Process
+from optimizers.surrogate.process import PRIOR_MEAN, PRIOR_VARIANCE, Process
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 _SCALES = np.array([24, 8, 3, 1])
@@ -22,8 +22,11 @@ _TRIED = 6
 """Joint moves of several sides that are tried beside the moves of single ones."""
 _SLACK = 0.004
 """Joint moves whose margins are predicted to be this little below 0 are tried too."""
-_COARSE = 8
 _BLOCK, _MOST_BLOCKS = 192, 6
+_LARGE_ERROR = 0.5
+"""No mean over a box is expected to be more uncertain than this."""
+_WIDER = 1.4
+"""Errors are taken to be so many times what the process says where its probabilities weigh gains."""
 _GAIN = 1e-9
 
 
@@ -47,6 +50,16 @@ class Limits:
         if self.most is None:
             return margin
         return np.concatenate([margin, (self.most - variance - caution * variance_error)[:, None]], axis=1)
+
+    def chance(self, process: Process, boxes: IntArray) -> FloatArray:
+        """Probability (M,) that boxes (M, n, 2) keep the limits, with errors somewhat larger than told."""
+        from scipy.special import ndtr  # here, for it takes a while to import
+
+        mean, mean_error, variance, variance_error = process.moments(boxes)
+        chance = np.asarray(ndtr((mean - self.least) / (_WIDER * mean_error)))
+        if self.most is None:
+            return chance
+        return np.asarray(chance * ndtr((self.most - variance) / (_WIDER * variance_error)))
 
 
 def log_volumes(process: Process, boxes: IntArray) -> FloatArray:
@@ -75,8 +88,8 @@ def widest(process: Process, limits: Limits, caution: FloatArray, starts: IntArr
     """
     boxes = legal(process, starts)
     margin, volume = limits.margins(process, boxes, caution), log_volumes(process, boxes)
-    scale = np.zeros(len(boxes), dtype=np.int64)
     n = boxes.shape[1]
+    scale = np.full(len(boxes), int(n <= 2))  # those that were screened are right to less than the first scale
     sides = np.eye(2 * n, dtype=np.int64).reshape(2 * n, n, 2)
     moves = np.concatenate([sides, -sides])
     for _ in range(_MOST_ROUNDS):
@@ -93,7 +106,7 @@ def widest(process: Process, limits: Limits, caution: FloatArray, starts: IntArr
         )
         least, fits = margins.min(axis=2), margin[rows].min(axis=1) >= 0
         value = np.where(least >= 0, volumes, -np.inf)
-        best = np.where(fits | (least >= 0).any(axis=1), value.argmax(axis=1), least.argmax(axis=1))
+        best = np.where(fits | (least >= 0).any(axis=1), value.argmax(axis=1), _even(least).argmax(axis=1))
         every = np.arange(len(rows))
         improves = np.where(
             fits, value[every, best] > volume[rows] + _GAIN, least[every, best] > margin[rows].min(axis=1) + _GAIN
@@ -123,7 +136,7 @@ def _joint_moves(margin: FloatArray, change: FloatArray, gain: FloatArray) -> In
     per_loss = price[:, half:] / np.maximum(-gain[:, half:], _GAIN)
     ranks, sums = [], []
     for key, chosen, part in ((per_gain, outwards, slice(0, half)), (per_loss, inwards, slice(half, None))):
-        order = np.argsort(np.where(chosen, key, np.inf), axis=1, kind="stable")
+        order = np.argsort(np.where(chosen, _even(key), np.inf), axis=1, kind="stable")
         ranks.append(np.where(chosen, np.argsort(order, axis=1, kind="stable"), half))
         every = np.concatenate([change[:, part], gain[:, part, None]], axis=2) * chosen[..., None]
         run = np.cumsum(np.take_along_axis(every, order[..., None], axis=1), axis=1)
@@ -137,31 +150,49 @@ def _joint_moves(margin: FloatArray, change: FloatArray, gain: FloatArray) -> In
     return np.asarray(moved)
 
 
-def screened(process: Process, limits: Limits, caution: float) -> IntArray | None:
-    """The largest box (n, 2) on a coarse part of the lattice that keeps to the limits, for one or two parameters.
+def _even(numbers: FloatArray) -> FloatArray:
+    """Numbers without their last digits, lest rounding errors decide between sides that are alike."""
+    return np.round(numbers, 9)
+
+
+def screened(process: Process, limits: Limits, cautions: FloatArray) -> list[IntArray | None]:
+    """For each caution the largest box (n, 2) on a coarse part of the lattice within limits, for up to two parameters.
 
     Means of all boxes are cheap; margins are looked at by falling volume, of at most a thousand boxes that may do,
     evenly spread over their ranks. None if none of them does.
     """
-    lattice = process.lattice
-    coarse = np.arange(0, lattice.steps + 1, _COARSE)
-    down, up = (side.ravel() for side in np.meshgrid(coarse, coarse, indexing="ij"))
-    pairs, factors, widths = [], [], []
-    for k in range(process.n):
-        width = lattice.sides[k, 1, up] - lattice.sides[k, 0, down]
-        kept = (width > 0) & ((down + up <= lattice.steps) | ~lattice.turns[k])
-        pairs.append(np.stack([down[kept], up[kept]], axis=1))
-        widths.append(width[kept])
-        factors.append(process.along(k, down[kept], up[kept], width[kept]))
-    first = process.size * factors[0] * process.mean_weights
-    others = factors[1] if process.n == 2 else np.ones((1, len(process.points)))
-    volume = np.multiply.outer(widths[0], widths[1] if process.n == 2 else np.ones(1)).ravel()
-    mean = (first @ others.T).ravel() + 0.25 * process.mean_weights.sum() + 0.5
-    hopeful = np.flatnonzero(mean >= limits.least + min(0.5 * caution, 0.0))
-    hopeful = hopeful[np.argsort(-volume[hopeful], kind="stable")]
+    pairs, _, order = process.lattice.coarse
+    margin = (_means(process) - limits.least)[order]
+    return [_first_that_fits(process, limits, float(caution), pairs, order, margin) for caution in cautions]
+
+
+def _means(process: Process) -> FloatArray:
+    """Means (M,) over all boxes of the coarse part of the lattice."""
+    pairs, widths, _ = process.lattice.coarse
+    weights = process.mean_weights
+    means = [process.along(k, pairs[k][:, 0], pairs[k][:, 1], widths[k]) for k in range(process.n)]
+    total = np.full([len(pair) for pair in pairs], PRIOR_MEAN + PRIOR_VARIANCE * weights.sum())
+    for index, part in enumerate(process.parts):
+        first, *others = (part.share + (1 - part.share) * mean[index] for mean in means)
+        first = part.size * weights * first
+        total += first @ others[0].T if others else first.sum(axis=1)
+    return np.asarray(total.ravel())
+
+
+def _first_that_fits(
+    process: Process,
+    limits: Limits,
+    caution: float,
+    pairs: list[IntArray],
+    order: IntArray,
+    margin: FloatArray,
+) -> IntArray | None:
+    """The first box of an order that keeps to the limits; `margin`: of the means, without caution, in that order."""
+    inner = len(pairs[1]) if len(pairs) == 2 else 1
+    hopeful = order[margin >= min(_LARGE_ERROR * caution, 0.0)]
     hopeful = hopeful[:: 1 + len(hopeful) // (_BLOCK * _MOST_BLOCKS)]
     for begin in range(0, len(hopeful), _BLOCK):
-        part = np.divmod(hopeful[begin : begin + _BLOCK], len(others))
+        part = np.divmod(hopeful[begin : begin + _BLOCK], inner)
         boxes = np.stack([own[chosen] for own, chosen in zip(pairs, part, strict=False)], axis=1)
         fits = limits.margins(process, boxes, np.full(len(boxes), caution)).min(axis=1) >= 0
         if fits.any():

@@ -49,8 +49,7 @@ def most_telling(process: Process, boxes: IntArray, spread: FloatArray, count: i
     feature = process.feature_at(candidates)
     cross = process.cross(candidates, feature)
     known = cross @ process.inverse
-    own = PRIOR_VARIANCE + process.size + process.weight * feature**2
-    variance = np.maximum(own - np.einsum("pi,pi->p", known, cross), _TINY) + process.noise
+    variance = np.maximum(process.variance_at(feature) - np.einsum("pi,pi->p", known, cross), _TINY) + process.noise
     box_cross, _ = process.box_covariance(boxes)
     with_box = _covariance_with_boxes(process, boxes, candidates, feature) - box_cross @ known.T
     chosen: list[int] = []
@@ -72,9 +71,11 @@ def most_telling(process: Process, boxes: IntArray, spread: FloatArray, count: i
 def _covariance_with_boxes(process: Process, boxes: IntArray, points: FloatArray, feature: FloatArray) -> FloatArray:
     """Prior covariance (T, P) of means over boxes (T, n, 2) with points (P, n)."""
     lower, upper = process.lattice.bounds(boxes)
-    product = np.full((len(boxes), len(points)), process.size)
-    for k, kernel in enumerate(process.kernels):
-        ends = [kernel.integral(bound[:, k, None] - points[None, :, k]) for bound in (lower, upper)]
-        means = (ends[1] - ends[0]) / (upper - lower)[:, k, None]
-        product *= process.share + (1 - process.share) * means
-    return PRIOR_VARIANCE + product + process.weight * np.multiply.outer(process.box_feature(boxes), feature)
+    total = np.full((len(boxes), len(points)), PRIOR_VARIANCE)
+    for part in process.parts:
+        means = []
+        for k, kernel in enumerate(part.axes):
+            ends = [kernel.integral(bound[:, k, None] - points[None, :, k]) for bound in (lower, upper)]
+            means.append((ends[1] - ends[0]) / (upper - lower)[:, k, None])
+        total += part.of_means(means)
+    return total + process.weight * np.multiply.outer(process.box_feature(boxes), feature)

@@ -10,6 +10,7 @@ Both are made of S(d) = exp(-c d) (A + c B d) with integrals F = int_0 S and G =
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -71,11 +72,25 @@ class AxisKernel:
         part = d - np.floor(d)
         return (self._sum(part) + self._sum(1 - part)) / self._ends[0]
 
-    def slope(self, d: FloatArray) -> FloatArray:
-        """Slope dk / d log(length), by a central difference in the length."""
-        step = 1e-4
-        above, below = (AxisKernel(self.length * math.exp(by), self.turns).value(d) for by in (step, -step))
-        return (above - below) / (2 * step)
+    def with_slope(self, d: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """k(d) of distances from 0 to 1 (to 1/2 where periodic), and dk / d log(length)."""
+        pace = self._pace
+        fall = np.exp(-pace * d)
+        if not self.turns:
+            return fall * (1 + pace * d), fall * (pace * d) ** 2
+        # S(d) + S(1 - d) = A (x + y) + c B (d x + (1 - d) y), x = exp(-c d), y = exp(-c (1 - d)), by S(0) + S(1)
+        a, b = self._factors
+        whole = math.exp(-pace)
+        rest, away = whole / fall, 1 - d
+        total = a * (fall + rest) + pace * b * (d * fall + away * rest)
+        share = whole / (1 - whole)
+        b_slope = -share * b  # dB / dc
+        a_slope = b_slope + share * b - pace * share * b * (1 + whole) / (1 - whole)
+        sums, means = fall + rest, d * fall + away * rest
+        slope = a_slope * sums + (b + pace * b_slope - a) * means - pace * b * (d * d * fall + away * away * rest)
+        end = a * (1 + whole) + pace * b * whole
+        end_slope = a_slope * (1 + whole) + (b + pace * b_slope - a) * whole - pace * b * whole
+        return total / end, -pace * (slope - total * (end_slope / end)) / end
 
     def integral(self, d: FloatArray) -> FloatArray:
         """int_0^d k of any signed distance."""
@@ -93,3 +108,36 @@ class AxisKernel:
         both, first, second = self._ends
         total = self._second(width) + first * width - (second - self._second(1 - width))
         return 2 * total / both / width**2
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ProductKernel:
+    """s^2 prod_k (a + (1 - a) k_k): one part of a covariance.
+
+    Attributes:
+        size: s^2.
+        share: a, from 0 to 1.
+        axes: One kernel a parameter.
+    """
+
+    size: float
+    share: float
+    axes: tuple[AxisKernel, ...]
+
+    def value(self, apart: Sequence[FloatArray]) -> FloatArray:
+        """Covariance (...) of points that are `apart` (...) along each parameter, with sign."""
+        return self._product(kernel.value(along) for kernel, along in zip(self.axes, apart, strict=True))
+
+    def of_means(self, means: Iterable[FloatArray]) -> FloatArray:
+        """Covariance of what has these means of k_k along each parameter, all of one shape."""
+        return self._product(means)
+
+    def _product(self, factors: Iterable[FloatArray]) -> FloatArray:
+        product: FloatArray = np.asarray(self.size)
+        for factor in factors:
+            if self.share:
+                factor = factor * (1 - self.share)
+                factor += self.share
+            product = product * factor
+        return product

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from statistics import NormalDist
 from typing import final
 
 import numpy as np
@@ -18,9 +19,9 @@ from optimizers.surrogate.rows import Row
 from optimizers.surrogate.separable import Profiles
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
-_FIRST_POINTS = 5
+_FIRST_POINTS = 1
 _LINES_FROM = 3
-"""Least n that begins with points on lines; below, an even spread of few points sees most of the space."""
+"""Least n that begins with points on lines; below, the start point and what its score calls for."""
 _FIRST_REACH = 0.3
 _FALLEN = 0.5
 """Lines are halved where the score is this share of the one at the start point."""
@@ -29,9 +30,14 @@ _GROWTH = 1.25
 _EVERY = 4
 """One point a step for so many scores told, up to the batch."""
 _CANDIDATES = 160
-_FREEDOM = 1.0
-"""Degrees of freedom a score."""
+_FULL_AT, _GROWING = 80, 0.4
+"""How many scores call for all of the caution, and the power of their number with which it grows until then."""
+_HOPES = (1.0, 0.5, 0.0, -0.5)
+"""Boxes that may be worth learning about are sought with these shares of the optimism."""
+_WORTH, _SMALL = 0.03, 0.02
+"""A gain of less than this share of the recommended volume, or of that of a small box, is not worth all points."""
 _STEPS = 96
+_LATTICES = 256
 
 
 @final
@@ -42,8 +48,8 @@ class Plan:
     Attributes:
         turns: Which parameters are periodic (n,).
         limits: What a region must keep.
-        confidence: Probability with which a recommended box keeps each of its limits.
-        optimism: Standard deviations that the hopeful box may be beyond them.
+        confidence: Probability with which a recommended box keeps each of its limits, once scores are many.
+        optimism: Standard deviations that the most hopeful box may be beyond them.
         batch: Most points a step after the first ones.
         line_rounds: Rounds of points on lines.
     """
@@ -67,12 +73,12 @@ class Plan:
     @property
     def widest_ask(self) -> int:
         """Most points that any step asks."""
-        return max(1 + 2 * self.n if self._uses_lines else _FIRST_POINTS, self.batch)
+        return max(1 + 2 * self.n if self._uses_lines else 1, self.batch)
 
     def ask_size(self, told: int) -> int:
         """Points asked after so many scores."""
         if not told:
-            return 1 + 2 * self.n if self._uses_lines else _FIRST_POINTS
+            return 1 + 2 * self.n if self._uses_lines else 1
         if self._rounds_left(told):
             return 2 * self.n
         return min(max(told // _EVERY, 1), self.batch)
@@ -80,22 +86,36 @@ class Plan:
     def _rounds_left(self, told: int) -> int:
         return max(self.line_rounds - (told - 1) // (2 * self.n), 0) if self._uses_lines else 0
 
+    def _lattice(self, centre: FloatArray) -> Lattice:
+        """The lattice around a start point (n,): the last ones are kept, for they keep what is made of them."""
+        key = centre.tobytes()
+        if key not in self._lattices:
+            while len(self._lattices) >= _LATTICES:
+                self._lattices.pop(next(iter(self._lattices)))
+            self._lattices[key] = Lattice.around(centre, self.turns, _STEPS)
+        return self._lattices[key]
+
+    @cached_property
+    def _lattices(self) -> dict[bytes, Lattice]:
+        return {}
+
+    def _caution(self, told: int) -> float:
+        """Standard deviations by which a recommended box keeps its limits after so many scores."""
+        return float(min((told / _FULL_AT) ** _GROWING, 1.0) * NormalDist().inv_cdf(self.confidence))
+
     def first(self, centre: FloatArray) -> Row:
         """What a trajectory knows before its first score."""
         n = self.n
         brackets = np.tile([0.0, 1.0], (n, 2, 1))
-        if self._uses_lines:
-            others = points_on_lines(centre, self.turns, _reach(brackets))
-        else:
-            others = evenly_spread(n, 0, _FIRST_POINTS - 1) - np.where(self.turns, 0.5, 0.0)
         logs, _ = prior_of_logs(n, with_feature=self._uses_lines)
         none = np.zeros((0, n))
+        others = points_on_lines(centre, self.turns, _reach(brackets)) if self._uses_lines else none
         upcoming = np.concatenate([centre[None], others])
         return Row(centre, none, np.zeros(0), logs, 0, brackets, np.zeros((n, 2), np.int64), False, 0, upcoming)
 
     def step(self, row: Row, scores: FloatArray) -> Row:
         """The row after the scores (m,) of its upcoming points."""
-        lattice = Lattice.around(row.centre, self.turns, _STEPS)
+        lattice = self._lattice(row.centre)
         brackets = row.brackets
         if self._uses_lines and len(row.scores) < 1 + 2 * self.n * self.line_rounds:
             brackets = self._halved(row, scores)
@@ -106,21 +126,21 @@ class Plan:
             feature = None if profiles is None else profiles.at_points
             logs, fitted = fit(logs, points, told, self.turns, feature), len(told)
         process = Process(logs, points, told, lattice, profiles)
-        box, hopeful = self._boxes(process, row.box if row.is_known else None)
+        box, targets = self._boxes(process, row.box if row.is_known else None)
         after = replace(row, points=points, scores=told, logs=logs, fitted=fitted, brackets=brackets)
         after = replace(after, box=np.zeros_like(row.box) if box is None else box, is_known=box is not None)
         if self._rounds_left(len(told)):
             return replace(after, upcoming=points_on_lines(row.centre, self.turns, _reach(brackets)))
-        count = _CANDIDATES // len(hopeful) * len(hopeful)
-        spread = np.tile(evenly_spread(self.n, row.drawn, count // len(hopeful)), (len(hopeful), 1))
-        upcoming = most_telling(process, hopeful, spread, self.ask_size(len(told)))
-        return replace(after, upcoming=upcoming, drawn=row.drawn + count // len(hopeful))
+        each = _CANDIDATES // len(targets)
+        spread = np.tile(evenly_spread(self.n, row.drawn, each), (len(targets), 1))
+        upcoming = most_telling(process, targets, spread, self.ask_size(len(told)))
+        return replace(after, upcoming=upcoming, drawn=row.drawn + each)
 
     def bounds(self, row: Row) -> tuple[FloatArray, FloatArray]:
         """Lower and upper bounds (n,) of the recommended box; both the start point while none is known."""
         if not row.is_known:
             return row.centre, row.centre
-        lower, upper = Lattice.around(row.centre, self.turns, _STEPS).bounds(row.box[None])
+        lower, upper = self._lattice(row.centre).bounds(row.box[None])
         return lower[0], upper[0]
 
     def _halved(self, row: Row, scores: FloatArray) -> FloatArray:
@@ -133,26 +153,36 @@ class Plan:
 
     def _boxes(self, process: Process, before: IntArray | None) -> tuple[IntArray | None, IntArray]:
         """The recommended box (n, 2), None without one, and the boxes (T, n, 2) to learn about."""
-        from scipy.special import stdtrit  # here, for it takes a while to import
-
-        # The size of the process is only known from the scores: Student's t instead of the normal distribution.
-        safety = float(stdtrit(_FREEDOM * len(process.points), self.confidence))
-        smallest = np.zeros((self.n, 2), dtype=np.int64)
-        cautions, starts = [], []
-        for caution in (safety, -self.optimism, 0.0):
-            start = screened(process, self.limits, caution) if self.n <= 2 else None
-            cautions.append(caution)
-            starts.append(smallest if start is None else start)
+        safety, smallest = self._caution(len(process.points)), np.zeros((self.n, 2), dtype=np.int64)
+        cautions = np.array([safety, *(-self.optimism * share for share in _HOPES)])
+        starts = [smallest] * len(cautions)
+        if self.n <= 2:
+            seen = screened(process, self.limits, cautions)
+            starts = [smallest if start is None else start for start in seen]
         if before is not None:
-            cautions.append(safety)
-            starts.append(before)
-        found, fits = widest(process, self.limits, np.array(cautions), np.stack(starts))
-        volumes = np.where(fits, log_volumes(process, found), -np.inf)
-        safe = [index for index in (0, 3) if index < len(found) and fits[index]]
-        box = found[max(safe, key=lambda index: float(volumes[index]))] if safe else None
-        fallback = np.full((self.n, 2), _STEPS // 8) if box is None else box
-        hopeful = np.where(fits[1:3, None, None], found[1:3], fallback)
-        return box, hopeful[:1] if np.array_equal(hopeful[0], hopeful[1]) else hopeful
+            cautions, starts = np.append(cautions, safety), [*starts, before]
+        found, fits = widest(process, self.limits, cautions, np.stack(starts))
+        volumes = np.where(fits, np.exp(log_volumes(process, found)), 0.0)
+        safe, hopes = cautions == safety, fits & (cautions < safety)
+        best = int(np.where(safe, volumes, 0.0).argmax())
+        box, volume = (found[best], float(volumes[best])) if fits[best] and safe[best] else (None, 0.0)
+        if not hopes.any():
+            return box, (np.full((self.n, 2), _STEPS // 8) if box is None else box)[None]
+        return box, self._targets(process, found[hopes], volumes[hopes], volume)
+
+    def _targets(self, process: Process, boxes: IntArray, volumes: FloatArray, recommended: float) -> IntArray:
+        """Boxes (1 or 2, n, 2) to learn about, among some (M, n, 2): where most gain in volume is expected.
+
+        Where hardly any is, half of the points look at the whole space (n < 3): the process, told mostly of one
+        place, may be wrong about others.
+        """
+        gain = np.maximum(volumes - recommended, 0.0) * self.limits.chance(process, boxes)
+        order = np.argsort(-gain, kind="stable")[:2]
+        first, second = boxes[order[0]], boxes[order[-1]]
+        if self.n <= 2 and gain.max() < _WORTH * max(recommended, _SMALL):
+            half = np.where(self.turns, _STEPS // 2, _STEPS)
+            return np.stack([np.stack([half, half], axis=1), first])
+        return first[None] if np.array_equal(first, second) else np.stack([first, second])
 
 
 def _reach(brackets: FloatArray) -> FloatArray:

@@ -2,15 +2,18 @@
 
 f(x) - 1/2 has the covariance
 
-    c(x, y) = 1/4 + s^2 prod_k (a + (1 - a) k_k(x_k, y_k)) + b^2 phi(x) phi(y)
+    c(x, y) = 1/4 + s^2 prod_k (a + (1 - a) k_k(x_k, y_k)) + r^2 prod_k k'_k(x_k, y_k) + b^2 phi(x) phi(y)
 
 with `AxisKernel` k_k; a > 0 lets a score speak for other values of the other parameters too (analysis of variance
-kernels, Durrande et al. 2012); phi is a feature or 0 (`separable`). As all is made of products, the mean of c over a
-box is one: E_D[f] given the scores is a normal number, with mean and variance in closed form (O'Hagan 1991). E_D[f^2]
-is estimated by the same weights, and its error from that of E_D[f].
+kernels, Durrande et al. 2012). k'_k is k_k at a fifth of its length: fine structure that is not noise, without which
+a score would tell little of its closest surroundings where f is rough. phi is a feature (`separable`); r is 0
+with one, b without. As all is made of products, the mean of c over a box is one: E_D[f] given the scores is a normal
+number, with mean and variance in closed form (O'Hagan 1991). E_D[f^2] is estimated by the same weights, and its error
+from that of E_D[f].
 
-What the numbers s, a, b, the lengths and the noise are is decided by their posterior mode. The priors are broad, and
-alike for every function: length 0.2 of a range, s 0.25, noise 0.03, each within a factor of about 2 to 3.
+What the numbers s, a, r, b, the lengths and the noise are is decided by their posterior mode. The priors are broad, and
+alike for every function: length 0.2 of a range, s 0.25, r 0.05, noise 0.01 (0.03 with a feature), each within a factor
+of about 2 to 3.
 """
 
 from __future__ import annotations
@@ -22,25 +25,40 @@ from typing import final
 
 import numpy as np
 
-from optimizers.surrogate.kernels import AxisKernel
+from optimizers.surrogate.kernels import AxisKernel, ProductKernel
 from optimizers.surrogate.separable import Profiles
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 PRIOR_MEAN, PRIOR_VARIANCE = 0.5, 0.25
-_PRIOR_SQUARE = 0.125
+PRIOR_SQUARE = 0.125
 _JITTER = 1e-6
+_FINER = 0.2
 _INTERACTIONS = 1.6
 """The a of the prior lets so many parameters act together, whatever their number."""
 _FIT_STEPS = 12
 _BROAD, _BROADER = 0.8, 1.2
 _TINY = 1e-12
+COARSE = 8
 
 
 def prior_of_logs(n: int, *, with_feature: bool) -> tuple[FloatArray, FloatArray]:
-    """Mean and standard deviation of the prior of (log lengths, log s, log noise, logit a[, log b])."""
+    """Mean and standard deviation of the prior of (log lengths, log s, log noise, logit a, log r or b)."""
     a = math.log(max(n / _INTERACTIONS - 1, 0.25))
-    mean = [math.log(0.2)] * n + [math.log(0.25), math.log(0.03), a] + [math.log(0.5)] * with_feature
-    return np.array(mean), np.array([_BROAD] * (n + 1) + [_BROADER, 1.0] + [1.0] * with_feature)
+    noise, last = (0.03, 0.5) if with_feature else (0.01, 0.05)
+    mean = [math.log(0.2)] * n + [math.log(0.25), math.log(noise), a, math.log(last)]
+    return np.array(mean), np.array([_BROAD] * (n + 1) + [_BROADER, 1.0, 1.0])
+
+
+def parts_of(logs: FloatArray, turns: BoolArray, *, with_feature: bool) -> list[ProductKernel]:
+    """The product kernels of the covariance: the one with constants and, without a feature, the finer one."""
+    n = len(turns)
+    lengths = np.exp(logs[:n])
+    broad = tuple(AxisKernel(float(one), bool(turn)) for one, turn in zip(lengths, turns, strict=True))
+    parts = [ProductKernel(math.exp(2 * logs[n]), 1 / (1 + math.exp(-logs[n + 2])), broad)]
+    if not with_feature:
+        fine = tuple(AxisKernel(kernel.length * _FINER, kernel.turns) for kernel in broad)
+        parts.append(ProductKernel(math.exp(2 * logs[n + 3]), 0.0, fine))
+    return parts
 
 
 def fit(
@@ -51,7 +69,7 @@ def fit(
 
     n = points.shape[1]
     prior = prior_of_logs(n, with_feature=feature is not None)
-    limits = [(-3.0, 3.0)] * n + [(-4.5, 1.2), (-6.0, -0.5), (-6.0, 6.0)] + [(-5.0, 0.5)] * (feature is not None)
+    limits = [(-3.0, 3.0)] * n + [(-4.5, 1.2), (-7.0, -0.5), (-6.0, 6.0), (-6.0, 0.5)]
     apart = points[:, None, :] - points[None, :, :]
     apart = np.abs(np.where(turns, apart - np.round(apart), apart))
     best, least = logs, math.inf
@@ -79,27 +97,28 @@ def _cost(
     prior: tuple[FloatArray, FloatArray],
 ) -> tuple[float, FloatArray]:
     """Minus the log posterior of the numbers, and its slopes (Rasmussen & Williams 2006, eq. 5.9)."""
-    n = apart.shape[-1]
-    size, noise, a = math.exp(2 * logs[n]), math.exp(2 * logs[n + 1]), 1 / (1 + math.exp(-logs[n + 2]))
-    kernels = [AxisKernel(math.exp(logs[k]), bool(turns[k])) for k in range(n)]
-    along = [kernel.value(apart[..., k]) for k, kernel in enumerate(kernels)]
-    product = np.full(apart.shape[:2], size)
-    for values in along:
-        product = product * (a + (1 - a) * values)
-    covariance = PRIOR_VARIANCE + product
+    n, noise = apart.shape[-1], math.exp(2 * logs[apart.shape[-1] + 1])
+    parts = parts_of(logs, turns, with_feature=feature is not None)
+    along = [[kernel.with_slope(apart[..., k]) for k, kernel in enumerate(part.axes)] for part in parts]
+    products = [part.of_means(values for values, _ in axes) for part, axes in zip(parts, along, strict=True)]
+    covariance = PRIOR_VARIANCE + np.sum(products, axis=0)
     if feature is not None:
         covariance = covariance + math.exp(2 * logs[n + 3]) * np.multiply.outer(feature, feature)
     inverse, log_root = _inverse(covariance, noise)
     weights = inverse @ told
     inner = 0.5 * (inverse - np.multiply.outer(weights, weights))
     slopes = np.empty_like(logs)
-    by_a = 0.0
-    for k, values in enumerate(along):
-        rest = inner * product / (a + (1 - a) * values)
-        slopes[k] = (1 - a) * (rest * kernels[k].slope(apart[..., k])).sum()
-        by_a += float((rest * (1 - values)).sum())
-    slopes[n], slopes[n + 1] = 2 * (inner * product).sum(), 2 * noise * np.trace(inner)
-    slopes[n + 2] = by_a * a * (1 - a)
+    slopes[:n] = 0.0
+    for index, (part, axes, product) in enumerate(zip(parts, along, products, strict=True)):
+        a, weighted, by_a = part.share, inner * product, 0.0
+        for k, (values, value_slopes) in enumerate(axes):
+            rest = weighted / (a + (1 - a) * values)
+            slopes[k] += (1 - a) * np.vdot(rest, value_slopes)
+            by_a += float(rest.sum() - np.vdot(rest, values))
+        slopes[n + 3 if index else n] = 2 * weighted.sum()
+        if not index:
+            slopes[n + 2] = by_a * a * (1 - a)
+    slopes[n + 1] = 2 * noise * np.trace(inner)
     if feature is not None:
         slopes[n + 3] = 2 * math.exp(2 * logs[n + 3]) * (feature @ inner @ feature)
     off = (logs - prior[0]) / prior[1]
@@ -108,11 +127,16 @@ def _cost(
 
 def _inverse(covariance: FloatArray, noise: float) -> tuple[FloatArray, float]:
     """Inverse of covariance + noise, and half its log determinant."""
+    from scipy.linalg.lapack import dpotrf, dpotri  # here, for it takes a while to import
+
     filled = covariance.copy()
     filled[np.diag_indices(len(filled))] += noise + _JITTER
-    root = np.linalg.cholesky(filled)
-    half = np.linalg.solve(root, np.eye(len(root)))
-    return half.T @ half, float(np.log(np.diag(root)).sum())
+    root, failed = dpotrf(filled, lower=1)
+    if failed:
+        raise np.linalg.LinAlgError("covariance of scores is not positive definite")
+    half, _ = dpotri(root, lower=1)
+    lower = np.tril(half)
+    return lower + np.tril(half, -1).T, float(np.log(np.diag(root)).sum())
 
 
 @final
@@ -135,6 +159,20 @@ class Lattice:
         reach = np.stack([np.where(turns, 1.0, centre), np.where(turns, 1.0, 1.0 - centre)], axis=1)
         signs = np.array([-1.0, 1.0])
         return cls(centre[:, None, None] + (signs * reach)[..., None] * out, turns)
+
+    @cached_property
+    def coarse(self) -> tuple[list[IntArray], list[FloatArray], IntArray]:
+        """Intervals (M, 2) of every COARSE-th step and their widths (M,), and the order of boxes (n < 3) by volume."""
+        steps = np.arange(0, self.steps + 1, COARSE)
+        down, up = (side.ravel() for side in np.meshgrid(steps, steps, indexing="ij"))
+        pairs, widths = [], []
+        for k, turns in enumerate(self.turns):
+            width = self.sides[k, 1, up] - self.sides[k, 0, down]
+            kept = (width > 0) & ((down + up <= self.steps) | ~turns)
+            pairs.append(np.stack([down[kept], up[kept]], axis=1))
+            widths.append(width[kept])
+        volume = np.multiply.outer(widths[0], widths[1] if len(widths) == 2 else np.ones(1)).ravel()
+        return pairs, widths, np.argsort(-volume, kind="stable")
 
     @property
     def steps(self) -> int:
@@ -164,24 +202,23 @@ class Process:
     ) -> None:
         self.points, self.lattice, self.profiles = points, lattice, profiles
         n = points.shape[1]
-        self.n, self.size, self.noise = n, math.exp(2 * logs[n]), math.exp(2 * logs[n + 1]) + _JITTER
-        self.share = 1 / (1 + math.exp(-logs[n + 2]))
+        self.n, self.noise = n, math.exp(2 * logs[n + 1]) + _JITTER
         self.weight = 0.0 if profiles is None else math.exp(2 * logs[n + 3])
-        self.kernels = [AxisKernel(math.exp(logs[k]), bool(lattice.turns[k])) for k in range(n)]
+        self.parts = parts_of(logs, lattice.turns, with_feature=profiles is not None)
         self.feature = np.zeros(len(points)) if profiles is None else profiles.at_points
         covariance = self.cross(points, self.feature)
         self.inverse, _ = _inverse(covariance, self.noise - _JITTER)
         told = scores - PRIOR_MEAN
-        second = told * told - _PRIOR_SQUARE
+        second = told * told - PRIOR_SQUARE
         self.mean_weights, self.square_weights = self.inverse @ told, self.inverse @ second
         spread = [told @ self.mean_weights, told @ self.square_weights, second @ self.square_weights]
         self._spread = [float(number) for number in spread]
 
     @cached_property
     def tables(self) -> FloatArray:
-        """Integrals of k_k from each point to each place of the lattice, (n, 2, L + 1, N)."""
+        """Integrals of k_k of each part from each point to each place of the lattice, (parts, n, 2, L + 1, N)."""
         sides = self.lattice.sides[..., None] - self.points.T[:, None, None, :]
-        return np.stack([kernel.integral(sides[k]) for k, kernel in enumerate(self.kernels)])
+        return np.stack([[kernel.integral(sides[k]) for k, kernel in enumerate(part.axes)] for part in self.parts])
 
     @cached_property
     def _feature_tables(self) -> FloatArray:
@@ -200,11 +237,13 @@ class Process:
         self, some: FloatArray, feature: FloatArray, others: FloatArray, other_feature: FloatArray
     ) -> FloatArray:
         """Prior covariance (M, P) of points (M, n) with points (P, n)."""
-        product = np.full((len(some), len(others)), self.size)
-        for k, kernel in enumerate(self.kernels):
-            along = kernel.value(some[:, None, k] - others[None, :, k])
-            product *= self.share + (1 - self.share) * along
-        return PRIOR_VARIANCE + product + self.weight * np.multiply.outer(feature, other_feature)
+        apart = [some[:, None, k] - others[None, :, k] for k in range(self.n)]
+        total = PRIOR_VARIANCE + sum(part.value(apart) for part in self.parts)
+        return np.asarray(total + self.weight * np.multiply.outer(feature, other_feature))
+
+    def variance_at(self, feature: FloatArray) -> FloatArray:
+        """Prior variances (M,) of points whose phi is (M,)."""
+        return PRIOR_VARIANCE + sum(part.size for part in self.parts) + self.weight * feature**2
 
     def box_feature(self, boxes: IntArray) -> FloatArray:
         """Mean of phi (M,) over boxes (M, n, 2)."""
@@ -217,20 +256,22 @@ class Process:
         return mean
 
     def along(self, k: int, lower: IntArray, upper: IntArray, width: FloatArray) -> FloatArray:
-        """Factors (M, N) that intervals (M,) of parameter k give to the covariance of a box mean with the scores."""
-        means = (self.tables[k, 1, upper] - self.tables[k, 0, lower]) / width[:, None]
-        return np.asarray(self.share + (1 - self.share) * means)
+        """Means (parts, M, N) of k_k of each part over intervals (M,) of parameter k and each of the points."""
+        tables = self.tables[:, k]
+        means = tables[:, 1].take(upper, axis=1)
+        means -= tables[:, 0].take(lower, axis=1)
+        means /= width[:, None]
+        return means
 
     def box_covariance(self, boxes: IntArray) -> tuple[FloatArray, FloatArray]:
         """Prior covariance (M, N) of means over boxes (M, n, 2) with the scores, and prior variances (M,)."""
         lower, upper = self.lattice.bounds(boxes)
         width = upper - lower
-        cross, own = np.full((len(boxes), len(self.points)), self.size), np.full(len(boxes), self.size)
-        for k, kernel in enumerate(self.kernels):
-            cross *= self.along(k, boxes[:, k, 0], boxes[:, k, 1], width[:, k])
-            own *= self.share + (1 - self.share) * kernel.mean_over_pairs(width[:, k])
-        cross += PRIOR_VARIANCE
-        own += PRIOR_VARIANCE
+        means = [self.along(k, boxes[:, k, 0], boxes[:, k, 1], width[:, k]) for k in range(self.n)]
+        cross, own = np.full((len(boxes), len(self.points)), PRIOR_VARIANCE), np.full(len(boxes), PRIOR_VARIANCE)
+        for index, part in enumerate(self.parts):
+            cross += part.of_means(mean[index] for mean in means)
+            own += part.of_means(kernel.mean_over_pairs(width[:, k]) for k, kernel in enumerate(part.axes))
         if self.profiles is not None:
             phi = self.box_feature(boxes)
             cross += self.weight * np.multiply.outer(phi, self.feature)
@@ -243,7 +284,7 @@ class Process:
         unknown = own - np.einsum("mi,mi->m", cross @ self.inverse, cross)
         deviation = np.sqrt(np.maximum(unknown, _TINY))
         above = cross @ self.mean_weights
-        square = _PRIOR_SQUARE + cross @ self.square_weights
+        square = PRIOR_SQUARE + cross @ self.square_weights
         # (f - E_D[f])^2 varies over the space so many times as much as f, by the same weights.
         first, mixed, second = self._spread
         times = np.sqrt(np.maximum(second - 4 * above * mixed + 4 * above**2 * first, _TINY) / max(first, _TINY))

@@ -12,7 +12,7 @@ gaps how far profiles can be trusted.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, final
 
 import numpy as np
@@ -45,7 +45,7 @@ class Profiles:
             on = (away == 0) | ((away == 1) & off[:, k])
             places, first = np.unique(points[on, k], return_index=True)
             self._lines.append((places, np.clip(scores[on][first] / top, 0.0, _MOST)))
-        self._curves = [_Curve(*line, bool(turn)) for line, turn in zip(self._lines, turns, strict=True)]
+        self._curves = [_curve(*line, bool(turn)) for line, turn in zip(self._lines, turns, strict=True)]
         self.at_points = self._with_own_error(points, off, away)
 
     def _with_own_error(self, points: FloatArray, off: BoolArray, away: FloatArray) -> FloatArray:
@@ -55,7 +55,7 @@ class Profiles:
             k = int(off[row].argmax())
             places, heights = self._lines[k]
             others = places != points[row, k]
-            guess = _Curve(places[others], heights[others], bool(self._turns[k])).values(points[row, k : k + 1])[0]
+            guess = _curve(places[others], heights[others], bool(self._turns[k])).values(points[row, k : k + 1])[0]
             phi[row] += OWN_ERROR * (guess - phi[row])
         return phi
 
@@ -102,3 +102,13 @@ class _Curve:
         inside = np.clip(places, *self._ends)
         beyond = np.where(places > inside, self._heights[1], self._heights[0])
         return np.asarray(self._area(inside) + (places - inside) * beyond)
+
+
+def _curve(places: FloatArray, heights: FloatArray, turns: bool) -> _Curve:
+    """The profile; once all points on lines are told, the same ones are wanted in every step."""
+    return _kept_curve(places.tobytes(), heights.tobytes(), turns)
+
+
+@lru_cache(maxsize=4096)
+def _kept_curve(places: bytes, heights: bytes, turns: bool) -> _Curve:
+    return _Curve(np.frombuffer(places), np.frombuffer(heights), turns)

@@ -17,6 +17,7 @@ from semrob_env.synthetic import SyntheticFunction
 from semrob_env.types import FloatArray
 
 VIEW = SemanticSpace((AZIMUTH, ELEVATION))
+START = np.array([130.0, 30.0])
 
 
 def synthetic(family: str, n: int, seed: int = 0) -> SyntheticFunction:
@@ -122,18 +123,41 @@ def test_scores_of_another_range_mean_the_same() -> None:
     wide = CallableFunction(
         function.space, lambda theta: 8.0 * function.values(theta[None])[0] - 4.0, score_range=(-4.0, 4.0)
     )
-    plain, scaled = grown(function, start, 30), grown(wide, start, 30, score_low=-4.0, score_high=4.0)
+    plain, scaled = grown(function, start, 30), grown(wide, start, 30, score_low=-4.0, score_width=8.0)
     np.testing.assert_allclose(scaled.regions.lower, plain.regions.lower, rtol=1e-9)
 
 
-def test_first_points_are_few_and_lines_ask_two_points_a_parameter() -> None:
-    few = BoxQuadrature(VIEW, [130.0, 30.0]).ask().theta
-    assert few.shape == (1, 5, 2)
-    np.testing.assert_allclose(few[0, 0], [130.0, 30.0], rtol=1e-12)
+def test_the_start_point_is_asked_first_and_lines_ask_two_points_a_parameter() -> None:
+    first = BoxQuadrature(VIEW, [130.0, 30.0]).ask().theta
+    assert first.shape == (1, 1, 2)
+    np.testing.assert_allclose(first[0, 0], [130.0, 30.0], rtol=1e-12)
     space = SemanticSpace(tuple(Parameter(f"x{k}", "", 0.0, 1.0, None, 0.5, "") for k in range(4)))
     lines = BoxQuadrature(space, [0.5] * 4).ask().theta[0]
     assert lines.shape == (9, 4)
     assert ((lines[1:] != 0.5).sum(axis=1) == 1).all()
+
+
+def test_a_region_is_recommended_from_the_first_score_on_and_larger_where_it_is_high() -> None:
+    def share(score: float) -> float:
+        function = CallableFunction(VIEW, lambda theta: np.full(len(theta), score))
+        return float(grown(function, START, 1).regions.share()[0])
+
+    assert 1e-6 < share(0.52) < share(0.9)
+
+
+def test_where_nothing_is_to_gain_nearby_points_go_far_away() -> None:
+    function = synthetic("plateau", 2)
+    asked: list[FloatArray] = []
+
+    def scores(theta: FloatArray) -> FloatArray:
+        asked.append(theta)
+        return np.asarray(function.values(theta[None])[0])
+
+    region = grown(CallableFunction(function.space, scores), function.plateau.centre[0], 100).regions
+    around = Regions(function.space, region.lower - region.width, region.upper + region.width).clip()
+    late = np.concatenate(asked)[60:]
+    assert region.share()[0] > 0.8 * function.optimum(function.plateau.centre[0]).share
+    assert (~around.contains(late[None])).mean() > 0.1
 
 
 def test_a_trajectory_ends_when_it_holds_as_many_scores_as_it_may() -> None:
@@ -144,9 +168,9 @@ def test_a_trajectory_ends_when_it_holds_as_many_scores_as_it_may() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"confidence": 0.5}, {"batch": 0}, {"batch": 2.5}, {"epsilon_m": 1.1}, {"score_low": 1.0}, {"optimism": -1}],
+    [{"confidence": 0.5}, {"batch": 0}, {"batch": 2.5}, {"epsilon_m": 1.1}, {"score_width": 0.0}, {"optimism": -1}],
     ids=str,
 )
 def test_a_hyper_parameter_out_of_its_limits_is_an_error(wrong: dict[str, float]) -> None:
-    with pytest.raises(InvalidParameterError, match=next(iter(wrong)) if "score_low" not in wrong else "score_high"):
+    with pytest.raises(InvalidParameterError, match=next(iter(wrong))):
         BoxQuadratureSettings.from_mapping(wrong)

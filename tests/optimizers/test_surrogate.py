@@ -54,6 +54,16 @@ def test_integrals_of_a_kernel_are_those_of_its_values(turns: bool, length: floa
     assert kernel.mean_over_pairs(np.array([0.7]))[0] == pytest.approx(pairs, rel=1e-4)
 
 
+@pytest.mark.parametrize("turns", [True, False])
+@pytest.mark.parametrize("length", [0.05, 0.3, 3.0])
+def test_the_slope_of_a_kernel_is_that_of_its_value_by_the_log_length(turns: bool, length: float) -> None:
+    places, step = np.linspace(0.0, 0.5, 9), 1e-4
+    value, slope = AxisKernel(length, turns).with_slope(places)
+    above, below = (AxisKernel(length * np.exp(by), turns).value(places) for by in (step, -step))
+    np.testing.assert_allclose(value, AxisKernel(length, turns).value(places), atol=1e-12)
+    np.testing.assert_allclose(slope, (above - below) / (2 * step), atol=1e-6)
+
+
 def test_a_periodic_kernel_is_periodic_and_positive_definite() -> None:
     kernel = AxisKernel(0.4, True)
     places = np.arange(12) / 12
@@ -117,7 +127,7 @@ def test_widest_finds_nearly_the_largest_of_all_boxes() -> None:
             limits.margins(told, part, np.full(len(part), caution)) for part in np.array_split(grid, 60)
         ])
         best = log_volumes(told, grid[margins[:, 0] >= 0]).max()
-        start = screened(told, limits, caution)
+        start = screened(told, limits, np.array([caution]))[0]
         assert start is not None
         found, fits = widest(told, limits, np.array([caution]), start[None])
         assert fits[0]
