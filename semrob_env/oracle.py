@@ -5,6 +5,7 @@ What a query costs, each line tested:
 - A value is 1 forward query. A value with its gradient is 1 forward + 1 gradient query, and weighs
   1 + `gradient_cost` against the budget.
 - With `FiniteDifferences`, a value with its gradient is 1 + 2n forward queries, and no gradient query.
+- With `NeighbourhoodGradients` of m neighbours, a value with its gradient is 1 + m forward and 1 + m gradient queries.
 - A repeated theta is charged again: there is no cache.
 - NaN is charged and told as the worst score of the range; a gradient that is not finite is told as 0.
 - A theta outside the space raises OutOfSpaceError, and nothing is charged.
@@ -110,6 +111,46 @@ class FiniteDifferences:
 
 
 @final
+@dataclass(frozen=True)
+class NeighbourhoodGradients:
+    """Gradients averaged over a small box around theta: what the function's own slopes have in common there.
+
+    The mean is over theta and m neighbours at offsets that depend on n and m alone: m / 2 points of a Kronecker
+    sequence in the box and their mirror images, so that a quadratic function keeps its gradient. Neighbours are
+    projected into the space. Each is billed as the value with gradient that it is; the value told is theta's own.
+
+    Attributes:
+        radius: Half sides of the box in native units, one number a parameter; None: `FiniteDifferences.DEFAULT_SHARE`
+            of each range.
+        neighbours: m, an even number of at least 2.
+
+    Raises:
+        InvalidParameterError: A radius that is not above 0 or (when used) not one a parameter, or m odd or below 2.
+    """
+
+    radius: tuple[float, ...] | None = None
+    neighbours: int = 4
+
+    def __post_init__(self) -> None:
+        if self.radius is not None and not all(0 < radius < np.inf for radius in self.radius):
+            raise InvalidParameterError(f"neighbourhood radius {self.radius}: each must be above 0 and finite")
+        if self.neighbours < 2 or self.neighbours % 2:
+            raise InvalidParameterError(f"{self.neighbours} neighbours: give an even number of at least 2")
+
+    def points(self, space: SemanticSpace, theta: FloatArray) -> FloatArray:
+        """Points (N, 1 + m, n) to ask around theta (N, n), theta itself first."""
+        radius = FiniteDifferences.DEFAULT_SHARE * space.width if self.radius is None else np.array(self.radius)
+        if radius.shape != (space.n,):
+            raise InvalidParameterError(f"neighbourhood radius has {radius.size} numbers; give {space.n}")
+        # Steps 1/g, 1/g^2, ...: g^(n + 1) = g + 1, which spreads points evenly for every n.
+        ratio = float(np.max(np.roots([1.0, *np.zeros(space.n - 1), -1.0, -1.0]).real))
+        steps = ratio ** -np.arange(1.0, space.n + 1)
+        half = 2 * np.mod(0.5 + np.outer(np.arange(1, self.neighbours // 2 + 1), steps), 1.0) - 1
+        offsets = np.concatenate([np.zeros((1, space.n)), half, -half]) * radius
+        return space.project(theta[:, None, :] + offsets)
+
+
+@final
 class QueryLog:
     """Every charged query in order, kept in memory: pass one to the oracle, read `arrays()`."""
 
@@ -139,10 +180,12 @@ class QueryOracle:
         budget: Most that a trajectory may spend, forward + gradient_cost * gradients; None: no cap.
         gradient_cost: Weight of a gradient query against the budget.
         finite_differences: How to estimate gradients; None: the function's own.
+        neighbourhood: How to average the function's own gradients; None: not at all.
         log: Where every charged query is kept.
 
     Raises:
         InvalidBudgetError: A budget, count or cost that is zero, negative or not a number.
+        InvalidParameterError: Both finite differences and a neighbourhood.
     """
 
     def __init__(
@@ -153,6 +196,7 @@ class QueryOracle:
         budget: float | None = None,
         gradient_cost: float = 1.0,
         finite_differences: FiniteDifferences | None = None,
+        neighbourhood: NeighbourhoodGradients | None = None,
         log: QueryLog | None = None,
     ) -> None:
         if trajectories < 1:
@@ -164,7 +208,10 @@ class QueryOracle:
         self.function = function
         self.budget = np.inf if budget is None else float(budget)
         self.gradient_cost = float(gradient_cost)
+        if finite_differences is not None and neighbourhood is not None:
+            raise InvalidParameterError("give finite differences or a neighbourhood, not both")
         self.finite_differences = finite_differences
+        self.neighbourhood = neighbourhood
         self.log = log
         self._forward = np.zeros(trajectories, dtype=np.int64)
         self._gradient = np.zeros(trajectories, dtype=np.int64)
@@ -208,7 +255,10 @@ class QueryOracle:
         """Forward and gradient queries that one point costs."""
         if not wants_gradient:
             return 1, 0
-        return (1, 1) if self.finite_differences is None else (1 + 2 * self.space.n, 0)
+        if self.finite_differences is not None:
+            return 1 + 2 * self.space.n, 0
+        points = 1 if self.neighbourhood is None else 1 + self.neighbourhood.neighbours
+        return points, points
 
     def affordable(self, queries: Queries) -> BoolArray:
         """Which trajectories can pay these queries in full, (B,)."""
@@ -310,10 +360,16 @@ class QueryOracle:
         if not wants_gradient:
             values = self.function.values(theta, member)
             return theta, values, values, None
-        if self.finite_differences is None:
+        if self.finite_differences is None and self.neighbourhood is None:
             values, gradients = self.function.values_and_gradients(theta, member)
             return theta, values, values, gradients
         self.space.require(theta)  # here, for the neighbours are projected and never outside
+        if self.neighbourhood is not None:
+            asked = self.neighbourhood.points(self.space, theta.reshape(-1, n)).reshape(rows, -1, n)
+            answered, gradients = self.function.values_and_gradients(asked, member)
+            own = answered.reshape(rows, columns, -1)[:, :, 0]
+            return asked, answered, own, gradients.reshape(rows, columns, -1, n).mean(axis=2)
+        assert self.finite_differences is not None
         points = theta.reshape(-1, 1, n)
         around, distance = self.finite_differences.points(self.space, points[:, 0])
         asked = np.concatenate([points, around], axis=1).reshape(rows, -1, n)

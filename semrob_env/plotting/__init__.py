@@ -12,9 +12,12 @@ from semrob_env.plotting.maps import maps_figure as maps_figure
 from semrob_env.plotting.points import bounds_columns as bounds_columns
 from semrob_env.plotting.points import point_label as point_label
 from semrob_env.plotting.points import read_points as read_points
+from semrob_env.plotting.projections import projections_figure as projections_figure
+from semrob_env.plotting.projections import sides_figure as sides_figure
 from semrob_env.plotting.regions import BoundsHistory as BoundsHistory
 from semrob_env.plotting.regions import bounds_figure as bounds_figure
 from semrob_env.plotting.regions import region_figure as region_figure
 from semrob_env.plotting.srvr import srvr_figure as srvr_figure
 from semrob_env.plotting.views import View as View
 from semrob_env.plotting.views import example_views as example_views
+from semrob_env.plotting.views import side_views as side_views

@@ -108,7 +108,8 @@ def bounds_figure(
         labels: One text a region.
         title: Above all.
     """
-    figure = Figure(figsize=(2.4 * len(labels) + 1.0, 1.9 * space.n + 0.8), layout="constrained")
+    height = 1.9 if space.n <= 3 else 1.2
+    figure = Figure(figsize=(2.4 * len(labels) + 1.0, height * space.n + 0.8), layout="constrained")
     figure.suptitle(title, fontsize=11)
     grid = figure.subplots(space.n, len(labels), squeeze=False, sharex=True, sharey="row")
     for k, parameter in enumerate(space.parameters):

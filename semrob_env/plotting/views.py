@@ -43,6 +43,40 @@ class View:
     inside: bool
 
 
+def side_views(function: ScoreFunction, pictures: Pictures, region: Regions, *, member: int = 0) -> list[list[View]]:
+    """Pictures along each side of one region, through its centre: n rows, from just below its low bound to just above.
+
+    The points are just outside (where the space leaves room for it), on the low bound, in the middle, on the high
+    bound, and just outside.
+
+    Args:
+        function: Gives the scores.
+        pictures: Draws, e.g. `SceneFunction.pictures`.
+        region: A batch of one.
+        member: Member of the function's family.
+    """
+    space, lower, upper = region.space, region.lower[0], region.upper[0]
+    centre = (lower + upper) / 2
+    rows: list[list[tuple[FloatArray, bool]]] = []
+    for k in range(space.n):
+        margin = OUTSIDE_SHARE * space.width[k]
+        row = []
+        for value in (lower[k] - margin, lower[k], centre[k], upper[k], upper[k] + margin):
+            theta = space.project(np.where(np.arange(space.n) == k, value, centre))
+            is_inside = lower[k] <= value <= upper[k]
+            if is_inside or not region.contains(theta[None])[0]:
+                row.append((theta, is_inside))
+        rows.append(row)
+    thetas = np.array([theta for row in rows for theta, _ in row])
+    answered = zip(pictures(thetas), function.values(thetas[None], [member])[0], strict=True)
+    return [[View(theta, *_told(next(answered)), inside) for theta, inside in row] for row in rows]
+
+
+def _told(answer: tuple[Float32Array, float]) -> tuple[Float32Array, float]:
+    picture, score = answer
+    return picture, float(score)
+
+
 def example_views(function: ScoreFunction, pictures: Pictures, region: Regions, *, member: int = 0) -> list[View]:
     """Pictures from inside one region, and from just outside each of its sides that leaves room for it.
 

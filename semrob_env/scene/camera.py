@@ -6,17 +6,26 @@ Conventions: y is up, the camera looks at the origin from
 
 so at a = e = 0 it stands at -z, looks along +z, and sees world +x on the left of the picture
 (right = forward x up). The up vector is d eye / d e, which needs no cross product and is exact at e = +-90 too.
+Roll then turns the picture clockwise, shifts move the object right and up in the turned picture (as if the camera
+moved the other way without turning), and the lens scales by the field of view. The light comes from
+(cos e * sin a, sin e, -cos e * cos a) of its own angles, far away; it casts no shadow, so nothing is special where it
+shines along the view. At light elevation 90 its azimuth has no effect, and a derivative of 0.
 
-To add a parameter: a field of `Scenes` (if there is none yet), a function for what it moves, and a line in
-`_RULES`. Camera parameters are factors of the projection, a product of 4x4 matrices: the derivative in one is the
-same product with its factor replaced by the factor's derivative. Light parameters name the derivative of the
-light table.
+A face has the colour min(1, albedo * tint * (ambient + directional * relu(normal . light))), where the tint is the
+parameters albedo_r, albedo_g, albedo_b. Its derivative is 0 where the colour is above 1, and on the kink of relu: so
+under the default light, from straight above, upright walls have no slope in light_elevation.
+
+To add a parameter: a row in `semrob_env.parameters`, a field of `Scenes` (if there is none yet), a function for what
+it moves, and a line in `_RULES`. Camera parameters are factors of the projection, a product of 4x4 matrices: the
+derivative in one is the same product with its factor replaced by the factor's derivative. Light parameters name the
+derivative of the light table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
+from functools import cached_property
 from typing import NamedTuple, final
 
 import numpy as np
@@ -25,7 +34,7 @@ import numpy.typing as npt
 from semrob_env.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
 from semrob_env.types import FloatArray
 
-_VECTORS = ("light", "background")
+_COLOURS = ("albedo", "background")
 
 
 @final
@@ -36,43 +45,60 @@ class Scenes:
     Attributes:
         azimuth_deg: (B,) turn of the camera about y: 0 is at -z, growth goes towards +x.
         elevation_deg: (B,) height angle of the camera: 90 is straight above.
-        distance: (B,) from the camera to the origin, > 0; meshes fill [-1, 1].
-        half_field_of_view_deg: (B,) half opening angle of the square picture, between 0 and 90.
-        ambient: (B,) intensity of the light from everywhere.
-        directional: (B,) intensity of the light from one direction; a face takes relu(normal . light) of it.
-        light: (B, 3) unit vector towards the directional light.
+        distance: (B,) from the camera to the origin, > 0; meshes fill [-1, 1]. What reaches behind the camera is
+            the renderer's to leave out.
+        roll_deg: (B,) growth turns the picture clockwise.
+        field_of_view_deg: (B,) full opening angle of the square picture, between 0 and 180.
+        shift_x: (B,) object to the right in the picture, in units of the mesh.
+        shift_y: (B,) object upwards in the picture, in units of the mesh.
+        light_azimuth_deg: (B,) where the directional light comes from: 0 is -z, growth goes towards +x.
+        light_elevation_deg: (B,) its height angle: 90 is straight above, where the azimuth has no effect.
+        ambient: (B,) intensity of the light from everywhere, >= 0.
+        directional: (B,) intensity of the light from one direction, >= 0; a face takes relu(normal . light) of it.
+        albedo: (B, 3) RGB in [0, 1] by which the colours of the mesh are multiplied.
         background: (B, 3) RGB in [0, 1].
 
     Raises:
         ShapeMismatchError: A field does not fit the batch length of azimuth_deg.
-        InvalidParameterError: A value is not finite, or a distance or field of view is impossible.
+        InvalidParameterError: A value is not finite, or a distance, field of view, intensity or colour is impossible.
     """
 
     azimuth_deg: FloatArray
     elevation_deg: FloatArray
     distance: FloatArray = field(default_factory=lambda: np.asarray(2.732))
-    half_field_of_view_deg: FloatArray = field(default_factory=lambda: np.asarray(30.0))
+    roll_deg: FloatArray = field(default_factory=lambda: np.asarray(0.0))
+    field_of_view_deg: FloatArray = field(default_factory=lambda: np.asarray(60.0))
+    shift_x: FloatArray = field(default_factory=lambda: np.asarray(0.0))
+    shift_y: FloatArray = field(default_factory=lambda: np.asarray(0.0))
+    light_azimuth_deg: FloatArray = field(default_factory=lambda: np.asarray(0.0))
+    light_elevation_deg: FloatArray = field(default_factory=lambda: np.asarray(90.0))
     ambient: FloatArray = field(default_factory=lambda: np.asarray(0.5))
     directional: FloatArray = field(default_factory=lambda: np.asarray(0.5))
-    light: FloatArray = field(default_factory=lambda: np.asarray([0.0, 1.0, 0.0]))
+    albedo: FloatArray = field(default_factory=lambda: np.ones(3))
     background: FloatArray = field(default_factory=lambda: np.zeros(3))
 
     def __post_init__(self) -> None:
         batch = np.atleast_1d(self.azimuth_deg).shape[:1]
         for name in (each.name for each in fields(self)):
             given = np.asarray(getattr(self, name), dtype=np.float64)
-            shape = (*batch, 3) if name in _VECTORS else batch
+            shape = (*batch, 3) if name in _COLOURS else batch
             if given.shape not in (shape, shape[1:]):
                 raise ShapeMismatchError(f"{name} has shape {given.shape}; use {shape} or {shape[1:]}")
             if not np.isfinite(given).all():
                 raise InvalidParameterError(f"{name} holds NaN or infinity; use finite numbers")
-            value = np.broadcast_to(given, shape).copy()
+            value = np.empty(shape)
+            value[...] = given
             value.flags.writeable = False
             object.__setattr__(self, name, value)
         if (self.distance <= 0).any():
             raise InvalidParameterError(f"distance {self.distance.min()} must be above 0")
-        if ((self.half_field_of_view_deg <= 0) | (self.half_field_of_view_deg >= 90)).any():
-            raise InvalidParameterError("half_field_of_view_deg must lie between 0 and 90, both excluded")
+        if ((self.field_of_view_deg <= 0) | (self.field_of_view_deg >= 180)).any():
+            raise InvalidParameterError("field_of_view_deg must lie between 0 and 180, both excluded")
+        if (self.ambient < 0).any() or (self.directional < 0).any():
+            raise InvalidParameterError("ambient and directional must not be below 0")
+        for name in _COLOURS:
+            if not ((getattr(self, name) >= 0) & (getattr(self, name) <= 1)).all():
+                raise InvalidParameterError(f"{name} must lie in [0, 1]")
 
     @classmethod
     def from_parameters(cls, values: Mapping[str, npt.ArrayLike]) -> Scenes:
@@ -85,12 +111,26 @@ class Scenes:
             ShapeMismatchError: The arrays are not all (B,), or there is none.
         """
         check_names(values)
-        columns = {_RULES[name].field: np.asarray(value, dtype=np.float64) for name, value in values.items()}
-        shapes = sorted({column.shape for column in columns.values()})
+        given = {name: np.asarray(value, dtype=np.float64) for name, value in values.items()}
+        shapes = sorted({column.shape for column in given.values()})
         if len(shapes) != 1 or len(shapes[0]) != 1:
             raise ShapeMismatchError(f"parameters have shapes {shapes}; give at least one, each (B,)")
         zeros = np.zeros(shapes[0])
-        return cls(**({"azimuth_deg": zeros, "elevation_deg": zeros} | columns))
+        columns = {"azimuth_deg": zeros, "elevation_deg": zeros}
+        for name, column in given.items():
+            rule = _RULES[name]
+            if rule.channel is None:
+                columns[rule.field] = column
+            else:
+                columns.setdefault(rule.field, np.full((*shapes[0], 3), 1.0 if rule.field == "albedo" else 0.0))
+                columns[rule.field][:, rule.channel] = column
+        return cls(**columns)
+
+    @cached_property
+    def light(self) -> FloatArray:
+        """Unit vectors (B, 3) towards the directional light; exactly (0, 1, 0) at light elevation 90."""
+        (cosine, sine), (cosine_turn, sine_turn) = _circle(self.light_elevation_deg), _circle(self.light_azimuth_deg)
+        return np.stack([cosine * sine_turn, sine, -cosine * cosine_turn], axis=1)
 
     def __len__(self) -> int:
         return len(self.azimuth_deg)
@@ -103,11 +143,12 @@ class Views:
 
     A world point p appears at picture coordinates (X / W, Y / W), right and up, [-1, 1] across the picture, where
     (X, Y, W) = projection @ (p, 1); W is the depth along the viewing direction. A face shows
-    albedo * (ambient + directional * relu(normal . light)), with its normal flipped towards the camera.
+    min(1, albedo * (ambient + directional * relu(normal . light))), with its normal flipped towards the camera.
 
     Attributes:
         projection: (B, 3, 4).
-        light_table: (B, 4, 3), rows: ambient RGB, directional RGB, unit vector towards the light, background RGB.
+        light_table: (B, 4, 3), rows: ambient RGB and directional RGB (both times the scene's albedo), unit vector
+            towards the light, background RGB.
         projection_tangents: (B, K, 3, 4).
         light_tangents: (B, K, 4, 3).
     """
@@ -133,7 +174,7 @@ class Views:
             if rule.factor is not None:
                 projection_tangents[:, k] = _product(factors | {rule.factor: pairs[rule.factor][1]})
             if rule.light is not None:
-                light_tangents[:, k] = rule.light(scenes)
+                rule.light(scenes, light_tangents[:, k])
         return cls(_product(factors), _light_table(scenes), projection_tangents, light_tangents)
 
 
@@ -165,28 +206,42 @@ def _elevation(scenes: Scenes) -> tuple[FloatArray, FloatArray]:
     return _rotation(scenes.elevation_deg, 1, 2)
 
 
-def _distance(scenes: Scenes) -> tuple[FloatArray, FloatArray]:
-    """Depth is counted from the eye: forward + distance."""
-    matrix, derivative = np.zeros((2, len(scenes), 4, 4))
-    matrix[:] = np.eye(4)
-    matrix[:, 2, 3] = scenes.distance
-    derivative[:, 2, 3] = 1.0
-    return matrix, derivative
+def _roll(scenes: Scenes) -> tuple[FloatArray, FloatArray]:
+    """Right' = right cos r + up sin r: what was up moves to the right."""
+    return _rotation(scenes.roll_deg, 0, 1)
+
+
+def _offset(axis: int, length: Callable[[Scenes], FloatArray]) -> _Factor:
+    """Add a length to one axis."""
+
+    def factor(scenes: Scenes) -> tuple[FloatArray, FloatArray]:
+        matrix, derivative = np.zeros((2, len(scenes), 4, 4))
+        matrix[:] = np.eye(4)
+        matrix[:, axis, 3] = length(scenes)
+        derivative[:, axis, 3] = 1.0
+        return matrix, derivative
+
+    return factor
+
+
+_shift_x = _offset(0, lambda scenes: scenes.shift_x)
+_shift_y = _offset(1, lambda scenes: scenes.shift_y)
+_distance = _offset(2, lambda scenes: scenes.distance)  # depth is counted from the eye
 
 
 def _lens(scenes: Scenes) -> tuple[FloatArray, FloatArray]:
-    """Right and up are divided by the tangent of the half field of view h; d cot h = -1 / sin^2 h."""
-    half = np.deg2rad(scenes.half_field_of_view_deg)
+    """Right and up are divided by the tangent of half the field of view, h; d cot h = -1 / sin^2 h."""
+    half = np.deg2rad(scenes.field_of_view_deg / 2)
     matrix, derivative = np.zeros((2, len(scenes), 4, 4))
     matrix[:] = np.eye(4)
     for axis in (0, 1):
         matrix[:, axis, axis] = 1 / np.tan(half)
-        derivative[:, axis, axis] = -(np.pi / 180) / np.sin(half) ** 2
+        derivative[:, axis, axis] = -(np.pi / 360) / np.sin(half) ** 2
     return matrix, derivative
 
 
-_CHAIN: tuple[_Factor, ...] = (_lens, _distance, _elevation, _azimuth)
-"""Factors of the projection, from the picture to the world."""
+_CHAIN: tuple[_Factor, ...] = (_lens, _shift_x, _shift_y, _roll, _distance, _elevation, _azimuth)
+"""Factors of the projection, from the picture to the world. An identity among them changes no bit of the product."""
 
 
 def _product(factors: Mapping[_Factor, FloatArray]) -> FloatArray:
@@ -196,42 +251,87 @@ def _product(factors: Mapping[_Factor, FloatArray]) -> FloatArray:
     return np.ascontiguousarray(product[:, :3])
 
 
+_AMBIENT, _DIRECTIONAL, _DIRECTION, _BACKGROUND = range(4)
+"""Rows of a light table."""
+
+_LightTangent = Callable[[Scenes, FloatArray], None]
+"""Writes the derivative of the light tables per native unit into zeros (B, 4, 3)."""
+
+
 def _light_table(scenes: Scenes) -> FloatArray:
-    white = np.ones(3)
-    rows = (scenes.ambient[:, None] * white, scenes.directional[:, None] * white, scenes.light, scenes.background)
+    tint = scenes.albedo
+    rows = (scenes.ambient[:, None] * tint, scenes.directional[:, None] * tint, scenes.light, scenes.background)
     return np.stack(rows, axis=1)
 
 
-def _unit_row(row: int) -> Callable[[Scenes], FloatArray]:
-    """Derivative of the light table in an intensity that fills one row."""
+def _circle(angle_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Cosine and sine, exact at 90 degrees: a light from straight above has no other part."""
+    angle = np.deg2rad(angle_deg)
+    return np.where(np.abs(angle_deg) == 90.0, 0.0, np.cos(angle)), np.sin(angle)
 
-    def tangent(scenes: Scenes) -> FloatArray:
-        table = np.zeros((len(scenes), 4, 3))
-        table[:, row] = 1.0
-        return table
+
+def _light_azimuth(scenes: Scenes, tangent: FloatArray) -> None:
+    (cosine, _), (cosine_turn, sine_turn) = _circle(scenes.light_elevation_deg), _circle(scenes.light_azimuth_deg)
+    tangent[:, _DIRECTION, 0] = np.deg2rad(cosine * cosine_turn)
+    tangent[:, _DIRECTION, 2] = np.deg2rad(cosine * sine_turn)
+
+
+def _light_elevation(scenes: Scenes, tangent: FloatArray) -> None:
+    (cosine, sine), (cosine_turn, sine_turn) = _circle(scenes.light_elevation_deg), _circle(scenes.light_azimuth_deg)
+    tangent[:, _DIRECTION, 0] = np.deg2rad(-sine * sine_turn)
+    tangent[:, _DIRECTION, 1] = np.deg2rad(cosine)
+    tangent[:, _DIRECTION, 2] = np.deg2rad(sine * cosine_turn)
+
+
+def _intensity(row: int) -> _LightTangent:
+    def tangent(scenes: Scenes, target: FloatArray) -> None:
+        target[:, row] = scenes.albedo
+
+    return tangent
+
+
+def _albedo(channel: int) -> _LightTangent:
+    def tangent(scenes: Scenes, target: FloatArray) -> None:
+        target[:, _AMBIENT, channel], target[:, _DIRECTIONAL, channel] = scenes.ambient, scenes.directional
+
+    return tangent
+
+
+def _background(channel: int) -> _LightTangent:
+    def tangent(scenes: Scenes, target: FloatArray) -> None:
+        del scenes
+        target[:, _BACKGROUND, channel] = 1.0
 
     return tangent
 
 
 class _Rule(NamedTuple):
-    """Which field of `Scenes` a parameter sets, and the factor or the light derivative it rules."""
+    """Which field of `Scenes` (and channel of it) a parameter sets, and the factor or light derivative it rules."""
 
     field: str
     factor: _Factor | None = None
-    light: Callable[[Scenes], FloatArray] | None = None
+    light: _LightTangent | None = None
+    channel: int | None = None
 
 
 _RULES: Mapping[str, _Rule] = {
     "azimuth": _Rule("azimuth_deg", factor=_azimuth),
     "elevation": _Rule("elevation_deg", factor=_elevation),
     "distance": _Rule("distance", factor=_distance),
-    "half_field_of_view": _Rule("half_field_of_view_deg", factor=_lens),
-    "ambient": _Rule("ambient", light=_unit_row(0)),
-    "directional": _Rule("directional", light=_unit_row(1)),
+    "roll": _Rule("roll_deg", factor=_roll),
+    "field_of_view": _Rule("field_of_view_deg", factor=_lens),
+    "shift_x": _Rule("shift_x", factor=_shift_x),
+    "shift_y": _Rule("shift_y", factor=_shift_y),
+    "light_azimuth": _Rule("light_azimuth_deg", light=_light_azimuth),
+    "light_elevation": _Rule("light_elevation_deg", light=_light_elevation),
+    "directional": _Rule("directional", light=_intensity(_DIRECTIONAL)),
+    "ambient": _Rule("ambient", light=_intensity(_AMBIENT)),
+    **{f"albedo_{key}": _Rule("albedo", light=_albedo(c), channel=c) for c, key in enumerate("rgb")},
+    **{f"background_{key}": _Rule("background", light=_background(c), channel=c) for c, key in enumerate("rgb")},
 }
 
 SCENE_PARAMETERS: tuple[str, ...] = tuple(_RULES)
-"""Names that `Scenes.from_parameters` and derivatives understand."""
+"""Names that `Scenes.from_parameters` and derivatives understand: those of `semrob_env.parameters.PARAMETERS`."""
 
 
 def check_names(names: Iterable[str]) -> None:

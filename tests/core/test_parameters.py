@@ -19,7 +19,17 @@ from semrob_env.errors import (
     ShapeMismatchError,
     UnknownNameError,
 )
-from semrob_env.parameters import AZIMUTH, ELEVATION, PARAMETERS, Parameter, SemanticSpace
+from semrob_env.parameters import (
+    AZIMUTH,
+    ELEVATION,
+    NAMED_SPACES,
+    PAPER_STARTS,
+    PARAMETERS,
+    Parameter,
+    SemanticSpace,
+    markdown_of_parameters,
+    paper_starts,
+)
 
 BOTH = SemanticSpace.of("azimuth,elevation")
 
@@ -284,3 +294,84 @@ def test_a_value_wraps_to_the_same_bits_whatever_is_projected_beside_it(low: flo
     one_by_one = [space.project([value]).item() for value in values]
     np.testing.assert_array_equal(alone[:, 0], one_by_one)
     assert space.contains(alone).all()
+
+
+def test_the_papers_spaces_have_names_and_can_be_part_of_a_list() -> None:
+    assert [SemanticSpace.of(name).n for name in NAMED_SPACES] == [1, 2, 3, 6, 10]
+    assert list(NAMED_SPACES) == ["paper1", "paper2", "paper3", "paper6", "paper10"]
+    assert SemanticSpace.of("paper2") == BOTH
+    assert SemanticSpace.of("paper3, roll").names == ("azimuth", "elevation", "distance", "roll")
+    for smaller, larger in (("paper1", "paper2"), ("paper2", "paper3"), ("paper3", "paper6"), ("paper6", "paper10")):
+        assert NAMED_SPACES[larger][: len(NAMED_SPACES[smaller])] == NAMED_SPACES[smaller]
+
+
+@pytest.mark.parametrize(
+    "names", ["azimuth", "paper10", "azimuth[90:180],roll", "shift_x[-0.25:0.1],azimuth[-30:30]", "azimuth[-180:180]"]
+)
+def test_the_spec_of_a_space_reads_back_to_the_same_space(names: str) -> None:
+    space = SemanticSpace.of(names)
+    assert SemanticSpace.of(space.spec) == space
+    assert SemanticSpace.of(SemanticSpace.of(space.spec).spec).spec == space.spec
+
+
+def test_a_part_of_a_range_keeps_all_but_its_bounds_and_the_default_comes_inside() -> None:
+    (part,) = SemanticSpace.of("azimuth[90:180]").parameters
+    assert (part.low, part.high, part.period, part.default) == (90.0, 180.0, None, 90.0)
+    assert (part.name, part.unit, part.sense) == (AZIMUTH.name, AZIMUTH.unit, AZIMUTH.sense)
+    (across,) = SemanticSpace.of("azimuth[330:390]").parameters
+    assert (across.period, across.default) == (None, 360.0)  # the front, by its name in this part
+    (turn,) = SemanticSpace.of("azimuth[-180:180]").parameters
+    assert (turn.period, turn.default) == (360.0, 0.0)
+    assert SemanticSpace.of("azimuth[0:360]") == SemanticSpace.of("azimuth")
+    (low,) = SemanticSpace.of("light_elevation[0:45]").parameters
+    assert low.default == 45.0
+
+
+@pytest.mark.parametrize(
+    ("names", "error", "message"),
+    [
+        ("azimuth[180:90]", InvalidParameterError, "low 180 must be below high 90"),
+        ("azimuth[90:90]", InvalidParameterError, "low 90 must be below high 90"),
+        ("elevation[-20:50]", InvalidParameterError, r"leaves the range \[-10, 90\]"),
+        ("azimuth[0:400]", InvalidParameterError, "one turn at most"),
+        ("azimuth[-400:-380]", InvalidParameterError, "leaves the range"),
+        ("azimuth[a:b]", InvalidParameterError, r"write a part of a range as azimuth\[0:360\]"),
+        ("azimuth[nan:90]", InvalidParameterError, "cannot read"),
+        ("azimuth[90]", InvalidParameterError, "cannot read"),
+        ("azimuth[90:180", InvalidParameterError, "cannot read"),
+        ("azimuth[90:180]x", InvalidParameterError, "cannot read"),
+        ("zoom[1:2]", UnknownNameError, "unknown parameter 'zoom'.*paper6"),
+        ("paper6[1:2]", UnknownNameError, "unknown parameter 'paper6'"),
+        ("azimuth[0:90],azimuth[90:180]", NameClashError, "azimuth is named twice"),
+        ("paper3,distance", NameClashError, "distance is named twice"),
+    ],
+)
+def test_a_range_that_makes_no_sense_is_one_clear_line(names: str, error: type[SemrobError], message: str) -> None:
+    with pytest.raises(error, match=message) as caught:
+        SemanticSpace.of(names)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_papers_start_points_fit_every_space() -> None:
+    assert paper_starts(BOTH).tolist() == [BOTH.point(start).tolist() for start in PAPER_STARTS]
+    for names in [*NAMED_SPACES, *PARAMETERS, "azimuth[90:180],elevation"]:
+        space = SemanticSpace.of(names)
+        starts = paper_starts(space)
+        assert space.contains(starts).all()
+        assert len(np.unique(starts, axis=0)) == len(starts)
+    assert paper_starts(SemanticSpace.of("paper1")).ravel().tolist() == [130.0, 50.0, 200.0, 310.0]
+    assert paper_starts(SemanticSpace.of("azimuth[90:180],elevation")).tolist() == [[130.0, 30.0]]
+    assert paper_starts(SemanticSpace.of("elevation[80:90]")).tolist() == [[80.0]]
+    assert (
+        paper_starts(SemanticSpace.of("paper10"))[:, 2:].tolist()
+        == [SemanticSpace.of("paper10").default[2:].tolist()] * 4
+    )
+
+
+def test_the_table_of_parameters_has_a_row_each_with_unit_bounds_and_sense() -> None:
+    lines = markdown_of_parameters().splitlines()
+    assert len(lines) == 2 + len(PARAMETERS) == 19
+    assert all(
+        len({line.count("|") for line in lines}) == 1 and parameter.sense in text
+        for line, (parameter, text) in zip(lines, zip(PARAMETERS.values(), lines[2:], strict=True), strict=False)
+    )

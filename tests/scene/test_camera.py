@@ -6,17 +6,26 @@ import numpy as np
 import pytest
 
 from semrob_env.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
+from semrob_env.parameters import PARAMETERS, SemanticSpace
 from semrob_env.scene.camera import SCENE_PARAMETERS, Scenes, Views
 from semrob_env.types import FloatArray
 
-DEFAULTS = {
+GENERIC = {
     "azimuth": 130.0,
     "elevation": 30.0,
-    "distance": 2.732,
-    "half_field_of_view": 30.0,
-    "ambient": 0.5,
-    "directional": 0.5,
+    "distance": 2.5,
+    "roll": -25.0,
+    "field_of_view": 55.0,
+    "shift_x": 0.2,
+    "shift_y": -0.1,
+    "light_azimuth": 70.0,
+    "light_elevation": 40.0,
+    "directional": 0.6,
+    "ambient": 0.3,
+    **{f"albedo_{key}": value for key, value in zip("rgb", (0.9, 0.5, 0.2), strict=True)},
+    **{f"background_{key}": value for key, value in zip("rgb", (0.1, 0.3, 0.7), strict=True)},
 }
+"""A value of every parameter at which nothing is zero."""
 
 
 def look_at(azimuth_deg: float, elevation_deg: float, points: FloatArray) -> FloatArray:
@@ -71,7 +80,7 @@ def test_derivatives_agree_with_central_differences(name: str) -> None:
     step = 1e-5
 
     def views(offset: float) -> Views:
-        values = {key: np.array([value]) for key, value in DEFAULTS.items()}
+        values = {key: np.array([value]) for key, value in GENERIC.items()}
         values[name] = values[name] + offset
         return Views.of(Scenes.from_parameters(values), [name])
 
@@ -86,16 +95,16 @@ def test_derivatives_agree_with_central_differences(name: str) -> None:
 
 
 def test_every_parameter_is_covered_by_the_derivative_test() -> None:
-    assert set(DEFAULTS) == set(SCENE_PARAMETERS)
+    assert list(GENERIC) == list(SCENE_PARAMETERS)
 
 
-def test_matrices_of_a_scene_do_not_depend_on_its_batch() -> None:
-    random = np.random.default_rng(1)
-    azimuth, elevation = random.uniform(0, 360, 64), random.uniform(-10, 90, 64)
+@pytest.mark.parametrize("names", ["paper2", "paper10", ",".join(SCENE_PARAMETERS)])
+def test_matrices_of_a_scene_do_not_depend_on_its_batch(names: str) -> None:
+    space = SemanticSpace.of(names)
+    theta = space.sample(64, np.random.default_rng(1))
 
     def matrices(chosen: slice) -> Views:
-        values = {"azimuth": azimuth[chosen], "elevation": elevation[chosen]}
-        return Views.of(Scenes.from_parameters(values), ["azimuth", "elevation"])
+        return Views.of(Scenes.from_parameters(dict(zip(space.names, theta[chosen].T, strict=True))), space.names)
 
     batch, few, last = matrices(slice(None)), matrices(slice(57, 64)), matrices(slice(63, 64))
     for name in ("projection", "light_table", "projection_tangents", "light_tangents"):
@@ -108,7 +117,7 @@ def test_a_scene_takes_the_paper_protocol_where_nothing_is_said() -> None:
     assert len(scenes) == 2
     assert scenes.azimuth_deg.tolist() == [0.0, 0.0]
     assert scenes.distance.tolist() == [2.732, 2.732]
-    assert scenes.half_field_of_view_deg.tolist() == [30.0, 30.0]
+    assert scenes.field_of_view_deg.tolist() == [60.0, 60.0]
     assert scenes.light.tolist() == [[0.0, 1.0, 0.0]] * 2
     assert scenes.background.tolist() == [[0.0, 0.0, 0.0]] * 2
     assert scenes.ambient.tolist() == scenes.directional.tolist() == [0.5, 0.5]
@@ -128,14 +137,62 @@ def test_parameters_that_are_not_one_batch_are_refused(values: dict[str, list[fl
 
 
 def test_a_field_of_another_batch_length_is_refused() -> None:
-    with pytest.raises(ShapeMismatchError, match=r"light has shape \(3, 3\)"):
-        Scenes(np.zeros(2), np.zeros(2), light=np.zeros((3, 3)))
+    with pytest.raises(ShapeMismatchError, match=r"albedo has shape \(3, 3\)"):
+        Scenes(np.zeros(2), np.zeros(2), albedo=np.zeros((3, 3)))
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
-    [("azimuth", np.nan), ("distance", 0.0), ("distance", -1.0), ("half_field_of_view", 90.0)],
+    [
+        ("azimuth", np.nan),
+        ("light_azimuth", np.inf),
+        ("distance", 0.0),
+        ("distance", -1.0),
+        ("field_of_view", 180.0),
+        ("field_of_view", 0.0),
+        ("ambient", -0.1),
+        ("directional", -0.1),
+        ("albedo_g", 1.1),
+        ("background_b", -0.1),
+    ],
 )
 def test_impossible_values_are_refused(name: str, value: float) -> None:
     with pytest.raises(InvalidParameterError):
         Scenes.from_parameters({name: [value]})
+
+
+def test_the_camera_knows_the_parameters_of_the_table_in_their_order() -> None:
+    assert tuple(PARAMETERS) == SCENE_PARAMETERS
+
+
+@pytest.mark.parametrize(("azimuth", "elevation"), [(0, 0), (90, 0), (130, 30), (200, 89.9), (77, 90)])
+def test_the_light_comes_from_where_a_camera_of_its_angles_stands(azimuth: float, elevation: float) -> None:
+    angles = {"light_azimuth": [azimuth], "light_elevation": [elevation]}
+    camera = {"azimuth": [azimuth], "elevation": [elevation], "distance": [1.0]}
+    light = Scenes.from_parameters(angles).light[0]
+    assert np.linalg.norm(light) == pytest.approx(1.0)
+    # The unit vector towards the light is where the camera stands: all three coordinates of the picture vanish.
+    in_picture = Views.of(Scenes.from_parameters(camera)).projection[0] @ np.append(light, 1.0)
+    assert in_picture == pytest.approx(np.zeros(3), abs=1e-12)
+
+
+def test_straight_above_the_azimuth_of_the_light_has_no_effect_to_the_last_bit() -> None:
+    azimuth = np.linspace(0, 350, 20)
+    scenes = Scenes.from_parameters({"light_azimuth": azimuth})
+    assert scenes.light.tolist() == [[0.0, 1.0, 0.0]] * 20
+    assert not Views.of(scenes, ["light_azimuth"]).light_tangents.any()
+    assert np.abs(Views.of(scenes, ["light_elevation"]).light_tangents).max(axis=(1, 2, 3)).min() > 0.01
+
+
+def test_roll_turns_clockwise_and_shifts_move_right_and_up_in_the_turned_picture() -> None:
+    def of_top(**values: float) -> list[float]:
+        named = {"azimuth": [0.0]} | {name: [value] for name, value in values.items()}
+        views = Views.of(Scenes.from_parameters(named))
+        x, y, depth = project(views, np.array([[0.0, 0.5, 0.0]]))[0, 0]
+        return [x * depth * np.tan(np.pi / 6), y * depth * np.tan(np.pi / 6)]
+
+    assert of_top() == pytest.approx([0.0, 0.5], abs=1e-12)
+    assert of_top(roll=90.0) == pytest.approx([0.5, 0.0], abs=1e-12)
+    assert of_top(roll=30.0) == pytest.approx([0.25, 0.25 * np.sqrt(3)], abs=1e-12)
+    assert of_top(roll=90.0, shift_x=0.1, shift_y=0.2) == pytest.approx([0.6, 0.2], abs=1e-12)
+    assert of_top(azimuth=200.0, shift_x=0.1) == pytest.approx([0.1, 0.5], abs=1e-12)

@@ -52,6 +52,41 @@ def test_ones_own_mesh_and_start_points_work(tiny: str, tmp_path: Path) -> None:
     assert [row["start"] for row in rows] == ["azimuth=359,elevation=89", "azimuth=0,elevation=-10"]
 
 
+def test_more_than_two_parameters_get_projections_and_pictures_along_the_sides(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    extra = ["--shape", "cup:0", "--params", "paper6", "--corners", "4", "--methods", "naive,oir_w"]
+    assert run(tmp_path, *extra, "--starts", "azimuth=130,elevation=30;azimuth=355,light_elevation=60") == 0
+    assert "naive, n = 6: queries a step 64 with all corners, 4 with 4; 40 pay 10 steps" in capsys.readouterr().out
+    rows = list(csv.DictReader((tmp_path / "regions.csv").read_text().splitlines()))
+    assert [row["method"] for row in rows] == ["naive"] * 2 + ["oir_w"] * 2
+    assert all(int(row["forward_queries"]) + int(row["gradient_queries"]) == 40 for row in rows)
+    assert {"azimuth_low", "light_elevation_high", "ambient_low"} <= rows[0].keys()
+    for name in ("projections", "sides", "bounds"):
+        with Image.open(tmp_path / f"naive_{name}.png") as picture:
+            assert min(picture.size) > 300
+    assert not (tmp_path / "naive_regions.png").exists()
+
+
+def test_one_parameter_and_a_part_of_a_range_get_a_curve(tiny: str, tmp_path: Path) -> None:
+    assert run(tmp_path, "--shape", "cup:0", "--params", "distance[2:3]") == 0
+    assert run(tmp_path, "--shape", "cup:0", "--params", "azimuth[90:180],elevation") == 0
+    rows = list(csv.DictReader((tmp_path / "regions.csv").read_text().splitlines()))
+    assert [row["start"] for row in rows] == ["azimuth=130,elevation=30"]
+
+
+def test_a_dry_run_tells_the_bill_of_a_step_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--shape", "cup:0", "--params", "paper10", "--budget", "3000", "--methods", "naive,oir_b,oir_w"]
+    out = ["--out", str(tmp_path / "out"), "--dry-run"]
+    assert run_script(grow_regions.main, [*arguments, *out]) == 0
+    told = capsys.readouterr().out
+    for line in ("naive, n = 10: queries a step 1024", "oir_b, n = 10: queries a step 2048", "3000 pay 1 steps"):
+        assert line in told
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
@@ -72,6 +107,11 @@ def test_ones_own_mesh_and_start_points_work(tiny: str, tmp_path: Path) -> None:
         (["--shape", "cup:0", "--map-step", "0"], "give at least 0.5 degrees"),
         (["--shape", "cup:0", "--budget", "3"], "cannot pay one step"),
         (["--shape", "cup:0", "--network", "lenet"], "unknown network 'lenet'"),
+        (["--shape", "cup:0", "--params", "zoom"], "unknown parameter 'zoom'"),
+        (["--shape", "cup:0", "--params", "azimuth,azimuth"], "named twice"),
+        (["--shape", "cup:0", "--params", "azimuth[180:90]"], "must be below high"),
+        (["--shape", "cup:0", "--params", "paper10"], "fewer --corners"),
+        (["--shape", "cup:0", "--corners", "3"], "corners 3"),
     ],
     ids=lambda case: str(case),
 )

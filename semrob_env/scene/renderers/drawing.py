@@ -46,9 +46,16 @@ def draw_view(
     shade(mesh, facing, light, colours)
     paint(nearest, colours, picture, live)
     for k in range(count):
-        project_tangent(mesh.vertices, matrix_tangents[k], screen, tangents[k])
-        shade_tangent(mesh, facing, light, light_tangents[k], colour_tangents[k])
-        paint(nearest, colour_tangents[k], derivative[k], live)
+        if np.any(matrix_tangents[k] != 0.0):
+            project_tangent(mesh.vertices, matrix_tangents[k], screen, tangents[k])
+        else:
+            tangents[k] = 0.0
+        if np.any(light_tangents[k] != 0.0):
+            shade_tangent(mesh, facing, light, light_tangents[k], colour_tangents[k])
+            paint(nearest, colour_tangents[k], derivative[k], live)
+        else:
+            colour_tangents[k] = 0.0
+            derivative[k] = 0.0
     if antialias:
         smooth_edges(screen, mesh, live, nearest, colours, picture, tangents, colour_tangents, derivative)
     for c in range(channels):
@@ -59,12 +66,12 @@ def draw_view(
 
 @compiled
 def finish(planes: Float32Array, weights: Float32Array, result: Float32Array) -> None:
-    """Average, blur and copy `planes` (C, s S, s S) to `result` (3, S, S)."""
+    """Average and blur `planes` (C, s S, s S) into the first C channels of `result`, and copy one to the others."""
     channels, size = len(planes), result.shape[1]
     box_average(planes, result[:channels])
     if len(weights) > 1:
         blur(result[:channels], weights)
-    for c in range(channels, 3):
+    for c in range(channels, len(result)):
         for row in range(size):
             for column in range(size):
                 result[c, row, column] = result[0, row, column]
@@ -119,6 +126,6 @@ draw_views = _driver(zlib.crc32(b"".join((Path(__file__).parent / name).read_byt
 
 Arguments, in order: a `Topology`; projections to pixels of the supersampled picture, (B, 3, 4); light tables (B, 4, 3);
 tangents of both, (B, K, 3, 4) and (B, K, 4, 3); whether to smooth edges; the factor of supersampling; weights of the
-blur (2 r + 1,), one for none; 1 if all channels are alike, else 3. Filled: pictures (B, 3, S, S) and derivatives
-(B, K, 3, S, S).
+blur (2 r + 1,), one for none; C, 1 if all channels are alike, else 3. Filled: pictures (B, 3, S, S) and derivatives
+(B, K, C, S, S).
 """

@@ -32,6 +32,7 @@ FACE = 2**32 - 1
 
 _EDGE_ON = 1e-12  # square pixels
 _FAR = 1e9  # pixels
+_KINK = 1e-9  # rounding that does not decide on which side of a kink a shade lies
 
 # Fused multiply-add, and no care for the sign of zero. Not cached one by one: see `drawing`.
 compiled = njit(nogil=True, error_model="numpy", fastmath={"nsz", "contract"})
@@ -138,7 +139,7 @@ def rasterize(screen: FloatArray, faces: Int32Array, nearest: IntArray, facing: 
 
 @compiled
 def shade(mesh: Topology, facing: Float32Array, light: FloatArray, colours: Float32Array) -> None:
-    """Colours (F + 1, C) of all faces, albedo * (ambient + directional * relu(normal . light)); last: background."""
+    """Colours (F + 1, C): min(1, albedo * (ambient + directional * relu(normal . light))); last: background."""
     count, channels = len(mesh.faces), colours.shape[1]
     for f in range(count):
         cosine = 0.0
@@ -146,7 +147,7 @@ def shade(mesh: Topology, facing: Float32Array, light: FloatArray, colours: Floa
             cosine += mesh.normals[f, axis] * light[2, axis]
         lit = max(facing[f] * cosine, 0.0)
         for c in range(channels):
-            colours[f, c] = mesh.albedo[f, c] * (light[0, c] + light[1, c] * lit)
+            colours[f, c] = min(mesh.albedo[f, c] * (light[0, c] + light[1, c] * lit), 1.0)
     for c in range(channels):
         colours[count, c] = light[3, c]
 
@@ -155,16 +156,21 @@ def shade(mesh: Topology, facing: Float32Array, light: FloatArray, colours: Floa
 def shade_tangent(
     mesh: Topology, facing: Float32Array, light: FloatArray, change: FloatArray, colours: Float32Array
 ) -> None:
-    """Derivative (F + 1, C) of `shade`, given that of the light table."""
+    """Derivative (F + 1, C) of `shade`, given that of the light table.
+
+    On a kink it is that of the side without a slope for relu (faces along the light), of the darker side for min.
+    """
     count, channels = len(mesh.faces), colours.shape[1]
     for f in range(count):
         cosine, turning = 0.0, 0.0
         for axis in range(3):
             cosine += facing[f] * mesh.normals[f, axis] * light[2, axis]
             turning += facing[f] * mesh.normals[f, axis] * change[2, axis]
-        lit, brightening = (cosine, turning) if cosine > 0.0 else (0.0, 0.0)
+        lit, brightening = (cosine, turning) if cosine > _KINK else (0.0, 0.0)
         for c in range(channels):
-            colours[f, c] = mesh.albedo[f, c] * (change[0, c] + change[1, c] * lit + light[1, c] * brightening)
+            slope = mesh.albedo[f, c] * (change[0, c] + change[1, c] * lit + light[1, c] * brightening)
+            is_white = mesh.albedo[f, c] * (light[0, c] + light[1, c] * lit) > 1.0 + _KINK
+            colours[f, c] = 0.0 if is_white else slope
     for c in range(channels):
         colours[count, c] = change[3, c]
 

@@ -99,7 +99,7 @@ class Rasterizer(Renderer):
     def render_with_derivatives(
         self, mesh: Mesh, scenes: Scenes, parameters: Sequence[str]
     ) -> tuple[Float32Array, Float32Array]:
-        """Pictures and derivatives (B, K, 3, size, size) per native unit.
+        """Pictures and derivatives (B, K, 3, size, size) per native unit; the derivatives are read-only.
 
         Raises:
             UnknownNameError: A parameter is not in `SCENE_PARAMETERS`.
@@ -118,7 +118,8 @@ class Rasterizer(Renderer):
         if topology is None:
             topology = self._topologies.setdefault(mesh, Topology.of(mesh))
         pictures = np.empty((len(scenes), 3, self._size, self._size), dtype=np.float32)
-        derivatives = np.empty((len(scenes), len(parameters), *pictures.shape[1:]), dtype=np.float32)
+        channels = 1 if _is_grey(mesh, views) else 3
+        derivatives = np.empty((len(scenes), len(parameters), channels, *pictures.shape[2:]), dtype=np.float32)
         before = numba.get_num_threads()
         numba.set_num_threads(self._threads or before)
         try:
@@ -131,13 +132,14 @@ class Rasterizer(Renderer):
                 self._antialias,
                 self._supersample,
                 self._weights,
-                1 if _is_grey(mesh, views) else 3,
+                channels,
                 pictures,
                 derivatives,
             )
         finally:
             numba.set_num_threads(before)
-        return pictures, derivatives
+        # Grey ones are one channel seen three times: memory, not arithmetic, is what many of them cost.
+        return pictures, np.broadcast_to(derivatives, (*derivatives.shape[:2], *pictures.shape[1:]))
 
     def _in_pixels(self, projection: FloatArray) -> FloatArray:
         """Matrices whose (X / W, Y / W) are pixels from the top left corner of the fine picture, y down."""

@@ -1,9 +1,4 @@
-"""Semantic parameters and the spaces they span.
-
-A *parameter* is one thing a scene can change (azimuth, elevation, ...): it has a name, a unit, bounds, maybe a
-period, a default and a sense of rotation. A *space* is an ordered choice of parameters; a point of it is theta,
-an array (..., n) in native units. One pair of functions maps theta to the unit cube and back.
-"""
+"""Spaces of parameters: points of them, by name and as arrays, and the maps into the space and to the unit cube."""
 
 from __future__ import annotations
 
@@ -23,87 +18,9 @@ from semrob_env.errors import (
     ShapeMismatchError,
     UnknownNameError,
 )
+from semrob_env.parameters.parameter import Parameter
+from semrob_env.parameters.table import PAPER_STARTS, format_parameter, read_parameters
 from semrob_env.types import BoolArray, FloatArray
-
-
-@final
-@dataclass(frozen=True)
-class Parameter:
-    """One semantic parameter of a scene.
-
-    Attributes:
-        name: Lower-case word by which users name it, e.g. `azimuth`.
-        unit: Native unit, e.g. `deg`; empty for a number without one.
-        low: Lower bound, in the native unit.
-        high: Upper bound; of a periodic parameter it is the same scene as `low` and not itself in the range.
-        period: None, or the length of one turn, which must be `high - low`.
-        default: Value taken when a point or a space does not name the parameter.
-        sense: What zero means and which way growth turns.
-
-    Raises:
-        InvalidParameterError: Bounds not finite or upside down, default outside, period not `high - low`.
-    """
-
-    name: str
-    unit: str
-    low: float
-    high: float
-    period: float | None
-    default: float
-    sense: str
-
-    def __post_init__(self) -> None:
-        if not self.name.replace("_", "").isalnum() or self.name != self.name.lower():
-            raise InvalidParameterError(f"parameter name {self.name!r}: use lower-case letters, digits and _")
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
-            raise InvalidParameterError(f"{self.name}: low {self.low} must be finite and below high {self.high}")
-        if self.period is not None and self.period != self.high - self.low:
-            raise InvalidParameterError(
-                f"{self.name}: period {self.period} must equal high - low = {self.high - self.low}; "
-                "for a part of a turn use period=None"
-            )
-        if not self.contains(self.default):
-            raise InvalidParameterError(f"{self.name}: default {self.default} is outside {self.interval}")
-
-    @property
-    def interval(self) -> str:
-        """Allowed range as text, half open where the parameter is periodic."""
-        return f"[{self.low:g}, {self.high:g}{')' if self.period is not None else ']'}"
-
-    def contains(self, value: float) -> bool:
-        """Whether a value in native units is allowed (NaN is not)."""
-        return self.low <= value < self.high if self.period is not None else self.low <= value <= self.high
-
-
-AZIMUTH = Parameter(
-    "azimuth",
-    "deg",
-    0.0,
-    360.0,
-    360.0,
-    0.0,
-    "0: camera at -z, the object's front; grows towards the camera at +x",
-)
-ELEVATION = Parameter(
-    "elevation",
-    "deg",
-    -10.0,
-    90.0,
-    None,
-    0.0,
-    "0: camera at the height of the centre; grows upwards, 90: from above",
-)
-
-PARAMETERS: Mapping[str, Parameter] = {parameter.name: parameter for parameter in (AZIMUTH, ELEVATION)}
-"""The scene parameters that semrob knows by name."""
-
-PAPER_STARTS = (
-    "azimuth=130,elevation=30",
-    "azimuth=50,elevation=20",
-    "azimuth=200,elevation=15",
-    "azimuth=310,elevation=50",
-)
-"""The four start points of Hamdi & Ghanem 2020 by name; any other parameter is at its default."""
 
 _FEW = 16
 """Up to so many numbers a plain loop is quicker than an array operation."""
@@ -131,16 +48,21 @@ class SemanticSpace:
 
     @classmethod
     def of(cls, names: str | Iterable[str]) -> SemanticSpace:
-        """Space of known parameters by name, e.g. `azimuth,elevation` or `["elevation"]`, in the order given.
+        """Space of known parameters by name, in the order given, as `read_parameters` of the table reads them.
+
+        For example `azimuth,elevation`, `["elevation"]`, `paper6` (one of `NAMED_SPACES`), `paper3,roll`, or
+        `azimuth[90:180]` (a part of a range).
 
         Raises:
-            UnknownNameError: A name is not in `PARAMETERS`.
+            UnknownNameError: A name is neither in `PARAMETERS` nor in `NAMED_SPACES`.
+            InvalidParameterError: A range that cannot be read, is upside down, or leaves that of the parameter.
         """
-        chosen = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
-        unknown = [name for name in chosen if name not in PARAMETERS]
-        if unknown:
-            raise UnknownNameError(f"unknown parameter {unknown[0]!r}; known are {', '.join(PARAMETERS)}")
-        return cls(tuple(PARAMETERS[name] for name in chosen))
+        return cls(read_parameters(names))
+
+    @property
+    def spec(self) -> str:
+        """Text that `of` reads back: the names, with ranges where they are a part of the known ones."""
+        return ",".join(format_parameter(parameter) for parameter in self.parameters)
 
     @cached_property
     def names(self) -> tuple[str, ...]:
@@ -303,6 +225,20 @@ class SemanticSpace:
                 f"theta has shape {values.shape}, its last axis must be {self.n} ({', '.join(self.names)})"
             )
         return values
+
+
+def paper_starts(space: SemanticSpace) -> FloatArray:
+    """The paper's four start points (B, n) in a space: what it does not name is left out, what it adds is at default.
+
+    Points that a part of a range leaves out, and repetitions, are dropped; with none left it is the default point.
+    """
+    points: list[FloatArray] = []
+    for start in PAPER_STARTS:
+        named = {name: value for name, value in _parse_point(start).items() if name in space.names}
+        theta = np.array([named.get(parameter.name, parameter.default) for parameter in space.parameters])
+        if space.contains(theta) and not any(np.array_equal(theta, point) for point in points):
+            points.append(theta)
+    return np.array(points or [space.default])
 
 
 def _wrap(values: FloatArray, low: float, high: float, turn: float) -> None:

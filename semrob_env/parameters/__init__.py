@@ -1,0 +1,29 @@
+"""Semantic parameters and the spaces they span.
+
+A *parameter* is one thing a scene can change (azimuth, elevation, ...): it has a name, a unit, bounds, maybe a
+period, a default and a sense of rotation. A *space* is an ordered choice of parameters; a point of it is theta,
+an array (..., n) in native units. One pair of functions maps theta to the unit cube and back.
+"""
+
+from semrob_env.parameters.parameter import Parameter
+from semrob_env.parameters.spaces import SemanticSpace, paper_starts
+from semrob_env.parameters.table import (
+    AZIMUTH,
+    ELEVATION,
+    NAMED_SPACES,
+    PAPER_STARTS,
+    PARAMETERS,
+    markdown_of_parameters,
+)
+
+__all__ = [
+    "AZIMUTH",
+    "ELEVATION",
+    "NAMED_SPACES",
+    "PAPER_STARTS",
+    "PARAMETERS",
+    "Parameter",
+    "SemanticSpace",
+    "markdown_of_parameters",
+    "paper_starts",
+]

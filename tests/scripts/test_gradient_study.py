@@ -1,0 +1,77 @@
+"""The study of gradients: its tables and picture, its bill, correlations of known answers, and bad input."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scripts import gradient_study
+from semrob_env.cli import BAD_INPUT, run_script
+
+
+def run(folder: Path, *extra: str) -> int:
+    small = ["--shapes", "cup:0", "--points", "4", "--budget", "24", "--judge-points", "2", "--emphasis", "0.5"]
+    return run_script(gradient_study.main, [*small, "--network", "tiny", "--out", str(folder), *extra])
+
+
+def test_both_tables_and_the_picture_are_written(tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(tmp_path) == 0
+    kinds = list(gradient_study.KINDS)
+    predictions = list(csv.DictReader((tmp_path / "prediction.csv").read_text().splitlines()))
+    assert [row["kind"] for row in predictions[:: len(gradient_study.MOVES_DEG)]] == kinds
+    assert all(-1 <= float(row["correlation"]) <= 1 for row in predictions)
+    bills = {row["kind"]: float(row["queries_a_point"]) for row in predictions}
+    assert (bills["exact"], bills["smooth picture"], bills["mean 3 deg"], bills["difference 3"]) == (2, 2, 10, 5)
+    regions = list(csv.DictReader((tmp_path / "regions.csv").read_text().splitlines()))
+    assert len(regions) == 4 * sum(kind.grows for kind in gradient_study.KINDS.values())
+    assert all(0 < int(row["queries"]) <= 24 or row["kind"] == "mean 3 deg" for row in regions)
+    text = (tmp_path / "gradient_study.md").read_text()
+    assert "median over 1 shape (quartiles)" in text
+    assert text.strip() in capsys.readouterr().out
+    with Image.open(tmp_path / "gradient_study.png") as picture:
+        assert min(picture.size) > 300
+
+
+def test_a_dry_run_tells_what_it_would_ask_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path / "out", "--dry-run") == 0
+    per_point = 2 + 2 + 10 + 10 + 5 + 5 + 5
+    assert f"1 shapes: {4 * per_point + 40} queries each" in capsys.readouterr().out
+    assert not (tmp_path / "out").exists()
+
+
+def test_correlation_and_cosine_of_known_numbers() -> None:
+    told = np.array([1.0, 2.0, 3.0])
+    assert gradient_study.correlation(told, 2 * told + 1) == pytest.approx(1.0)
+    assert gradient_study.correlation(told, -told) == pytest.approx(-1.0)
+    assert gradient_study.correlation(told, np.ones(3)) == 0.0
+    assert gradient_study.cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])) == pytest.approx(np.sqrt(0.5))
+    assert gradient_study.cosine(np.zeros(2), np.ones(2)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--points", "2"], "needs at least 3"),
+        (["--points", "0"], "--points 0"),
+        (["--budget", "0"], "--budget 0"),
+        (["--emphasis", "big"], "--emphasis 'big'"),
+        (["--emphasis", "-1"], "--emphasis '-1'"),
+        (["--shapes", "cup"], "write class:number"),
+        (["--judge-points", "3"], "power of two"),
+    ],
+    ids=lambda case: str(case),
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
+) -> None:
+    assert run(tmp_path / "out", *extra) == BAD_INPUT
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
