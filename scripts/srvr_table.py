@@ -6,6 +6,8 @@ Examples:
   python scripts/srvr_table.py --classes cup,chair --shapes 0-4 --methods naive,oir_b,oir_w --budget 300
   python scripts/srvr_table.py --protocol paper --shapes 0   the paper's exact updates, 600 steps
   python scripts/srvr_table.py --functions recorded --protocol paper --out results/srvr_recorded
+  python scripts/srvr_table.py --networks AlexNet,ResNet-50,timm/convnext_tiny --score margin
+  python scripts/srvr_table.py --networks file --weights mine.onnx --labels names.txt
 
 SRVR of a network for a class is the mean over shapes and start points of Vol(region) / Vol(space), over every returned
 region cut to the space (Hamdi & Ghanem 2020, arXiv 1904.04621). "feasible only" counts a region as 0 unless its mean
@@ -16,8 +18,10 @@ The 95 % intervals resample shapes within a class and keep the start points: the
 --functions recorded replays on a file of maps (scripts/import_recorded.py, scripts/semantic_map.py): all of it, or the
 --networks, --classes and --shapes given.
 
-Written to --out: srvr.md, srvr.csv, srvr.png, and runs.sqlite with one row and one trace a run. The same command goes
-on where an interrupted one stopped; a finished one only draws its tables again.
+Networks whose accuracy is published get a table and a picture of it beside their SRVR, and how far the ranks agree.
+
+Written to --out: srvr.md, srvr.csv, srvr.png, accuracy.png, and runs.sqlite with one row and one trace a run. The same
+command goes on where an interrupted one stopped; a finished one only draws its tables again.
 """
 
 from __future__ import annotations
@@ -48,13 +52,16 @@ from semrob_env.metrics import Judge, Thresholds
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import PAPER_STARTS, SemanticSpace
 from semrob_env.plotting import save_figure, srvr_figure
+from semrob_env.plotting.srvr import accuracy_figure
 from semrob_env.recorded import RecordedMaps, load_maps
 from semrob_env.recorded.function import DEFAULT_FILE, map_id
-from semrob_env.scene.classifiers.registry import NETWORKS
+from semrob_env.scene.classifiers.options import add_network_options, changed_options, network_options
+from semrob_env.scene.classifiers.registry import NETWORKS, canonical_network
+from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.function import SceneId
 from semrob_env.scene.shapes import SHAPES, make_shape
 from semrob_env.store import FAILED, RunRow, RunStore, RunTask, canonical_json
-from semrob_env.tables import SrvrTable, Subject, group, srvr_text
+from semrob_env.tables import AccuracyTable, SrvrTable, Subject, group, srvr_text
 
 SPACE = SemanticSpace.of("azimuth,elevation")
 """The space of the paper's tables."""
@@ -116,7 +123,11 @@ def parser() -> ArgumentParser:
     made.add_argument(
         "--functions", choices=("scenes", "recorded"), help="rendered scenes, or a file of maps", default="scenes"
     )
-    made.add_argument("--networks", help=f"comma separated; all by default; scenes know {', '.join(NETWORKS)}")
+    made.add_argument(
+        "--networks",
+        help=f"comma separated; by default {', '.join(NETWORKS)}, or all in --maps; scenes also know the paper's four, "
+        "torchvision/NAME, timm/NAME and file (a model in --weights)",
+    )
     made.add_argument(
         "--classes", help=f"comma separated; by default {CLASSES}, or all in --maps; scenes know {', '.join(SHAPES)}"
     )
@@ -136,6 +147,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--epsilon-v", type=float, help="feasible: variance <= epsilon_v", default=0.25)
     made.add_argument("--judge-points", type=int, help="held-out points a region, counted apart", default=32)
     made.add_argument("--seed", type=int, help="seed of methods, judge and intervals", default=0)
+    add_network_options(made)
     made.add_argument("--out", help="output folder", default="results/srvr")
     made.add_argument("--resume", action=BooleanOptionalAction, help="go on with the runs in --out", default=True)
     made.add_argument(
@@ -202,6 +214,13 @@ class Plan:
         return list(dict.fromkeys(subject.network for subject in self.subjects))
 
     @property
+    def own_weights(self) -> list[str]:
+        """Networks that run with weights of the user."""
+        if self.functions:
+            return []
+        return [name for name, own in network_options(self.options, self.networks).items() if own.weights]
+
+    @property
     def classes(self) -> list[str]:
         """Classes in the order asked for."""
         return list(dict.fromkeys(subject.class_name for subject in self.subjects))
@@ -258,16 +277,14 @@ class Plan:
 
 def scene_ids(options: Namespace) -> list[str]:
     """Ids of live functions: networks x classes x shapes."""
-    networks = names(options.networks or ",".join(NETWORKS))
-    unknown = [network for network in networks if network not in NETWORKS]
-    if unknown:
-        raise UnknownNameError(f"unknown network {unknown[0]!r}; known are {', '.join(NETWORKS)}")
+    networks = list(dict.fromkeys(map(canonical_network, names(options.networks or ",".join(NETWORKS)))))
+    chosen = network_options(options, networks)
     classes, feed = names(options.classes or CLASSES), "unnormalized" if options.unnormalized else "normalized"
     shapes = [(name, number) for name in classes for number in numbers(options.shapes or "0")]
     for name, number in shapes:
         make_shape(name, number)
     return [
-        str(SceneId(network, name, f"procedural:{number}", feed=feed))
+        str(SceneId(network, name, f"procedural:{number}", feed=feed, **chosen[network].in_ids()))
         for network in networks
         for name, number in shapes
     ]
@@ -275,8 +292,8 @@ def scene_ids(options: Namespace) -> list[str]:
 
 def recorded_functions(options: Namespace) -> tuple[list[str], dict[str, ScoreFunction]]:
     """Ids of the chosen maps of a file, and the one function that answers them all."""
-    if options.unnormalized:
-        raise InvalidParameterError("--unnormalized is for scenes; recorded maps are as they were recorded")
+    for option in ["unnormalized"] * options.unnormalized + changed_options(options):
+        raise InvalidParameterError(f"--{option} is for scenes; recorded maps are as they were recorded")
     maps = load_maps(options.maps)
     if maps.space != SPACE:
         raise InvalidParameterError(f"{options.maps} is over {', '.join(maps.space.names)}, not azimuth, elevation")
@@ -354,20 +371,27 @@ def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, folder: Path
     if still := table.not_grown():
         notes.append(f"the median region of {', '.join(still)} has not left its start size of {table.start_size:g}")
     differences = table.differences()
+    accuracy = AccuracyTable.of(table, own_weights=plan.own_weights)
+    notes += accuracy.notes()
     body = "\n\n".join([
         "# SRVR: semantic robustness volume ratio",
         f"In % of the space of {' and '.join(SPACE.names)}. Score: "
-        + ("low + high - f (adversarial regions)." if options.adversarial else "softmax of the class."),
+        + ("low + high - f (adversarial regions)." if options.adversarial else f"{SCORE_WORDS[options.score]}."),
         markdown_table(table.shown()),
+        *([markdown_table(accuracy.shown())] if accuracy.networks else []),
         *([markdown_table(differences)] if differences else []),
         "\n".join(f"- {note}" for note in notes),
     ])
     write_whole(folder / "srvr.md", body + "\n")
-    write_whole(folder / "srvr.csv", csv_text(table.exact()))
+    exact = [{**row, **accuracy.columns(str(row["network"]))} for row in table.exact()]
+    write_whole(folder / "srvr.csv", csv_text(exact))
     title = f"SRVR, {options.protocol} form, {options.methods}"
     save_figure(srvr_figure(table.by_method, plan.networks, title=title), folder / "srvr.png")
+    if accuracy.networks:
+        save_figure(accuracy_figure(accuracy.points, title=f"accuracy and {title}"), folder / "accuracy.png")
     console.print(body, soft_wrap=True)
-    console.print(f"\nwrote srvr.md, srvr.csv, srvr.png and runs.sqlite to {folder}")
+    pictures = "srvr.png, accuracy.png" if accuracy.networks else "srvr.png"
+    console.print(f"\nwrote srvr.md, srvr.csv, {pictures} and runs.sqlite to {folder}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""SRVR as bars: one panel a class, one group a network, one colour a method."""
+"""SRVR as bars (one panel a class, one group a network, one colour a method), and against accuracy."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from semrob_env.metrics import SrvrRow
@@ -35,7 +36,7 @@ def srvr_figure(tables: Mapping[str, Sequence[SrvrRow]], networks: Sequence[str]
             own = {row.network: row for row in rows if row.class_name == class_name}
             _bars(axis, [own.get(network) for network in networks], position, len(tables))
         axis.set_title(class_name or "all classes", fontsize=9)
-        axis.set_xticks(range(len(networks)), [name.replace("efficientnet_", "") for name in networks], fontsize=8)
+        axis.set_xticks(range(len(networks)), [short_name(name) for name in networks], fontsize=8)
         axis.grid(axis="y", lw=0.4)
         axis.set_axisbelow(True)
     grid[0, 0].set_ylim(bottom=0)  # shared, so only after all bars are drawn
@@ -61,3 +62,54 @@ def _bars(axis: Axes, rows: Sequence[SrvrRow | None], position: int, count: int)
         axis.bar(x, 100 * row.feasible_estimate, width * 0.92, color=colour)
         if np.isfinite(row.low):
             axis.plot([x, x], [100 * row.low, 100 * row.high], color="black", lw=1.0)
+
+
+def short_name(network: str) -> str:
+    """A network's name without its family, for axes."""
+    return network.rpartition("/")[2].replace("efficientnet_", "")
+
+
+def accuracy_figure(networks: Sequence[tuple[str, float, SrvrRow]], *, title: str) -> Figure:
+    """Published top-1 accuracy against SRVR, one point a network: filled over all regions, hollow over feasible ones.
+
+    Args:
+        networks: Name, top-1 in %, and SRVR of each; bars are 95 % intervals where there are any.
+        title: Above all.
+    """
+    figure = Figure(figsize=(5.6, 4.2), layout="constrained")
+    axis = figure.subplots()
+    axis.set_title(title, fontsize=10)
+    aside = ASIDE * max(1.0, float(np.ptp([top1 for _, top1, _ in networks])))
+    for index, (name, top1, row) in enumerate(networks):
+        colour = PALETTE[index % len(PALETTE)]
+        for value, low, high, face, shift in (
+            (row.estimate, row.low, row.high, colour, 0.0),
+            (row.feasible_estimate, row.feasible_low, row.feasible_high, "white", aside),
+        ):
+            if np.isfinite(low):
+                axis.plot([top1 + shift] * 2, [100 * low, 100 * high], color=colour, lw=1.0)
+            axis.plot(
+                top1 + shift,
+                100 * value,
+                "o",
+                color=colour,
+                markerfacecolor=face,
+                markersize=7,
+                clip_on=False,
+                zorder=3,
+            )
+        axis.annotate(short_name(name), (top1, 100 * row.estimate), (7, 5), textcoords="offset points", fontsize=8)
+    axis.margins(x=0.25, y=0.15)
+    axis.set_ylim(bottom=0)
+    axis.set_xlabel("published top-1 accuracy on ImageNet (%)")
+    axis.set_ylabel("SRVR (%), all classes and methods")
+    axis.grid(lw=0.4)
+    axis.set_axisbelow(True)
+    shapes = [Line2D([], [], marker="o", ls="", color="grey", markerfacecolor=face) for face in ("grey", "white")]
+    labels = ["every region", "infeasible regions as 0"]
+    figure.legend(shapes, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    return figure
+
+
+ASIDE = 0.02
+"""How far hollow points stand aside, as a share of the range of accuracy, so that two intervals can be told apart."""

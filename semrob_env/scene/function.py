@@ -1,18 +1,26 @@
 """The live score function: f(theta) = score that a classifier gives to a shape rendered at theta.
 
 Ids: `scene:NETWORK/CLASS/SHAPE?params=azimuth,elevation`, where SHAPE is `procedural:3`, `file:PATH`,
-`folder:PATH#NAME` or `sh3f:PATH#NAME` (see `semrob_env.scene.sources`). Further options, left out where they have
-their default:
+`folder:PATH#NAME` or `sh3f:PATH#NAME` (see `semrob_env.scene.sources`), and params is what `SemanticSpace.of` reads: a
+named space (`paper6`) and parts of ranges (`azimuth[90:180]`) too. Further options, left out where they have their
+default:
 
 - `feed=unnormalized`: pictures go to the network in [0, 1] as they are, as in the paper's released code;
 - `size=224`: pictures of this size instead of the network's own;
 - `supersample=2`, `blur=0.7`: options of the renderer (blur: sigma in pixels);
-- `colours=material`: each face in the colour of its material instead of white.
+- `gradient_supersample=4`, `gradient_blur=1.0`: gradients are those of pictures drawn so; values stay what they are;
+- `colours=material`: each face in the colour of its material instead of white;
+- `score=margin` or `top1` instead of softmax, `weights=FILE`, `labels=FILE`, `device=cuda`: options of the network (see
+  `semrob_env.scene.classifiers`), paths escaped as in SHAPE;
+- `label=NAME`: the class to score where it is not that of the shape: an index or a name, as CLASS may be.
 
 What the gradient means. grad f = <df/dI, dI/dtheta_k>, exact up to rounding for the picture formula. But f itself
-oscillates at the scale of a pixel (about 1 degree), so the exact slope describes some 0.2 degrees; a trend over
-degrees wants finite differences with a step of 1 to 4 degrees (`semrob_env.oracle.FiniteDifferences`), or a blurred
-picture.
+oscillates at the scale of a pixel (about 1 degree), so the exact slope describes some 0.2 degrees. A trend over
+degrees wants finite differences with a step of 1 to 4 degrees (`semrob_env.oracle.FiniteDifferences`), the mean over a
+neighbourhood (`semrob_env.oracle.NeighbourhoodGradients`), or the gradient of a smoothed picture: `gradient_blur` draws
+each picture once more for it, and f is scored on the plain one, so that a value with its gradient costs one rendered
+and classified picture more than its bill of 1 + 1 says. `scripts/gradient_study.py` measures which kind foretells f
+over which distance.
 """
 
 from __future__ import annotations
@@ -27,12 +35,16 @@ from semrob_env.errors import InvalidParameterError, ShapeMismatchError
 from semrob_env.functions import ScoreFunction, split_options
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.camera import Scenes, check_names
-from semrob_env.scene.classes import class_index
+from semrob_env.scene.classes import CLASS_INDEX
 from semrob_env.scene.classifiers.base import Classifier
-from semrob_env.scene.classifiers.registry import load_network
+from semrob_env.scene.classifiers.names import split_subject
+from semrob_env.scene.classifiers.options import NetworkOptions
+from semrob_env.scene.classifiers.registry import canonical_network, load_network
+from semrob_env.scene.classifiers.score_kinds import score_kind
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.renderers import Rasterizer, Renderer
 from semrob_env.scene.sources import COLOURS, canonical_source, load_shape
+from semrob_env.scene.sources.texts import escape, unescape
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
 MEMORY_BOUND_BYTES = 128 * 2**20
@@ -58,6 +70,7 @@ class SceneFunction(ScoreFunction):
         class_indices: The class that each member is scored for.
         space: Parameters that theta sets; the rest of the scene keeps the paper's protocol.
         renderer: None: a `Rasterizer` of the classifier's own input size.
+        gradient_renderer: Draws the pictures whose gradients are told; None: `renderer` does.
         names: One id a member; None: built from mesh names, which `make_function` does not know.
 
     Raises:
@@ -74,25 +87,31 @@ class SceneFunction(ScoreFunction):
         space: SemanticSpace,
         *,
         renderer: Renderer | None = None,
+        gradient_renderer: Renderer | None = None,
         names: Sequence[str] | None = None,
     ) -> None:
         self.classifier = classifier
         self.renderer = Rasterizer(classifier.preprocessing.size) if renderer is None else renderer
+        self.gradient_renderer = gradient_renderer or self.renderer
         self.meshes = tuple(meshes)
         self.class_indices: IntArray = np.array(class_indices, dtype=np.int64)
         if self.class_indices.shape != (len(self.meshes),):
             raise ShapeMismatchError(f"{len(self.meshes)} meshes and {len(class_indices)} classes; give one a mesh")
         check_names(space.names)
         classifier.check_classes(self.class_indices)
-        if self.renderer.size != classifier.preprocessing.size:
-            raise InvalidParameterError(
-                f"pictures of {self.renderer.size} pixels for {classifier.name}, which is set to "
-                f"{classifier.preprocessing.size}; give both the same size"
-            )
+        for own in (self.renderer, self.gradient_renderer):
+            if own.size != classifier.preprocessing.size:
+                raise InvalidParameterError(
+                    f"pictures of {own.size} pixels for {classifier.name}, which is set to "
+                    f"{classifier.preprocessing.size}; give both the same size"
+                )
         common = {**classifier.fingerprint, "renderer": self.renderer.identity, "protocol": PROTOCOL}
+        if self.gradient_renderer is not self.renderer:
+            common["gradient_renderer"] = self.gradient_renderer.identity
         super().__init__(
             space,
             tuple(names or (f"scene-object:{classifier.name}/{mesh.name or mesh.digest[:12]}" for mesh in meshes)),
+            score_range=classifier.score_range,
             has_gradient=classifier.has_gradient,
             fingerprints=[
                 {**common, "mesh": mesh.digest, "class_index": str(index)}
@@ -143,11 +162,13 @@ class SceneFunction(ScoreFunction):
         return self.classifier.scores(pictures, np.full(len(theta), self.class_indices[member]))
 
     def _chunk_gradients(self, member: int, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        pictures, slopes = self.renderer.render_with_derivatives(
+        pictures, slopes = self.gradient_renderer.render_with_derivatives(
             self.meshes[member], self.scenes(theta), self.space.names
         )
         classes = np.full(len(theta), self.class_indices[member])
         values, upstream = self.classifier.scores_and_gradients(pictures, classes)
+        if self.gradient_renderer is not self.renderer:
+            values = self._chunk_values(member, theta)
         # One view at a time, in float64: the sum of a view must not depend on how many stand beside it.
         gradients = np.array([
             [np.sum(slope * gradient, dtype=np.float64) for slope in view]
@@ -176,15 +197,22 @@ class SceneId:
     """The parts of a `scene:` id; `str` gives the canonical text, in which options at their default are left out.
 
     Attributes:
-        network: Name of a registered network.
+        network: Name of a network, as `canonical_network` reads it.
         class_name: Class that the shape is scored for.
         source: `procedural:3`, `file:PATH`, `folder:PATH#NAME` or `sh3f:PATH#NAME`.
-        params: Parameter names, comma separated.
+        params: Parameter names, comma separated, as `SemanticSpace.of` reads them.
         feed: `normalized` or `unnormalized`.
         size: Picture size; 0 means the network's own.
         supersample: Option of the rasteriser.
         blur: Option of the rasteriser, in pixels.
         colours: `white` or `material`.
+        gradient_supersample: As `supersample`, for gradients alone; 0: as values.
+        gradient_blur: As `blur`, for gradients alone.
+        score: Option of the network, as the next three.
+        weights: Escaped path.
+        labels: Escaped path.
+        device: Of torch.
+        label: Escaped name or index of the class to score; empty: `class_name`.
     """
 
     network: str
@@ -196,12 +224,20 @@ class SceneId:
     supersample: int = 1
     blur: float = 0.0
     colours: str = "white"
+    gradient_supersample: int = 0
+    gradient_blur: float = 0.0
+    score: str = "softmax"
+    weights: str = ""
+    labels: str = ""
+    device: str = "cpu"
+    label: str = ""
 
     def __post_init__(self) -> None:
         if self.feed not in ("normalized", "unnormalized"):
             raise InvalidParameterError(f"feed {self.feed!r}: choose normalized or unnormalized")
         if self.colours not in COLOURS:
             raise InvalidParameterError(f"colours {self.colours!r}: choose {' or '.join(COLOURS)}")
+        score_kind(self.score)
 
     @classmethod
     def parse(cls, function_id: str) -> SceneId:
@@ -211,8 +247,8 @@ class SceneId:
             InvalidParameterError: Not `scene:NETWORK/CLASS/SHAPE?options`, or an unknown or unreadable option.
         """
         body, options = split_options(function_id)
-        parts = body.split("/", 2)
-        if len(parts) != 3:
+        parts = split_subject(body)
+        if parts is None:
             raise InvalidParameterError(f"cannot read {function_id!r}; write scene:NETWORK/CLASS/procedural:0")
         readers: dict[str, Callable[[str], Any]] = {
             "params": str,
@@ -221,6 +257,9 @@ class SceneId:
             "supersample": int,
             "blur": float,
             "colours": str,
+            "gradient_supersample": int,
+            "gradient_blur": float,
+            **dict.fromkeys(("score", "weights", "labels", "device", "label"), str),
         }
         unknown = [name for name in options if name not in readers]
         if unknown:
@@ -250,13 +289,27 @@ def make_scene_function(function_id: str) -> SceneFunction:
         UnknownNameError: Unknown network, class, shape or parameter.
         InvalidParameterError: A malformed id.
         InvalidMeshError, LibraryError, AmbiguousNameError: The shape cannot be used or found.
+        MissingExtraError, MissingFileError, RefusedFileError, ClassifierError: The network cannot be loaded.
     """
     own = SceneId.parse(function_id)
     space = SemanticSpace.of(own.params)
-    index = class_index(own.class_name)
     # One shape, one id, however it was written.
-    own = replace(own, params=",".join(space.names), source=canonical_source(own.source))
+    own = replace(own, network=canonical_network(own.network), params=space.spec, source=canonical_source(own.source))
+    options = NetworkOptions(unescape(own.weights), unescape(own.labels), score_kind(own.score), own.device)
+    classifier = load_network(
+        own.network, unnormalized=own.feed == "unnormalized", size=own.size or None, options=options
+    )
+    wanted = unescape(own.label or own.class_name)
+    index = classifier.classes.index(wanted)
+    spelt = wanted if wanted in CLASS_INDEX else escape(classifier.classes.name(index))
+    own = replace(own, label=spelt) if own.label else replace(own, class_name=spelt)
     mesh = load_shape(own.class_name, own.source, own.colours)
-    classifier = load_network(own.network, unnormalized=own.feed == "unnormalized", size=own.size or None)
     renderer = Rasterizer(classifier.preprocessing.size, supersample=own.supersample, blur=own.blur)
-    return SceneFunction(classifier, [mesh], [index], space, renderer=renderer, names=[str(own)])
+    smoothed = None
+    if own.gradient_supersample or own.gradient_blur:
+        smoothed = Rasterizer(
+            classifier.preprocessing.size, own.gradient_supersample or own.supersample, own.gradient_blur or own.blur
+        )
+    return SceneFunction(
+        classifier, [mesh], [index], space, renderer=renderer, gradient_renderer=smoothed, names=[str(own)]
+    )

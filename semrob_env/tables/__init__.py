@@ -1,5 +1,6 @@
 """Tables from the rows of a run store, and from recorded runs beside them."""
 
+from semrob_env.tables.accuracy import AccuracyTable
 from semrob_env.tables.regions import Convergence, RegionSet, convergence, diverged, method_difference, overlaps
 from semrob_env.tables.release import RECORDED, RELEASED, REPLAY, ReleaseReport
 from semrob_env.tables.srvr import ALL, SrvrTable, Subject, group, region_records, srvr_text
@@ -9,6 +10,7 @@ __all__ = [
     "RECORDED",
     "RELEASED",
     "REPLAY",
+    "AccuracyTable",
     "Convergence",
     "RegionSet",
     "ReleaseReport",

@@ -14,6 +14,7 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.files import interval_text
 from semrob_env.functions import split_options
 from semrob_env.metrics import RegionRecords, SrvrRow, paired_difference, srvr
+from semrob_env.scene.classifiers.names import split_subject
 from semrob_env.store import RunRow, RunTask
 
 ALL = "all"
@@ -43,8 +44,8 @@ class Subject:
         plain = function_id
         while plain.startswith("complement(") and plain.endswith(")"):
             plain = plain[len("complement(") : -1]
-        parts = split_options(plain)[0].split("/", 2)
-        if len(parts) != 3:
+        parts = split_subject(split_options(plain)[0])
+        if parts is None:
             raise InvalidParameterError(f"{function_id!r} names no network, class and shape; SRVR needs all three")
         return cls(*parts)
 

@@ -14,6 +14,7 @@ from semrob_env.errors import (
     ClassifierError,
     InvalidMeshError,
     InvalidParameterError,
+    NameClashError,
     NoGradientError,
     ScoreRangeError,
     ShapeMismatchError,
@@ -201,6 +202,39 @@ def test_ids_round_trip_and_leave_defaults_out(tiny_network: str, tmp_path: Path
     assert make_function(short).fingerprints != make_function(f"{short}?size=20").fingerprints
 
 
+def test_named_spaces_and_parts_of_ranges_are_written_out_in_the_canonical_id(tiny_network: str) -> None:
+    short = f"scene:{tiny_network}/cup/procedural:3"
+    six = make_function(f"{short}?params=paper6")
+    assert six.id == f"{short}?params=azimuth,elevation,distance,light_azimuth,light_elevation,ambient"
+    part = make_function(f"{short}?params=azimuth[90:180],roll")
+    assert part.id == f"{short}?params=azimuth[90:180],roll"
+    for function in (six, part):
+        again = make_function(function.id)
+        assert (again.id, again.space) == (function.id, function.space)
+    whole = make_function(short)
+    theta = np.array([[[130.0, 0.0]]])
+    assert part.values(theta).tobytes() == whole.values(theta).tobytes()
+
+
+def test_gradients_of_a_smoothed_picture_leave_values_and_their_bytes_alone() -> None:
+    torch.manual_seed(0)
+    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 5, stride=3), torch.nn.Flatten(), torch.nn.LazyLinear(2))
+    classifier = TorchClassifier(network, Preprocessing(SIZE), name="small")
+    mesh, smooth = make_shape("cup", 0), Rasterizer(SIZE, 2, 1.5)
+    plain = SceneFunction(classifier, [mesh], [0], SPACE)
+    split = SceneFunction(classifier, [mesh], [0], SPACE, gradient_renderer=smooth)
+    blurred = SceneFunction(classifier, [mesh], [0], SPACE, renderer=smooth)
+    theta = SPACE.sample(6, np.random.default_rng(0))[None]
+    values, gradients = split.values_and_gradients(theta)
+    assert values.tobytes() == plain.values(theta).tobytes()
+    assert gradients.tobytes() == blurred.values_and_gradients(theta)[1].tobytes()
+    assert gradients.tobytes() != plain.values_and_gradients(theta)[1].tobytes()
+    assert split.fingerprints[0]["gradient_renderer"] == smooth.identity
+    assert "gradient_renderer" not in plain.fingerprints[0]
+    with pytest.raises(InvalidParameterError, match="pictures of 32 pixels"):
+        SceneFunction(classifier, [mesh], [0], SPACE, gradient_renderer=Rasterizer(32))
+
+
 def test_options_of_the_id_reach_network_and_renderer(tiny_network: str) -> None:
     theta = np.array([[[40.0, 20.0]]])
     plain = make_function(f"scene:{tiny_network}/cup/procedural:3")
@@ -210,6 +244,9 @@ def test_options_of_the_id_reach_network_and_renderer(tiny_network: str) -> None
     assert isinstance(small, SceneFunction)
     assert small.pictures(theta[0]).shape == (1, 3, 16, 16)
     assert "blur=0.5" in small.fingerprints[0]["renderer"]
+    split = make_function(f"scene:{tiny_network}/cup/procedural:3?supersample=2&gradient_blur=1.5")
+    assert split.fingerprints[0]["gradient_renderer"] == f"rasterizer-1?size={SIZE}&supersample=2&blur=1.5"
+    assert split.id.endswith("?params=azimuth,elevation&supersample=2&gradient_blur=1.5")
 
 
 @pytest.mark.parametrize(
@@ -224,6 +261,8 @@ def test_options_of_the_id_reach_network_and_renderer(tiny_network: str) -> None
         ("scene:efficientnet_lite0/cup/procedural:0?size=big", InvalidParameterError, "cannot read the options"),
         ("scene:efficientnet_lite0/cup/procedural:0?feed=raw", InvalidParameterError, "choose normalized or"),
         ("scene:efficientnet_lite0/cup/procedural:0?params=zoom", UnknownNameError, "unknown parameter 'zoom'"),
+        ("scene:efficientnet_lite0/cup/procedural:0?params=paper2,azimuth", NameClashError, "named twice"),
+        ("scene:efficientnet_lite0/cup/procedural:0?params=roll[9:1]", InvalidParameterError, "must be below high"),
     ],
 )
 def test_a_wrong_id_is_one_clear_line(name: str, error: type[Exception], message: str) -> None:

@@ -13,6 +13,25 @@ from scripts import benchmark_speed
 from semrob_env.cli import BAD_INPUT, run_script
 
 
+@pytest.fixture(autouse=True)
+def few_and_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark_speed, "TRAJECTORIES", (1, 3))
+    monkeypatch.setattr(benchmark_speed, "MOST_SECONDS", 0.1)
+    monkeypatch.setattr(benchmark_speed, "STEPS", 5)
+
+
+def test_the_overhead_alone_needs_no_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_script(benchmark_speed.main, ["--overhead", "--repeats", "1", "--out", str(tmp_path)]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {"overhead.csv"}
+    rows = {row["method"]: row for row in csv.DictReader((tmp_path / "overhead.csv").read_text().splitlines())}
+    assert list(rows) == list(OPTIMIZERS)
+    for row in rows.values():
+        for count in (1, 3):
+            alone, together = (float(row[f"{kind}_B={count}"]) for kind in ("optimizer", "with_oracle"))
+            assert 0 < alone < together
+    assert "goal of the paper's methods: 0.2" in capsys.readouterr().out
+
+
 def test_stages_and_overhead_are_timed(tiny: str, tmp_path: Path) -> None:
     meshes = tmp_path / "meshes"
     meshes.mkdir()

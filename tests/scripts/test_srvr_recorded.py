@@ -78,7 +78,13 @@ def require_same(rows: list[RunRow], function: ScoreFunction, regions: Regions, 
 def test_the_numbers_are_those_of_plain_runs_and_feasible_is_decided_exactly(maps: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert table(maps, out) == 0
-    assert sorted(path.name for path in out.iterdir()) == ["runs.sqlite", "srvr.csv", "srvr.md", "srvr.png"]
+    assert sorted(path.name for path in out.iterdir()) == [
+        "accuracy.png",
+        "runs.sqlite",
+        "srvr.csv",
+        "srvr.md",
+        "srvr.png",
+    ]
     rows = by_method(rows_of(out))
     lines = list(csv.DictReader((out / "srvr.csv").read_text().splitlines()))
     assert len(lines) == 2 * (3 * 3 + 1)

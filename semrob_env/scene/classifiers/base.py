@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
 from semrob_env.errors import ClassifierError, InvalidParameterError, NoGradientError, UnknownNameError
+from semrob_env.scene.classifiers.labels import Labels
+from semrob_env.scene.classifiers.score_kinds import SCORE_RANGES, ScoreKind
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
 
@@ -16,6 +19,9 @@ from semrob_env.types import Float32Array, FloatArray, IntArray
 @dataclass(frozen=True)
 class Preprocessing:
     """How a picture in [0, 1] becomes a network's input: (picture - mean) / std, at size x size pixels.
+
+    Photographs are resized and cut to that size first, by rules that come with a network's weights. Renders are made
+    at the input size itself, so there is nothing to resize or to cut: of those rules only the size is used.
 
     Attributes:
         size: Height and width of the input in pixels.
@@ -54,16 +60,34 @@ class Classifier(ABC):
         labels: Number of classes.
         has_gradient: Whether `scores_and_gradients` works.
         fingerprint: Facts that enter run keys: hash of the weights, preprocessing, backend.
+        score: What a score is; a step (`top1`) has no gradient.
+        categories: Name of each class; None: not told.
+
+    Attributes:
+        score_range: Lowest and highest score.
     """
 
     def __init__(
-        self, name: str, preprocessing: Preprocessing, labels: int, *, has_gradient: bool, fingerprint: dict[str, str]
+        self,
+        name: str,
+        preprocessing: Preprocessing,
+        labels: int,
+        *,
+        has_gradient: bool,
+        fingerprint: dict[str, str],
+        score: ScoreKind = "softmax",
+        categories: Sequence[str] | None = None,
     ) -> None:
         self.name = name
         self.preprocessing = preprocessing
         self.labels = labels
-        self.has_gradient = has_gradient
+        self.has_gradient = has_gradient and score != "top1"
+        self.score: ScoreKind = score
+        self.score_range = SCORE_RANGES[score]
+        self.classes = Labels(name, labels, None if categories is None else tuple(categories))
         self.fingerprint = {"classifier": name, "preprocessing": preprocessing.identity, **fingerprint}
+        if score != "softmax":
+            self.fingerprint["score"] = score
         if preprocessing.size < 1 or labels < 2:
             raise InvalidParameterError(
                 f"{name}: input size {preprocessing.size} and {labels} classes; give at least 1 pixel and 2 classes"
@@ -71,7 +95,7 @@ class Classifier(ABC):
 
     @final
     def scores(self, pictures: Float32Array, class_index: IntArray) -> FloatArray:
-        """Softmax scores (N,) of classes (N,) for pictures (N, 3, H, W).
+        """Scores (N,) of classes (N,) for pictures (N, 3, H, W).
 
         Raises:
             ClassifierError: The answer has the wrong shape. NaN and range are the function's to judge.
@@ -81,7 +105,7 @@ class Classifier(ABC):
         answer = np.asarray(self._scores(pictures, class_index), dtype=np.float64)
         if answer.shape != (len(pictures),):
             raise ClassifierError(f"{self.name} answered shape {answer.shape} to {len(pictures)} pictures")
-        return _without_rounding(answer)
+        return self._in_range(answer)
 
     @final
     def scores_and_gradients(self, pictures: Float32Array, class_index: IntArray) -> tuple[FloatArray, Float32Array]:
@@ -91,26 +115,29 @@ class Classifier(ABC):
             NoGradientError: The classifier has none.
         """
         if not self.has_gradient:
-            raise NoGradientError(f"{self.name} has no gradient; use finite differences")
+            kind = " of score top1" if self.score == "top1" else ""
+            raise NoGradientError(f"{self.name}{kind} has no gradient; use finite differences")
         self.check_classes(class_index)
         values, gradients = self._scores_and_gradients(pictures, class_index)
         if np.shape(values) != (len(pictures),) or gradients.shape != pictures.shape:
             raise ClassifierError(
                 f"{self.name} answered scores {np.shape(values)} and gradients {gradients.shape} to {pictures.shape}"
             )
-        return _without_rounding(np.asarray(values, dtype=np.float64)), gradients
+        return self._in_range(np.asarray(values, dtype=np.float64)), gradients
 
     @final
     def probe(self, picture: Float32Array, class_index: int) -> None:
         """Ask for one picture (3, H, W) before any query, so that a broken classifier is told at once.
 
         Raises:
-            ClassifierError: The score is NaN or not in [0, 1].
+            ClassifierError: The score is NaN or outside `score_range`.
         """
         score = float(self.scores(picture[None], np.array([class_index]))[0])
-        if not 0 <= score <= 1:
+        low, high = self.score_range
+        if not low <= score <= high:
             raise ClassifierError(
-                f"{self.name} scores the start-up picture {score}; a score lies in [0, 1]: check weights and softmax"
+                f"{self.name} scores the start-up picture {score}; a score lies in [{low:g}, {high:g}]: check weights "
+                "and softmax"
             )
 
     @final
@@ -136,12 +163,12 @@ class Classifier(ABC):
         del pictures, class_index
         raise NoGradientError(f"{type(self).__name__} says has_gradient but implements no _scores_and_gradients")
 
+    def _in_range(self, scores: FloatArray) -> FloatArray:
+        """Scores at most `ROUNDING` outside the range put back to its ends; what is farther out stays to be told."""
+        low, high = self.score_range
+        rounded = np.where((scores < low) & (scores >= low - ROUNDING), low, scores)
+        return np.where((rounded > high) & (rounded <= high + ROUNDING), high, rounded)
+
 
 ROUNDING = 1e-6
-"""How far outside [0, 1] a float32 softmax may round."""
-
-
-def _without_rounding(scores: FloatArray) -> FloatArray:
-    """Scores at most `ROUNDING` outside [0, 1] put back to its ends; what is farther out, and NaN, stays to be told."""
-    rounded = np.where((scores < 0) & (scores >= -ROUNDING), 0.0, scores)
-    return np.where((rounded > 1) & (rounded <= 1 + ROUNDING), 1.0, rounded)
+"""How far outside its range a float32 score may round."""

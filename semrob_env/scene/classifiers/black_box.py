@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import final
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from semrob_env.errors import ClassifierError
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
+from semrob_env.scene.classifiers.score_kinds import ScoreKind, logits_of, score_of
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
 
@@ -17,13 +18,16 @@ from semrob_env.types import Float32Array, FloatArray, IntArray
 class BlackBoxClassifier(Classifier):
     """A callable `probabilities(pictures (N, 3, size, size) float32 in [0, 1]) -> (N, labels)`.
 
-    The callable does its own normalisation. It must answer each picture alone.
+    The callable does its own normalisation. It must answer each picture alone. What it raises becomes one
+    ClassifierError: the oracle then charges nothing of that call.
 
     Args:
         probabilities: The callable.
         labels: Number of classes it answers.
         size: Height and width of the pictures it wants.
         name: What messages and run keys call it; name the version, as its weights cannot be hashed.
+        score: What a score is; `margin` is that of the logarithms of its probabilities.
+        categories: Name of each class; None: ImageNet's for 1000 labels.
     """
 
     def __init__(
@@ -33,16 +37,34 @@ class BlackBoxClassifier(Classifier):
         labels: int = 1000,
         size: int = 224,
         name: str = "callable",
+        score: ScoreKind = "softmax",
+        categories: Sequence[str] | None = None,
     ) -> None:
-        preprocessing = Preprocessing(size).unnormalized()
-        super().__init__(name, preprocessing, labels, has_gradient=False, fingerprint={"backend": "callable"})
+        super().__init__(
+            name,
+            Preprocessing(size).unnormalized(),
+            labels,
+            has_gradient=False,
+            fingerprint={"backend": "callable"},
+            score=score,
+            categories=categories,
+        )
         self._probabilities = probabilities
 
     def _scores(self, pictures: Float32Array, class_index: IntArray) -> FloatArray:
-        answer = np.asarray(self._probabilities(pictures), dtype=np.float64)
+        try:
+            answer = np.asarray(self._probabilities(pictures), dtype=np.float64)
+        except Exception as error:  # a remote service, or a stranger's code, may raise anything
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ClassifierError(
+                f"{self.name} failed on {len(pictures)} pictures, none is charged: {reason}"
+            ) from error
         if answer.shape != (len(pictures), self.labels):
             raise ClassifierError(
                 f"{self.name} answered shape {answer.shape} to {len(pictures)} pictures; "
                 f"must be ({len(pictures)}, {self.labels})"
             )
-        return np.asarray(answer[np.arange(len(pictures)), class_index])
+        return np.asarray(
+            score_of(self.score, answer if self.score == "softmax" else logits_of(answer), class_index),
+            dtype=np.float64,
+        )

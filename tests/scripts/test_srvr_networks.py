@@ -1,0 +1,124 @@
+"""SRVR tables of other networks: options of networks, model files, and accuracy beside robustness."""
+
+from __future__ import annotations
+
+import csv
+import warnings
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from scripts import srvr_table
+from semrob_env.cli import BAD_INPUT, run_script
+from semrob_env.scene.classifiers.accuracy import Accuracy
+from semrob_env.scene.classifiers.options import network_options
+from semrob_env.scene.classifiers.quiet_openvino import openvino
+from semrob_env.scene.classifiers.registry import NETWORKS, load_network
+from semrob_env.store import RunStore
+from semrob_env.tables import accuracy
+from tests.scripts.conftest import make_tiny
+
+SIZE = 224
+
+
+def run(folder: Path, *extra: str) -> int:
+    arguments = ["--classes", "cup", "--shapes", "0-1", "--methods", "naive", "--budget", "16", "--judge-points", "4"]
+    return run_script(srvr_table.main, [*arguments, "--out", str(folder), *extra])
+
+
+def model_file(path: Path) -> Path:
+    """The small network of these tests as OpenVINO IR."""
+    module = make_tiny(False, None).module
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch calls the format that OpenVINO traces to an old one
+        model = openvino.convert_model(module, example_input=torch.zeros(1, 3, SIZE, SIZE))
+    openvino.save_model(model, path, compress_to_fp16=False)
+    return path
+
+
+def test_accuracy_stands_beside_srvr_with_a_picture_and_the_agreement_of_ranks(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    figures = {"tiny": Accuracy(50.0, 80.0, "a paper"), "other": Accuracy(60.0, None, "a page")}
+    monkeypatch.setattr(accuracy, "published_accuracy", figures.get)
+    monkeypatch.setitem(NETWORKS, "other", make_tiny)
+    assert run(tmp_path, "--networks", "tiny,other") == 0
+    text = (tmp_path / "srvr.md").read_text()
+    assert "| tiny    | 50.0    | 80.0    |" in text
+    assert "| other   | 60.0    | -       |" in text
+    assert "rank agreement: 0 of 1 pairs of networks are in the same order by top-1 and by SRVR" in text
+    assert "accuracy: published, on ImageNet-1k: a paper; a page" in text
+    rows = list(csv.DictReader((tmp_path / "srvr.csv").read_text().splitlines()))
+    assert {(row["network"], row["published_top1"], row["published_top5"]) for row in rows} == {
+        ("tiny", "50.0", "80.0"),
+        ("other", "60.0", ""),
+    }
+    with Image.open(tmp_path / "accuracy.png") as picture:
+        assert min(picture.size) > 300
+    assert "srvr.png, accuracy.png and runs.sqlite" in capsys.readouterr().out
+
+
+def test_a_network_without_published_accuracy_gets_no_such_table(tiny: str, tmp_path: Path) -> None:
+    assert run(tmp_path, "--networks", "tiny") == 0
+    assert "top-1" not in (tmp_path / "srvr.md").read_text()
+    assert not (tmp_path / "accuracy.png").exists()
+
+
+@pytest.mark.slow
+def test_a_model_file_gets_a_table_of_margins(tmp_path: Path) -> None:
+    load_network.cache_clear()
+    path = model_file(tmp_path / "mine.xml")
+    assert run(tmp_path / "out", "--networks", "file", "--weights", str(path), "--score", "margin") == 0
+    ids = {row.task.function_id for row in RunStore(tmp_path / "out" / "runs.sqlite").rows()}
+    assert ids == {
+        f"scene:file/cup/procedural:{number}?params=azimuth,elevation&score=margin&weights={path}" for number in (0, 1)
+    }
+    assert "Score: logit margin of the class" in (tmp_path / "out" / "srvr.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("extra", "message"),
+    [
+        (["--networks", "file"], "network file is a whole model: give --weights FILE"),
+        (["--networks", "file", "--weights", "none.onnx"], "--weights none.onnx: there is no such file"),
+        (["--networks", "tiny,efficientnet_lite0", "--weights", __file__], "2 networks; write NETWORK=FILE"),
+        (["--networks", "tiny", "--weights", f"AlexNet={__file__}"], "'AlexNet' is not among the networks tiny"),
+        (["--networks", "tiny", "--score", "margin"], "network 'tiny' takes no score"),
+        (["--networks", "tiny", "--score", "best"], "--score"),
+        (["--networks", "efficientnet_lite0", "--device", "tpu"], "device 'tpu' cannot be used"),
+        (["--networks", "file", "--weights", __file__], "no known kind of model file"),
+        (["--functions", "recorded", "--score", "margin"], "--score is for scenes"),
+        (["--functions", "recorded", "--trust-model-file"], "--trust-model-file is for scenes"),
+    ],
+)
+def test_bad_input_about_networks_is_one_line_exit_code_2_and_nothing_written(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
+) -> None:
+    try:
+        code = run(tmp_path / "out", *extra)
+    except SystemExit as left:  # argparse's own way to end
+        code = int(left.code or 0)
+    assert code == BAD_INPUT
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_weights_belong_to_the_network_that_they_name(tmp_path: Path) -> None:
+    for name in ("one.pth", "a=b.pth"):
+        (tmp_path / name).write_bytes(b"x")
+    options = srvr_table.parser().parse_args(["--weights", f"b={tmp_path / 'one.pth'}", "--score", "margin"])
+    made = network_options(options, ["a", "b"])
+    assert [made[name].weights for name in "ab"] == ["", str(tmp_path / "one.pth")]
+    assert {own.score for own in made.values()} == {"margin"}
+    odd = srvr_table.parser().parse_args(["--weights", str(tmp_path / "a=b.pth")])
+    assert network_options(odd, ["net"])["net"].weights == str(tmp_path / "a=b.pth")
+
+
+def test_pairs_of_networks_are_counted_by_their_paired_difference() -> None:
+    table = accuracy.AccuracyTable((), pairs=3, same_order=1, clear_pairs=1, clear_same_order=0)
+    assert "1 of 3 pairs" in table.notes()[0]
+    assert "Kendall's tau -0.33" in table.notes()[0]
