@@ -7,7 +7,7 @@ default:
 
 - `feed=unnormalized`: pictures go to the network in [0, 1] as they are, as in the paper's released code;
 - `size=224`: pictures of this size instead of the network's own;
-- `supersample=2`, `blur=0.7`: options of the renderer (blur: sigma in pixels);
+- `renderer=pytorch3d` instead of the rasteriser; `supersample=2`, `blur=0.7`: its options (blur: sigma in pixels);
 - `gradient_supersample=4`, `gradient_blur=1.0`: gradients are those of pictures drawn so; values stay what they are;
 - `colours=material`: each face in the colour of its material instead of white;
 - `score=margin` or `top1` instead of softmax, `weights=FILE`, `labels=FILE`, `device=cuda`: options of the network (see
@@ -42,7 +42,7 @@ from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.classifiers.registry import canonical_network, load_network
 from semrob_env.scene.classifiers.score_kinds import score_kind
 from semrob_env.scene.mesh import Mesh
-from semrob_env.scene.renderers import Rasterizer, Renderer
+from semrob_env.scene.renderers import Rasterizer, Renderer, make_renderer
 from semrob_env.scene.sources import COLOURS, canonical_source, load_shape
 from semrob_env.scene.sources.texts import escape, unescape
 from semrob_env.types import Float32Array, FloatArray, IntArray
@@ -203,16 +203,17 @@ class SceneId:
         params: Parameter names, comma separated, as `SemanticSpace.of` reads them.
         feed: `normalized` or `unnormalized`.
         size: Picture size; 0 means the network's own.
-        supersample: Option of the rasteriser.
-        blur: Option of the rasteriser, in pixels.
+        supersample: Option of the renderer.
+        blur: Option of the renderer, in pixels.
         colours: `white` or `material`.
         gradient_supersample: As `supersample`, for gradients alone; 0: as values.
         gradient_blur: As `blur`, for gradients alone.
         score: Option of the network, as the next three.
         weights: Escaped path.
         labels: Escaped path.
-        device: Of torch.
+        device: Of torch, for the network and, where it can, the renderer.
         label: Escaped name or index of the class to score; empty: `class_name`.
+        renderer: Name, as `make_renderer` reads it.
     """
 
     network: str
@@ -231,6 +232,7 @@ class SceneId:
     labels: str = ""
     device: str = "cpu"
     label: str = ""
+    renderer: str = "rasterizer"
 
     def __post_init__(self) -> None:
         if self.feed not in ("normalized", "unnormalized"):
@@ -259,7 +261,7 @@ class SceneId:
             "colours": str,
             "gradient_supersample": int,
             "gradient_blur": float,
-            **dict.fromkeys(("score", "weights", "labels", "device", "label"), str),
+            **dict.fromkeys(("score", "weights", "labels", "device", "label", "renderer"), str),
         }
         unknown = [name for name in options if name not in readers]
         if unknown:
@@ -289,7 +291,7 @@ def make_scene_function(function_id: str) -> SceneFunction:
         UnknownNameError: Unknown network, class, shape or parameter.
         InvalidParameterError: A malformed id.
         InvalidMeshError, LibraryError, AmbiguousNameError: The shape cannot be used or found.
-        MissingExtraError, MissingFileError, RefusedFileError, ClassifierError: The network cannot be loaded.
+        MissingExtraError, MissingFileError, RefusedFileError, ClassifierError: Network or renderer cannot be loaded.
     """
     own = SceneId.parse(function_id)
     space = SemanticSpace.of(own.params)
@@ -304,12 +306,12 @@ def make_scene_function(function_id: str) -> SceneFunction:
     spelt = wanted if wanted in CLASS_INDEX else escape(classifier.classes.name(index))
     own = replace(own, label=spelt) if own.label else replace(own, class_name=spelt)
     mesh = load_shape(own.class_name, own.source, own.colours)
-    renderer = Rasterizer(classifier.preprocessing.size, supersample=own.supersample, blur=own.blur)
+    size = classifier.preprocessing.size
+    renderer = make_renderer(own.renderer, size, own.supersample, own.blur, own.device)
     smoothed = None
     if own.gradient_supersample or own.gradient_blur:
-        smoothed = Rasterizer(
-            classifier.preprocessing.size, own.gradient_supersample or own.supersample, own.gradient_blur or own.blur
-        )
+        finer, blur = own.gradient_supersample or own.supersample, own.gradient_blur or own.blur
+        smoothed = make_renderer(own.renderer, size, finer, blur, own.device)
     return SceneFunction(
         classifier, [mesh], [index], space, renderer=renderer, gradient_renderer=smoothed, names=[str(own)]
     )

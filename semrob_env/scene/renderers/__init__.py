@@ -2,5 +2,6 @@
 
 from semrob_env.scene.renderers.base import Renderer
 from semrob_env.scene.renderers.rasterizer import Rasterizer
+from semrob_env.scene.renderers.registry import RENDERERS, make_renderer
 
-__all__ = ["Rasterizer", "Renderer"]
+__all__ = ["RENDERERS", "Rasterizer", "Renderer", "make_renderer"]
