@@ -29,6 +29,8 @@ def test_the_examples_run_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         "Grow a region",
         "Maps with known answers",
         "Write an optimizer",
+        "Train an agent",
+        "Plug in a Bayesian optimizer",
         "Bring your own network",
     ]
     monkeypatch.chdir(tmp_path)
