@@ -98,7 +98,7 @@ class Replays:
         """Every network, `shapes` shapes of it, the paper's start points."""
         by_network: dict[str, list[int]] = {}
         for member, name in enumerate(function.maps.names):
-            by_network.setdefault(name.partition("/")[0], []).append(member)
+            by_network.setdefault(parts_of(name)[0], []).append(member)
         members = np.array([own[shape % len(own)] for own in by_network.values() for shape in range(shapes)])
         starts = np.array([function.space.point(text) for text in PAPER_STARTS])
         return cls(function, np.tile(starts, (len(members), 1)), np.repeat(members, len(starts)))

@@ -359,7 +359,7 @@ def traced(traces: ReleaseTraces, function: RecordedMaps) -> list[Beside]:
         sizes[grown] = (traces.upper[grown] - traces.lower[grown]).prod(axis=1)
     known = np.flatnonzero(traces.has_trace & np.isin(traces.names, function.maps.names))
     for row in known[np.argsort(-sizes[known], kind="stable")]:
-        chosen.setdefault((traces.names[row].partition("/")[0], traces.methods[row]), int(row))
+        chosen.setdefault((parts_of(traces.names[row])[0], traces.methods[row]), int(row))
     changes, found = variants()[RELEASED], []
     for (network, name), row in chosen.items():
         method, member = get_optimizer(name), function.maps.index(traces.names[row])

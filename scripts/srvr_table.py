@@ -55,6 +55,7 @@ from semrob_env.plotting import save_figure, srvr_figure
 from semrob_env.plotting.srvr import accuracy_figure
 from semrob_env.recorded import RecordedMaps, load_maps
 from semrob_env.recorded.function import DEFAULT_FILE, map_id
+from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.scene.classifiers.options import add_network_options, changed_options, network_options
 from semrob_env.scene.classifiers.registry import NETWORKS, canonical_network
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
@@ -302,7 +303,7 @@ def recorded_functions(options: Namespace) -> tuple[list[str], dict[str, ScoreFu
         names(options.classes) if options.classes else None,
         [str(number) for number in numbers(options.shapes)] if options.shapes else None,
     )
-    parts = [name.split("/", 2) for name in maps.names]
+    parts = [parts_of(name) for name in maps.names]
     for index, (option, allowed) in enumerate(zip(("--networks", "--classes", "--shapes"), wanted, strict=True)):
         known = list(dict.fromkeys(part[index] for part in parts))
         unknown = [name for name in allowed or [] if name not in known]

@@ -253,7 +253,7 @@ def algorithm(text: str) -> Algorithm:
 
 def split(function: ScoreFunction, options: Namespace) -> tuple[IntArray, IntArray]:
     """Members to train on and members to test on."""
-    from semrob_env.envs.splits import split_members
+    from semrob_env.envs.splits import parts_of_member, split_members
 
     parts = {"network": options.test_networks, "class": options.test_classes, "shape": options.test_shapes}
     if options.test_members is not None:
@@ -272,9 +272,9 @@ def split(function: ScoreFunction, options: Namespace) -> tuple[IntArray, IntArr
             "nothing is held out; give --test-networks, --test-classes, --test-shapes or members"
         )
     if "shape" in held_out:
-        bodies = [name.partition(":")[2].partition("?")[0].split("/", 2) for name in function.member_ids]
+        shapes = {parts_of_member(name)["shape"] for name in function.member_ids}
         objects = {str(number) for number in numbers(options.test_shapes)}
-        found = sorted({"/".join(body[1:]) for body in bodies if len(body) == 3 and body[2].split(":")[-1] in objects})
+        found = sorted(shape for shape in shapes if shape.partition("/")[2].split(":")[-1] in objects)
         if not found:
             raise UnknownNameError(
                 f"--test-shapes {options.test_shapes}: no member of {function.id} has such an object"

@@ -25,6 +25,7 @@ from semrob_env.functions import make_function
 from semrob_env.metrics import Thresholds
 from semrob_env.parameters import PAPER_STARTS, SemanticSpace
 from semrob_env.recorded import load_maps
+from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.store import canonical_json
 from semrob_env.synthetic import FAMILIES, SyntheticFunction
 
@@ -153,7 +154,7 @@ def _paper_starts(space: SemanticSpace) -> list[tuple[float, ...]]:
 
 def _recorded(options: Options, maps_file: str) -> list[Place]:
     maps = load_maps(maps_file)
-    parts = [name.split("/", 2) for name in maps.names]
+    parts = [parts_of(name) for name in maps.names]
     wanted = [options["networks"], options["classes"], options["shapes"]]
     for index, allowed in enumerate(wanted):
         known = list(dict.fromkeys(part[index] for part in parts))

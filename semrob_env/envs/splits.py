@@ -10,6 +10,7 @@ import numpy as np
 
 from semrob_env.errors import InvalidParameterError, UnknownNameError
 from semrob_env.functions import ScoreFunction
+from semrob_env.scene.classifiers.names import split_subject
 from semrob_env.types import IntArray
 
 Part = Literal["network", "class", "shape"]
@@ -59,7 +60,7 @@ def split_members(
     """
     if not 0 < share < 1:
         raise InvalidParameterError(f"share {share}: give a number between 0 and 1, such as 0.25")
-    names = [_parts(name) for name in function.member_ids]
+    names = [parts_of_member(name) for name in function.member_ids]
     kinds = list(dict.fromkeys(held_out))
     wrong = [kind for kind in kinds if kind not in PARTS]
     if wrong or not kinds or isinstance(held_out, str):
@@ -98,13 +99,17 @@ def _drawn(kind: Part, known: list[str], share: float, rng: np.random.Generator)
     return tuple(drawn)
 
 
-def _parts(member_id: str) -> dict[Part, str]:
-    """The parts that an id names: `recorded:ResNet50/chair/1?file=...` has the shape `chair/1`."""
+def parts_of_member(member_id: str) -> dict[Part, str]:
+    """The parts that an id names: `recorded:ResNet50/chair/1?file=...` has the shape `chair/1`.
+
+    Raises:
+        InvalidParameterError: It names none.
+    """
     name = member_id
     while name.startswith("complement(") and name.endswith(")"):
         name = name[len("complement(") : -1]
-    parts = name.partition(":")[2].partition("?")[0].split("/", 2)
-    if len(parts) != 3 or not all(parts):
+    parts = split_subject(name.partition(":")[2].partition("?")[0])
+    if parts is None:
         raise InvalidParameterError(
             f"{member_id} names no NETWORK/CLASS/SHAPE; give `members` yourself instead of a split"
         )

@@ -25,6 +25,7 @@ from semrob_env.functions import ScoreFunction, split_options
 from semrob_env.parameters import SemanticSpace
 from semrob_env.recorded import ScoreMaps, load_maps, save_maps
 from semrob_env.recorded.file import read_arrays, write_arrays
+from semrob_env.scene.classifiers.names import COMPLEMENT, split_subject
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
 PAPER_STEP_DEG = 3.0
@@ -77,18 +78,20 @@ def map_name(member_id: str) -> str:
     """The name NETWORK/CLASS/SHAPE of the map of a function, from its id.
 
     `scene:NETWORK/CLASS/SHAPE?options` and `recorded:NETWORK/CLASS/SHAPE` keep theirs; options that change the scores
-    go with the network, for example `resnet50;feed=unnormalized/cup/procedural:3`. A `complement(...)` has a network
-    `complement-...`. Other ids become SCHEME/NAME/OPTIONS, what a name may not hold being percent-encoded.
+    go with the network, for example `resnet50;feed=unnormalized/cup/procedural:3`, their slashes as `%2F`. A
+    `complement(...)` has a network `complement-...`. Other ids become SCHEME/NAME/OPTIONS, what a name may not hold being percent-encoded.
     """
     if member_id.startswith("complement(") and member_id.endswith(")"):
-        return f"complement-{map_name(member_id[len('complement(') : -1])}"
+        return f"{COMPLEMENT}{map_name(member_id[len('complement(') : -1])}"
     scheme, colon, _ = member_id.partition(":")
     if not colon:
         return f"function/{_quoted(member_id.replace('/', '-'))}/0"
     body, options = split_options(member_id)
-    parts = body.split("/", 2)
-    if len(parts) == 3 and all(parts):
-        changed = [f";{name}={value}" for name, value in options.items() if name not in ("params", "file")]
+    parts = split_subject(body)
+    if parts is not None:
+        kept = {name: value for name, value in options.items() if name not in ("params", "file")}
+        # A slash in an option would end the network.
+        changed = [f";{name}={value.replace('/', '%2F')}" for name, value in kept.items()]
         return "/".join([_quoted(parts[0] + "".join(changed)), *map(_quoted, parts[1:])])
     shape = ";".join(f"{name}={value}" for name, value in options.items()) or "0"
     return f"{_quoted(scheme)}/{_quoted(body.replace('/', '-'))}/{_quoted(shape.replace('/', '-'))}"

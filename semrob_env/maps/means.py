@@ -12,16 +12,11 @@ import numpy as np
 from semrob_env.errors import UnknownNameError
 from semrob_env.parameters import SemanticSpace
 from semrob_env.recorded import RecordedMaps, ScoreMaps
+from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.types import Float32Array, FloatArray
 
 MEAN = "mean"
 """What stands in a name in place of the part that a map is averaged over."""
-
-
-def parts_of(name: str) -> tuple[str, str, str]:
-    """Network, class and shape of a map's name."""
-    network, class_name, shape = name.split("/", 2)
-    return network, class_name, shape
 
 
 def network_maps(maps: ScoreMaps) -> ScoreMaps:

@@ -13,6 +13,7 @@ import numpy as np
 
 from semrob_env.errors import InvalidMapsError, UnknownNameError
 from semrob_env.parameters import SemanticSpace
+from semrob_env.scene.classifiers.names import split_subject
 from semrob_env.types import Float32Array, FloatArray
 
 _NAME = re.compile(r"[^\s/?&()*\[\]]+/[^\s/?&()*\[\]]+/[^\s?&()*\[\]]+")
@@ -30,7 +31,8 @@ class ScoreMaps:
         axes: Per parameter, its grid lines (P_k,) in native units, evenly spaced, at least 2. A periodic axis covers
             one turn: P_k steps are the period. A plain axis may end inside the range: beyond, maps are held constant.
         scores: (F, P_1, ..., P_n) float32, finite.
-        names: Per map NETWORK/CLASS/SHAPE, unique, e.g. `ResNet50/chair/1`; no blanks and none of ``?&()*[]``.
+        names: Per map NETWORK/CLASS/SHAPE, unique, e.g. `ResNet50/chair/1`; no blanks and none of ``?&()*[]``. Parts as
+            `split_subject` tells them: `torchvision/resnet50` is one network.
         facts: Per map, what else is known of it (ids of shapes, hashes, versions); None: nothing.
         score_range: Lowest and highest score that the functions may give.
 
@@ -72,7 +74,7 @@ class ScoreMaps:
         facts = tuple(dict(fact) for fact in self.facts or ({},) * len(scores))
         if len(self.names) != len(scores) or len(facts) != len(scores) or len(set(self.names)) != len(scores):
             raise InvalidMapsError(f"{len(scores)} maps need as many facts and different names")
-        wrong = [name for name in self.names if not _NAME.fullmatch(name)]
+        wrong = [name for name in self.names if not _NAME.fullmatch(name) or split_subject(name) is None]
         if wrong:
             raise InvalidMapsError(f"map name {wrong[0]!r}: write NETWORK/CLASS/SHAPE without blanks and ?&()*[]")
         for axis in axes:

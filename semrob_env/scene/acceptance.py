@@ -16,6 +16,7 @@ import numpy as np
 from semrob_env.errors import InvalidParameterError, SemrobError, UnknownNameError
 from semrob_env.functions import ScoreFunction
 from semrob_env.parameters import SemanticSpace
+from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.function import SceneId, make_scene_function
 from semrob_env.scene.sources import ShapeInfo
 from semrob_env.types import FloatArray
@@ -38,6 +39,7 @@ class Acceptance:
         scores: The map, (P, Q, ...): one axis a parameter, in the order of the space; float32 numbers.
         threshold: Least mean score.
         facts: The id and what else pins the answers (hashes of weights and mesh, versions).
+        score_range: Lowest and highest score that the function may give.
     """
 
     function_id: str
@@ -45,6 +47,7 @@ class Acceptance:
     scores: FloatArray
     threshold: float = THRESHOLD
     facts: Mapping[str, str] = field(default_factory=dict)
+    score_range: tuple[float, float] = (0.0, 1.0)
 
     @property
     def mean(self) -> float:
@@ -97,7 +100,7 @@ def judge_shape(
     # As they are stored, so that a verdict is the same after a restart.
     kept = np.where(np.isnan(raw), function.score_range[0], raw).astype(np.float32).astype(np.float64)
     facts = facts_of(function, member)
-    return Acceptance(function.member_ids[member], function.space, kept, threshold, facts)
+    return Acceptance(function.member_ids[member], function.space, kept, threshold, facts, function.score_range)
 
 
 def facts_of(function: ScoreFunction, member: int = 0) -> dict[str, str]:
@@ -131,6 +134,7 @@ def judge_for_networks(
     threshold: float = THRESHOLD,
     colours: str = "white",
     feed: str = "normalized",
+    options: Mapping[str, NetworkOptions] | None = None,
     known: Sequence[tuple[Mapping[str, str], FloatArray]] = (),
     on_scores: Callable[[int], None] | None = None,
 ) -> ShapeReport:
@@ -143,6 +147,7 @@ def judge_for_networks(
         threshold: As `judge_shape`.
         colours: As `SceneId`.
         feed: As `SceneId`.
+        options: Of networks by name; those that are missing have none.
         known: Facts and scores (P, Q) of maps that are there already: nothing is asked for those again.
         on_scores: As `judge_shape`.
     """
@@ -152,13 +157,15 @@ def judge_for_networks(
         if info.class_name is None:
             raise UnknownNameError(f"the name {info.title!r} tells no class of the paper; say which it is scored for")
         for network in networks:
-            own = SceneId(network, info.class_name, info.source, feed=feed, colours=colours)
+            chosen = (options or {}).get(network, NetworkOptions()).in_ids()
+            own = SceneId(network, info.class_name, info.source, feed=feed, colours=colours, **chosen)
             function = make_scene_function(str(own))
             faces = len(function.meshes[0].faces)
             facts = facts_of(function)
             found = [map_ for own_facts, map_ in known if own_facts == facts and map_.shape == tuple(counts)]
             if found:
-                verdicts[network] = Acceptance(facts["function"], function.space, found[0], threshold, facts)
+                pinned = facts["function"], function.space, found[0], threshold, facts, function.score_range
+                verdicts[network] = Acceptance(*pinned)
             else:
                 verdicts[network] = judge_shape(function, counts=counts, threshold=threshold, on_scores=on_scores)
     except SemrobError as error:

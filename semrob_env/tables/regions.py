@@ -15,6 +15,7 @@ from semrob_env.parameters import SemanticSpace
 from semrob_env.recorded import RecordedMaps
 from semrob_env.recorded.traces import ReleaseTraces
 from semrob_env.regions import Regions
+from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.store import RunRow
 from semrob_env.tables.srvr import Subject, have_runs_in_common
 from semrob_env.types import BoolArray, FloatArray, IntArray
@@ -109,14 +110,14 @@ class RegionSet:
         """The runs of a network, of a method, or of both."""
         return self.only(
             np.array(
-                [network in (None, name.partition("/")[0]) and method in (None, own) for name, own, _ in self.keys],
+                [network in (None, parts_of(name)[0]) and method in (None, own) for name, own, _ in self.keys],
                 dtype=np.bool_,
             )
         )
 
     def records(self, *, methods_as_networks: bool = False) -> RegionRecords:
         """The runs as `srvr` takes them; or with methods in the place of networks, to compare those shape by shape."""
-        parts = [(*name.split("/", 2), method, start) for name, method, start in self.keys]
+        parts = [(*parts_of(name), method, start) for name, method, start in self.keys]
         return RegionRecords(
             network=np.array([part[3] if methods_as_networks else part[0] for part in parts], dtype=np.str_),
             class_name=np.array([part[1] for part in parts], dtype=np.str_),

@@ -46,7 +46,7 @@ class ReleaseReport:
     @cached_property
     def networks(self) -> list[str]:
         """In the order of the maps."""
-        return list(dict.fromkeys(name.partition("/")[0] for name in self.function.maps.names))
+        return list(dict.fromkeys(parts_of(name)[0] for name in self.function.maps.names))
 
     @cached_property
     def sets(self) -> dict[str, RegionSet]:
@@ -101,7 +101,7 @@ class ReleaseReport:
         if kind != RECORDED or self.traces is None:
             return {"no_trace": 0, "diverged": 0}
         own = np.array([
-            name.partition("/")[0] == network and used == method and name in self.function.maps.names
+            parts_of(name)[0] == network and used == method and name in self.function.maps.names
             for name, used in zip(self.traces.names, self.traces.methods, strict=True)
         ])
         return {
@@ -122,7 +122,7 @@ class ReleaseReport:
         shares: dict[str, list[float]] = {network: [] for network in self.networks}
         limits = self.thresholds
         for member, name in enumerate(self.function.maps.names):
-            shares[name.partition("/")[0]] += [
+            shares[parts_of(name)[0]] += [
                 optimum(self.function, start, limits.epsilon_m, limits.epsilon_v, member).share for start in self.starts
             ]
         return {network: np.array(own) for network, own in shares.items()}
@@ -130,6 +130,6 @@ class ReleaseReport:
     def regrets(self, network: str, method: str, best: FloatArray) -> FloatArray:
         """Regret of the replays of a network and method against its `best_shares`, in the same order."""
         own = self.sets[REPLAY].of(network=network, method=method)
-        names = [name for name in self.function.maps.names if name.partition("/")[0] == network]
+        names = [name for name in self.function.maps.names if parts_of(name)[0] == network]
         order = [own.row_of[name, method, start] for name in names for start in range(len(self.starts))]
         return regret(np.where(own.feasible, own.share, 0.0)[order], best)

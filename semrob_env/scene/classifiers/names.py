@@ -1,14 +1,22 @@
-"""How networks are written: families with a slash, the paper's spellings, and ids that hold both."""
+"""How networks are written: families with a slash, the paper's spellings, and names of functions that hold both.
+
+Loads nothing heavy: recorded maps and tables read names here as well.
+"""
 
 from __future__ import annotations
 
 from types import MappingProxyType
 from typing import Final
 
+from semrob_env.errors import InvalidParameterError
+
 TORCHVISION, TIMM, FILE = "torchvision", "timm", "file"
 
 FAMILIES: Final = (TORCHVISION, TIMM)
 """Words before the slash of a network's name: `torchvision/resnet50`, `timm/resnet50.a1_in1k`."""
+
+COMPLEMENT: Final = "complement-"
+"""What stands before the network in the name of a map of a complement."""
 
 PAPER_NETWORKS: Final = MappingProxyType({
     "AlexNet": f"{TORCHVISION}/alexnet",
@@ -32,10 +40,25 @@ def paper_network(name: str) -> str | None:
 def split_subject(body: str) -> tuple[str, str, str] | None:
     """Network, class and shape of `NETWORK/CLASS/SHAPE`; the shape may hold slashes, a network of a family one.
 
-    None where there are fewer than three parts.
+    None where there are fewer than three parts, or one is empty.
     """
-    parts = body.split("/")
-    words = 2 if parts[0] in FAMILIES else 1
-    if len(parts) < words + 2:
-        return None
-    return "/".join(parts[:words]), parts[words], "/".join(parts[words + 1 :])
+    words = body.split("/")
+    family = words[0]
+    while family.startswith(COMPLEMENT):
+        family = family.removeprefix(COMPLEMENT)
+    at = 2 if family in FAMILIES else 1
+    shape = "/".join(words[at + 1 :])
+    return ("/".join(words[:at]), words[at], shape) if shape and all(words[: at + 1]) else None
+
+
+def parts_of(name: str) -> tuple[str, str, str]:
+    """Network, class and shape of the name of a map, as `split_subject`.
+
+    Raises:
+        InvalidParameterError: It has other parts.
+    """
+    parts = split_subject(name)
+    if parts is None:
+        families = " or ".join(f"{family}/NAME" for family in FAMILIES)
+        raise InvalidParameterError(f"map name {name!r}: write NETWORK/CLASS/SHAPE; a network may be {families}")
+    return parts

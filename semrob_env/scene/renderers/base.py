@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import final
 
 from semrob_env.scene.camera import Scenes
 from semrob_env.scene.mesh import Mesh
@@ -11,23 +12,26 @@ from semrob_env.types import Float32Array
 
 
 class Renderer(ABC):
-    """Turns a mesh and B scenes into pictures; the same scene gives the same bytes in any batch."""
+    """Turns a mesh and B scenes into pictures; the same scene gives the same bytes in any batch.
+
+    Args:
+        size: Height and width of a picture in pixels.
+    """
+
+    def __init__(self, size: int) -> None:
+        self.size = size
 
     @property
     @abstractmethod
     def identity(self) -> str:
         """Name, version and options that rule the pixels; enters the keys of stored runs."""
 
-    @property
-    @abstractmethod
-    def size(self) -> int:
-        """Height and width of a picture in pixels."""
-
-    @abstractmethod
+    @final
     def render(self, mesh: Mesh, scenes: Scenes) -> Float32Array:
         """Pictures (B, 3, size, size) in [0, 1], row 0 on top, column 0 on the left."""
+        return self._draw(mesh, scenes, ())[0]
 
-    @abstractmethod
+    @final
     def render_with_derivatives(
         self, mesh: Mesh, scenes: Scenes, parameters: Sequence[str]
     ) -> tuple[Float32Array, Float32Array]:
@@ -38,6 +42,14 @@ class Renderer(ABC):
             scenes: B scenes.
             parameters: K names of `semrob_env.scene.camera.SCENE_PARAMETERS`.
 
+        Returns:
+            The pictures, and their derivatives, which are read-only.
+
         Raises:
             UnknownNameError: A parameter has no derivative.
         """
+        return self._draw(mesh, scenes, parameters)
+
+    @abstractmethod
+    def _draw(self, mesh: Mesh, scenes: Scenes, parameters: Sequence[str]) -> tuple[Float32Array, Float32Array]:
+        """Pictures, and their derivatives in K parameters, as above."""

@@ -72,42 +72,24 @@ class PyTorch3DRenderer(Renderer):
             raise InvalidParameterError(
                 f"device {device!r}: {str(error).splitlines()[0]}; choose cpu or cuda"
             ) from error
-        self._size, self._supersample, self._faces_per_pixel = size, supersample, faces_per_pixel
+        super().__init__(size)
+        self._supersample, self._faces_per_pixel = supersample, faces_per_pixel
         self._surfaces: WeakKeyDictionary[Mesh, _Surface] = WeakKeyDictionary()
 
     @property
     def identity(self) -> str:
         """E.g. `pytorch3d-0.7.9-1?size=224&supersample=2&faces=8&device=cpu`."""
         return (
-            f"pytorch3d-{self._version}-{VERSION}?size={self._size}&supersample={self._supersample}"
+            f"pytorch3d-{self._version}-{VERSION}?size={self.size}&supersample={self._supersample}"
             f"&faces={self._faces_per_pixel}&device={self._device.type}"
         )
-
-    @property
-    def size(self) -> int:
-        """Height and width of a picture in pixels."""
-        return self._size
-
-    def render(self, mesh: Mesh, scenes: Scenes) -> Float32Array:
-        """Pictures (B, 3, size, size) in [0, 1]."""
-        return self._draw(mesh, scenes, ())[0]
-
-    def render_with_derivatives(
-        self, mesh: Mesh, scenes: Scenes, parameters: Sequence[str]
-    ) -> tuple[Float32Array, Float32Array]:
-        """Pictures and derivatives (B, K, 3, size, size) per native unit.
-
-        Raises:
-            UnknownNameError: A parameter is not in `SCENE_PARAMETERS`.
-        """
-        return self._draw(mesh, scenes, parameters)
 
     def _draw(self, mesh: Mesh, scenes: Scenes, parameters: Sequence[str]) -> tuple[Float32Array, Float32Array]:
         views = Views.of(scenes, parameters)
         surface = self._surfaces.get(mesh)
         if surface is None:
             surface = self._surfaces.setdefault(mesh, _Surface.of(mesh, self._device))
-        pictures = np.empty((len(scenes), 3, self._size, self._size), dtype=np.float32)
+        pictures = np.empty((len(scenes), 3, self.size, self.size), dtype=np.float32)
         derivatives = np.empty((len(scenes), len(parameters), *pictures.shape[1:]), dtype=np.float32)
         for view in range(len(scenes)):
             matrix, light = self._tensor(views.projection[view]), self._tensor(views.light_table[view])
@@ -141,7 +123,7 @@ class PyTorch3DRenderer(Renderer):
 
     def _find(self, surface: _Surface, matrix: torch.Tensor) -> _Found:
         """Ask PyTorch3D which faces are at and around each pixel centre."""
-        fine = self._size * self._supersample
+        fine = self.size * self._supersample
         screen, depth = _project(surface.vertices, matrix)
         shown = torch.nonzero((depth[surface.faces] > NEAR).all(dim=1))[:, 0]
         if not len(shown):
@@ -173,13 +155,13 @@ class PyTorch3DRenderer(Renderer):
 
     def _centres(self, pixels: torch.Tensor) -> torch.Tensor:
         """Picture coordinates (P, 2) of pixel centres, right and up, [-1, 1] across the picture."""
-        fine = self._size * self._supersample
+        fine = self.size * self._supersample
         column, row = pixels % fine, pixels // fine
         return torch.stack([(2 * column + 1) / fine - 1, 1 - (2 * row + 1) / fine], dim=1).to(torch.float64)
 
     def _paint(self, surface: _Surface, found: _Found, matrix: torch.Tensor, light: torch.Tensor) -> torch.Tensor:
         """The picture (3, size, size) as a differentiable formula."""
-        fine = self._size * self._supersample
+        fine = self.size * self._supersample
         screen, _ = _project(surface.vertices, matrix)
         colours = torch.cat([_shade(surface, screen, light), light[3:4]])  # the last one, -1, is the background
         plain = colours[found.nearest[:, 0]]
@@ -189,7 +171,7 @@ class PyTorch3DRenderer(Renderer):
         cover = (0.5 + signed).clamp(0.0, 1.0) * (faces >= 0)
         blended = _lay_over(cover, signed > 0, colours[faces], light[3])
         picture = plain.index_copy(0, pixels, blended).clamp(0.0, 1.0)
-        blocks = picture.reshape(self._size, self._supersample, self._size, self._supersample, 3)
+        blocks = picture.reshape(self.size, self._supersample, self.size, self._supersample, 3)
         return blocks.mean(dim=(1, 3)).permute(2, 0, 1)
 
 

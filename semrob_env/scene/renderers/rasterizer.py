@@ -73,7 +73,7 @@ class Rasterizer(Renderer):
         most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009 - set at run time, unknown to type checkers
         if threads is not None and not 1 <= threads <= most:
             raise InvalidParameterError(f"threads {threads} must lie in 1..{most}; set NUMBA_NUM_THREADS for more")
-        self._size = size
+        super().__init__(size)
         self._supersample = supersample
         self._blur = float(blur)
         self._threads = threads
@@ -85,26 +85,7 @@ class Rasterizer(Renderer):
     def identity(self) -> str:
         """E.g. `rasterizer-1?size=224&supersample=1&blur=0`; threads do not change a pixel and are left out."""
         plain = "" if self._antialias else "&antialias=0"
-        return f"rasterizer-{VERSION}?size={self._size}&supersample={self._supersample}&blur={self._blur:g}{plain}"
-
-    @property
-    def size(self) -> int:
-        """Height and width of a picture in pixels."""
-        return self._size
-
-    def render(self, mesh: Mesh, scenes: Scenes) -> Float32Array:
-        """Pictures (B, 3, size, size) in [0, 1]."""
-        return self._draw(mesh, scenes, ())[0]
-
-    def render_with_derivatives(
-        self, mesh: Mesh, scenes: Scenes, parameters: Sequence[str]
-    ) -> tuple[Float32Array, Float32Array]:
-        """Pictures and derivatives (B, K, 3, size, size) per native unit; the derivatives are read-only.
-
-        Raises:
-            UnknownNameError: A parameter is not in `SCENE_PARAMETERS`.
-        """
-        return self._draw(mesh, scenes, parameters)
+        return f"rasterizer-{VERSION}?size={self.size}&supersample={self._supersample}&blur={self._blur:g}{plain}"
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from numba's cache."""
@@ -117,7 +98,7 @@ class Rasterizer(Renderer):
         topology = self._topologies.get(mesh)
         if topology is None:
             topology = self._topologies.setdefault(mesh, Topology.of(mesh))
-        pictures = np.empty((len(scenes), 3, self._size, self._size), dtype=np.float32)
+        pictures = np.empty((len(scenes), 3, self.size, self.size), dtype=np.float32)
         channels = 1 if _is_grey(mesh, views) else 3
         derivatives = np.empty((len(scenes), len(parameters), channels, *pictures.shape[2:]), dtype=np.float32)
         before = numba.get_num_threads()
@@ -143,7 +124,7 @@ class Rasterizer(Renderer):
 
     def _in_pixels(self, projection: FloatArray) -> FloatArray:
         """Matrices whose (X / W, Y / W) are pixels from the top left corner of the fine picture, y down."""
-        half = self._size * self._supersample / 2
+        half = self.size * self._supersample / 2
         to_pixels = np.array([[half, 0.0, half], [0.0, -half, half], [0.0, 0.0, 1.0]])
         return np.ascontiguousarray(to_pixels @ projection)
 
