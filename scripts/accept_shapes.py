@@ -5,6 +5,7 @@ Examples:
   python scripts/accept_shapes.py my_meshes/ --class cup                 every mesh below a folder, scored as a cup
   python scripts/accept_shapes.py KatorLegaz.sh3f --networks efficientnet_lite0,efficientnet_lite2
   python scripts/accept_shapes.py ShapeNetCore.v2 --classes chair,piano --dry-run
+  python scripts/accept_shapes.py --networks ResNet-50,file --weights file=mine.onnx --score margin --threshold 0
 
 A shape is accepted by a network if the mean score over a regular grid on the whole space is at least --threshold
 (Hamdi & Ghanem 2020, section 5: 0.1). Sources: "procedural", a folder of meshes or of ShapeNet, a Sweet Home 3D library
@@ -32,7 +33,9 @@ from semrob_env.maps import map_name
 from semrob_env.parameters import SemanticSpace
 from semrob_env.recorded import ScoreMaps, load_maps, save_maps
 from semrob_env.scene.acceptance import GRID, THRESHOLD, ShapeReport, judge_for_networks
-from semrob_env.scene.classifiers.registry import NETWORKS, load_network
+from semrob_env.scene.classifiers.options import add_network_options, network_options
+from semrob_env.scene.classifiers.registry import NETWORKS, canonical_network, load_network
+from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.sources import COLOURS, ShapeInfo, select_shapes
 from semrob_env.types import FloatArray
 
@@ -45,7 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser().parse_args(arguments)
     console = make_console()
     counts = grid_counts(options.grid)
-    networks = names(options.networks)
+    networks = list(dict.fromkeys(map(canonical_network, names(options.networks))))
+    own = network_options(options, networks)
     if not np.isfinite(options.threshold):
         raise InvalidParameterError(f"--threshold {options.threshold}: give a finite number")
     shapes, unknown = chosen_shapes(options)
@@ -61,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             console.print(f"  {shape.class_name}  {shape.label}", soft_wrap=True)
         return
     for network in networks:
-        load_network(network, unnormalized=options.unnormalized)  # a broken one ends here
+        load_network(network, unnormalized=options.unnormalized, options=own[network])  # a broken one ends here
     folder = output_folder(options.out)
     known = stored(folder / "maps.npz")
     reports: list[ShapeReport] = []
@@ -76,6 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     threshold=options.threshold,
                     colours=options.colours,
                     feed=feed,
+                    options=own,
                     known=known,
                     on_scores=lambda count: progress.advance(bar, count),
                 )
@@ -106,6 +111,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--threshold", type=float, help="least mean score of an accepted shape", default=THRESHOLD)
     made.add_argument("--colours", choices=COLOURS, help="white, or each face as its material", default=COLOURS[0])
     made.add_argument("--unnormalized", action="store_true", help="feed pictures in [0, 1] as the paper's code did")
+    add_network_options(made)
     made.add_argument("--out", help="output folder", default="results/acceptance")
     made.add_argument("--dry-run", action="store_true", help="list the shapes and count the scores only")
     return made
@@ -127,7 +133,7 @@ def keep(reports: Sequence[ShapeReport], path: Path) -> None:
         some = next(iter(verdicts.values()))
         scores = np.array([verdict.scores for verdict in verdicts.values()], dtype=np.float32)
         facts = tuple(verdict.facts for verdict in verdicts.values())
-        save_maps(ScoreMaps(some.space, some.axes, scores, tuple(verdicts), facts), path)
+        save_maps(ScoreMaps(some.space, some.axes, scores, tuple(verdicts), facts, some.score_range), path)
 
 
 def grid_counts(text: str) -> tuple[int, int]:
@@ -196,7 +202,7 @@ def markdown(reports: Sequence[ShapeReport], networks: Sequence[str], options: N
     parts = [
         "# Which shapes are recognised",
         f"Mean score over {options.grid} views (azimuth x elevation, ends of the elevation included); bold: accepted, "
-        f"mean >= {options.threshold:g}. Colours: {options.colours}"
+        f"mean >= {options.threshold:g}. Score: {SCORE_WORDS[options.score]}. Colours: {options.colours}"
         + (", pictures fed in [0, 1]." if options.unnormalized else "."),
         markdown_table([{key: value.replace("|", "\\|") for key, value in row.items()} for row in rows]),
         summary(reports, networks),

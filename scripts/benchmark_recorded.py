@@ -32,6 +32,7 @@ from semrob_env.parameters import PAPER_STARTS, SemanticSpace
 from semrob_env.recorded import RecordedMaps, load_maps
 from semrob_env.recorded.function import DEFAULT_FILE
 from semrob_env.regions import Regions, corner_masks
+from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
 SPACE = SemanticSpace.of("azimuth,elevation")

@@ -8,6 +8,7 @@ Examples:
   python scripts/grow_regions.py --shape piano:0 --export results/inside
   python scripts/grow_regions.py --shape cup:3 --params paper6 --corners 8 --methods naive,oir_b,oir_w
   python scripts/grow_regions.py --shape cup:3 --params "azimuth[90:180],roll" --dry-run
+  python scripts/grow_regions.py --shape cup:3 --network torchvision/resnet18 --weights mine.pth --score margin
 
 A start point is given by name, several with ; between them; what is missing takes its default. Written to --out:
 regions.csv, and for each method METHOD_regions.png (the map of f with the regions; renders from inside and from just
@@ -61,6 +62,8 @@ from semrob_env.plotting import (
     sides_figure,
 )
 from semrob_env.regions import MOST_CORNER_PARAMETERS, Regions
+from semrob_env.scene.classifiers.options import add_network_options, network_options
+from semrob_env.scene.classifiers.registry import canonical_network
 from semrob_env.scene.function import SceneFunction, SceneId, make_scene_function
 from semrob_env.scene.sources import resolve_shape
 from semrob_env.types import FloatArray
@@ -212,6 +215,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--epsilon-v", type=float, help="feasible: variance <= epsilon_v", default=0.25)
     made.add_argument("--adversarial", action="store_true", help="grow regions where the score is low")
     made.add_argument("--unnormalized", action="store_true", help="feed pictures in [0, 1] as the paper's code did")
+    add_network_options(made)
     made.add_argument("--map-step", type=float, help="grid of the drawn map in degrees", default=6.0)
     made.add_argument("--export", help="folder for theta and renders from inside each region", default="")
     made.add_argument("--export-count", type=int, help="renders a region that --export writes", default=8)
@@ -225,14 +229,16 @@ def scene_of(options: Namespace) -> SceneId:
     """The scene that --shape, or --mesh and --class, ask for."""
     if bool(options.shape) == bool(options.mesh):
         raise InvalidParameterError("give either --shape class:number, or --mesh FILE and --class NAME")
-    feed = "unnormalized" if options.unnormalized else "normalized"
+    network = canonical_network(options.network)
+    own: dict[str, Any] = network_options(options, [network])[network].in_ids()
+    own["feed"] = "unnormalized" if options.unnormalized else "normalized"
     if options.mesh:
         mesh = resolve_shape(options.mesh) if options.class_name or "#" in options.mesh else None
         class_name = options.class_name or (mesh.class_name if mesh else None)
         if mesh is None or class_name is None:
             raise InvalidParameterError("--mesh needs --class: the class that the shape is scored for")
-        return SceneId(options.network, class_name, mesh.source, params=options.params, feed=feed)
-    return replace(shape_of(options.shape, options.network), feed=feed, params=options.params)
+        return SceneId(network, class_name, mesh.source, params=options.params, **own)
+    return replace(shape_of(options.shape, network), params=options.params, **own)
 
 
 def shape_of(text: str, network: str) -> SceneId:

@@ -43,6 +43,7 @@ from semrob_env.recorded import RecordedMaps, held_out_error, load_maps
 from semrob_env.recorded.function import DEFAULT_FILE
 from semrob_env.recorded.implied import implied_scores
 from semrob_env.recorded.traces import METHODS, SPACE, ReleaseTraces, load_traces
+from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.store import FAILED, RunRow, RunStore, RunTask, canonical_json
 from semrob_env.tables import (
     RECORDED,

@@ -4,6 +4,7 @@ Examples:
   python scripts/semantic_map.py --shape cup:3                               one live map, drawn and kept as a file
   python scripts/semantic_map.py --shape cup:3 --methods naive,oir_b --traps   ... regions, example renders, traps
   python scripts/semantic_map.py --shape cup:3 --shape chair:0 --network efficientnet_lite0,resnet50 --dry-run
+  python scripts/semantic_map.py --shape cup:3 --network torchvision/resnet18 --weights mine.pth --score margin
   python scripts/semantic_map.py --maps results/recorded/maps.npz --dsm --one-dimensional --traps
   python scripts/semantic_map.py --maps results/recorded/maps.npz --select "ResNet50/chair/1" --methods oir_b
   python scripts/semantic_map.py --function "synthetic:trap?n=2&seed=0" --methods naive
@@ -59,7 +60,7 @@ from semrob_env.maps.means import MEAN
 from semrob_env.maps.tables import bias_report, bias_rows, bias_text, trap_counts, trap_report, trap_rows
 from semrob_env.metrics import judge_regions
 from semrob_env.oracle import QueryOracle
-from semrob_env.parameters import PAPER_STARTS, SemanticSpace
+from semrob_env.parameters import paper_starts
 from semrob_env.plotting import (
     BoundsHistory,
     Grown,
@@ -75,6 +76,7 @@ from semrob_env.plotting import (
 )
 from semrob_env.plotting.views import Pictures
 from semrob_env.recorded import RecordedMaps, ScoreMaps, load_maps
+from semrob_env.scene.classifiers.options import add_network_options, changed_options, network_options
 from semrob_env.types import FloatArray
 
 LIVE_FILE = "live_maps.npz"
@@ -95,13 +97,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
             positive(value, option)
     if not options.trap_low <= options.trap_high or not options.bias_low <= options.bias_high:
         raise InvalidParameterError("--trap-low and --bias-low: give numbers not above --trap-high and --bias-high")
+    for option in changed_options(options) if options.maps or options.functions else []:
+        raise InvalidParameterError(f"--{option} is for --network; what --maps and --function name is as it is")
     source = recorded_source(options) if options.maps else live_source(options, console)
     if source is None:
         return
     maps = source.maps
     if maps.space.n > 2:
         raise InvalidParameterError(f"maps are drawn over 1 or 2 parameters, not {', '.join(maps.space.names)}")
-    starts = start_points(maps.space, options.starts) if methods else np.zeros((0, maps.space.n))
+    starts = np.zeros((0, maps.space.n))
+    if methods:
+        starts = read_points(maps.space, options.starts) if options.starts else paper_starts(maps.space)
     bias = data_bias(maps, low=options.bias_low, high=options.bias_high) if options.dsm else []
     layers = [("maps", "semantic maps", maps)]
     if len(network_maps(maps)) < len(maps):
@@ -167,19 +173,13 @@ def recorded_source(options: Namespace) -> Source:
         raise InvalidParameterError("--maps takes no --function, and at most one --shape, which example renders show")
     maps = maps.only(rows)
     function = RecordedMaps(maps)
-    pictures = shape_pictures(options, maps.space) if options.shapes else None
+    pictures: Pictures | None = None
+    if options.shapes:
+        from semrob_env.scene.pictures import shape_pictures
+        from semrob_env.scene.sources import select_shapes
+
+        pictures = shape_pictures(select_shapes(options.shapes, as_class=options.class_name)[0], maps.space)
     return Source(maps, tuple((function, row) for row in range(len(maps))), (pictures,) * len(maps))
-
-
-def shape_pictures(options: Namespace, space: SemanticSpace) -> Pictures:
-    """What draws the shape that --shape names, without any network."""
-    from semrob_env.scene.camera import Scenes
-    from semrob_env.scene.renderers import Rasterizer
-    from semrob_env.scene.sources import load_shape, select_shapes
-
-    shape = select_shapes(options.shapes, as_class=options.class_name)[0]
-    mesh, renderer = load_shape(shape.class_name or "", shape.source), Rasterizer()
-    return lambda theta: renderer.render(mesh, Scenes.from_parameters(dict(zip(space.names, theta.T, strict=True))))
 
 
 def live_source(options: Namespace, console: Console) -> Source | None:
@@ -229,25 +229,20 @@ def function_ids(options: Namespace) -> list[str]:
         raise InvalidParameterError("give --shape (cup:3, a mesh file, ...), or --function ID, or --maps FILE")
     if options.functions:
         return list(options.functions)
+    from semrob_env.scene.classifiers.registry import canonical_network
     from semrob_env.scene.function import SceneId
     from semrob_env.scene.sources import select_shapes
 
     feed = "unnormalized" if options.unnormalized else "normalized"
     found = []
-    for network in names(options.network):
+    networks = list(dict.fromkeys(map(canonical_network, names(options.network))))
+    for network, own in network_options(options, networks).items():
         for shape in select_shapes(options.shapes, as_class=options.class_name):
             if shape.class_name is None:
                 raise InvalidParameterError(f"--shape {shape.label}: add --class, what its class is nobody tells")
-            found.append(str(SceneId(network, shape.class_name, shape.source, params=options.params, feed=feed)))
+            scene = SceneId(network, shape.class_name, shape.source, options.params, feed, **own.in_ids())
+            found.append(str(scene))
     return found
-
-
-def start_points(space: SemanticSpace, text: str) -> FloatArray:
-    """Start points (B, n); none given: the paper's, as far as the space has their parameters."""
-    if text:
-        return read_points(space, text)
-    parts = [[part for part in point.split(",") if part.split("=")[0] in space.names] for point in PAPER_STARTS]
-    return read_points(space, ";".join(",".join(point) for point in parts))
 
 
 def draw(stem: Path, maps: ScoreMaps, title: str, *, traps: Sequence[Trap] = (), grown: Grown | None = None) -> None:
@@ -369,6 +364,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--network", help="networks by name, comma separated", default="efficientnet_lite0")
     made.add_argument("--params", help="parameters of a live map, 1 or 2", default="azimuth,elevation")
     made.add_argument("--unnormalized", action="store_true", help="feed pictures in [0, 1] as the paper's code did")
+    add_network_options(made)
     made.add_argument("--function", dest="functions", action="append", help="a function id; may be repeated")
     made.add_argument("--maps", help="a file of maps to draw instead of live ones", default="")
     made.add_argument("--select", action="append", help='maps of --maps by name, * fits all: "ResNet50/chair/*"')

@@ -8,8 +8,9 @@ from typing import final
 import numpy as np
 
 from semrob_env.errors import InvalidParameterError
-from semrob_env.maps.means import cell_shares, data_maps, network_maps, parts_of
+from semrob_env.maps.means import cell_shares, data_maps, network_maps
 from semrob_env.recorded import ScoreMaps
+from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.types import BoolArray, FloatArray
 
 LOW, HIGH = 0.2, 0.5

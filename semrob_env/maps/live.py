@@ -79,7 +79,8 @@ def map_name(member_id: str) -> str:
 
     `scene:NETWORK/CLASS/SHAPE?options` and `recorded:NETWORK/CLASS/SHAPE` keep theirs; options that change the scores
     go with the network, for example `resnet50;feed=unnormalized/cup/procedural:3`, their slashes as `%2F`. A
-    `complement(...)` has a network `complement-...`. Other ids become SCHEME/NAME/OPTIONS, what a name may not hold being percent-encoded.
+    `complement(...)` has a network `complement-...`. Other ids become SCHEME/NAME/OPTIONS, what a name may not hold
+    being percent-encoded.
     """
     if member_id.startswith("complement(") and member_id.endswith(")"):
         return f"{COMPLEMENT}{map_name(member_id[len('complement(') : -1])}"

@@ -9,8 +9,9 @@ from typing import Any
 
 from semrob_env.files import markdown_table
 from semrob_env.maps.bias import ClassBias
-from semrob_env.maps.means import MEAN, parts_of
+from semrob_env.maps.means import MEAN
 from semrob_env.maps.traps import Trap
+from semrob_env.scene.classifiers.names import parts_of
 
 
 def trap_rows(traps: Sequence[Trap]) -> list[dict[str, Any]]:

@@ -12,11 +12,12 @@ from matplotlib.lines import Line2D
 
 from semrob_env.errors import InvalidParameterError
 from semrob_env.maps import Trap, network_maps
-from semrob_env.maps.means import MEAN, parts_of
+from semrob_env.maps.means import MEAN
 from semrob_env.plotting.canvas import PALETTE
 from semrob_env.plotting.drawing import axis_label, draw_curve, draw_regions, draw_scores, draw_traps
 from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
+from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.types import FloatArray, IntArray
 
 MOST_PANELS = 60

@@ -13,6 +13,7 @@ from semrob_env.ground_truth import optimum
 from semrob_env.metrics import SrvrRow, Thresholds, paired_difference, regret, srvr
 from semrob_env.recorded import RecordedMaps
 from semrob_env.recorded.traces import METHODS, SPACE, ReleaseTraces
+from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.store import RunRow
 from semrob_env.tables.regions import RegionSet, diverged, overlaps
 from semrob_env.tables.srvr import have_runs_in_common

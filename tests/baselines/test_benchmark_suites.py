@@ -45,6 +45,12 @@ def test_shapes_networks_and_classes_choose_maps(maps: str) -> None:
     assert {q.function_id for q in suite.questions} == {"recorded:ResNet50/cup/1", "recorded:ResNet50/chair/1"}
 
 
+def test_a_network_of_a_family_is_chosen_by_its_whole_name(tmp_path: Path) -> None:
+    maps = str(save_maps(wavy_maps(["timm/r50/cup/0", "timm/other/cup/0", *NAMES]), tmp_path / "maps.npz"))
+    suite = make_suite("recorded", {"networks": ("timm/r50",), "classes": ("cup",)}, ((0.9, 0.25),), maps)
+    assert {(q.function_id, q.group) for q in suite.questions} == {("recorded:timm/r50/cup/0", "cup/0")}
+
+
 def test_the_digest_tells_other_maps_and_not_another_place_of_the_file(maps: str, tmp_path: Path) -> None:
     plain, other = wavy_maps(), wavy_maps()
     scores = np.array(other.scores)

@@ -89,6 +89,12 @@ def test_impossible_steps_are_refused(step: float | tuple[float, ...]) -> None:
         ("scene:lite0/cup/file:my%20mug.obj?params=azimuth,elevation", "lite0/cup/file:my%20mug.obj"),
         ("scene:r50/cup/procedural:0?params=azimuth&feed=unnormalized", "r50;feed=unnormalized/cup/procedural:0"),
         ("recorded:VGG/cup/1?file=a/b.npz", "VGG/cup/1"),
+        ("scene:timm/r50.a1/cup/file:a/b.obj?params=azimuth", "timm/r50.a1/cup/file:a/b.obj"),
+        (
+            "scene:torchvision/r50/cup/procedural:0?score=margin&weights=/a/b.pth",
+            "torchvision/r50;score=margin;weights=%2Fa%2Fb.pth/cup/procedural:0",
+        ),
+        ("complement(complement(scene:timm/r/cup/0))", "complement-complement-timm/r/cup/0"),
         ("complement(recorded:VGG/cup/1)", "complement-VGG/cup/1"),
         ("synthetic:trap?n=2&seed=0", "synthetic/trap/n=2;seed=0"),
         ("my function (2)", "function/my%20function%20%282%29/0"),
@@ -187,11 +193,12 @@ def test_too_many_points_are_refused_before_any_query() -> None:
 # Means and cuts
 
 
-def test_nsm_is_the_mean_over_shapes_and_dsm_the_mean_of_nsms() -> None:
-    names = ("a/cup/0", "a/cup/1", "b/cup/0", "a/chair/0")
+@pytest.mark.parametrize(("a", "b"), [("a", "b"), ("timm/a", "timm/b"), ("complement-timm/a", "a")])
+def test_nsm_is_the_mean_over_shapes_and_dsm_the_mean_of_nsms(a: str, b: str) -> None:
+    names = (f"{a}/cup/0", f"{a}/cup/1", f"{b}/cup/0", f"{a}/chair/0")
     maps = make_maps(*(plain(value) for value in (0.2, 0.4, 0.9, 0.1)), names=names)
     averaged = network_maps(maps)
-    assert averaged.names == ("a/cup/mean", "b/cup/mean", "a/chair/mean")
+    assert averaged.names == (f"{a}/cup/mean", f"{b}/cup/mean", f"{a}/chair/mean")
     assert averaged.scores[:, 0, 0] == pytest.approx([0.3, 0.9, 0.1])
     data = data_maps(maps)
     assert data.names == ("mean/cup/mean", "mean/chair/mean")

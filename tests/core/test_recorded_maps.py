@@ -235,6 +235,7 @@ def test_a_rewritten_file_is_read_again(tmp_path: Path) -> None:
         ({"names": ("a/b/0", "a/b/1", "a/b/1")}, "different names"),
         ({"names": ("a/b/0", "a/b/1", "cup 2")}, "write NETWORK/CLASS/SHAPE"),
         ({"names": ("a/b/0", "a/b/1", "a/b/*")}, "write NETWORK/CLASS/SHAPE"),
+        ({"names": ("a/b/0", "a/b/1", "timm/r50/cup")}, "write NETWORK/CLASS/SHAPE"),
     ],
 )
 def test_maps_that_do_not_fit_say_why(change: dict[str, object], message: str) -> None:

@@ -83,6 +83,7 @@ def sized(subject: str, share: float, *, method: str = "naive", start: int = 0, 
         ("complement(recorded:ResNet50/chair/1)", ("ResNet50", "chair", "1")),
         ("complement(scene:net/cup/file:a(1)?params=azimuth)", ("net", "cup", "file:a(1)")),
         ("complement(complement(recorded:a/b/0))", ("a", "b", "0")),
+        ("recorded:torchvision/resnet50/chair/1", ("torchvision/resnet50", "chair", "1")),
     ],
 )
 def test_an_id_tells_its_network_class_and_shape(function_id: str, parts: tuple[str, str, str]) -> None:
@@ -222,6 +223,15 @@ def test_sets_are_narrowed_by_network_and_method() -> None:
     np.testing.assert_allclose(part.share, [0.45, 0.55, 0.15, 0.25])
     assert part.feasible.tolist() == [True, False, True, False]
     assert len(found.of(method="oir_w")) == 0
+
+
+def test_the_network_of_a_region_may_be_of_a_family() -> None:
+    found = found_of([sized(f"{network}/cup/0", 0.5) for network in ("timm/a", "timm/b", "A")])
+    assert found.of(network="timm/b").keys == (("timm/b/cup/0", "naive", 0),)
+    records = found.records()
+    assert records.network.tolist() == ["timm/a", "timm/b", "A"]
+    assert set(records.class_name.tolist()) == {"cup"}
+    assert found.records(methods_as_networks=True).shape.tolist() == ["timm/a/0", "timm/b/0", "A/0"]
 
 
 MAPS = RecordedMaps(flat_maps({"N/cup/0": 0.8, "N/cup/1": 0.2}))

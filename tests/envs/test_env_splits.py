@@ -62,6 +62,14 @@ def test_ids_of_complements_files_and_live_shapes_are_read() -> None:
     assert split_members(with_file).test.tolist() == split_members(FAMILY).test.tolist()
 
 
+def test_a_network_of_a_family_is_one_part() -> None:
+    names = [f"{network}/cup/{number}" for network in ("timm/a", "timm/b", "C") for number in range(2)]
+    for function in (maps := RecordedMaps(flat_maps(dict.fromkeys(names, 0.5))), Complement(maps)):
+        split = split_members(function, {"network": ["timm/a"], "shape": ["cup/1"]})
+        assert split.test.tolist() == [1]
+        assert split.train.tolist() == [2, 4]
+
+
 def test_an_environment_draws_from_its_part_alone() -> None:
     split = split_members(FAMILY)
     env = RegionGrowEnv(FAMILY, members=split.test)

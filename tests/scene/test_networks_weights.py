@@ -99,6 +99,9 @@ def test_ids_split_where_a_family_has_its_slash() -> None:
     assert split_subject("net/cup/procedural:0") == ("net", "cup", "procedural:0")
     assert split_subject("torchvision/resnet50/cup") is None
     assert split_subject("net/cup") is None
+    assert split_subject("complement-timm/r50/cup/0") == ("complement-timm/r50", "cup", "0")
+    assert split_subject("timm//cup/0") is None
+    assert split_subject("net/cup/") is None
 
 
 def test_offline_without_weights_one_line_says_what_to_fetch_and_where_to_put_it(tmp_path: Path) -> None:

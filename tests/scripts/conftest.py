@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from semrob_env.scene.classifiers.base import Preprocessing
 from semrob_env.scene.classifiers.registry import NETWORKS, load_network, register_network
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
+from semrob_env.scene.classifiers.torchvision_networks import torchvision_module
 
 SIZE = 32
 
@@ -25,6 +27,15 @@ def make_tiny(unnormalized: bool, size: int | None) -> TorchClassifier:
     )
     preprocessing = Preprocessing(size or SIZE)
     return TorchClassifier(network, preprocessing.unnormalized() if unnormalized else preprocessing, name="tiny")
+
+
+@pytest.fixture
+def squeezenet(tmp_path: Path) -> Path:
+    """Random weights of torchvision/squeezenet1_1."""
+    torch.manual_seed(0)
+    path = tmp_path / "random weights.pth"
+    torch.save(torchvision_module("squeezenet1_1", 1000).state_dict(), path)
+    return path
 
 
 @pytest.fixture

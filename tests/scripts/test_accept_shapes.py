@@ -12,9 +12,10 @@ import pytest
 
 from scripts import accept_shapes, grow_regions
 from semrob_env.cli import BAD_INPUT, run_script
-from semrob_env.functions import ScoreFunction
-from semrob_env.recorded import load_maps
+from semrob_env.functions import ScoreFunction, make_function
+from semrob_env.recorded import RecordedMaps, load_maps
 from semrob_env.scene import acceptance
+from semrob_env.scene.classifiers.names import parts_of
 
 WEDGE = "v 0 0 6\nv 2 0 0\nv 0 4 0\nv 0 0 0\nf 1 2 3\nf 1 3 4\nf 1 4 2\nf 2 4 3\n"
 CATALOGUE = (
@@ -86,6 +87,23 @@ def test_what_was_scored_before_an_interrupt_is_not_scored_again(
         assert (cut / name).read_bytes() == (whole / name).read_bytes()
 
 
+def test_weights_and_score_reach_the_network_and_margins_keep_their_range(tmp_path: Path, squeezenet: Path) -> None:
+    out, name = tmp_path / "out", "torchvision/squeezenet1_1"
+    chosen = ["--networks", name, "--weights", str(squeezenet), "--score", "margin"]
+    assert run(out, "cup:1", *chosen, "--grid", "2x2", "--threshold", "-50") == 0
+    maps, escaped = load_maps(out / "maps.npz"), str(squeezenet).replace(" ", "%20")
+    function_id = f"scene:{name}/cup/procedural:1?params=azimuth,elevation&score=margin&weights={escaped}"
+    assert maps.facts[0]["function"] == function_id
+    assert [(maps.score_range, part) for part in map(parts_of, maps.names)] == [
+        ((-50.0, 50.0), (f"{name};score=margin;weights={escaped.replace('/', '%2F')}", "cup", "procedural:1"))
+    ]
+    theta = maps.space.grid((2, 2)).reshape(1, -1, 2)
+    values = make_function(function_id).values(theta)
+    assert maps.scores.ravel().tobytes() == values.astype(np.float32).tobytes()
+    known = RecordedMaps(maps, file=str(out / "maps.npz"))
+    assert make_function(known.id).values(theta).tobytes() == known.values(theta).tobytes()
+
+
 def test_class_names_and_colours_choose_what_is_scored(tiny: str, tmp_path: Path, library: str) -> None:
     assert run(tmp_path, library, "--class", "vase", "--names", "Lamp,COFFEE", "--colours", "material") == 0
     rows = list(csv.DictReader((tmp_path / "acceptance.csv").read_text().splitlines()))
@@ -112,6 +130,8 @@ def test_a_dry_run_lists_the_shapes_and_writes_nothing(
         (["--networks", "lenet"], "unknown network 'lenet'"),
         (["--classes", "dragon"], "class 'dragon' is not known"),
         (["--threshold", "nan"], "give a finite number"),
+        (["--weights", "none.pth"], "--weights none.pth: there is no such file"),
+        (["--score", "margin"], "network 'tiny' takes no score"),
         (["--numbers", "a"], "cannot read 'a'"),
         (["--names", "nothing"], "has no shape 'nothing'"),
         (["cup:0", "--colours", "material"], "none of 1 shapes could be scored; the first one: procedural shapes"),

@@ -11,8 +11,10 @@ from PIL import Image
 
 from scripts import grow_regions
 from semrob_env.cli import BAD_INPUT, run_script
+from semrob_env.functions import make_function
 from semrob_env.parameters import SemanticSpace
 from semrob_env.regions import Regions
+from semrob_env.scene.classifiers.score_kinds import MARGIN_BOUND
 
 
 def run(folder: Path, *extra: str) -> int:
@@ -68,6 +70,22 @@ def test_more_than_two_parameters_get_projections_and_pictures_along_the_sides(
     assert not (tmp_path / "naive_regions.png").exists()
 
 
+def test_weights_and_score_reach_the_network(
+    squeezenet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    chosen = ["--network", "torchvision/squeezenet1_1", "--weights", str(squeezenet), "--score", "margin"]
+    shape = ["--shape", "cup:0", "--params", "azimuth", "--starts", "azimuth=130", "--max-steps", "2"]
+    assert run(tmp_path / "out", *shape, *chosen, "--methods", "naive") == 0
+    escaped = str(squeezenet).replace(" ", "%20")
+    function_id = f"scene:{chosen[1]}/cup/procedural:0?params=azimuth&score=margin&weights={escaped}"
+    assert f"{function_id}: " in capsys.readouterr().out
+    (row,) = csv.DictReader((tmp_path / "out" / "regions.csv").read_text().splitlines())
+    # Two steps leave a speck around the start, whose mean is the margin there, mapped to 0 to 1.
+    margin = make_function(function_id).values([[[130.0]]])[0, 0]
+    assert float(row["mean"]) == pytest.approx((margin + MARGIN_BOUND) / (2 * MARGIN_BOUND), abs=0.01)
+    assert -0.9 * MARGIN_BOUND < margin < -0.1
+
+
 def test_one_parameter_and_a_part_of_a_range_get_a_curve(tiny: str, tmp_path: Path) -> None:
     assert run(tmp_path, "--shape", "cup:0", "--params", "distance[2:3]") == 0
     assert run(tmp_path, "--shape", "cup:0", "--params", "azimuth[90:180],elevation") == 0
@@ -107,6 +125,8 @@ def test_a_dry_run_tells_the_bill_of_a_step_and_writes_nothing(
         (["--shape", "cup:0", "--map-step", "0"], "give at least 0.5 degrees"),
         (["--shape", "cup:0", "--budget", "3"], "cannot pay one step"),
         (["--shape", "cup:0", "--network", "lenet"], "unknown network 'lenet'"),
+        (["--shape", "cup:0", "--weights", "none.pth"], "--weights none.pth: there is no such file"),
+        (["--shape", "cup:0", "--score", "margin"], "network 'tiny' takes no score"),
         (["--shape", "cup:0", "--params", "zoom"], "unknown parameter 'zoom'"),
         (["--shape", "cup:0", "--params", "azimuth,azimuth"], "named twice"),
         (["--shape", "cup:0", "--params", "azimuth[180:90]"], "must be below high"),

@@ -116,6 +116,17 @@ def test_a_live_map_is_drawn_kept_and_not_asked_again(tiny: str, tmp_path: Path)
     assert file.stat().st_mtime_ns == changed
 
 
+def test_weights_and_score_reach_the_network_of_a_live_map(squeezenet: Path, tmp_path: Path) -> None:
+    out, name = tmp_path / "out", "torchvision/squeezenet1_1"
+    chosen = ["--network", name, "--weights", str(squeezenet), "--score", "margin"]
+    assert run(out, "--shape", "cup:0", *chosen, "--params", "azimuth", "--map-step", "90") == 0
+    assert pictures(out) == ["nsm_1d"]
+    maps, escaped = load_maps(out / semantic_map.LIVE_FILE), str(squeezenet).replace(" ", "%20")
+    assert maps.facts[0]["function"] == f"scene:{name}/cup/procedural:0?params=azimuth&score=margin&weights={escaped}"
+    values = make_function(maps.facts[0]["function"]).values(maps.axes[0][None, :, None])
+    assert maps.scores.tobytes() == values.astype(np.float32).tobytes()
+
+
 def test_a_live_map_of_one_parameter_is_a_curve(tiny: str, tmp_path: Path) -> None:
     live = ["--shape", "cup:0", "--network", tiny, "--params", "azimuth", "--map-step", "45"]
     assert run(tmp_path, *live, "--methods", "oir_b", "--budget", "16") == 0
@@ -183,6 +194,10 @@ def test_tables_of_an_earlier_run_do_not_stay(recorded: Path, tmp_path: Path) ->
         (["--shape", "cup:0", "--function", "synthetic:trap?n=2"], "give --shape"),
         (["--shape", "cup:0", "--select", "a/*"], "--select chooses among --maps"),
         (["--shape", "cup:0", "--network", "lenet"], "unknown network 'lenet'"),
+        (["--shape", "cup:0", "--weights", "none.pth"], "--weights none.pth: there is no such file"),
+        (["--shape", "cup:0", "--score", "margin"], "network 'tiny' takes no score"),
+        (["--maps", "FILE", "--score", "margin"], "--score is for --network"),
+        (["--function", "synthetic:trap?n=2", "--device", "cuda"], "--device is for --network"),
         (["--shape", "dragon:1"], "dragon"),
         (["--shape", "cup:0", "--map-step", "0"], "at least 0.5"),
         (["--shape", "cup:0", "--map-step", "90"], "at most half"),

@@ -174,6 +174,16 @@ def test_networks_classes_and_shapes_choose_maps(maps: Path, extra: list[str], e
     assert function.member_ids == tuple(ids)
 
 
+def test_a_network_of_a_family_is_chosen_by_its_whole_name(tmp_path: Path) -> None:
+    maps = save_maps(wavy_maps(["timm/r50/cup/0", "timm/other/cup/0", *NAMES]), tmp_path / "maps.npz")
+    out = tmp_path / "out"
+    assert table(maps, out, "--networks", "timm/r50,ResNet50", "--classes", "cup", "--methods", "naive") == 0
+    assert {row.task.function_id for row in rows_of(out)} == {
+        f"recorded:{name}" for name in ("timm/r50/cup/0", "ResNet50/cup/0", "ResNet50/cup/1")
+    }
+    assert "| timm/r50 " in (out / "srvr.md").read_text()
+
+
 def test_a_second_run_only_reads_and_a_dry_run_writes_nothing(
     maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,8 +13,9 @@ pytest.importorskip("stable_baselines3")
 
 from baselines.agents import load_agent
 from baselines.agents.training import Trainer
-from scripts.train_agent import main
+from scripts.train_agent import main, parser, split
 from semrob_env.cli import run_script
+from semrob_env.functions import make_function
 from semrob_env.recorded import save_maps
 from tests.recorded_maker import wavy_maps
 
@@ -110,6 +111,14 @@ def test_a_dry_run_tells_what_would_run_and_writes_nothing(tmp_path: Path, capsy
     assert "5 agents (ppo 1,013,760 steps each, 15 rounds)" in printed
     assert "estimated time of training" in printed
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("function", ["recorded:*", "complement(recorded:*)"])
+def test_a_network_of_a_family_is_held_out_by_its_whole_name(function: str, maps: Path) -> None:
+    save_maps(wavy_maps(["timm/a/cup/0", "timm/a/cup/1", "timm/b/cup/0", "timm/b/cup/1"]), maps)
+    options = parser().parse_args(["--function", function, "--test-networks", "timm/b", "--test-shapes", "1"])
+    train, test = split(make_function(function), options)
+    assert (train.tolist(), test.tolist()) == ([0], [3])
 
 
 @pytest.mark.parametrize(
