@@ -24,6 +24,7 @@ import numpy.typing as npt
 from semrob_env.errors import BudgetExhausted, InvalidBudgetError, InvalidParameterError, ShapeMismatchError
 from semrob_env.functions import ScoreFunction
 from semrob_env.parameters import SemanticSpace
+from semrob_env.sequences import golden_ratios
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 
@@ -142,9 +143,7 @@ class NeighbourhoodGradients:
         radius = FiniteDifferences.DEFAULT_SHARE * space.width if self.radius is None else np.array(self.radius)
         if radius.shape != (space.n,):
             raise InvalidParameterError(f"neighbourhood radius has {radius.size} numbers; give {space.n}")
-        # Steps 1/g, 1/g^2, ...: g^(n + 1) = g + 1, which spreads points evenly for every n.
-        ratio = float(np.max(np.roots([1.0, *np.zeros(space.n - 1), -1.0, -1.0]).real))
-        steps = ratio ** -np.arange(1.0, space.n + 1)
+        steps = golden_ratios(space.n)
         half = 2 * np.mod(0.5 + np.outer(np.arange(1, self.neighbours // 2 + 1), steps), 1.0) - 1
         offsets = np.concatenate([np.zeros((1, space.n)), half, -half]) * radius
         return space.project(theta[:, None, :] + offsets)

@@ -28,12 +28,13 @@ import numpy as np
 import numpy.typing as npt
 
 from semrob_env.envs.corners import Corners
-from semrob_env.envs.estimate import LEAST_SIDE, WINDOW, golden_ratios, window_moments
+from semrob_env.envs.estimate import LEAST_SIDE, WINDOW, window_moments
 from semrob_env.envs.lone_game import LoneRegion
 from semrob_env.envs.region_rules import RegionRules
 from semrob_env.envs.rules import Game, Rows, as_action
 from semrob_env.parameters import SemanticSpace
 from semrob_env.regions import Regions
+from semrob_env.sequences import golden_ratios
 from semrob_env.types import BoolArray, Float32Array, FloatArray
 
 _WHOLE = 1 - 1e-12

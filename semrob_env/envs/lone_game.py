@@ -13,10 +13,11 @@ from typing import NamedTuple, final
 import numpy as np
 
 from semrob_env.envs.corners import LEAST_OUTER_WIDTH, OUTER_MARGIN
-from semrob_env.envs.estimate import LEAST_SIDE, MOST_VARIANCE, WINDOW, golden_ratios
+from semrob_env.envs.estimate import LEAST_SIDE, MOST_VARIANCE, WINDOW
 from semrob_env.envs.region_rules import RegionRules
 from semrob_env.parameters import SemanticSpace
 from semrob_env.regions import corner_masks
+from semrob_env.sequences import golden_ratios
 from semrob_env.types import Float32Array, FloatArray
 
 

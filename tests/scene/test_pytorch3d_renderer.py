@@ -97,8 +97,7 @@ def test_a_scene_has_the_same_bytes_alone_and_in_a_batch() -> None:
 
 
 @needs_pytorch3d
-def test_nothing_before_the_camera_is_the_background() -> None:
-    picture = make_renderer("pytorch3d", 32).render(box(), scenes(azimuth=0.0, distance=0.01, background_g=0.25))
+def test_what_lies_behind_the_camera_is_not_drawn() -> None:
     behind = box().vertices + np.array([0.0, 0.0, -9.0])
     picture = make_renderer("pytorch3d", 32).render(Mesh(behind, box().faces), scenes(azimuth=0.0, background_g=0.25))
     assert (picture[0] == np.array([0.0, 0.25, 0.0], dtype=np.float32)[:, None, None]).all()

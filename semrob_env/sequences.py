@@ -1,0 +1,18 @@
+"""Point sequences that fill a box evenly without chance."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from semrob_env.types import FloatArray
+
+
+def golden_ratios(n: int) -> FloatArray:
+    """Steps (n,) of an additive recurrence that fills the unit cube evenly: g^-1, ..., g^-n with g^(n+1) = g + 1.
+
+    The generalised golden ratio of M. Roberts, *The unreasonable effectiveness of quasirandom sequences* (2018).
+    """
+    ratio = 2.0
+    for _ in range(64):
+        ratio = (1.0 + ratio) ** (1.0 / (n + 1))
+    return np.asarray(ratio ** -np.arange(1.0, n + 1.0))
