@@ -128,7 +128,10 @@ class ScoreFunction(ABC):
         points = self.space.require(theta)
         if points.ndim != 3:
             raise ShapeMismatchError(f"theta has shape {points.shape}, must be (B, m, {self.space.n})")
-        rows = np.zeros(len(points), dtype=np.int64) if member is None else np.asarray(member, dtype=np.int64)
+        rows = np.zeros(len(points), dtype=np.int64) if member is None else np.asarray(member)
+        if rows.dtype.kind not in "iu" and rows.size:
+            raise InvalidParameterError(f"member is of {rows.dtype}; give whole numbers, one a row of theta")
+        rows = rows.astype(np.int64, copy=False)
         if rows.shape != points.shape[:1]:
             raise ShapeMismatchError(f"member has shape {rows.shape}, must be ({len(points)},): one a row of theta")
         ends = rows.tolist() if len(rows) <= 2 else [rows.min(), rows.max()]

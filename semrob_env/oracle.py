@@ -11,12 +11,15 @@ What a query costs, each line tested:
 - A theta outside the space raises OutOfSpaceError, and nothing is charged.
 - An exception of the function, or an answer of the wrong shape or outside its range, charges nothing.
 - A call that would overspend any trajectory's budget raises BudgetExhausted before the function is asked.
+- Threads share one meter: a call reserves its price before it asks, and gets it back if the function raises.
 """
 
 from __future__ import annotations
 
+import operator
+import threading
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -41,6 +44,8 @@ class Queries:
 
     Raises:
         ShapeMismatchError: The shapes do not belong together.
+        InvalidParameterError: theta is not an array of real numbers, member of whole numbers, or active of booleans:
+            an integer `active` would be truth to the function and a count to the bill.
     """
 
     theta: FloatArray
@@ -49,6 +54,14 @@ class Queries:
     wants_gradient: bool = False
 
     def __post_init__(self) -> None:
+        for name, array, kinds, words in (
+            ("theta", self.theta, "fiu", "real numbers"),
+            ("member", self.member, "iu", "whole numbers"),
+            ("active", self.active, "b", "booleans"),
+        ):
+            if not isinstance(array, np.ndarray) or array.dtype.kind not in kinds:
+                given = array.dtype if isinstance(array, np.ndarray) else type(array).__name__
+                raise InvalidParameterError(f"queries with {name} of {given}: give a NumPy array of {words}")
         if self.theta.ndim != 3 or self.active.shape != self.theta.shape[:2]:
             raise ShapeMismatchError(f"theta {self.theta.shape} must be (B, m, n), active {self.active.shape} (B, m)")
         if self.member.shape != self.theta.shape[:1]:
@@ -214,6 +227,14 @@ class QueryOracle:
         self.log = log
         self._forward = np.zeros(trajectories, dtype=np.int64)
         self._gradient = np.zeros(trajectories, dtype=np.int64)
+        self._lock = threading.Lock()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._lock = threading.Lock()
 
     @property
     def space(self) -> SemanticSpace:
@@ -245,10 +266,15 @@ class QueryOracle:
 
         Raises:
             ShapeMismatchError: Not one count a trajectory.
+            InvalidBudgetError: Counts that are not whole numbers of at least 0.
         """
         if forward_queries.shape != self._forward.shape or gradient_queries.shape != self._gradient.shape:
             raise ShapeMismatchError(f"give {self.trajectories} counts of each kind, one a trajectory")
-        self._forward, self._gradient = forward_queries.astype(np.int64), gradient_queries.astype(np.int64)
+        for saved in (forward_queries, gradient_queries):
+            if saved.dtype.kind not in "iu" or (saved < 0).any():
+                raise InvalidBudgetError(f"saved counts {saved}: give whole numbers of at least 0")
+        with self._lock:
+            self._forward, self._gradient = forward_queries.astype(np.int64), gradient_queries.astype(np.int64)
 
     def price(self, *, wants_gradient: bool) -> tuple[int, int]:
         """Forward and gradient queries that one point costs."""
@@ -270,11 +296,16 @@ class QueryOracle:
         forward, gradient = self.price(wants_gradient=queries.wants_gradient)
         return forward * points, gradient * points
 
-    def _payable(self, forward: IntArray | int, gradient: IntArray | int) -> BoolArray:
+    def _payable(
+        self,
+        forward: IntArray | int,
+        gradient: IntArray | int,
+        rows: slice = slice(None),
+    ) -> BoolArray:
         if self.budget == np.inf:
-            return np.ones(self.trajectories, dtype=np.bool_)
+            return np.ones(len(self._forward[rows]), dtype=np.bool_)
         # Summed as `spent` will be, so that it never ends above the budget by a rounding.
-        after = (self._forward + forward) + self.gradient_cost * (self._gradient + gradient)
+        after = (self._forward[rows] + forward) + self.gradient_cost * (self._gradient[rows] + gradient)
         return np.asarray(after <= self.budget)
 
     def query(self, queries: Queries) -> Answers:
@@ -289,21 +320,21 @@ class QueryOracle:
         if len(active) != self.trajectories:
             raise ShapeMismatchError(f"{len(active)} rows of queries for {self.trajectories} trajectories")
         forward, gradient = self._bill(queries)
-        payable = self._payable(forward, gradient)
-        if not payable.all():
-            row = int(np.flatnonzero(~payable)[0])
-            raise self._exhausted(row, int(active[row].sum()))
         # What is active, all of it or picked point by point, as theta (R, p, n) of the trajectories (R,).
         chosen = None if active.all() else np.nonzero(active)
         theta = queries.theta if chosen is None else queries.theta[chosen][:, None, :]
         member = queries.member if chosen is None else queries.member[chosen[0]]
-        asked, answered, scores, slopes = self._ask(theta, member, queries.wants_gradient)
-        self._forward += forward
-        self._gradient += gradient
+        self._reserve(slice(None), forward, gradient, active)
+        try:
+            asked, answered, scores, slopes = self._ask(theta, member, queries.wants_gradient)
+        except BaseException:
+            self._refund(slice(None), forward, gradient)
+            raise
         if self.log is not None:
             owner = np.repeat(np.arange(len(active)) if chosen is None else chosen[0], asked.shape[1])
             has_gradient = self.price(wants_gradient=queries.wants_gradient)[1] > 0
-            self.log.add(owner, asked.reshape(-1, self.space.n), answered.ravel(), with_gradient=has_gradient)
+            with self._lock:
+                self.log.add(owner, asked.reshape(-1, self.space.n), answered.ravel(), with_gradient=has_gradient)
 
         worst = self.function.score_range[0]
         is_missing = np.isnan(scores)
@@ -331,22 +362,42 @@ class QueryOracle:
         point = self.space.require(theta)
         if point.shape != (self.space.n,):
             raise ShapeMismatchError(f"theta has shape {point.shape}, must be ({self.space.n},)")
-        if not 0 <= trajectory < self.trajectories:
+        row = operator.index(trajectory)
+        if not 0 <= row < self.trajectories:
             raise ShapeMismatchError(f"trajectory {trajectory}: this oracle has 0..{self.trajectories - 1}")
-        after = (int(self._forward[trajectory]) + 1) + self.gradient_cost * int(self._gradient[trajectory])
-        if after > self.budget:
-            raise self._exhausted(trajectory, 1)
-        score = self.function.values(point[None, None, :], [member]).item()
-        self._forward[trajectory] += 1
+        rows = slice(row, row + 1)
+        self._reserve(rows, 1, 0)
+        try:
+            score = self.function.values(point[None, None, :], [operator.index(member)]).item()
+        except BaseException:
+            self._refund(rows, 1, 0)
+            raise
         if self.log is not None:
-            self.log.add(np.array([trajectory]), point[None, :], np.array([score]), with_gradient=False)
+            with self._lock:
+                self.log.add(np.array([row]), point[None, :], np.array([score]), with_gradient=False)
         return self.function.score_range[0] if np.isnan(score) else score
 
-    def _exhausted(self, row: int, points: int) -> BudgetExhausted:
-        return BudgetExhausted(
-            f"trajectory {row} has spent {self.spent[row]:g} of {self.budget:g} and cannot pay {points} more points; "
-            "nothing was asked or charged"
-        )
+    def _reserve(
+        self, rows: slice, forward: IntArray | int, gradient: IntArray | int, active: BoolArray | None = None
+    ) -> None:
+        """Charge some trajectories before the function is asked, so that no thread can spend the same budget twice."""
+        with self._lock:
+            payable = self._payable(forward, gradient, rows)
+            if not payable.all():
+                row = int(np.flatnonzero(~payable)[0])
+                points = 1 if active is None else int(active[row].sum())
+                raise BudgetExhausted(
+                    f"trajectory {row + (rows.start or 0)} has spent {self.spent[rows][row]:g} of {self.budget:g} and "
+                    f"cannot pay {points} more points; nothing was asked or charged"
+                )
+            self._forward[rows] += forward
+            self._gradient[rows] += gradient
+
+    def _refund(self, rows: slice, forward: IntArray | int, gradient: IntArray | int) -> None:
+        """Give back what `_reserve` took, after an exception of the function (Ctrl-C too)."""
+        with self._lock:
+            self._forward[rows] -= forward
+            self._gradient[rows] -= gradient
 
     def _ask(
         self, theta: FloatArray, member: IntArray, wants_gradient: bool

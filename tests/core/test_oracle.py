@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, final
 
 import numpy as np
@@ -12,6 +17,7 @@ import pytest
 from semrob_env.errors import (
     BudgetExhausted,
     InvalidBudgetError,
+    InvalidParameterError,
     NoGradientError,
     OutOfSpaceError,
     ScoreRangeError,
@@ -388,3 +394,125 @@ def test_a_theta_of_the_wrong_shape_is_refused_and_free(theta: object) -> None:
     with pytest.raises(ShapeMismatchError, match="trajectory 1: this oracle has"):
         oracle.value([5.0, 5.0], trajectory=1)
     assert oracle.spent[0] == 0
+
+
+POINTS = np.tile(BOTH.default, (1, 3, 1))
+ROW = np.zeros(1, dtype=np.int64)
+FLAGS = np.ones((1, 3), dtype=np.bool_)
+
+
+@pytest.mark.parametrize(
+    ("theta", "member", "active", "words"),
+    [
+        (POINTS, ROW, np.array([[1, -1, 0]]), "active of int64.* booleans"),
+        (POINTS, ROW, np.array([[-5, 0, 0]]), "active of int64"),
+        (POINTS, ROW, np.array([[1.0, 0.0, math.nan]]), "active of float64"),
+        (POINTS, ROW, FLAGS.astype(object), "active of object"),
+        (POINTS, ROW, [[True, True, True]], "active of list"),
+        (POINTS, np.array([0.7]), FLAGS, "member of float64.* whole numbers"),
+        (POINTS, np.array([True]), FLAGS, "member of bool"),
+        (POINTS, np.array(["0"]), FLAGS, "member of <U1"),
+        (POINTS.astype("U"), ROW, FLAGS, "theta of <U.* real numbers"),
+        (POINTS.astype(complex), ROW, FLAGS, "theta of complex128"),
+        (POINTS.astype(bool), ROW, FLAGS, "theta of bool"),
+        (POINTS.astype(object), ROW, FLAGS, "theta of object"),
+    ],
+)
+def test_queries_of_the_wrong_kind_are_refused_before_anybody_pays(
+    theta: Any, member: Any, active: Any, words: str
+) -> None:
+    with pytest.raises(InvalidParameterError, match=words):
+        Queries(theta, member, active)
+
+
+def test_no_integer_active_is_free_or_refunds_what_was_spent() -> None:
+    function = Counting()
+    oracle = QueryOracle(function, budget=3)
+    oracle.query(Queries(POINTS, ROW, FLAGS))
+    for flags in ([[1, -1, 0]], [[-5, 0, 0]]):
+        with pytest.raises(InvalidParameterError):
+            oracle.query(Queries(POINTS, ROW, np.array(flags)))  # type: ignore[arg-type]  # what a caller may do
+    assert (function.points, counts(oracle)) == (3, ([3], [0]))
+
+
+@pytest.mark.parametrize("saved", [np.array([-5]), np.array([2.5]), np.array([math.nan])])
+def test_restored_counts_are_whole_and_not_negative(saved: Any) -> None:
+    oracle = QueryOracle(Counting(), budget=3)
+    for pair in ((saved, ROW), (ROW, saved)):
+        with pytest.raises(InvalidBudgetError, match="whole numbers of at least 0"):
+            oracle.restore(*pair)
+
+
+def test_a_member_that_is_no_whole_number_is_refused() -> None:
+    function = Counting(members=2)
+    with pytest.raises(InvalidParameterError, match="whole numbers"):
+        function.values(POINTS, [0.7])
+    with pytest.raises(TypeError):
+        QueryOracle(function).value([0.0, 0.0], member=0.7)  # type: ignore[arg-type]  # what a caller may do
+
+
+@pytest.mark.parametrize("ask", ["value", "query", "gradient"])
+def test_threads_share_one_budget_to_the_last_query(ask: str) -> None:
+    function = Counting()
+    slow = threading.Lock()
+
+    def answer_slowly(values: FloatArray) -> FloatArray:
+        with slow:
+            function.done = getattr(function, "done", 0) + values.size  # type: ignore[attr-defined]  # of this test
+        time.sleep(0.002)  # long enough for every thread to have looked at the meter
+        return values
+
+    function.replace = answer_slowly
+    oracle = QueryOracle(function, budget=10, log=QueryLog())
+
+    def spend(_: int) -> int:
+        answered = 0
+        while True:
+            try:
+                if ask == "value":
+                    oracle.value([0.0, 0.0])
+                else:
+                    oracle.query(queries(1, 1, wants_gradient=ask == "gradient"))
+            except BudgetExhausted:
+                return answered
+            answered += 1
+
+    with ThreadPoolExecutor(16) as pool:
+        answered = sum(pool.map(spend, range(16)))
+    assert answered == (5 if ask == "gradient" else 10)
+    assert function.done == answered  # type: ignore[attr-defined]
+    assert oracle.spent.tolist() == [10.0]
+    assert oracle.log is not None
+    assert len(oracle.log.arrays()["value"]) == answered
+
+
+@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
+@pytest.mark.parametrize("ask", ["value", "query"])
+def test_what_was_reserved_is_given_back_when_the_function_raises(ask: str, error: type[BaseException]) -> None:
+    function = Counting()
+    oracle = QueryOracle(function, trajectories=2, budget=2)
+    seen: list[list[int]] = []
+
+    def fail(values: FloatArray) -> FloatArray:
+        seen.append(oracle.forward_queries.tolist())
+        raise error
+
+    function.replace = fail
+    asked = {
+        "value": lambda: oracle.value([0.0, 0.0], trajectory=1),
+        "query": lambda: oracle.query(queries(2, 1, active=[[0], [1]])),
+    }
+    with pytest.raises(error):
+        asked[ask]()
+    assert seen == [[0, 1]]
+    assert counts(oracle) == ([0, 0], [0, 0])
+
+
+def test_an_oracle_can_be_copied_and_pickled() -> None:
+    function = CallableFunction(BOTH, len)  # never asked; a builtin pickles
+    oracle = QueryOracle(function, trajectories=2, budget=2)
+    oracle.restore(np.array([1, 2]), np.array([0, 0]))
+    for again in (copy.deepcopy(oracle), pickle.loads(pickle.dumps(oracle))):
+        assert counts(again) == ([1, 2], [0, 0])
+        with pytest.raises(BudgetExhausted):
+            again.value([0.0, 0.0], trajectory=1)
