@@ -14,6 +14,7 @@ from __future__ import annotations
 import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -23,12 +24,72 @@ from semrob_env.errors import (
     InvalidParameterError,
     NameClashError,
     NoGradientError,
+    NoGroundTruthError,
     ScoreRangeError,
     ShapeMismatchError,
     UnknownNameError,
 )
 from semrob_env.parameters import SemanticSpace
 from semrob_env.types import FloatArray, IntArray
+
+
+@final
+@dataclass(frozen=True)
+class UnitScale:
+    """How native scores become unit scores in [0, 1]: what goals, optimizers and judges speak of.
+
+    Attributes:
+        low: Lowest native score.
+        high: Highest native score.
+        is_logistic: False: linear, (f - low) / (high - low). True: 1 / (1 + exp(-(f - (low + high) / 2))), which turns
+            a logit margin into something like a probability; 0.5 is the decision boundary.
+
+    Raises:
+        InvalidParameterError: Not a finite low < high.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+    is_logistic: bool = False
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite([self.low, self.high]).all() and self.low < self.high):
+            raise InvalidParameterError(f"score range ({self.low}, {self.high}): give a finite low < high")
+
+    @property
+    def is_identity(self) -> bool:
+        """Whether native scores are unit scores."""
+        return not self.is_logistic and (self.low, self.high) == (0.0, 1.0)
+
+    def unit(self, scores: FloatArray) -> FloatArray:
+        """Unit scores (...,) of native ones; NaN becomes 0, the worst."""
+        scores = np.asarray(scores)
+        if np.isnan(scores).any():
+            scores = np.where(np.isnan(scores), self.low, scores)
+        if self.is_identity:
+            return scores
+        if self.is_logistic:
+            return np.asarray(1 / (1 + np.exp(-(scores - (self.low + self.high) / 2))))
+        return np.asarray((scores - self.low) / (self.high - self.low))
+
+    def slope(self, scores: FloatArray) -> FloatArray:
+        """Derivative (...,) of the unit score by the native one."""
+        if not self.is_logistic:
+            return np.full(np.shape(scores), 1 / (self.high - self.low))
+        unit = self.unit(scores)
+        return unit * (1 - unit)
+
+    def unit_moments(self, mean: FloatArray, variance: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and variance (...,) of unit scores from those of native ones.
+
+        Raises:
+            NoGroundTruthError: The scale is not linear: two moments do not tell.
+        """
+        if self.is_identity:
+            return mean, variance
+        if self.is_logistic:
+            raise NoGroundTruthError("exact moments of margins do not tell those of unit scores; judge by points")
+        return (mean - self.low) / (self.high - self.low), variance / (self.high - self.low) ** 2
 
 
 class ScoreFunction(ABC):
@@ -41,6 +102,7 @@ class ScoreFunction(ABC):
         space: The space of theta.
         member_ids: The id of each member; their number is F.
         score_range: Lowest and highest score. Scores outside are an error, NaN is passed on.
+        is_logistic: How scores become unit scores: linearly, or as logit margins do (`UnitScale`).
         has_gradient: Whether `values_and_gradients` works.
         fingerprints: Per member, facts that pin the answers beyond the id (hashes of weights, mesh or map; versions).
         family_id: A shorter id of the whole family, for `make_function`; None: the ids of all members, joined.
@@ -55,22 +117,21 @@ class ScoreFunction(ABC):
         member_ids: tuple[str, ...],
         *,
         score_range: tuple[float, float] = (0.0, 1.0),
+        is_logistic: bool = False,
         has_gradient: bool,
         fingerprints: Sequence[Mapping[str, str]] | None = None,
         family_id: str | None = None,
     ) -> None:
-        low, high = score_range
-        if not member_ids or not (np.isfinite([low, high]).all() and low < high):
-            raise InvalidParameterError(
-                f"{len(member_ids)} members, score range {score_range}: give at least 1 and a finite low < high"
-            )
+        if not member_ids:
+            raise InvalidParameterError("a function without members: give at least 1 id")
         if fingerprints is not None and len(fingerprints) != len(member_ids):
             raise InvalidParameterError(
                 f"{len(fingerprints)} fingerprints for {len(member_ids)} members; give one each"
             )
         self.space = space
         self.member_ids = member_ids
-        self.score_range = (float(low), float(high))
+        self.score_range = (float(score_range[0]), float(score_range[1]))
+        self.scale = UnitScale(*self.score_range, is_logistic)
         self.has_gradient = has_gradient
         self.fingerprints = tuple(dict(f) for f in fingerprints or ({},) * len(member_ids))
         self._family_id = family_id
@@ -84,6 +145,25 @@ class ScoreFunction(ABC):
     def id(self) -> str:
         """The id that `make_function` turns into this function again: the family's, or all members' joined by ` + `."""
         return self._family_id or " + ".join(self.member_ids)
+
+    def leaf(self, member: int) -> Leaf:
+        """What answers for a member once complements and stacks are seen through.
+
+        Raises:
+            UnknownNameError: No such member.
+        """
+        self.require_member(member)
+        return Leaf(self, member)
+
+    @final
+    def require_member(self, member: int) -> None:
+        """Refuse a member that the family does not have.
+
+        Raises:
+            UnknownNameError: Not one of 0..F-1.
+        """
+        if not 0 <= member < self.members:
+            raise UnknownNameError(f"member {member}: this family has members 0..{self.members - 1}")
 
     @final
     def values(self, theta: npt.ArrayLike, member: npt.ArrayLike | None = None) -> FloatArray:
@@ -157,6 +237,22 @@ class ScoreFunction(ABC):
 
 
 @final
+@dataclass(frozen=True, eq=False)
+class Leaf:
+    """A function that is no complement or stack, and how it is asked.
+
+    Attributes:
+        function: The function.
+        member: Its member.
+        is_complement: Whether it is asked for low + high - f.
+    """
+
+    function: ScoreFunction
+    member: int
+    is_complement: bool = False
+
+
+@final
 class Complement(ScoreFunction):
     """low + high - f over the score range: robust where f is adversarial (method section 2, Phi_adv)."""
 
@@ -165,11 +261,17 @@ class Complement(ScoreFunction):
             function.space,
             tuple(f"complement({name})" for name in function.member_ids),
             score_range=function.score_range,
+            is_logistic=function.scale.is_logistic,
             has_gradient=function.has_gradient,
             fingerprints=function.fingerprints,
             family_id=f"complement({function.id})",
         )
         self.function = function
+
+    def leaf(self, member: int) -> Leaf:
+        """The leaf of what is complemented, asked the other way round."""
+        inner = self.function.leaf(member)
+        return replace(inner, is_complement=not inner.is_complement)
 
     def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
         return self._mirrored(self.function.values(theta, member))
@@ -194,8 +296,7 @@ class Stack(ScoreFunction):
     def __init__(self, functions: Sequence[ScoreFunction]) -> None:
         first = functions[0] if functions else None
         if first is None or any(
-            (f.space, f.score_range, f.has_gradient) != (first.space, first.score_range, first.has_gradient)
-            for f in functions
+            (f.space, f.scale, f.has_gradient) != (first.space, first.scale, first.has_gradient) for f in functions
         ):
             raise InvalidParameterError(
                 "a stack needs functions of one space, one score range, all with gradient or none"
@@ -204,11 +305,18 @@ class Stack(ScoreFunction):
             first.space,
             tuple(name for f in functions for name in f.member_ids),
             score_range=first.score_range,
+            is_logistic=first.scale.is_logistic,
             has_gradient=first.has_gradient,
             fingerprints=tuple(print_ for f in functions for print_ in f.fingerprints),
         )
         self.functions = tuple(functions)
         self._first_member = np.cumsum([0, *(f.members for f in functions)])
+
+    def leaf(self, member: int) -> Leaf:
+        """The leaf of the part that has the member."""
+        self.require_member(member)
+        part = int(np.searchsorted(self._first_member, member, side="right")) - 1
+        return self.functions[part].leaf(member - int(self._first_member[part]))
 
     def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
         values = np.empty(theta.shape[:2])

@@ -1,4 +1,4 @@
-"""The query oracle: the only place that counts, caps and logs queries.
+"""The query oracle: the only place that counts, caps and logs queries. It answers in unit scores, in [0, 1].
 
 What a query costs, each line tested:
 
@@ -7,7 +7,7 @@ What a query costs, each line tested:
 - With `FiniteDifferences`, a value with its gradient is 1 + 2n forward queries, and no gradient query.
 - With `NeighbourhoodGradients` of m neighbours, a value with its gradient is 1 + m forward and 1 + m gradient queries.
 - A repeated theta is charged again: there is no cache.
-- NaN is charged and told as the worst score of the range; a gradient that is not finite is told as 0.
+- NaN is charged and told as 0, the worst score; a gradient that is not finite is told as 0.
 - A theta outside the space raises OutOfSpaceError, and nothing is charged.
 - An exception of the function, or an answer of the wrong shape or outside its range, charges nothing.
 - A call that would overspend any trajectory's budget raises BudgetExhausted before the function is asked.
@@ -71,11 +71,11 @@ class Queries:
 @final
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What the oracle answers: entries that were not active hold the worst score and a zero gradient.
+    """What the oracle answers: entries that were not active hold the worst score, 0, and a zero gradient.
 
     Attributes:
-        values: Scores (B, m), never NaN.
-        gradients: None, or gradients (B, m, n) per native unit, always finite.
+        values: Unit scores (B, m), in [0, 1], never NaN.
+        gradients: None, or their gradients (B, m, n) per native unit of theta, always finite.
         active: Which entries were evaluated, (B, m).
     """
 
@@ -170,7 +170,7 @@ class QueryLog:
         self._parts: list[tuple[IntArray, FloatArray, FloatArray, BoolArray]] = []
 
     def add(self, trajectory: IntArray, theta: FloatArray, values: FloatArray, *, with_gradient: bool) -> None:
-        """Append N queries: trajectory (N,), theta (N, n), raw scores (N,) with NaN as it came."""
+        """Append N queries: trajectory (N,), theta (N, n), native scores (N,) with NaN as it came."""
         flags = np.full(len(trajectory), with_gradient)
         self._parts.append((trajectory.copy(), theta.copy(), values.copy(), flags))
 
@@ -336,15 +336,15 @@ class QueryOracle:
             with self._lock:
                 self.log.add(owner, asked.reshape(-1, self.space.n), answered.ravel(), with_gradient=has_gradient)
 
-        worst = self.function.score_range[0]
-        is_missing = np.isnan(scores)
-        if is_missing.any():
-            scores = np.where(is_missing, worst, scores)
+        scale = self.function.scale
         if slopes is not None:
             slopes = np.where(np.isfinite(slopes), slopes, 0.0)
+            if not scale.is_identity:
+                slopes = slopes * np.nan_to_num(scale.slope(scores))[..., None]
+        scores = scale.unit(scores)
         if chosen is None:
             return Answers(scores, slopes, active)
-        values = np.full(active.shape, worst)
+        values = np.zeros(active.shape)
         values[chosen] = scores[:, 0]
         gradients = None
         if slopes is not None:
@@ -353,7 +353,7 @@ class QueryOracle:
         return Answers(values, gradients, active)
 
     def value(self, theta: npt.ArrayLike, *, trajectory: int = 0, member: int = 0) -> float:
-        """One forward query at theta (n,), charged to one trajectory.
+        """The unit score at theta (n,): one forward query, charged to one trajectory.
 
         Raises:
             BudgetExhausted, OutOfSpaceError: As in `query`.
@@ -375,7 +375,7 @@ class QueryOracle:
         if self.log is not None:
             with self._lock:
                 self.log.add(np.array([row]), point[None, :], np.array([score]), with_gradient=False)
-        return self.function.score_range[0] if np.isnan(score) else score
+        return float(self.function.scale.unit(np.array(score)))
 
     def _reserve(
         self, rows: slice, forward: IntArray | int, gradient: IntArray | int, active: BoolArray | None = None

@@ -23,7 +23,7 @@ from semrob_env.errors import (
     ScoreRangeError,
     ShapeMismatchError,
 )
-from semrob_env.functions import CallableFunction, ScoreFunction
+from semrob_env.functions import CallableFunction, ScoreFunction, UnitScale
 from semrob_env.oracle import FiniteDifferences, Queries, QueryLog, QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.types import BoolArray, FloatArray, IntArray
@@ -123,7 +123,7 @@ def test_nan_is_charged_and_told_as_the_worst_score_and_its_gradient_as_zero(sco
     log = QueryLog()
     oracle = QueryOracle(function, log=log)
     answers = oracle.query(queries(1, 3))
-    assert answers.values[0, 1] == score_range[0]
+    assert answers.values[0, 1] == 0
     assert (answers.values[0, [0, 2]] > 0).all()
     assert counts(oracle)[0] == [3]
     assert np.isnan(log.arrays()["value"].astype(float)).tolist() == [False, True, False]  # the log keeps what came
@@ -161,7 +161,7 @@ def test_an_entry_that_is_not_active_is_free_whatever_its_theta() -> None:
     points[1] = 1e9
     answers = oracle.query(queries(theta=points, active=[[1, 0], [0, 0]], wants_gradient=True))
     assert counts(oracle) == ([1, 0], [1, 0])
-    assert answers.values[0, 1] == answers.values[1, 0] == -4.0
+    assert answers.values[0, 1] == answers.values[1, 0] == 0
     assert answers.gradients is not None
     assert not answers.gradients[1].any()
     assert answers.active.tolist() == [[True, False], [False, False]]
@@ -449,6 +449,32 @@ def test_a_member_that_is_no_whole_number_is_refused() -> None:
         function.values(POINTS, [0.7])
     with pytest.raises(TypeError):
         QueryOracle(function).value([0.0, 0.0], member=0.7)  # type: ignore[arg-type]  # what a caller may do
+
+
+def test_answers_are_unit_scores_and_their_slopes() -> None:
+    plain = QueryOracle(Counting()).query(queries(1, 3, wants_gradient=True))
+    for is_logistic in (False, True):
+        function = Counting()
+        function.scale = UnitScale(-4.0, 6.0, is_logistic)
+        function.score_range = (-4.0, 6.0)
+        log = QueryLog()
+        answers = QueryOracle(function, log=log).query(queries(1, 3, wants_gradient=True))
+        native = log.arrays()["value"].astype(float).reshape(1, 3)
+        assert native.tolist() == plain.values.tolist()
+        unit = 1 / (1 + np.exp(1 - native)) if is_logistic else (native + 4) / 10
+        assert answers.values == pytest.approx(unit)
+        assert plain.gradients is not None
+        assert answers.gradients is not None
+        slope = unit * (1 - unit) if is_logistic else np.full_like(unit, 0.1)
+        assert answers.gradients == pytest.approx(plain.gradients * slope[..., None])
+
+
+@pytest.mark.parametrize("is_logistic", [False, True])
+def test_the_unit_score_of_a_complement_is_what_is_left_to_1(is_logistic: bool) -> None:
+    scale, scores = UnitScale(-50.0, 50.0, is_logistic), np.array([-50.0, -1.5, 0.0, 3.0, 50.0])
+    assert scale.unit(-scores) == pytest.approx(1 - scale.unit(scores))
+    assert scale.unit(np.array([math.nan]))[0] == pytest.approx(0, abs=1e-20)
+    assert scale.unit(np.array([0.0]))[0] == 0.5
 
 
 @pytest.mark.parametrize("ask", ["value", "query", "gradient"])
