@@ -1,8 +1,8 @@
 """What point attacks share: they look for one theta near theta0 with a low score, and recommend the lowest one seen.
 
 A point is recommended as a region without volume, so that runs, rows and judges take it as they are: the judged mean is
-the score at the point, and an attack on thresholds succeeds where that is not feasible, mean < 1 - epsilon_m. With
-`goal="high"` they look for a high score, and succeed where it is.
+the score at the point, and an attack on a goal succeeds where the point does not meet it. With `seeks="high"` they
+look for a high score, and succeed where it does.
 
 *Near* is the box theta0 -+ `radius` times the range of each parameter, within the space (around the seam of a periodic
 one). Attacks by gradients ask the oracle for them: exact ones, or, with `FiniteDifferences`, central differences that
@@ -31,14 +31,14 @@ class AttackSettings(Settings):
 
     Attributes:
         radius: Reach of the box around theta0 as a share of each range, above 0, at most 1.
-        goal: Which score to look for, `low` or `high`.
+        seeks: Which score to look for, `low` or `high`.
 
     Raises:
-        InvalidParameterError: A number out of its limits, or another goal.
+        InvalidParameterError: A number out of its limits, or something else to seek.
     """
 
     radius: float = field(default=0.1, metadata=number(above=0, most=1))
-    goal: Literal["low", "high"] = field(default="low", metadata=one_of("low", "high"))
+    seeks: Literal["low", "high"] = field(default="low", metadata=one_of("low", "high"))
 
 
 AttackSettingsT = TypeVar("AttackSettingsT", bound=AttackSettings)
@@ -50,6 +50,7 @@ class PointAttack(Optimizer[AttackSettingsT]):
     recommends = "points"
     paradigm = "point attack"
     finds = "a point of low score near theta0"
+    uses_goal = False
 
     @abstractmethod
     def _first(self) -> FloatArray:
@@ -86,7 +87,7 @@ class PointAttack(Optimizer[AttackSettingsT]):
 
     @final
     def _tell(self, state: State, answers: Answers) -> State:
-        sign = 1.0 if self.settings.goal == "low" else -1.0
+        sign = 1.0 if self.settings.seeks == "low" else -1.0
         loss = sign * answers.values[:, 0]
         is_better = loss < state["least"]
         slope = np.zeros_like(self.start) if answers.gradients is None else sign * answers.gradients[:, 0]

@@ -37,12 +37,10 @@ class BayesianAttackSettings(AttackSettings):
     Attributes:
         algorithm: `tpe`, or `gp`.
         startup: Points before its model is used: the middle of the box (theta0, inside the space), then uniform ones.
-        budget: Queries that it plans with; it ends there, or before where the oracle's budget ends.
     """
 
     algorithm: Algorithm = field(default="tpe", metadata=ALGORITHM_LIMITS)
     startup: int = field(default=5, metadata=whole_number(1))
-    budget: int = field(default=60, metadata=whole_number(1))
 
 
 @final
@@ -60,6 +58,8 @@ class BayesianAttack(Optimizer[BayesianAttackSettings]):
     paradigm = "point attack"
     finds = "a point of low score near theta0"
     is_stochastic = True
+    uses_goal = False
+    plans_by_budget = True
     settings_class = BayesianAttackSettings
 
     def recommend(self) -> Regions:
@@ -76,7 +76,7 @@ class BayesianAttack(Optimizer[BayesianAttackSettings]):
             "best": self.start.copy(),
             "least": np.full(count, np.inf),
             "seed": seed,
-            "losses": np.full((count, self.settings.budget), np.nan),
+            "losses": np.full((count, int(self.questions.budget)), np.nan),
             "converged": np.zeros(count, dtype=np.bool_),
         }
 
@@ -84,12 +84,12 @@ class BayesianAttack(Optimizer[BayesianAttackSettings]):
         return self._theta(state)[:, None, :]
 
     def _tell(self, state: State, answers: Answers) -> State:
-        sign = 1.0 if self.settings.goal == "low" else -1.0
+        sign = 1.0 if self.settings.seeks == "low" else -1.0
         loss, rows = sign * answers.values[:, 0], self.running & answers.active[:, 0]
         candidate, losses = state["candidate"].copy(), state["losses"].copy()
         for row in np.flatnonzero(rows):
             told = int(self.steps[row])
-            if told + 1 < self.settings.budget:  # else that was the last one: nobody asks for another
+            if told + 1 < losses.shape[1]:  # else that was the last one: nobody asks for another
                 solver = self._solver(row, int(state["seed"][row]), losses[row, :told])
                 if solver.candidate.tobytes() != candidate[row].tobytes():
                     raise ProtocolError(f"{self.name}: the state is of another version of its library; start anew")
@@ -105,7 +105,7 @@ class BayesianAttack(Optimizer[BayesianAttackSettings]):
             "least": np.where(is_better, loss, state["least"]),
             "seed": state["seed"].copy(),
             "losses": losses,
-            "converged": self.steps + 1 >= self.settings.budget,
+            "converged": self.steps + 1 >= losses.shape[1],
         }
 
     def _theta(self, state: State) -> FloatArray:

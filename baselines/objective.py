@@ -1,7 +1,7 @@
-"""What every region baseline maximises, estimated in the same way for all: Phi_robust as a black-box objective.
+"""What every region baseline maximises, estimated in the same way for all: a goal as a black-box objective.
 
-Source of the operator: Hamdi & Ghanem, arXiv 1904.04621: the largest region D around theta0 with E_D[f] >= 1 -
-epsilon_m and Var_D[f] <= epsilon_v. Scores are taken to lie in [0, 1].
+The largest region D around theta0 that meets the question's goal: bounds on mean and variance of what it counts of the
+scores, as in Phi_robust of Hamdi & Ghanem, arXiv 1904.04621.
 
 **Candidates** are points u of the unit cube [0, 1]^(2n): the bounds are theta0_k - u_k * down_k and theta0_k + u_(n+k)
 * up_k. Along a plain parameter down_k and up_k reach from theta0 to the bounds of the space. Along a periodic one both
@@ -11,9 +11,8 @@ are a whole turn, and sides that would pass each other meet, in proportion.
 unbiased, and no candidate can hide behind points known beforehand. Variance: the unbiased one, at most 0.25.
 
 **Loss**, to be minimised: -s if the estimates meet both thresholds, with s = (prod_k width_k / range_k)^(1/n), the
-mean side: it orders boxes as volume does, and does not vanish with n. Else the shortfall max(0, 1 - epsilon_m - mean) +
-max(0, variance - epsilon_v), which is never below a feasible one (the rule of Deb, *An efficient constraint handling
-method for genetic algorithms*, CMAME 186, 2000: no penalty weight to tune).
+mean side: it orders boxes as volume does, and does not vanish with n. Else the goal's shortfall, which is never below a
+feasible one (the rule of Deb, *An efficient constraint handling method for genetic algorithms*, CMAME 186, 2000: no penalty weight to tune).
 
 **Recommendation.** The largest of many estimates would be a lucky one. So a candidate larger than the box recommended
 so far is asked again, at m fresh points up to `checks` times, from the same budget; it is given up as soon as the
@@ -34,35 +33,15 @@ from optimizers.base import Settings
 from optimizers.limits import number, whole_number
 from semrob_env.errors import InvalidParameterError
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import MOST_VARIANCE, Goal
 from semrob_env.types import BoolArray, FloatArray
-
-MOST_VARIANCE = 0.25
-"""Of scores in [0, 1]."""
 
 FIRST = 0.25
 """Every coordinate of the candidate that solvers with a first guess begin at."""
 
 
 @dataclass(frozen=True)
-class GoalSettings(Settings):
-    """What is looked for, and with how many queries.
-
-    Attributes:
-        epsilon_m: Thresholds of a feasible region, in [0, 1] ...
-        epsilon_v: ... and in [0, 0.25]; 0.25 is no constraint.
-        budget: Queries that the method plans with; it ends there, or before where the oracle's budget ends.
-
-    Raises:
-        InvalidParameterError: A number out of its limits.
-    """
-
-    epsilon_m: float = field(default=0.5, metadata=number(0, 1))
-    epsilon_v: float = field(default=0.25, metadata=number(0, MOST_VARIANCE))
-    budget: int = field(default=150, metadata=whole_number(1))
-
-
-@dataclass(frozen=True)
-class SearchSettings(GoalSettings):
+class SearchSettings(Settings):
     """Hyper-parameters that all searches share; see the module.
 
     Attributes:
@@ -120,13 +99,6 @@ def moments(count: FloatArray, total: FloatArray, square: FloatArray) -> tuple[F
     return mean, np.minimum(spread, MOST_VARIANCE)
 
 
-def shortfall(mean: FloatArray, variance: FloatArray, goal: GoalSettings) -> FloatArray:
-    """By how much estimates (B,) miss the thresholds; 0 where they meet both."""
-    too_low = np.maximum(1 - goal.epsilon_m - mean, 0.0)
-    return np.asarray(too_low + np.maximum(variance - goal.epsilon_v, 0.0))
-
-
-def is_confirmed(count: FloatArray, mean: FloatArray, variance: FloatArray, settings: SearchSettings) -> BoolArray:
-    """Whether estimates (B,) from `count` points meet the thresholds, the mean by `confidence` standard errors."""
-    cautious = mean - settings.confidence * np.sqrt(variance / count)
-    return np.asarray(shortfall(cautious, variance, settings) == 0)
+def is_confirmed(goal: Goal, confidence: float, count: FloatArray, mean: FloatArray, variance: FloatArray) -> BoolArray:
+    """Whether estimates (B,) from `count` points meet a goal, the mean by `confidence` standard errors."""
+    return np.asarray(goal.shortfall(mean - confidence * np.sqrt(variance / count), variance) == 0)

@@ -22,7 +22,6 @@ from baselines.objective import (
     latin_hypercube,
     mean_side,
     moments,
-    shortfall,
 )
 from baselines.solver import Evaluate, Solver
 from optimizers.base import RegionOptimizer, State
@@ -40,6 +39,7 @@ class RegionSearch(RegionOptimizer[SearchSettingsT]):
     is_stochastic = True
     paradigm = "search over bounds"
     finds = "the largest region that estimates confirm"
+    plans_by_budget = True
     draws_globally: ClassVar[bool] = False
     """Whether the minimiser may draw from numpy's or Python's global generators."""
 
@@ -56,7 +56,7 @@ class RegionSearch(RegionOptimizer[SearchSettingsT]):
         count = len(self)
         seed = np.array([int(rng.integers(2**31)) for rng in self.rngs])
         self._solvers: list[Solver | None] = [None] * count
-        most = max(1, self.settings.budget // self.settings.points)
+        most = max(1, int(self.questions.budget) // self.settings.points)
         return {
             "lower": self.start.copy(),
             "upper": self.start.copy(),
@@ -81,10 +81,10 @@ class RegionSearch(RegionOptimizer[SearchSettingsT]):
 
     @final
     def _tell(self, state: State, answers: Answers) -> State:
-        settings, rows = self.settings, self.running & answers.active.all(axis=1)
+        settings, goal, rows = self.settings, self.questions.goal, self.running & answers.active.all(axis=1)
         is_first = (state["round"] == 0)[:, None]
         asked = np.zeros((len(self), 2))
-        for score in answers.values.T:  # point by point: the bits of a row do not depend on the batch
+        for score in goal.counted(answers.values).T:  # point by point: the bits of a row do not depend on the batch
             asked += np.stack([score, score * score], axis=1)
         sums = np.where(is_first, asked, state["sums"])
         fresh = np.where(is_first, 0.0, state["fresh_sums"] + asked)
@@ -92,11 +92,12 @@ class RegionSearch(RegionOptimizer[SearchSettingsT]):
 
         lower, upper = bounds(self.space, self.start, state["candidate"])
         side = mean_side(self.space, lower, upper)
-        missed = shortfall(*moments(rounds * float(settings.points), *(sums + fresh).T), settings)
+        missed = goal.shortfall(*moments(rounds * float(settings.points), *(sums + fresh).T))
         checked = np.maximum((rounds - 1) * float(settings.points), 1.0)
         is_new = side > state["side"]
         is_done = (missed > 0) | ~is_new | (rounds > settings.checks)
-        wins = is_done & is_new & (missed == 0) & is_confirmed(checked, *moments(checked, *fresh.T), settings)
+        confirmed = is_confirmed(goal, settings.confidence, checked, *moments(checked, *fresh.T))
+        wins = is_done & is_new & (missed == 0) & confirmed
         loss = np.where((missed == 0) & (wins | ~is_new), -side, missed)
         told = self._told(state, rows & is_done, loss)
         after = {
@@ -107,7 +108,7 @@ class RegionSearch(RegionOptimizer[SearchSettingsT]):
             "round": np.where(is_done, 0, rounds),
             "sums": sums,
             "fresh_sums": fresh,
-            "converged": (self.steps + 2) * settings.points > settings.budget,
+            "converged": (self.steps + 2) * settings.points > self.questions.budget,
         }
         return {**after, **told}
 
@@ -132,7 +133,7 @@ class RegionSearch(RegionOptimizer[SearchSettingsT]):
         """The minimiser of a trajectory after it has heard these losses, run again if it heard others."""
         solver = self._solvers[row]
         if solver is None or not solver.has_heard(seed, heard):
-            plan = max(1, self.settings.budget // self.settings.points)
+            plan = max(1, int(self.questions.budget) // self.settings.points)
             minimize = partial(self._minimize, size=2 * self.space.n, plan=plan, seed=seed)
             solver = Solver(partial(minimize, self.settings), seed, draws_globally=self.draws_globally)
             for loss in heard.tolist():

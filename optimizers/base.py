@@ -19,9 +19,10 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizers.limits import DRAWS, limits_of
-from semrob_env.errors import InvalidParameterError, ProtocolError, ShapeMismatchError
+from semrob_env.errors import InvalidBudgetError, InvalidParameterError, ProtocolError, ShapeMismatchError
 from semrob_env.oracle import Answers, Queries
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.regions import Regions
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
@@ -34,7 +35,7 @@ RUNNING, CONVERGED, BUDGET, STEPS = "running", "converged", "budget", "steps"
 
 @dataclass(frozen=True)
 class Settings:
-    """Hyper-parameters of a method: a frozen dataclass of numbers, words and tuples of numbers.
+    """Hyperparameters of a method: a frozen dataclass of numbers, words and tuples of numbers.
 
     Raises:
         InvalidParameterError: One outside the limits that its field declares (`optimizers.limits`).
@@ -74,22 +75,20 @@ SettingsT = TypeVar("SettingsT", bound=Settings)
 
 
 class Optimizer(ABC, Generic[SettingsT]):
-    """B trajectories of one method, each with its own start point, random generator and end.
+    """B trajectories of one method, each with its own question, random generator and end.
 
     Class attributes are the method's traits; the contract tests and tables read them.
 
     Args:
-        space: The space of theta.
-        start: Start points theta0, (n,) or (B, n), inside the space.
-        member: Member of the function's family that each trajectory asks, (B,); None: all 0.
-        settings: Hyper-parameters; None: the method's defaults.
+        questions: What is asked: space, start points, members, goal and budget, one question a trajectory.
+        settings: Hyperparameters; None: the method's defaults.
         rngs: One Generator a trajectory; None: `trajectory_generators(seed, B)`.
         seed: Seed used when no Generators are given.
 
     Raises:
-        OutOfSpaceError: A start point outside the space.
         InvalidParameterError: Settings of another method.
-        ShapeMismatchError: start is not (n,) or (B, n), or member or rngs are not one a trajectory.
+        InvalidBudgetError: No budget for a method that plans by it.
+        ShapeMismatchError: rngs are not one a trajectory.
     """
 
     name: ClassVar[str]
@@ -105,34 +104,30 @@ class Optimizer(ABC, Generic[SettingsT]):
     """What its answer is, in a few words."""
     shares_samples: ClassVar[bool] = False
     """Whether what it asks does not depend on theta0, so that one set of samples serves every start point."""
+    uses_goal: ClassVar[bool] = True
+    """Whether what it does depends on the goal; if not, one run answers the questions of every goal."""
+    plans_by_budget: ClassVar[bool] = False
+    """Whether what it does depends on the budget; if not, runs with a small one begin like those with a larger one."""
     settings_class: ClassVar[type[Settings]]
 
     @final
     def __init__(
         self,
-        space: SemanticSpace,
-        start: npt.ArrayLike,
+        questions: Questions,
         *,
-        member: npt.ArrayLike | None = None,
         settings: SettingsT | None = None,
         rngs: Sequence[np.random.Generator] | None = None,
         seed: int = 0,
     ) -> None:
-        self.space = space
-        # Arrays (B, n) lie in memory parameter by parameter: loops over trajectories are long, over parameters short.
-        self.start = np.array(np.atleast_2d(space.require(start, "start point")), order="F")
-        if self.start.ndim != 2:
-            raise ShapeMismatchError(f"start points {self.start.shape} must be (n,) or (B, n)")
-        count = len(self.start)
-        self.start.setflags(write=False)  # handed out, as is member
-        self.member: IntArray = np.zeros(count, dtype=np.int64) if member is None else np.array(member, dtype=np.int64)
+        self.questions = questions
+        self.space: SemanticSpace = questions.space
+        self.start: FloatArray = questions.start
+        count = len(questions)
         self._rngs, self._seed = None if rngs is None else list(rngs), seed
-        given = count if rngs is None else len(rngs)
-        if self.member.shape != (count,) or given != count:
-            raise ShapeMismatchError(
-                f"{count} start points need as many members and generators, not {self.member.shape} and {given}"
-            )
-        self.member.setflags(write=False)
+        if rngs is not None and len(rngs) != count:
+            raise ShapeMismatchError(f"{count} questions need as many generators, not {len(rngs)}")
+        if self.plans_by_budget and not np.isfinite(questions.budget):
+            raise InvalidBudgetError(f"{self.name} plans by its budget: ask questions with one")
         self.settings: SettingsT = cast(SettingsT, self.settings_class()) if settings is None else settings
         if not isinstance(self.settings, self.settings_class):
             raise InvalidParameterError(
@@ -177,7 +172,7 @@ class Optimizer(ABC, Generic[SettingsT]):
         """The next queries: theta (B, m, n) inside the space, active only for running trajectories."""
         theta = self._ask(self._state)
         active = np.repeat(self._running, theta.shape[1]).reshape(theta.shape[:2])
-        self._asked = Queries(self.space.project(theta), self.member, active, self.uses_gradient)
+        self._asked = Queries(self.space.project(theta), self.questions.member, active, self.uses_gradient)
         return self._asked
 
     @final
@@ -234,7 +229,9 @@ class Optimizer(ABC, Generic[SettingsT]):
         return {
             **{f"state.{name}": value.copy() for name, value in self._state.items()},
             "start": self.start.copy(),
-            "member": self.member.copy(),
+            "member": self.questions.member.copy(),
+            "goal": np.array(self.questions.goal.text),
+            "budget": np.array(self.questions.budget),
             "steps": self.steps.copy(),
             "status": self._status.copy(),
             "generators": np.array(generators),
@@ -247,20 +244,21 @@ class Optimizer(ABC, Generic[SettingsT]):
         """Continue from what `save` gave, bit for bit.
 
         Raises:
-            ProtocolError: Saved by another method, version or settings, or of other start points.
+            ProtocolError: Saved by another method, version or settings, or of other questions.
         """
         method, settings = str(saved["method"]), json.loads(str(saved["settings"]))
         if method != f"{self.name}/{self.version}" or settings != json.loads(json.dumps(self.settings.to_mapping())):
             raise ProtocolError(
                 f"state of {method} with {settings} cannot continue as {self.name}/{self.version} with {self.settings}"
             )
-        if not np.array_equal(saved["start"], self.start):
-            raise ProtocolError("the saved state has other start points; make the optimizer with those")
+        asked = self.questions
+        same = np.array_equal(saved["start"], self.start) and np.array_equal(saved["member"], asked.member)
+        if not same or (str(saved["goal"]), float(saved["budget"])) != (asked.goal.text, asked.budget):
+            raise ProtocolError("the saved state answers other questions; make the optimizer with those")
         prefix = "state."
         self._state = {k.removeprefix(prefix): v.copy() for k, v in saved.items() if k.startswith(prefix)}
-        self.member, self.steps, self._status = (saved[k].copy() for k in ("member", "steps", "status"))
+        self.steps, self._status = (saved[k].copy() for k in ("steps", "status"))
         self._running = np.asarray(self._status == RUNNING)
-        self.member.setflags(write=False)
         for rng, state in zip(self.rngs, saved["generators"], strict=True):
             rng.bit_generator.state = json.loads(str(state))
         self._asked = None

@@ -19,6 +19,8 @@ every f, and no function with structure finer than the spacing of the points kee
 part in tuning, mean >= 0.2, 0.4, 0.6, 97 to 100 % of the regions after 150 queries were feasible, 92 to 97 % of all
 those recommended from 20 queries on. Nothing is known of networks or classes: all lengths are told by the scores.
 
+What the process is told are the goal's smoothed scores: the unit scores themselves for a bound on the mean.
+
 Black box; noise in the scores is estimated. A step with N scores takes some N^3 operations: about 20 ms for n = 2 and
 100 to 200 ms for n = 10 on one core, up to N = 150 and 200.
 
@@ -40,6 +42,7 @@ from optimizers.surrogate.boxes import Limits
 from optimizers.surrogate.plan import Plan
 from optimizers.surrogate.rows import Row, packed, unpacked
 from semrob_env.oracle import Answers
+from semrob_env.questions import MOST_VARIANCE
 from semrob_env.types import FloatArray
 
 LEAST_SHARE = 1e-9
@@ -52,30 +55,22 @@ class BoxQuadratureSettings(Settings):
     """Hyper-parameters.
 
     Attributes:
-        epsilon_m: A region needs a mean score of 1 - epsilon_m; in [0, 1].
-        epsilon_v: And at most this variance; from 0.25 on no constraint; above 0.
         confidence: Probability with which a recommended region keeps each constraint, by the process, from 80 scores
             on; regions recommended before are bolder; in (0.5, 1).
         optimism: How many standard deviations above the best guess the most hopeful box is; 0 or above.
         batch: Most points asked at once after the first ones; 1 or more.
         line_rounds: Rounds of points on lines, from n = 3 on; 1 or more.
         most_queries: Scores that a trajectory takes before it ends as converged, for the work grows; 30 or more.
-        score_low: Score that counts as 0.
-        score_width: How much more than that counts as 1; above 0.
 
     Raises:
         InvalidParameterError: A number out of these limits.
     """
 
-    epsilon_m: float = field(default=0.5, metadata=number(0, 1))
-    epsilon_v: float = field(default=0.25, metadata=number(above=0))
     confidence: float = field(default=0.99, metadata=number(0.501, 0.9999))
     optimism: float = field(default=1.5, metadata=number(0, 10))
     batch: int = field(default=5, metadata=whole_number(1, 100))
     line_rounds: int = field(default=4, metadata=whole_number(1, 20))
     most_queries: int = field(default=400, metadata=whole_number(30, 5000))
-    score_low: float = field(default=0.0, metadata=number(-1e6, 1e6))
-    score_width: float = field(default=1.0, metadata=number(above=0))
 
 
 @final
@@ -92,10 +87,10 @@ class BoxQuadrature(RegionOptimizer[BoxQuadratureSettings]):
 
     @cached_property
     def _plan(self) -> Plan:
-        chosen = self.settings
+        chosen, goal = self.settings, self.questions.goal
         return Plan(
             turns=np.array(self.space.is_periodic),
-            limits=Limits(1.0 - chosen.epsilon_m, chosen.epsilon_v if chosen.epsilon_v < 0.25 else None),
+            limits=Limits(goal.least, goal.most_variance if goal.most_variance < MOST_VARIANCE else None),
             confidence=chosen.confidence,
             optimism=chosen.optimism,
             batch=chosen.batch,
@@ -111,7 +106,7 @@ class BoxQuadrature(RegionOptimizer[BoxQuadratureSettings]):
         return self._origin[:, None] + state["upcoming"][:, :size] * self.space.width
 
     def _tell(self, state: State, answers: Answers) -> State:
-        scores = np.clip((answers.values - self.settings.score_low) / self.settings.score_width, 0.0, 1.0)
+        scores = self.questions.goal.smoothed(answers.values)
         moves = self.running & answers.active.all(axis=1)
         before = [unpacked(state, index) for index in range(len(moves))]
         return self._state_of([

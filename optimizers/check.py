@@ -21,11 +21,15 @@ from semrob_env.errors import ContractError, ProtocolError
 from semrob_env.functions import CallableFunction, ScoreFunction
 from semrob_env.oracle import Answers, FiniteDifferences, Queries, QueryOracle
 from semrob_env.parameters import AZIMUTH, ELEVATION, Parameter, SemanticSpace
+from semrob_env.questions import Goal, MeanGoal, Questions, ReliabilityGoal
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray, IntArray
 
 TRAJECTORIES, PLAYED_STEPS = 7, 6
 """How many trajectories a check plays, and for how many steps."""
+
+BUDGET_OF_CHECKS = 150
+"""What a method that plans by its budget is told where nothing else is checked."""
 
 
 def check_optimizer(
@@ -107,14 +111,21 @@ class _Case:
         """Start points (TRAJECTORIES, n) somewhere in the space."""
         return self.function.space.sample(TRAJECTORIES, np.random.default_rng(0))
 
-    def make(self, start: npt.ArrayLike, *, rows: IntArray | None = None, seed: int = 0) -> Optimizer[Any]:
+    def make(
+        self,
+        start: npt.ArrayLike,
+        *,
+        rows: IntArray | None = None,
+        seed: int = 0,
+        goal: Goal | None = None,
+        budget: float = BUDGET_OF_CHECKS,
+    ) -> Optimizer[Any]:
         """The optimizer; with rows, only those of the start points, each with the Generator it has in the whole."""
         points = np.atleast_2d(np.asarray(start, dtype=np.float64))
         chosen = np.arange(len(points)) if rows is None else rows
         generators = trajectory_generators(seed, len(points))
-        return self.method(
-            self.function.space, points[chosen], settings=self.settings, rngs=[generators[row] for row in chosen]
-        )
+        questions = Questions(self.function.space, points[chosen], goal=goal, budget=budget)
+        return self.method(questions, settings=self.settings, rngs=[generators[row] for row in chosen])
 
     def oracle(self, optimizer: Optimizer[Any], budget: float | None = None) -> QueryOracle:
         """An oracle for it, with finite differences where the function has no gradient."""
@@ -229,8 +240,7 @@ def _check_edges(case: _Case) -> None:
 
 
 def _check_scores(case: _Case) -> None:
-    low, high = case.function.score_range
-    for score in (np.nan, low, high):
+    for score in (np.nan, *case.function.score_range):
         flat = replace(case, function=_constant(case.function, score))
         optimizer = flat.make(case.starts)
         for step, _ in enumerate(flat.play(optimizer)):
@@ -239,7 +249,7 @@ def _check_scores(case: _Case) -> None:
 
 def _check_budget(case: _Case) -> None:
     for budget in (1, 20, 100):
-        optimizer = case.make(case.starts)
+        optimizer = case.make(case.starts, budget=budget)
         oracle = case.oracle(optimizer, budget)
         result = run(optimizer, oracle, max_steps=budget + 1)
         _require(bool((oracle.spent <= budget).all()), f"a run spends {oracle.spent.max():g} of a budget of {budget}")
@@ -324,6 +334,20 @@ def _check_sharing(case: _Case) -> None:
         _require(same, "start points change what is asked; set shares_samples = False")
 
 
+def _check_questions(case: _Case) -> None:
+    method, other_goals = case.method, (MeanGoal(0.1, 0.02), ReliabilityGoal(0.8, 0.9))
+    asked, regions = case.played(case.make(case.starts))
+    for goal in other_goals:
+        optimizer = case.make(case.starts, goal=goal)
+        asked_again, regions_again = case.played(optimizer)
+        _require_regions(optimizer, f"for the goal {goal}")
+        same = _equal(asked, asked_again) and _same(regions, regions_again)
+        _require(same or method.uses_goal, f"the goal {goal} changes what it does; set uses_goal = True")
+    asked_again, regions_again = case.played(case.make(case.starts, budget=2 * BUDGET_OF_CHECKS))
+    same = _equal(asked, asked_again) and _same(regions, regions_again)
+    _require(same or method.plans_by_budget, "a larger budget changes its first steps; set plans_by_budget = True")
+
+
 def _check_protocol(case: _Case) -> None:
     optimizer = case.make(case.starts)
     queries = case.make(case.starts).ask()
@@ -394,6 +418,7 @@ _PROMISES: dict[str, Callable[[_Case], None]] = {
     "continue after save and restore": _check_restart,
     "leave stopped trajectories as they are": _check_stopped,
     "ask the same whatever the start point if it shares samples": _check_sharing,
+    "take any goal, and goal and budget into account only as its traits say": _check_questions,
     "refuse a tell without an ask": _check_protocol,
     "leave given and handed-out arrays alone": _check_arrays,
 }

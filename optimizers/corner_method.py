@@ -150,6 +150,7 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
     """
 
     paradigm = "bottom-up"
+    uses_goal = False
 
     @abstractmethod
     def _margins(self) -> tuple[float, ...]:

@@ -12,6 +12,7 @@ from optimizers.corner_method import settings_of_form
 from optimizers.registry import get_optimizer
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import PAPER_STARTS, SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.recorded import RecordedMaps, ScoreMaps
 from semrob_env.recorded.traces import METHODS, Run
 from semrob_env.types import FloatArray
@@ -82,7 +83,9 @@ def recorded_runs(
     starts = np.tile(np.arange(len(STARTS)), function.members)
     runs = []
     for method in methods:
-        optimizer = get_optimizer(method)(SPACE, STARTS[starts], member=members, settings=released_settings(method))
+        optimizer = get_optimizer(method)(
+            Questions(SPACE, STARTS[starts], member=members), settings=released_settings(method)
+        )
         oracle, bounds = QueryOracle(function, trajectories=len(members)), []
         for _ in range(steps + 1):
             state = optimizer.save()

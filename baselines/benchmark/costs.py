@@ -18,6 +18,7 @@ from optimizers.run import run
 from semrob_env.errors import SemrobError
 from semrob_env.functions import make_function
 from semrob_env.oracle import QueryOracle
+from semrob_env.questions import Questions
 from semrob_env.synthetic import SyntheticFunction
 from semrob_env.types import FloatArray
 
@@ -65,7 +66,9 @@ def count_queries(method: type[Optimizer[Any]], settings: Settings, n: int, *, s
     function = make_function(f"synthetic:plateau?n={n}&seed=0")
     assert isinstance(function, SyntheticFunction)
     try:
-        optimizer = method(function.space, function.space.project(function.plateau.centre), settings=settings, seed=0)
+        optimizer = method(
+            Questions(function.space, function.space.project(function.plateau.centre)), settings=settings, seed=0
+        )
         result = run(optimizer, QueryOracle(function), max_steps=steps)
     except SemrobError as error:
         return Count(n, refusal=f"{type(error).__name__}: {error}")

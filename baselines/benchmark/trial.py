@@ -16,6 +16,7 @@ from optimizers.registry import get_optimizer
 from optimizers.run import run
 from semrob_env.errors import SemrobError
 from semrob_env.oracle import QueryOracle
+from semrob_env.questions import Questions
 
 TRIAL_SECONDS = 1.0
 """After so long of processor time, the steps of a trial end."""
@@ -101,7 +102,7 @@ def _trial(planned: PlannedRun, suite: Suite, gradient_cost: float) -> tuple[flo
             optimizer.stop(np.ones(len(optimizer), dtype=np.bool_), BUDGET)
 
     started = time.process_time()
-    run(method(function.space, task.start, member=[member], settings=settings), oracle, on_step=clock)
+    run(method(Questions(function.space, task.start, member=[member]), settings=settings), oracle, on_step=clock)
     if len(times) > 1:  # the first step may load a library
         a_query = (times[-1] - times[0]) / (spent[-1] - spent[0])
     else:

@@ -21,6 +21,7 @@ from semrob_env.errors import ContractError, InvalidParameterError
 from semrob_env.functions import CallableFunction, make_function
 from semrob_env.oracle import FiniteDifferences, QueryLog, QueryOracle
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.regions import Regions
 from semrob_env.store import RunTask
 from semrob_env.types import FloatArray
@@ -49,7 +50,7 @@ BLACK_BOX = CallableFunction(SPACE, bowl)
 def asked(name: str, start: list[float], budget: float, **settings: Any) -> tuple[FloatArray, FloatArray]:
     """All points that a run asks (N, n), and the one that it recommends (n,)."""
     method, log = OPTIMIZERS[name], QueryLog()
-    optimizer = method(SPACE, [start], settings=method.settings_class.from_mapping(settings))
+    optimizer = method(Questions(SPACE, [start]), settings=method.settings_class.from_mapping(settings))
     result = run(optimizer, QueryOracle(BOWL, budget=budget, log=log))
     assert (result.regions.lower == result.regions.upper).all()
     return log.arrays()["theta"].astype(np.float64), result.regions.lower[0]
@@ -74,7 +75,7 @@ def test_fgsm_goes_up_where_a_high_score_is_the_goal() -> None:
 
 
 def test_fgsm_pays_two_points_with_gradients() -> None:
-    result = run(Fgsm(SPACE, [[200.0, 30.0]]), QueryOracle(BOWL, budget=100))
+    result = run(Fgsm(Questions(SPACE, [[200.0, 30.0]])), QueryOracle(BOWL, budget=100))
     assert (result.status, result.forward_queries.tolist(), result.gradient_queries.tolist()) == (
         ["converged"],
         [2],
@@ -126,8 +127,8 @@ def test_the_recommended_point_is_the_lowest_one_seen(name: str) -> None:
 @pytest.mark.parametrize(("method", "points"), [(Fgsm, 2), (Pgd, 12)])
 def test_by_finite_differences_an_attack_is_black_box_and_billed_so(method: type[Any], points: int) -> None:
     oracle = QueryOracle(BLACK_BOX, budget=5 * points, finite_differences=FiniteDifferences())
-    exact = run(method(SPACE, [[150.0, 50.0]]), QueryOracle(BOWL, budget=2 * points))
-    result = run(method(SPACE, [[150.0, 50.0]]), oracle)
+    exact = run(method(Questions(SPACE, [[150.0, 50.0]])), QueryOracle(BOWL, budget=2 * points))
+    result = run(method(Questions(SPACE, [[150.0, 50.0]])), oracle)
     assert (result.forward_queries.tolist(), result.gradient_queries.tolist()) == ([5 * points], [0])
     assert result.regions == exact.regions  # on a bowl the signs are the same
 

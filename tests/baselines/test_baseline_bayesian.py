@@ -19,6 +19,7 @@ from semrob_env.errors import InvalidParameterError, MissingExtraError, Protocol
 from semrob_env.functions import CallableFunction
 from semrob_env.oracle import QueryLog, QueryOracle
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray
 
@@ -45,7 +46,9 @@ def bowl(theta: FloatArray) -> FloatArray:
 
 def made(name: str, starts: int = 2, *, seed: int = 0, **settings: Any) -> Any:
     method = OPTIMIZERS[name]
-    return method(SPACE, [[130.0, 30.0]] * starts, settings=method.settings_class.from_mapping(settings), seed=seed)
+    return method(
+        Questions(SPACE, [[130.0, 30.0]] * starts), settings=method.settings_class.from_mapping(settings), seed=seed
+    )
 
 
 def played(optimizer: Any, steps: int, function: Any = plateau) -> Regions:
@@ -91,7 +94,7 @@ def test_it_finds_a_large_part_of_a_plateau() -> None:
 def asked_by(name: str, start: list[float], **settings: Any) -> tuple[FloatArray, FloatArray, list[str]]:
     """All points that a run asks (N, n), the one that it recommends (n,), and how it ended."""
     method, log = OPTIMIZERS[name], QueryLog()
-    optimizer = method(SPACE, [start], settings=method.settings_class.from_mapping(settings))
+    optimizer = method(Questions(SPACE, [start]), settings=method.settings_class.from_mapping(settings))
     result = run(optimizer, QueryOracle(CallableFunction(SPACE, bowl), budget=60, log=log))
     return log.arrays()["theta"].astype(np.float64), result.regions.lower[0], result.status
 

@@ -15,6 +15,7 @@ from semrob_env.ground_truth import exact_moments, optimum
 from semrob_env.metrics import Thresholds
 from semrob_env.oracle import QueryLog, QueryOracle
 from semrob_env.parameters import AZIMUTH, ELEVATION, Parameter, SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.recorded import RecordedMaps, ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray
@@ -39,7 +40,7 @@ def random_map(space: SemanticSpace, lines: int, seed: int) -> RecordedMaps:
 
 def best(function: RecordedMaps, starts: FloatArray, settings: GridSettings) -> Regions:
     """What a grid recommends."""
-    optimizer = Grid(function.space, starts, settings=settings)
+    optimizer = Grid(Questions(function.space, starts), settings=settings)
     return run(optimizer, QueryOracle(function, trajectories=len(starts)), max_steps=1).regions
 
 
@@ -76,7 +77,7 @@ def test_finer_sides_are_feasible_and_larger_on_the_same_map(n: int, epsilon_m: 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_every_point_of_the_grid_is_asked_once(n: int) -> None:
     function, log = random_map(SPACES[n], 4, n), QueryLog()
-    optimizer = Grid(function.space, function.space.default[None], settings=GridSettings(lines=4))
+    optimizer = Grid(Questions(function.space, function.space.default[None]), settings=GridSettings(lines=4))
     result = run(optimizer, QueryOracle(function, log=log), max_steps=5)
     assert (result.status, result.forward_queries.tolist()) == (["converged"], [4**n])
     assert log.arrays()["theta"].tolist() == function.space.grid([4] * n).tolist()
@@ -86,7 +87,7 @@ def test_every_point_of_the_grid_is_asked_once(n: int) -> None:
 @pytest.mark.parametrize("budget", [8, 40, 72, 150, 600])
 def test_the_lines_that_a_budget_pays_leave_little_of_it(n: int, budget: int) -> None:
     space = SPACES[n]
-    asked = Grid(space, space.default[None], settings=GridSettings(budget=budget)).ask().theta[0]
+    asked = Grid(Questions(space, space.default[None]), settings=GridSettings(budget=budget)).ask().theta[0]
     lines = [len(np.unique(asked[:, k])) for k in range(n)]
     assert math.prod(lines) == len(asked) <= budget
     assert max(lines) - min(lines) <= 1
@@ -95,7 +96,7 @@ def test_the_lines_that_a_budget_pays_leave_little_of_it(n: int, budget: int) ->
 
 def test_a_budget_below_the_grid_pays_nothing_and_leaves_the_start() -> None:
     function = random_map(SPACES[2], 6, 0)
-    optimizer = Grid(function.space, [[10.0, 20.0]], settings=GridSettings(lines=6))
+    optimizer = Grid(Questions(function.space, [[10.0, 20.0]]), settings=GridSettings(lines=6))
     result = run(optimizer, QueryOracle(function, budget=35))
     assert (result.status, result.forward_queries.tolist(), result.regions.share().tolist()) == (["budget"], [0], [0.0])
 
@@ -115,7 +116,7 @@ def test_a_margin_asks_for_more_than_the_thresholds() -> None:
 def test_scores_out_of_range_are_cut_to_it() -> None:
     space = SPACES[2]
     function = CallableFunction(space, lambda theta: np.full(len(theta), 7.0), score_range=(-10.0, 10.0))
-    result = run(Grid(space, [[10.0, 20.0]]), QueryOracle(function), max_steps=1)
+    result = run(Grid(Questions(space, [[10.0, 20.0]])), QueryOracle(function), max_steps=1)
     assert result.regions.share().tolist() == [1.0]
 
 

@@ -24,6 +24,7 @@ from semrob_env.functions import CallableFunction
 from semrob_env.metrics import Judge, Thresholds, judge_regions
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import AZIMUTH, ELEVATION, SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray
 
@@ -123,7 +124,7 @@ def test_more_confidence_recommends_fewer_regions_by_luck() -> None:
     function, method, feasible = CallableFunction(SPACE, scores), OPTIMIZERS["random_search"], []
     for confidence in (0.0, 1.0, 2.0):
         settings = method.settings_class.from_mapping({"budget": 600, "confidence": confidence})
-        optimizer = method(SPACE, np.repeat(START, 40, axis=0), settings=settings)
+        optimizer = method(Questions(SPACE, np.repeat(START, 40, axis=0)), settings=settings)
         result = run(optimizer, QueryOracle(function, trajectories=40, budget=600))
         judged = judge_regions(function, result.regions, judge=Judge(points=1024))
         feasible.append(judged.feasible.mean())

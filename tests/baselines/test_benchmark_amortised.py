@@ -19,6 +19,7 @@ from optimizers.check import check_optimizer
 from optimizers.registry import OPTIMIZERS, get_optimizer
 from semrob_env.errors import ContractError
 from semrob_env.oracle import Answers as Told
+from semrob_env.questions import Questions
 from semrob_env.recorded import save_maps
 from semrob_env.store import RunStore
 from semrob_env.types import FloatArray
@@ -129,6 +130,6 @@ def test_the_checker_refuses_a_claim_to_share_samples_that_is_not_true() -> None
 @pytest.mark.parametrize("name", SHARING)
 def test_who_shares_samples_asks_the_same_wherever_it_starts(name: str) -> None:
     space = wavy_maps().space
-    optimizer = get_optimizer(name)(space, space.sample(5, np.random.default_rng(0)))
+    optimizer = get_optimizer(name)(Questions(space, space.sample(5, np.random.default_rng(0))))
     theta = optimizer.ask().theta
     assert (theta == theta[:1]).all()

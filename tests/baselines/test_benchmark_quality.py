@@ -25,6 +25,7 @@ from semrob_env.functions import CallableFunction, ScoreFunction
 from semrob_env.metrics import Judge, judge_regions, regrets
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.recorded import save_maps
 from semrob_env.regions import Regions
 from semrob_env.store import RunStore
@@ -56,7 +57,7 @@ def test_quality_is_one_minus_the_exact_regret_of_the_same_run(maps: str, tmp_pa
         question = suite.questions[planned.question]
         function, member = suite.functions.member(question.function_id)
         oracle = QueryOracle(function, budget=planned.budget)
-        optimizer = get_optimizer("oir_b")(function.space, question.start, member=[member])
+        optimizer = get_optimizer("oir_b")(Questions(function.space, question.start, member=[member]))
         regions = run(optimizer, oracle).regions
         lost = regrets(function, regions, question.start, [member], question.thresholds)[0]
         assert outcomes.quality[row] == pytest.approx(1 - lost, rel=1e-12)

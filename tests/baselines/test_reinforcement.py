@@ -24,6 +24,7 @@ from semrob_env.errors import (
 from semrob_env.functions import CallableFunction, make_function
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.regions import Regions
 from semrob_env.store import RunTask
 from semrob_env.types import Float32Array, FloatArray
@@ -53,7 +54,7 @@ def some_actor(seed: int = 0, size: int = OBSERVED, actions: int = 4) -> Actor:
 
 
 def played(policy: str, budget: int = 200, function: Any = WAVES, starts: Any = STARTS, seed: int = 0) -> Any:
-    optimizer = Reinforcement(SPACE, starts, settings=ReinforcementSettings(policy, budget), seed=seed)
+    optimizer = Reinforcement(Questions(SPACE, starts), settings=ReinforcementSettings(policy, budget), seed=seed)
     return run(optimizer, QueryOracle(function, trajectories=len(starts), budget=1000))
 
 
@@ -65,7 +66,7 @@ def test_a_policy_sees_what_the_game_of_the_environment_shows_and_gets_its_regio
         return np.asarray(np.sin(np.arange(4) + 10 * observation[-1]))
 
     with lent_policy("waving", policy) as name:
-        optimizer = Reinforcement(SPACE, STARTS[:1], settings=ReinforcementSettings(name), seed=4)
+        optimizer = Reinforcement(Questions(SPACE, STARTS[:1]), settings=ReinforcementSettings(name), seed=4)
         draws = optimizer.save()["state.phase"]
         result = run(optimizer, QueryOracle(WAVES, budget=1000))
     game = RegionGame(SPACE, RegionRules())
@@ -101,7 +102,7 @@ def test_the_random_policy_depends_on_its_seed_alone() -> None:
 def test_beyond_six_parameters_the_random_policy_samples_corners() -> None:
     function = make_function("synthetic:hill?n=8")
     start = function.space.default
-    result = run(Reinforcement(function.space, start), QueryOracle(function, budget=1000))
+    result = run(Reinforcement(Questions(function.space, start)), QueryOracle(function, budget=1000))
     assert 0 < result.forward_queries[0] <= 200
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from optimizers.naive import Naive
 from semrob_env.oracle import QueryOracle
+from semrob_env.questions import Questions
 from semrob_env.recorded import RecordedMaps, ScoreMaps
 from semrob_env.recorded.implied import LEAST_WIDTH, implied_scores
 from semrob_env.recorded.release import Release
@@ -26,7 +27,7 @@ def naive_traces(function: RecordedMaps, steps: int = STEPS) -> ReleaseTraces:
 
 def told_to_naive(start: int) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Bounds before each step (T, 2) and the scores at the four corners (T, 4), as the run itself met them."""
-    optimizer = Naive(SPACE, STARTS[start], settings=released_settings("naive"))
+    optimizer = Naive(Questions(SPACE, STARTS[start]), settings=released_settings("naive"))
     oracle, parts = QueryOracle(FUNCTION), []
     for _ in range(STEPS - 1):  # what moved in the last step is the final region's to tell, which is no row of a trace
         state, answers = optimizer.save(), oracle.query(optimizer.ask())

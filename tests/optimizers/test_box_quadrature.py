@@ -12,6 +12,7 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import CallableFunction, ScoreFunction, make_function
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import AZIMUTH, ELEVATION, Parameter, SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.regions import Regions
 from semrob_env.synthetic import SyntheticFunction
 from semrob_env.types import FloatArray
@@ -27,7 +28,7 @@ def synthetic(family: str, n: int, seed: int = 0) -> SyntheticFunction:
 
 
 def grown(function: ScoreFunction, start: FloatArray, budget: int, **settings: float) -> RunResult:
-    optimizer = BoxQuadrature(function.space, start, settings=BoxQuadratureSettings.from_mapping(settings))
+    optimizer = BoxQuadrature(Questions(function.space, start), settings=BoxQuadratureSettings.from_mapping(settings))
     return run(optimizer, QueryOracle(function, trajectories=len(optimizer), budget=budget))
 
 
@@ -59,7 +60,7 @@ def test_nearly_all_recommended_regions_are_truly_feasible() -> None:
     for seed in range(6):
         function = synthetic("plateau", 2, seed)
         starts = function.plateau.from_fractions(np.random.default_rng(seed).random((2, 2)))[0]
-        optimizer = BoxQuadrature(function.space, starts)
+        optimizer = BoxQuadrature(Questions(function.space, starts))
         result = run(optimizer, QueryOracle(function, trajectories=2, budget=45))
         late = result.trace.queries >= 30
         regions = Regions(function.space, result.trace.lower[late], result.trace.upper[late])
@@ -132,7 +133,7 @@ def test_the_start_point_is_asked_first_and_lines_ask_two_points_a_parameter() -
     assert first.shape == (1, 1, 2)
     np.testing.assert_allclose(first[0, 0], [130.0, 30.0], rtol=1e-12)
     space = SemanticSpace(tuple(Parameter(f"x{k}", "", 0.0, 1.0, None, 0.5, "") for k in range(4)))
-    lines = BoxQuadrature(space, [0.5] * 4).ask().theta[0]
+    lines = BoxQuadrature(Questions(space, [0.5] * 4)).ask().theta[0]
     assert lines.shape == (9, 4)
     assert ((lines[1:] != 0.5).sum(axis=1) == 1).all()
 

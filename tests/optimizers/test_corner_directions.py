@@ -23,6 +23,7 @@ from optimizers.trapezoidal import Trapezoidal
 from optimizers.unregularized import Unregularized, UnregularizedSettings
 from semrob_env.oracle import Answers
 from semrob_env.parameters import Parameter, SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.types import FloatArray
 
 Score = Callable[[FloatArray], FloatArray]
@@ -84,7 +85,7 @@ def direction(
     """dL/da and dL/db (n,), read off the step that ask, tell and the saved state show."""
     n = len(a)
     space = SemanticSpace(tuple(Parameter(f"x{k}", "", -50.0, 50.0, None, 0.0, "") for k in range(n)))
-    optimizer = method(space, np.zeros(n), settings=settings)
+    optimizer = method(Questions(space, np.zeros(n)), settings=settings)
     optimizer.restore({**optimizer.save(), "state.lower": a[None], "state.upper": b[None]})
     queries = optimizer.ask()
     gradients = score.gradient(queries.theta) if queries.wants_gradient else None

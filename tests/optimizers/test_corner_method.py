@@ -20,6 +20,7 @@ from semrob_env.errors import InvalidParameterError, ShapeMismatchError
 from semrob_env.functions import CallableFunction, make_function
 from semrob_env.oracle import Answers, QueryOracle
 from semrob_env.parameters import AZIMUTH, ELEVATION, Parameter, SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.types import FloatArray
 
 METHODS: list[type[CornerMethod[Any]]] = [Naive, OirB, OirW, Trapezoidal, Unregularized]
@@ -97,9 +98,9 @@ def test_face_means_are_the_means_over_corners_with_a_bit_clear_and_set() -> Non
 def test_the_normalized_form_grows_along_the_only_parameter_that_matters_as_for_one_parameter(
     method: type[CornerMethod[Any]], n: int
 ) -> None:
-    alone = widths(method(plain_space(1), [3.0]), along_first(plain_space(1)), 25)
+    alone = widths(method(Questions(plain_space(1), [3.0])), along_first(plain_space(1)), 25)
     start = [3.0, *plain_space(n).default[1:]]
-    among_others = widths(method(plain_space(n), start), along_first(plain_space(n)), 25)
+    among_others = widths(method(Questions(plain_space(n), start)), along_first(plain_space(n)), 25)
     np.testing.assert_allclose(among_others[:, 0], alone[:, 0], rtol=1e-9)
     assert alone[-1, 0] > 1.0
 
@@ -110,7 +111,7 @@ def test_with_a_regularizer_a_constant_score_is_the_share_of_the_range_where_gro
     method: type[CornerMethod[Any]], n: int
 ) -> None:
     space, score = plain_space(n), 0.4
-    optimizer = method(space, space.low + 0.5 * space.width)
+    optimizer = method(Questions(space, space.low + 0.5 * space.width))
     result = run(optimizer, QueryOracle(constant(space, score)), max_steps=1000)
     assert result.status == [CONVERGED]
     np.testing.assert_allclose(result.regions.width[0], score * space.width, rtol=5e-3)
@@ -138,7 +139,7 @@ def test_without_a_regularizer_a_side_moves_by_its_score_times_eta_and_scale(
     method: type[CornerMethod[Any]], settings: Any, pace: float, n: int
 ) -> None:
     space = plain_space(n)
-    grown = widths(method(space, space.low + 0.5 * space.width, settings=settings), constant(space, 0.7), 10)
+    grown = widths(method(Questions(space, space.low + 0.5 * space.width), settings=settings), constant(space, 0.7), 10)
     step = 2 * 0.3 * 0.1 * space.width * 0.7 * pace
     np.testing.assert_allclose(np.diff(grown, axis=0), np.tile(step, (10, 1)), rtol=1e-9)
 
@@ -159,7 +160,7 @@ def test_the_papers_form_grows_exponentially_for_two_parameters_and_not_at_all_f
     grown = widths(method(VIEW, [90.0, 40.0], settings=settings), constant(VIEW, 0.7), 40)
     np.testing.assert_allclose(grown[1:] / grown[:-1], np.full((40, 2), 1 + 2 * 0.1 * rate), rtol=1e-5)
     space = plain_space(3)
-    stuck = widths(method(space, space.default, settings=settings), constant(space, 0.7), 40)
+    stuck = widths(method(Questions(space, space.default), settings=settings), constant(space, 0.7), 40)
     assert (stuck <= 2.01e-5).all()
 
 
@@ -258,7 +259,7 @@ COST = {"naive": (1, 0), "oir_b": (2, 0), "oir_w": (1, 1), "trapezoidal": (1, 1)
 @pytest.mark.parametrize("n", [1, 2, 3, 4])
 def test_a_step_costs_what_the_method_table_says(method: type[CornerMethod[Any]], n: int) -> None:
     space = plain_space(n)
-    result = run(method(space, space.default), QueryOracle(bumpy(space)), max_steps=3)
+    result = run(method(Questions(space, space.default)), QueryOracle(bumpy(space)), max_steps=3)
     forward, gradient = COST[method.name]
     assert result.forward_queries[0] == 3 * forward * 2**n
     assert result.gradient_queries[0] == 3 * gradient * 2**n
@@ -267,10 +268,10 @@ def test_a_step_costs_what_the_method_table_says(method: type[CornerMethod[Any]]
 @every_method
 def test_twelve_parameters_work_and_thirteen_are_refused(method: type[CornerMethod[Any]]) -> None:
     space = plain_space(12)
-    result = run(method(space, space.default), QueryOracle(bumpy(space)), max_steps=2)
+    result = run(method(Questions(space, space.default)), QueryOracle(bumpy(space)), max_steps=2)
     assert result.regions.contains(space.default).all()
     with pytest.raises(InvalidParameterError, match="full corner sets go up to n = 12"):
-        method(plain_space(13), plain_space(13).default)
+        method(Questions(plain_space(13), plain_space(13).default))
 
 
 @every_method
@@ -283,7 +284,7 @@ def test_a_trajectory_has_the_same_bits_in_any_batch(method: type[CornerMethod[A
     settings = method.settings_class.from_mapping({"form": form, "step_size": 0.9})
 
     def bounds(rows: Any) -> tuple[FloatArray, FloatArray]:
-        optimizer = method(space, start[rows], settings=settings)
+        optimizer = method(Questions(space, start[rows]), settings=settings)
         # A wide first region, so that the paper's form moves at any n and every term counts.
         half = 0.2 * space.width
         state = {"state.lower": start[rows] - half, "state.upper": start[rows] + half}
@@ -342,9 +343,9 @@ def test_settings_out_of_their_limits_are_refused(name: str, setting: str, value
 @pytest.mark.parametrize(("form", "n", "limit"), [("paper", 1, 2.0), ("paper", 3, 0.4), ("normalized", 3, 2.0)])
 def test_the_emphasis_of_oir_w_must_be_below_its_limit_for_n(form: Any, n: int, limit: float) -> None:
     space = plain_space(n)
-    OirW(space, space.default, settings=OirWSettings(form=form, emphasis_factor=limit - 1e-6))
+    OirW(Questions(space, space.default), settings=OirWSettings(form=form, emphasis_factor=limit - 1e-6))
     with pytest.raises(InvalidParameterError, match=f"must be below {limit:g} for n = {n} in the {form} form"):
-        OirW(space, space.default, settings=OirWSettings(form=form, emphasis_factor=limit))
+        OirW(Questions(space, space.default), settings=OirWSettings(form=form, emphasis_factor=limit))
 
 
 def test_a_white_box_method_refuses_answers_without_gradients() -> None:
@@ -362,10 +363,10 @@ def test_start_points_must_be_one_row_a_trajectory() -> None:
 def test_a_continued_run_traces_from_where_it_was_saved() -> None:
     function = make_function("synthetic:hill?n=2&seed=0")
     start = function.space.default
-    whole = run(Naive(function.space, start), QueryOracle(function, budget=100))
-    first, oracle = Naive(function.space, start), QueryOracle(function, budget=40)
+    whole = run(Naive(Questions(function.space, start)), QueryOracle(function, budget=100))
+    first, oracle = Naive(Questions(function.space, start)), QueryOracle(function, budget=40)
     run(first, oracle)
-    second, more = Naive(function.space, start), QueryOracle(function, budget=100)
+    second, more = Naive(Questions(function.space, start)), QueryOracle(function, budget=100)
     saved = first.save()
     saved["status"][:] = "running"
     second.restore(saved)

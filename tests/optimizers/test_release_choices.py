@@ -20,6 +20,7 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import CallableFunction
 from semrob_env.oracle import Answers, QueryOracle
 from semrob_env.parameters import Parameter, SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.recorded import RecordedMaps
 from semrob_env.types import FloatArray
 from tests.recorded_maker import SPACE, STARTS, wavy_maps
@@ -82,10 +83,10 @@ def test_bounds_leave_the_space_and_queries_and_recommendations_do_not(
     settings = settings_of(method, form, projection="at_the_end", tolerance=0.0)
     starts = STARTS - [0.0, 8.0]  # so low that even a region at rest reaches out
     steps = 120 if form == "normalized" else 160
-    history = bounds_after_each_step(method(SPACE, starts, settings=settings), function, steps)
+    history = bounds_after_each_step(method(Questions(SPACE, starts), settings=settings), function, steps)
     assert ((history[:, :, 1] < -10) | (history[:, :, 3] > 90)).any()
     kept = bounds_after_each_step(
-        method(SPACE, starts, settings=replace(settings, projection="every_step")), function, steps
+        method(Questions(SPACE, starts), settings=replace(settings, projection="every_step")), function, steps
     )
     assert kept[:, :, 1].min() >= -10
     assert kept[:, :, 3].max() <= 90
@@ -96,7 +97,7 @@ def test_the_start_point_may_be_left_behind() -> None:
     function, start = CallableFunction(SPACE, slope), [235.0, 30.0]
     regions = {}
     for projection in ("every_step", "at_the_end"):
-        optimizer = Naive(SPACE, start, settings=settings_of(Naive, "normalized", projection=projection))
+        optimizer = Naive(Questions(SPACE, start), settings=settings_of(Naive, "normalized", projection=projection))
         run(optimizer, QueryOracle(function), max_steps=400)
         regions[projection] = optimizer.recommend()
     assert regions["every_step"].contains(start)[0]
@@ -114,7 +115,7 @@ def test_both_projections_are_the_same_bits_until_a_bound_is_touched(
     steps = 30 if form == "normalized" else 160
     histories = [
         bounds_after_each_step(
-            method(SPACE, STARTS, settings=settings_of(method, form, projection=projection)), function, steps
+            method(Questions(SPACE, STARTS), settings=settings_of(method, form, projection=projection)), function, steps
         )
         for projection in ("every_step", "at_the_end")
     ]
@@ -136,7 +137,7 @@ def test_bounds_stay_numbers_and_in_order_under_huge_answers(
     method: type[CornerMethod[Any]], form: str, space: SemanticSpace
 ) -> None:
     start = space.sample(16, np.random.default_rng(1))
-    optimizer = method(space, start, settings=settings_of(method, form, projection="at_the_end"))
+    optimizer = method(Questions(space, start), settings=settings_of(method, form, projection="at_the_end"))
     rng = np.random.default_rng(0)
     for size in (1e3, 1e300, 5e306, 5e307, 1e308, np.inf, 1e-300, 1e150, 5e306):
         queries = optimizer.ask()
@@ -152,7 +153,7 @@ def test_bounds_stay_numbers_and_in_order_under_huge_answers(
 
 
 def test_scores_that_are_no_numbers_leave_the_bounds_where_they_were() -> None:
-    optimizer = OirW(SPACE, STARTS, settings=settings_of(OirW, projection="at_the_end"))
+    optimizer = OirW(Questions(SPACE, STARTS), settings=settings_of(OirW, projection="at_the_end"))
     before = optimizer.save()
     queries = optimizer.ask()
     nothing = np.full(queries.theta.shape[:2], np.nan)
@@ -172,7 +173,7 @@ def test_a_cross_entropy_gradient_is_that_of_a_function_with_the_gradient_turned
     settings, steps = settings_of(OirW, form, projection=projection, emphasis_factor=0.3), 180
     histories = {
         (name, gradient): bounds_after_each_step(
-            OirW(SPACE, STARTS, settings=replace(settings, gradient=gradient)), function, steps
+            OirW(Questions(SPACE, STARTS), settings=replace(settings, gradient=gradient)), function, steps
         )
         for name, function in (("plain", plain), ("turned", turned))
         for gradient in ("score", "cross_entropy")
@@ -222,7 +223,7 @@ def test_a_trajectory_on_maps_has_the_same_bits_in_any_batch(
     settings = settings_of(method, form, projection=projection)
 
     def bounds(rows: Any) -> FloatArray:
-        optimizer = method(SPACE, start[rows], member=member[rows], settings=settings)
+        optimizer = method(Questions(SPACE, start[rows], member=member[rows]), settings=settings)
         oracle = QueryOracle(function, trajectories=len(rows))
         for _ in range(130 if form == "paper" else 25):
             optimizer.tell(oracle.query(optimizer.ask()))

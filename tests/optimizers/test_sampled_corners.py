@@ -21,6 +21,7 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import CallableFunction
 from semrob_env.oracle import Answers, QueryOracle
 from semrob_env.parameters import AZIMUTH, Parameter, SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.types import BoolArray, FloatArray
 
 METHODS: list[type[CornerMethod[Any]]] = [Naive, OirB, OirW, Trapezoidal, Unregularized]
@@ -55,7 +56,7 @@ def step(
     method: type[CornerMethod[Any]], settings: Any, lower: FloatArray, upper: FloatArray, masks: BoolArray | None = None
 ) -> FloatArray:
     """Where a step moves the bounds (B, n) of each region: (2, B, n)."""
-    optimizer = method(plain_space(lower.shape[1]), np.zeros(lower.shape), settings=settings)
+    optimizer = method(Questions(plain_space(lower.shape[1]), np.zeros(lower.shape)), settings=settings)
     bounds = {"state.lower": lower, "state.upper": upper}
     optimizer.restore({**optimizer.save(), **bounds, **({} if masks is None else {"state.masks": masks})})
     queries = optimizer.ask()
@@ -85,7 +86,7 @@ def test_the_mean_step_over_all_draws_is_the_step_of_all_corners(
 
 
 def test_drawn_corners_are_uniform_and_come_with_the_opposite_one() -> None:
-    optimizer = OirB(plain_space(6), np.zeros((4000, 6)), settings=changed(OirB, corners=4))
+    optimizer = OirB(Questions(plain_space(6), np.zeros((4000, 6))), settings=changed(OirB, corners=4))
     masks = optimizer.save()["state.masks"]
     assert (masks[:, 1::2] == ~masks[:, ::2]).all()
     corner = (masks[:, ::2] @ 2 ** np.arange(6)).ravel()
@@ -108,7 +109,7 @@ def test_a_step_costs_the_same_for_every_n_and_regions_grow(method: type[CornerM
         space, lambda theta: np.exp(-((theta / 60) ** 2).mean(axis=1)), gradients=lambda theta: -theta / 1e6
     )
     settings = changed(method, corners=8, tolerance=0.0)
-    optimizer = method(space, np.zeros((2, n)), settings=settings)
+    optimizer = method(Questions(space, np.zeros((2, n))), settings=settings)
     result = run(optimizer, QueryOracle(function, trajectories=2, budget=640))
     price = 2 if method in {OirB, OirW, Trapezoidal} else 1  # of a second box, or of gradients
     assert (result.forward_queries + result.gradient_queries).tolist() == [640, 640]
@@ -126,7 +127,7 @@ def test_other_than_an_even_number_of_corners_is_refused(corners: object) -> Non
 
 def test_all_corners_of_many_parameters_are_still_refused() -> None:
     with pytest.raises(InvalidParameterError, match="full corner sets go up to"):
-        Naive(plain_space(13), np.zeros((1, 13)))
+        Naive(Questions(plain_space(13), np.zeros((1, 13))))
 
 
 def test_settings_that_draw_say_so() -> None:
