@@ -75,9 +75,9 @@ def checked_budget(budget: object) -> float | None:
     if budget is None:
         return None
     number = _number(budget)
-    if not number > 0:
+    if not 0 < number < math.inf:
         raise InvalidBudgetError(f"budget {str(budget)[:40]}: give a number of queries above 0, or none for no cap")
-    return None if number == math.inf else number
+    return number
 
 
 def checked_cost(cost: object) -> float:
@@ -88,7 +88,7 @@ def checked_cost(cost: object) -> float:
     """
     number = _number(cost)
     if not 0 <= number < math.inf:
-        raise InvalidBudgetError(f"gradient cost {str(cost)[:40]}: give a finite number, 0 or above")
+        raise InvalidBudgetError(f"gradient_cost {str(cost)[:40]}: give a finite number, 0 or above")
     return number
 
 
@@ -149,6 +149,11 @@ class Goal(ABC):
     @abstractmethod
     def text(self) -> str:
         """The goal as `read_goal` reads it."""
+
+    @property
+    @abstractmethod
+    def counts(self) -> str:
+        """What it counts, as a text: goals that count the same differ in their bounds only."""
 
     @property
     @abstractmethod
@@ -234,6 +239,11 @@ class MeanGoal(Goal):
         return f"mean={least}" + ("" if self.epsilon_v >= MOST_VARIANCE else f",variance={self.epsilon_v!r}")
 
     @property
+    def counts(self) -> str:
+        """The score."""
+        return "score"
+
+    @property
     def words(self) -> str:
         """What a region that meets it is."""
         bound = "" if self.epsilon_v >= MOST_VARIANCE else f", variance at most {self.epsilon_v:g}"
@@ -288,6 +298,11 @@ class ReliabilityGoal(Goal):
     def text(self) -> str:
         """`reliability=R,level=L`."""
         return f"reliability={self.reliability!r},level={self.level!r}"
+
+    @property
+    def counts(self) -> str:
+        """Scores that are at least the level."""
+        return f"score>={self.level!r}"
 
     @property
     def words(self) -> str:
@@ -377,7 +392,7 @@ class Question:
 
     def __post_init__(self) -> None:
         if not isinstance(self.function_id, str) or not self.function_id.strip():
-            raise InvalidParameterError(f"question about function {self.function_id!r}: give the id of a function")
+            raise InvalidParameterError(f"question with function_id {self.function_id!r}: give the id of a function")
         if not isinstance(self.goal, Goal):
             raise InvalidParameterError(f"question with goal {self.goal!r}: give a Goal, or read_goal({GOAL_EXAMPLES})")
         object.__setattr__(self, "start", plain_numbers("start", self.start))

@@ -3,68 +3,92 @@
 from __future__ import annotations
 
 import json
+import math
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar, final
+from types import NoneType, UnionType
+from typing import Any, TypeVar, final, get_args, get_origin, get_type_hints
 
-from semrob_env.errors import StoreError
+from semrob_env.errors import InvalidParameterError, InvalidRowError, StoreError
+from semrob_env.questions import Goal, Question, read_goal
 from semrob_env.store.rows import FAILED, RunRow, TraceRow
 from semrob_env.store.task import RunTask, canonical_json
 
 APPLICATION_ID = 0x73726F62
 """Marks a file as a run store: the letters `srob`."""
 
-STORE_VERSION = 2
-"""Version of what rows mean; a store of another one is refused. 2: judged by exact moments where they are known."""
+STORE_VERSION = 3
+"""Version of what rows mean; a store of another one is refused. 3: a goal in the place of two thresholds."""
 
 BUSY_SECONDS = 60.0
 """How long a process waits while another one writes."""
 
-_COLUMNS: Mapping[str, str] = {
-    "key": "TEXT NOT NULL PRIMARY KEY",
-    "function_id": "TEXT NOT NULL",
-    "method": "TEXT NOT NULL",
-    "method_version": "INTEGER NOT NULL",
-    "settings": "TEXT NOT NULL",
-    "start": "TEXT NOT NULL",
-    "budget": "REAL",
-    "gradient_cost": "REAL NOT NULL",
-    "finite_difference": "TEXT",
-    "max_steps": "INTEGER",
-    "seed": "INTEGER NOT NULL",
-    "epsilon_m": "REAL NOT NULL",
-    "epsilon_v": "REAL NOT NULL",
-    "judge_points": "INTEGER NOT NULL",
-    "judge_seed": "INTEGER NOT NULL",
-    "fingerprint": "TEXT NOT NULL",
-    "space": "TEXT NOT NULL",
-    "status": "TEXT NOT NULL",
-    "error": "TEXT NOT NULL",
-    "lower": "TEXT",
-    "upper": "TEXT",
-    "share": "REAL",
-    "feasible": "INTEGER",
-    "mean": "REAL",
-    "variance": "REAL",
-    "purity": "REAL",
-    "quantile_05": "REAL",
-    "minimum": "REAL",
-    "judge_queries": "INTEGER NOT NULL",
-    "forward_queries": "INTEGER NOT NULL",
-    "gradient_queries": "INTEGER NOT NULL",
-    "steps": "INTEGER NOT NULL",
-    "seconds": "REAL NOT NULL",
-    "revision": "TEXT NOT NULL",
-    "created": "TEXT NOT NULL",
-}
-_LISTS = ("start", "finite_difference", "lower", "upper")
-_TASK_FIELDS = tuple(field.name for field in fields(RunTask))
+
+@final
+@dataclass(frozen=True)
+class _Column:
+    """How a field of a row is kept.
+
+    Attributes:
+        kind: REAL, INTEGER or TEXT.
+        type: Of the value: float, int, bool, str, tuple (a JSON list) or Goal (its text).
+        is_optional: Whether it may be None; a NaN of a float that may not is NULL as well.
+    """
+
+    kind: str
+    type: type
+    is_optional: bool
+
+    @property
+    def declared(self) -> str:
+        """Its kind and whether it may be NULL, in SQL."""
+        return self.kind if self.is_optional or self.type is float else f"{self.kind} NOT NULL"
+
+    @classmethod
+    def of(cls, hint: Any) -> _Column:
+        """From the type of the field."""
+        parts = [
+            part for part in (get_args(hint) if get_origin(hint) is UnionType else (hint,)) if part is not NoneType
+        ]
+        plain = get_origin(parts[0]) or parts[0]
+        kinds = {float: "REAL", int: "INTEGER", bool: "INTEGER"}
+        return cls(kinds.get(plain, "TEXT"), plain, len(parts) < len(get_args(hint)))
+
+    def kept(self, value: Any) -> Any:
+        """The value as the column holds it."""
+        if value is None or (self.type is float and math.isnan(value)):
+            return None
+        if self.type is tuple:
+            return canonical_json(value)
+        return _escaped(value) if self.type is str else value
+
+    def read(self, value: Any) -> Any:
+        """The value of what the column holds."""
+        if value is None:
+            return None if self.is_optional else math.nan
+        if self.type is tuple:
+            return tuple(json.loads(value))
+        if self.type is str:
+            return _unescaped(value)
+        return read_goal(value) if self.type is Goal else self.type(value)
+
+
+def _columns(owner: type, *without: str) -> dict[str, _Column]:
+    hints = get_type_hints(owner)
+    return {part.name: _Column.of(hints[part.name]) for part in fields(owner) if part.name not in without}
+
+
+_QUESTION, _TASK = _columns(Question), _columns(RunTask, "question")
+_ROW = _columns(RunRow, "task", "trace")
+_COLUMNS = {"key": _ROW["key"], **_QUESTION, **_TASK, **_ROW}
+_DECLARED = ", ".join(f"{name} {column.declared}" for name, column in _COLUMNS.items())
 _SCHEMA = (
-    f"CREATE TABLE runs ({', '.join(f'{name} {kind}' for name, kind in _COLUMNS.items())})",
+    f"CREATE TABLE runs ({_DECLARED}, PRIMARY KEY (key))",
     "CREATE TABLE traces (key TEXT NOT NULL REFERENCES runs(key), queries INTEGER NOT NULL, lower TEXT NOT NULL, "
     "upper TEXT NOT NULL, PRIMARY KEY (key, queries)) WITHOUT ROWID",
     f"PRAGMA application_id = {APPLICATION_ID}",
@@ -75,6 +99,20 @@ _INSERT = (
     f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT (key) DO NOTHING"
 )
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM runs"
+_ESCAPE = r"u(d[89a-f][0-9a-f]{2}|0000|005c)"
+_ESCAPED = re.compile(rf"\\{_ESCAPE}")
+_TO_ESCAPE = re.compile(rf"[\ud800-\udfff\0]|\\(?={_ESCAPE})")
+# What is wrong with a row and not with the file.
+_ROW_ERRORS = (
+    InvalidParameterError,
+    OverflowError,
+    TypeError,
+    UnicodeError,
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
 _KEYS_A_QUERY = 500  # SQLite takes at least 999 values in one statement
 
 ValueT = TypeVar("ValueT")
@@ -135,23 +173,19 @@ class RunStore:
             Number of rows that are new.
 
         Raises:
+            InvalidRowError: A row holds what the store cannot keep; nothing was written.
             StoreError: The store cannot be written; nothing was.
         """
         added = 0
         with self._transaction() as database:
             for row in rows:
-                if row.status != FAILED:
-                    # A function that could not be made has no fingerprint: its failed row has the key without one.
-                    database.execute(
-                        "DELETE FROM runs WHERE key IN (?, ?) AND status = ?",
-                        (row.key, row.task.key({}, row.method_version), FAILED),
-                    )
-                if database.execute(_INSERT, _record(row)).rowcount == 1:
-                    added += 1
-                    database.executemany(
-                        "INSERT INTO traces VALUES (?, ?, ?, ?)",
-                        [(row.key, t.queries, canonical_json(t.lower), canonical_json(t.upper)) for t in row.trace],
-                    )
+                try:
+                    added += _insert(database, row)
+                except _ROW_ERRORS as error:
+                    raise InvalidRowError(
+                        f"run store {self.path}: the row of {row.task.question.function_id!r} by {row.task.method!r}, "
+                        f"seed {row.task.seed}, cannot be kept: {error}"
+                    ) from error
         return added
 
     def rows(
@@ -174,7 +208,7 @@ class RunStore:
             StoreError: The store cannot be read, or a row in it makes no sense.
         """
         filters = {"function_id": function_id, "method": method, "status": status}
-        chosen = {name: value for name, value in filters.items() if value is not None}
+        chosen = {name: _escaped(value) for name, value in filters.items() if value is not None}
         where = " AND ".join(["1", *(f"{name} = ?" for name in chosen)])
         with self._connection() as database:
             current = self._newest(database) if versions is None else versions
@@ -206,7 +240,8 @@ class RunStore:
         with self._connection() as database:
             current = self._newest(database) if versions is None else versions
             query = "SELECT method, method_version, COUNT(*) FROM runs GROUP BY method, method_version ORDER BY method"
-            for method, version, count in database.execute(query):
+            for name, version, count in database.execute(query):
+                method = _unescaped(name)
                 if method in current and version != current[method]:
                     counts[method] = counts.get(method, 0) + count
         return counts
@@ -235,16 +270,15 @@ class RunStore:
 
     @staticmethod
     def _newest(database: sqlite3.Connection) -> dict[str, int]:
-        return dict(database.execute("SELECT method, MAX(method_version) FROM runs GROUP BY method"))
+        newest = database.execute("SELECT method, MAX(method_version) FROM runs GROUP BY method")
+        return {_unescaped(method): version for method, version in newest}
 
     def _row(self, values: tuple[Any, ...]) -> RunRow:
         record = dict(zip(_COLUMNS, values, strict=True))
         try:
-            for name in _LISTS:
-                record[name] = None if record[name] is None else tuple(json.loads(record[name]))
-            if record["feasible"] is not None:
-                record["feasible"] = bool(record["feasible"])
-            task = RunTask(**{name: record.pop(name) for name in _TASK_FIELDS})
+            record = {name: _COLUMNS[name].read(value) for name, value in record.items()}
+            question = Question(**{name: record.pop(name) for name in _QUESTION})
+            task = RunTask(question, **{name: record.pop(name) for name in _TASK})
         except (TypeError, ValueError) as error:  # every error of a task is a ValueError as well
             raise StoreError(f"run store {self.path}: row {record['key']} cannot be read: {error}") from error
         return RunRow(task=task, **record)
@@ -298,12 +332,36 @@ class RunStore:
             )
 
 
+def _insert(database: sqlite3.Connection, row: RunRow) -> bool:
+    """Write a row and its trace unless its key is there; whether it was written."""
+    if row.status != FAILED:
+        # A function that could not be made has no fingerprint: its failed row has the key without one.
+        database.execute(
+            "DELETE FROM runs WHERE key IN (?, ?) AND status = ?",
+            (row.key, row.task.key({}, row.method_version), FAILED),
+        )
+    if database.execute(_INSERT, _record(row)).rowcount != 1:
+        return False
+    database.executemany(
+        "INSERT INTO traces VALUES (?, ?, ?, ?)",
+        [(row.key, t.queries, canonical_json(t.lower), canonical_json(t.upper)) for t in row.trace],
+    )
+    return True
+
+
 def _record(row: RunRow) -> list[Any]:
     """A row as the values of the columns, in their order."""
-    values = {name: getattr(row.task if name in _TASK_FIELDS else row, name) for name in _COLUMNS}
-    for name in _LISTS:
-        values[name] = None if values[name] is None else canonical_json(values[name])
-    return list(values.values())
+    record = row.record()
+    return [column.kept(record[name]) for name, column in _COLUMNS.items()]
+
+
+def _escaped(name: str) -> str:
+    """A name as the store keeps it: `_unescaped` gives it back, whatever is in it."""
+    return _TO_ESCAPE.sub(lambda found: f"\\u{ord(found[0]):04x}", name)
+
+
+def _unescaped(name: str) -> str:
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), name)
 
 
 def _chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import subprocess
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
+from semrob_env.files import encodable
+from semrob_env.metrics.measures import Measures
 from semrob_env.store.task import RunTask
 
-FAILED = "failed"
-"""Status of a run that raised an error; every other status is how a run ended well."""
+FAILED, UNPAID = "failed", "unpaid"
+"""Status of a run that raised an error, and of one whose budget did not pay its first step: it says nothing."""
 
 
 @final
@@ -32,24 +34,25 @@ class TraceRow:
 
 
 @final
-@dataclass(frozen=True)
-class RunRow:
-    """One run, after it has run. The fields are the columns that `semrob_env.store` documents.
+@dataclass(frozen=True, kw_only=True)
+class RunRow(Measures):
+    """One run, after it has run. Columns of stores and CSV files are made of these fields and those of the task.
 
     Attributes:
         key: `task.key(fingerprint, method_version)`.
         task: What defines the run.
-        fingerprint: Canonical JSON object.
-        method_version: Version of the method's code.
-        status: converged, budget, steps or failed.
-        error: Class and message of the error of a failed run.
-        space: Canonical JSON list of [name, unit, low, high, period].
-        lower, upper: Final region, None if failed.
-        share, mean, variance, purity, quantile_05, minimum: Measures of the final region, None if failed.
-        feasible: Whether it meets both thresholds, None if failed.
-        judge_queries, forward_queries, gradient_queries, steps: Counts.
-        seconds: Share of the wall time of its batch.
-        revision: Git revision or package version.
+        fingerprint: Canonical JSON object: hashes of weights, mesh or map; versions, image size, ...
+        method_version: Version of the method's code; rows of different versions are never mixed.
+        status: converged, budget, steps: how the run ended; unpaid: its budget did not pay one step; failed: it raised.
+        error: Class and message of the error of a failed run, as `encodable` writes it.
+        space: Canonical JSON list, per parameter [name, unit, low, high, period or null].
+        lower: Final region, lower bounds, canonical form, cut to the space; empty if failed.
+        upper: Upper bounds; above `high` where a region crosses the seam.
+        forward_queries: Charged to the method.
+        gradient_queries: Charged to the method.
+        steps: Steps told.
+        seconds: Share of the wall time of its batch; not reproducible.
+        revision: Git revision or package version that ran it.
         created: UTC time, ISO 8601.
         trace: Regions at the checkpoints, by rising queries; `RunStore.rows` leaves it empty.
     """
@@ -61,16 +64,8 @@ class RunRow:
     status: str
     error: str = ""
     space: str = "[]"
-    lower: tuple[float, ...] | None = None
-    upper: tuple[float, ...] | None = None
-    share: float | None = None
-    feasible: bool | None = None
-    mean: float | None = None
-    variance: float | None = None
-    purity: float | None = None
-    quantile_05: float | None = None
-    minimum: float | None = None
-    judge_queries: int = 0
+    lower: tuple[float, ...] = ()
+    upper: tuple[float, ...] = ()
     forward_queries: int = 0
     gradient_queries: int = 0
     steps: int = 0
@@ -78,6 +73,19 @@ class RunRow:
     revision: str = ""
     created: str = ""
     trace: tuple[TraceRow, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "error", encodable(self.error))
+
+    @property
+    def has_run(self) -> bool:
+        """Whether it says something: it neither failed nor had a budget too small for one step."""
+        return self.status not in (FAILED, UNPAID)
+
+    def record(self) -> dict[str, Any]:
+        """All of it but the trace as flat data, column by column: the task's first."""
+        own = {part.name: getattr(self, part.name) for part in fields(self) if part.name not in ("task", "trace")}
+        return {**self.task.record(), **own}
 
 
 @lru_cache(maxsize=1)

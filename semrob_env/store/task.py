@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import operator
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, final
 
 import numpy as np
 
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError
+from semrob_env.questions import Goal, Question, plain_numbers
 
 _LARGEST = 2**63 - 1  # what an INTEGER column holds
 
@@ -23,89 +23,62 @@ class RunTask:
     """One run, before it has run: plain data that pickles to a few hundred bytes.
 
     Attributes:
-        function_id: Id of a function with one member, or of one member of a family.
+        question: What is asked.
         method: Registered name of the method.
-        start: Start point theta0 in native units, in the order of the function's space.
-        settings: Hyper-parameters of the method as a JSON object (see `canonical_json`); missing ones keep the
+        settings: Hyperparameters of the method as a JSON object (see `canonical_json`); missing ones keep the
             method's defaults.
-        budget: Most that the run may spend, forward + gradient_cost * gradients; None: no cap.
-        gradient_cost: Weight of a gradient query against the budget.
         finite_difference: None: the function's own gradients; half distances in native units, one a parameter, to
             estimate them by central differences; an empty tuple: the oracle's default distances.
         max_steps: Step limit; None: none. A task has a budget, a step limit or both.
         seed: Seed of the run, 0 or above.
-        epsilon_m: The judge calls a region feasible if its mean is >= 1 - epsilon_m, from 0 to 1, ...
-        epsilon_v: ... and its variance <= epsilon_v (method section 2).
         judge_points: Held-out points the judge asks.
         judge_seed: Seed of the judge's points.
 
     Raises:
-        InvalidBudgetError: A budget, step limit or gradient cost that is zero, negative or not a number, or neither a
-            budget nor a step limit.
+        InvalidBudgetError: A step limit that is no whole number of at least 1, or neither a budget nor a step limit.
         InvalidParameterError: Any other field that is not well formed.
     """
 
-    function_id: str
+    question: Question
     method: str
-    start: tuple[float, ...]
     settings: str = "{}"
-    budget: float | None = None
-    gradient_cost: float = 1.0
     finite_difference: tuple[float, ...] | None = None
     max_steps: int | None = None
     seed: int = 0
-    epsilon_m: float = 0.5
-    epsilon_v: float = 0.25
     judge_points: int = 64
     judge_seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("function_id", "method"):
-            text = getattr(self, name)
-            if not isinstance(text, str) or not text.strip():
-                raise InvalidParameterError(f"task {name} {text!r}: give a name")
-        self._set("start", _numbers("start", self.start))
-        if not self.start:
-            raise InvalidParameterError("task start is empty: give one number a parameter")
+        if not isinstance(self.question, Question):
+            raise InvalidParameterError(f"task question {self.question!r}: give a Question")
+        if not isinstance(self.method, str) or not self.method.strip():
+            raise InvalidParameterError(f"task method {self.method!r}: give a name")
         self._set("settings", _settings(self.settings))
-        self._check_budget()
         if self.finite_difference is not None:
-            steps = _numbers("finite_difference", self.finite_difference)
+            steps = plain_numbers("task finite_difference", self.finite_difference)
             if not all(step > 0 for step in steps):
                 raise InvalidParameterError(f"task finite_difference {steps}: each half distance must be above 0")
             self._set("finite_difference", steps)
-        for name in ("epsilon_m", "epsilon_v"):
-            (value,) = _numbers(name, (getattr(self, name),))
-            if value < 0 or (name == "epsilon_m" and value > 1):
-                raise InvalidParameterError(f"task {name} {value}: must be 0 or above, epsilon_m at most 1")
-            self._set(name, value)
-        for name, least in (("seed", 0), ("judge_seed", 0), ("judge_points", 1)):
-            self._set(name, _whole(name, getattr(self, name), least, InvalidParameterError))
-
-    def _check_budget(self) -> None:
-        if self.budget is not None:
-            budget = _number("budget", self.budget, InvalidBudgetError)
-            if not 0 < budget < math.inf:
-                raise InvalidBudgetError(
-                    f"task budget {self.budget}: give a number of queries above 0, or none for no cap"
-                )
-            self._set("budget", budget)
         if self.max_steps is not None:
             self._set("max_steps", _whole("max_steps", self.max_steps, 1, InvalidBudgetError))
-        elif self.budget is None:
-            raise InvalidBudgetError("a task without an end: give it a budget or max_steps")
-        cost = _number("gradient_cost", self.gradient_cost, InvalidBudgetError)
-        if not 0 <= cost < math.inf:
-            raise InvalidBudgetError(f"task gradient_cost {self.gradient_cost}: give a finite number, 0 or above")
-        self._set("gradient_cost", cost)
+        elif self.question.budget is None:
+            raise InvalidBudgetError("a task without an end: give its question a budget, or max_steps")
+        for name, least in (("seed", 0), ("judge_seed", 0), ("judge_points", 1)):
+            self._set(name, _whole(name, getattr(self, name), least, InvalidParameterError))
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
     @property
     def settings_mapping(self) -> dict[str, Any]:
-        """The hyper-parameters as plain data (JSON lists stay lists)."""
+        """The hyperparameters as plain data (JSON lists stay lists)."""
         return dict(json.loads(self.settings))
+
+    def record(self) -> dict[str, Any]:
+        """All that defines the run as flat plain data: the fields of the question, then the others."""
+        own = {field.name: getattr(self, field.name) for field in fields(self) if field.name != "question"}
+        asked = {field.name: getattr(self.question, field.name) for field in fields(self.question)}
+        return {name: value.text if isinstance(value, Goal) else value for name, value in {**asked, **own}.items()}
 
     def key(self, fingerprint: Mapping[str, str], method_version: int) -> str:
         """SHA-256 (hex) of all that defines the run.
@@ -114,16 +87,16 @@ class RunTask:
             fingerprint: What pins the function's answers beyond its id: `ScoreFunction.fingerprints` of the member.
             method_version: Version of the method's code.
         """
-        definition = {"task": asdict(self), "fingerprint": dict(fingerprint), "method_version": method_version}
+        definition = {"task": self.record(), "fingerprint": dict(fingerprint), "method_version": method_version}
         return hashlib.sha256(canonical_json(definition).encode()).hexdigest()
 
 
 def task_generator(task: RunTask) -> np.random.Generator:
     """The random Generator of a run, from a stable hash of its function, method, settings, start and seed.
 
-    Budget, step limit and judge do not enter: a run with twice the budget begins with the same steps.
+    Goal, budget, step limit and judge do not enter: a run with twice the budget begins with the same steps.
     """
-    stream = [task.function_id, task.method, task.settings, task.start, task.seed]
+    stream = [task.question.function_id, task.method, task.settings, task.question.start, task.seed]
     digest = hashlib.sha256(canonical_json(stream).encode()).digest()
     # PCG64 by name: default_rng may change its choice in a later NumPy.
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(int.from_bytes(digest, "big"))))
@@ -151,23 +124,6 @@ def _settings(text: str) -> str:
     if not isinstance(values, dict):
         raise InvalidParameterError(f'task settings {text!r}: must be a JSON object such as {{"rate": 0.1}}')
     return canonical_json(values)
-
-
-def _number(name: str, value: object, error: type[InvalidBudgetError] | type[InvalidParameterError]) -> float:
-    try:
-        return float(value) + 0.0  # type: ignore[arg-type]  # whatever float() takes; + 0.0 turns -0.0 into 0.0
-    except (TypeError, ValueError, OverflowError) as wrong:
-        raise error(f"task {name} {str(value)[:40]!r}: give a number") from wrong
-
-
-def _numbers(name: str, values: object) -> tuple[float, ...]:
-    try:
-        numbers = tuple(_number(name, value, InvalidParameterError) for value in values)  # type: ignore[attr-defined]  # checked by trying
-    except TypeError as wrong:
-        raise InvalidParameterError(f"task {name} {values!r}: give a tuple of numbers") from wrong
-    if not all(map(math.isfinite, numbers)):
-        raise InvalidParameterError(f"task {name} {numbers}: every number must be finite")
-    return numbers
 
 
 def _whole(name: str, value: Any, least: int, error: type[InvalidBudgetError] | type[InvalidParameterError]) -> int:

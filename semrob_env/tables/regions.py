@@ -47,8 +47,8 @@ class RegionSet:
     @classmethod
     def of_runs(cls, runs: Sequence[RunRow], space: SemanticSpace, starts: Sequence[tuple[float, ...]]) -> RegionSet:
         """Replays out of a run store; their start points are numbered as in `starts`."""
-        subjects = [Subject.of(run.task.function_id) for run in runs]
-        points = np.array([run.task.start for run in runs])
+        subjects = [Subject.of(run.task.question.function_id) for run in runs]
+        points = np.array([run.task.question.start for run in runs])
         regions = Regions(space, np.array([run.lower for run in runs]), np.array([run.upper for run in runs]))
         # Rows hold bounds that are wrapped: back to those whose centre is nearest to the start point.
         turns = np.round(((regions.lower + regions.upper) / 2 - points) / space.width)
@@ -58,7 +58,7 @@ class RegionSet:
                 (
                     f"{subject.network}/{subject.class_name}/{subject.shape}",
                     run.task.method,
-                    starts.index(run.task.start),
+                    starts.index(run.task.question.start),
                 )
                 for subject, run in zip(subjects, runs, strict=True)
             ),

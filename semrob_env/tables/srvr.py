@@ -174,19 +174,19 @@ class SrvrTable:
 def group(run: RunRow | RunTask) -> tuple[str, str, str]:
     """Network, class and method of a run, done or to do."""
     task = run.task if isinstance(run, RunRow) else run
-    subject = Subject.of(task.function_id)
+    subject = Subject.of(task.question.function_id)
     return subject.network, subject.class_name, task.method
 
 
 def region_records(runs: Sequence[RunRow]) -> RegionRecords:
     """Runs as far as SRVR goes; start points are numbered in order of appearance."""
-    subjects = [Subject.of(run.task.function_id) for run in runs]
-    starts = {start: index for index, start in enumerate(dict.fromkeys(run.task.start for run in runs))}
+    subjects = [Subject.of(run.task.question.function_id) for run in runs]
+    starts = {start: index for index, start in enumerate(dict.fromkeys(run.task.question.start for run in runs))}
     return RegionRecords(
         network=np.array([subject.network for subject in subjects]),
         class_name=np.array([subject.class_name for subject in subjects]),
         shape=np.array([subject.shape for subject in subjects]),
-        start=np.array([starts[run.task.start] for run in runs]),
+        start=np.array([starts[run.task.question.start] for run in runs]),
         method=np.array([run.task.method for run in runs]),
         share=np.array([run.share for run in runs]),
         feasible=np.array([bool(run.feasible) for run in runs]),

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from optimizers.execute import execute
 
 import baselines  # noqa: F401 - fills the registry
 from baselines.attack import AttackSettings
@@ -14,14 +15,13 @@ from baselines.fgsm import Fgsm
 from baselines.pgd import Pgd, PgdSettings
 from baselines.random_attack import RandomAttack
 from optimizers.check import check_optimizer
-from optimizers.execute import execute
 from optimizers.registry import OPTIMIZERS
 from optimizers.run import run
 from semrob_env.errors import ContractError, InvalidParameterError
 from semrob_env.functions import CallableFunction, make_function
 from semrob_env.oracle import FiniteDifferences, QueryLog, QueryOracle
 from semrob_env.parameters import SemanticSpace
-from semrob_env.questions import Questions
+from semrob_env.questions import Question, Questions
 from semrob_env.regions import Regions
 from semrob_env.store import RunTask
 from semrob_env.types import FloatArray
@@ -140,7 +140,10 @@ def test_a_point_is_judged_by_its_score_and_success_is_what_is_not_feasible(name
     scores = function.values(start[None])[0]
     near_edge = tuple(start[np.argmin(np.abs(scores - 0.52))].tolist())
     task = RunTask(
-        "synthetic:hill?n=2", name, near_edge, budget=60, finite_difference=(), settings=json.dumps({"radius": 0.2})
+        Question("synthetic:hill?n=2", near_edge, budget=60),
+        name,
+        finite_difference=(),
+        settings=json.dumps({"radius": 0.2}),
     )
     row = execute([task])[0]
     assert (row.error, row.share, row.feasible) == ("", 0.0, False)

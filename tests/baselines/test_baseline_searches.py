@@ -9,18 +9,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from optimizers.execute import execute
 
 import baselines  # noqa: F401 - fills the registry
 from baselines.search import RegionSearch
 from optimizers.check import check_optimizer, example_functions
-from optimizers.execute import execute
 from optimizers.registry import OPTIMIZERS
 from optimizers.run import run
 from semrob_env.errors import InvalidParameterError, MissingExtraError, ProtocolError, UnknownNameError
 from semrob_env.functions import CallableFunction
 from semrob_env.oracle import QueryLog, QueryOracle
 from semrob_env.parameters import SemanticSpace
-from semrob_env.questions import Questions
+from semrob_env.questions import Question, Questions
 from semrob_env.store import RunTask
 from semrob_env.types import FloatArray
 
@@ -91,7 +91,9 @@ def test_a_larger_candidate_is_asked_again_at_fresh_points() -> None:
 
 @pytest.mark.parametrize(("name", "settings"), SEARCHES, ids=label)
 def test_two_runs_of_a_task_give_the_same_row(name: str, settings: dict[str, Any]) -> None:
-    task = RunTask("synthetic:hill?n=2", name, (100.0, 20.0), budget=60, settings=str(settings).replace("'", '"'))
+    task = RunTask(
+        Question("synthetic:hill?n=2", (100.0, 20.0), budget=60), name, settings=str(settings).replace("'", '"')
+    )
     one, other = execute([task])[0], execute([task])[0]
     assert one.error == ""
     assert (one.lower, one.upper, one.trace) == (other.lower, other.upper, other.trace)

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from optimizers.execute import execute
 
 from baselines.agents import Actor, SavedAgent, save_agent
 from baselines.agents.policies import lent_policy, register_policy
 from baselines.reinforcement import Reinforcement, ReinforcementSettings
-from optimizers.execute import execute
 from optimizers.run import run
 from semrob_env.envs.game import RegionGame, RegionRules
 from semrob_env.errors import (
@@ -24,7 +24,7 @@ from semrob_env.errors import (
 from semrob_env.functions import CallableFunction, make_function
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
-from semrob_env.questions import Questions
+from semrob_env.questions import Question, Questions
 from semrob_env.regions import Regions
 from semrob_env.store import RunTask
 from semrob_env.types import Float32Array, FloatArray
@@ -152,7 +152,11 @@ def test_a_saved_agent_plays_by_its_own_rules_and_its_hash_is_in_the_key(tmp_pat
     with lent_policy("the same", some_actor(), rules=rules) as name:
         assert played(str(tmp_path / "0")).regions == played(name).regions
     tasks = [
-        RunTask("synthetic:hill?n=2", "reinforcement", (100.0, 20.0), budget=200, settings=f'{{"policy": "{path}"}}')
+        RunTask(
+            Question("synthetic:hill?n=2", (100.0, 20.0), budget=200),
+            "reinforcement",
+            settings=f'{{"policy": "{path}"}}',
+        )
         for path in (tmp_path / "0", tmp_path / "1")
     ]
     rows = execute(tasks)

@@ -10,6 +10,7 @@ import pytest
 
 from semrob_env.errors import InvalidParameterError
 from semrob_env.metrics import Thresholds
+from semrob_env.questions import Question
 from semrob_env.recorded import RecordedMaps
 from semrob_env.recorded.traces import Run, join_runs
 from semrob_env.regions import Regions
@@ -43,7 +44,7 @@ def row(
     feasible: bool = True,
 ) -> RunRow:
     """A finished run with these final bounds: 12 forward and 4 gradient queries, 2 of the judge."""
-    task = RunTask(f"recorded:{subject}", method, start, max_steps=3)
+    task = RunTask(Question(f"recorded:{subject}", start), method, max_steps=3)
     share = float(Regions(SPACE, lower, upper).share()[0])  # type: ignore[arg-type]  # a tuple is an array of one row
     return RunRow(
         key=f"{subject} {method} {start}",

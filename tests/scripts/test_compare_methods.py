@@ -13,7 +13,7 @@ from scripts import compare_methods
 from semrob_env.cli import BAD_INPUT, INTERRUPTED, run_script
 from semrob_env.recorded import save_maps
 from semrob_env.store import RunStore
-from tests.baselines.benchmark_maker import Planner, registered
+from tests.baselines.experiments_maker import Planner, registered
 from tests.recorded_maker import wavy_maps
 
 PLUGIN = '''

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import baselines  # noqa: F401  (fills the registry)
-from baselines.benchmark.costs import Count, count_queries, growth, hyper_parameters
+from baselines.experiments.costs import Count, count_queries, growth, hyper_parameters
 from optimizers import Naive, OirB, OirW, Trapezoidal
 from optimizers.limits import limits_of
 from optimizers.oir_w import OirWSettings
@@ -19,7 +19,7 @@ from scripts import method_table
 from semrob_env.cli import BAD_INPUT, run_script
 from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import make_function
-from tests.baselines.benchmark_maker import Planner, registered
+from tests.baselines.experiments_maker import Planner, registered
 
 
 @pytest.mark.parametrize(

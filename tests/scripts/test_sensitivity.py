@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from baselines.benchmark.sensitivity import make_sweep, paired_interval, samples_needed
+from baselines.experiments.sensitivity import make_sweep, paired_interval, samples_needed
 from optimizers import BoxQuadrature, Naive, OirB, OirW, Unregularized
 from optimizers.run import run
 from scripts import sensitivity

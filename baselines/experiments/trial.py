@@ -9,8 +9,8 @@ from typing import Any, final
 
 import numpy as np
 
-from baselines.benchmark.protocols import PlannedRun, Protocol
-from baselines.benchmark.suites import Suite
+from baselines.experiments.protocols import PlannedRun, Protocol
+from baselines.experiments.suites import Suite
 from optimizers.base import BUDGET, Optimizer
 from optimizers.registry import get_optimizer
 from optimizers.run import run
@@ -61,11 +61,11 @@ def estimates(
         own = {run.task: run for run in runs if run.entry == index}
         by_size: dict[int, list[PlannedRun]] = {}
         for planned in own.values():
-            by_size.setdefault(len(planned.task.start), []).append(planned)
+            by_size.setdefault(len(planned.task.question.start), []).append(planned)
         seconds, problem = 0.0, ""
         for chosen in by_size.values():
             try:
-                a_query, share = _trial(max(chosen, key=lambda planned: planned.budget), suite, protocol.gradient_cost)
+                a_query, share = _trial(max(chosen, key=lambda planned: planned.budget), suite)
                 seconds += a_query * share * sum(planned.budget for planned in chosen)
             except SemrobError as error:
                 problem = f"{type(error).__name__}: {error}"
@@ -82,13 +82,14 @@ def estimates(
     return found
 
 
-def _trial(planned: PlannedRun, suite: Suite, gradient_cost: float) -> tuple[float, float]:
+def _trial(planned: PlannedRun, suite: Suite) -> tuple[float, float]:
     """Seconds a query, and the share of its budget that a run spends."""
     task = planned.task
-    function, member = suite.functions.member(task.function_id)
+    function, member = suite.functions.member(task.question.function_id)
     method = get_optimizer(task.method)
     settings = method.settings_class.from_mapping(task.settings_mapping)
-    oracle = QueryOracle(function, budget=task.budget, gradient_cost=gradient_cost)
+    asked = task.question
+    oracle = QueryOracle(function, budget=asked.budget, gradient_cost=asked.gradient_cost)
     times: list[float] = []  # of this process, after each step: a machine may be busy with something else
     spent: list[float] = []
     is_cut = False
@@ -102,7 +103,8 @@ def _trial(planned: PlannedRun, suite: Suite, gradient_cost: float) -> tuple[flo
             optimizer.stop(np.ones(len(optimizer), dtype=np.bool_), BUDGET)
 
     started = time.process_time()
-    run(method(Questions(function.space, task.start, member=[member]), settings=settings), oracle, on_step=clock)
+    questions = Questions(function.space, asked.start, member=[member], goal=asked.goal, budget=asked.budget)
+    run(method(questions, settings=settings), oracle, on_step=clock)
     if len(times) > 1:  # the first step may load a library
         a_query = (times[-1] - times[0]) / (spent[-1] - spent[0])
     else:

@@ -14,14 +14,14 @@ from typing import Any, final
 
 import numpy as np
 
-from baselines.benchmark.protocols import Entry
-from baselines.benchmark.suites import Suite
+from baselines.experiments.protocols import Entry
+from baselines.experiments.suites import Suite
 from optimizers.base import Optimizer
 from optimizers.corner_method import CornerSettings, settings_of_form
 from optimizers.limits import SYMBOL
 from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import ScoreFunction
-from semrob_env.ground_truth import exact_moments, unit_moments
+from semrob_env.ground_truth import exact_moments
 from semrob_env.regions import Regions
 from semrob_env.store import RunTask, canonical_json
 from semrob_env.types import BoolArray, FloatArray, IntArray
@@ -117,7 +117,7 @@ def make_sweep(method: type[Optimizer[Any]], form: str, values: Mapping[str, Seq
 def runs_of(
     setting: Setting, suite: Suite, budgets: Sequence[int], gradient_cost: float
 ) -> dict[tuple[int, int], RunTask]:
-    """The run of every budget and question number; questions that differ in thresholds only share one."""
+    """The run of every budget and question number; questions that differ in their goal only share one."""
     return {
         (budget, number): setting.entry.task(question, budget, 0, gradient_cost)
         for budget in budgets
@@ -142,24 +142,25 @@ def judged(suite: Suite, numbers: IntArray, lower: FloatArray, upper: FloatArray
     for function, rows, members in suite.functions.grouped([question.function_id for question in asked]):
         own = [asked[row] for row in rows.tolist()]
         regions = Regions(function.space, lower[rows], upper[rows]).clip()
-        mean, variance = unit_moments(*exact_moments(function, regions, members), function.score_range)
-        limits = [(question.thresholds, question.start) for question in own]
-        meets = [bool(t.feasible(m, v)) for (t, _), m, v in zip(limits, mean, variance, strict=True)]
-        holds = regions.contains(np.array([start for _, start in limits]))
-        share[rows], feasible[rows] = regions.share(), np.array(meets) & holds
+        holds = regions.contains(np.array([question.start for question in own]))
+        for goal in dict.fromkeys(question.goal for question in own):
+            mine = np.array([question.goal == goal for question in own])
+            feasible[rows[mine]] = (
+                goal.is_met(*exact_moments(function, regions[mine], members[mine], goal)) & holds[mine]
+            )
+        share[rows] = regions.share()
     return share, feasible
 
 
 def samples_needed(function: ScoreFunction, member: int, start: Sequence[float]) -> list[int]:
     """For every parameter, how many even samples of it a line through a point needs: error at most `NEEDED_ERROR`."""
     space, needed = function.space, []
-    low, high = function.score_range
     for k, parameter in enumerate(space.parameters):
         turns = parameter.period is not None
         places = np.arange(_LINE + (not turns)) / _LINE
         theta = np.repeat(np.array([start], dtype=np.float64), len(places), axis=0)
         theta[:, k] = parameter.low + places * (parameter.high - parameter.low)
-        line = (function.values(theta[None], [member])[0] - low) / (high - low)
+        line = function.scale.unit(function.values(theta[None], [member])[0])
         closed = np.append(line, line[0]) if turns else line
         needed.append(next((count for count in _COUNTS if _error(closed, count, turns) <= NEEDED_ERROR), _COUNTS[-1]))
     return needed

@@ -22,6 +22,9 @@ from semrob_env.questions import Questions
 from semrob_env.synthetic import SyntheticFunction
 from semrob_env.types import FloatArray
 
+PLANNED_BUDGET = 150
+"""What methods that plan by their budget are told; nobody is held to it."""
+
 
 @final
 @dataclass(frozen=True)
@@ -66,9 +69,8 @@ def count_queries(method: type[Optimizer[Any]], settings: Settings, n: int, *, s
     function = make_function(f"synthetic:plateau?n={n}&seed=0")
     assert isinstance(function, SyntheticFunction)
     try:
-        optimizer = method(
-            Questions(function.space, function.space.project(function.plateau.centre)), settings=settings, seed=0
-        )
+        start = function.space.project(function.plateau.centre)
+        optimizer = method(Questions(function.space, start, budget=PLANNED_BUDGET), settings=settings, seed=0)
         result = run(optimizer, QueryOracle(function), max_steps=steps)
     except SemrobError as error:
         return Count(n, refusal=f"{type(error).__name__}: {error}")
@@ -148,8 +150,8 @@ def summary(method: type[Optimizer[Any]]) -> str:
     return _first_line(inspect.getmodule(method))
 
 
-def hyper_parameters(method: type[Optimizer[Any]], settings: Settings, sizes: Sequence[int]) -> list[dict[str, str]]:
-    """A line for every hyper-parameter: `name`, `symbol`, `default`, `limits` and `meaning`, read from the settings.
+def hyperparameters(method: type[Optimizer[Any]], settings: Settings, sizes: Sequence[int]) -> list[dict[str, str]]:
+    """A line for every hyperparameter: `name`, `symbol`, `default`, `limits` and `meaning`, read from the settings.
 
     Args:
         method: The method.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
 import signal
@@ -17,14 +18,16 @@ from typing import Any, final
 import numpy as np
 import pytest
 
+from baselines.experiments.functions import Functions
+from baselines.experiments.runner import RunSummary, execute, run_tasks
 from optimizers.base import RegionOptimizer, Settings, State
-from optimizers.execute import RunSummary, execute, run_tasks
 from optimizers.registry import OPTIMIZERS
 from semrob_env import functions
 from semrob_env.errors import InvalidMeshError, InvalidParameterError, NameClashError, SemrobError, UnknownNameError
 from semrob_env.functions import CallableFunction, ScoreFunction, make_function, register_scheme
 from semrob_env.oracle import Answers
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import MeanGoal, Question, ReliabilityGoal
 from semrob_env.regions import Regions
 from semrob_env.store import FAILED, RunRow, RunStore, RunTask
 from semrob_env.types import FloatArray, IntArray
@@ -101,7 +104,15 @@ def registered(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_tasks(method: str = "naive", function_id: str = ID, **changes: Any) -> list[RunTask]:
-    return [RunTask(function_id, method, start, **{"budget": 120, "judge_points": 64, **changes}) for start in STARTS]
+    asked = {name: changes.pop(name) for name in ("goal", "budget", "gradient_cost") if name in changes}
+    questions = [Question(function_id, start, **{"budget": 120, **asked}) for start in STARTS]
+    return [RunTask(question, method, **{"judge_points": 64, **changes}) for question in questions]
+
+
+def changed(task: RunTask, **changes: Any) -> RunTask:
+    """The task with some fields of it, or of its question, changed."""
+    asked = {name: changes.pop(name) for name in [*changes] if hasattr(task.question, name)}
+    return replace(task, question=replace(task.question, **asked), **changes)
 
 
 def apart_from_time(rows: list[RunRow]) -> list[RunRow]:
@@ -125,14 +136,12 @@ def test_a_row_says_all_about_its_run() -> None:
     assert row.seconds > 0
     assert row.revision
     assert row.created.endswith("+00:00")
-    assert row.lower is not None
-    assert row.upper is not None
     region = Regions(BOTH, np.array([row.lower]), np.array([row.upper]))
-    assert region.contains(row.task.start)
+    assert region.contains(row.task.question.start)
     assert row.share == region.share()[0]
-    assert row.mean is not None
-    assert row.variance is not None
     assert row.feasible == (row.mean >= 0.5 and row.variance <= 0.25)
+    assert (row.goal_mean, row.goal_variance) == (row.mean, row.variance)
+    assert row.least_half_width == min((region.width[0] / BOTH.width).tolist()) / 2
     queries = [entry.queries for entry in row.trace]
     assert queries == sorted(set(queries))
     assert (row.trace[-1].lower, row.trace[-1].upper) == (row.lower, row.upper)
@@ -148,9 +157,9 @@ def test_a_task_gives_the_same_bits_alone_in_any_company_and_in_any_order(method
         *make_tasks(method, budget=300),
         *make_tasks("wander"),
     ]
-    known = {family.id: family}
+    known = Functions(given=[family])
     together = apart_from_time(execute(tasks, known))
-    assert [row.task.start for row in together] == [task.start for task in tasks]
+    assert [row.task.question.start for row in together] == [task.question.start for task in tasks]
     assert all(row.status != FAILED for row in together)
     shuffled = random.Random(1).sample(range(len(tasks)), len(tasks))
     again = apart_from_time(execute([tasks[index] for index in shuffled], known))
@@ -161,7 +170,7 @@ def test_a_task_gives_the_same_bits_alone_in_any_company_and_in_any_order(method
 
 def test_seeds_matter_to_a_stochastic_method_and_a_longer_budget_begins_with_the_shorter_one() -> None:
     task = make_tasks("wander")[0]
-    row, other, longer = execute([task, replace(task, seed=1), replace(task, budget=300)])
+    row, other, longer = execute([task, replace(task, seed=1), changed(task, budget=300)])
     assert row.upper != other.upper
     assert longer.trace[: len(row.trace) - 1] == row.trace[:-1]
     assert longer.upper != row.upper
@@ -179,19 +188,19 @@ def test_own_gradients_and_estimated_ones_are_billed_as_asked() -> None:
 
 
 def test_max_steps_without_a_budget_ends_a_run() -> None:
-    (row,) = execute([RunTask(ID, "wander", STARTS[0], max_steps=3, judge_points=16)])
+    (row,) = execute([RunTask(Question(ID, STARTS[0]), "wander", max_steps=3, judge_points=16)])
     assert (row.status, row.steps, row.forward_queries) == ("steps", 3, 9)
 
 
 def test_a_task_that_fails_leaves_the_others_of_its_batch_alone() -> None:
     tasks = make_tasks("wander", "hill:9")
-    tasks = [*tasks, replace(tasks[0], start=(301.0, 0.0)), replace(tasks[0], seed=5)]
+    tasks = [*tasks, changed(tasks[0], start=(301.0, 0.0)), replace(tasks[0], seed=5)]
     rows = execute(tasks)
     assert [row.status == FAILED for row in rows] == [False, False, False, True, True, False]
     for task, row in zip(tasks, rows, strict=True):
         if row.status == FAILED:
             assert row.error.startswith("ScoreRangeError: hill:9?pause=0 answered 7")
-            assert (row.lower, row.mean, row.feasible, row.trace) == (None, None, None, ())
+            assert (row.lower, math.isnan(row.mean), row.feasible, row.trace) == ((), True, False, ())
         else:
             assert apart_from_time([row]) == apart_from_time(execute([task]))
 
@@ -209,7 +218,7 @@ def test_a_task_that_fails_leaves_the_others_of_its_batch_alone() -> None:
 )
 def test_what_is_wrong_with_one_task_becomes_its_row(change: dict[str, Any], error: str) -> None:
     tasks = make_tasks()
-    good, bad = execute([tasks[0], replace(tasks[1], **change)])
+    good, bad = execute([tasks[0], changed(tasks[1], **change)])
     assert good.status != FAILED
     assert bad.status == FAILED
     assert bad.error.startswith(error)
@@ -243,7 +252,7 @@ def test_defaults_short_ids_and_whole_numbers_are_the_same_task_written_in_full(
     task = make_tasks()[0]
     same = [
         task,
-        replace(task, function_id="hill:0"),
+        changed(task, function_id="hill:0"),
         replace(task, settings=f'{{"{number}": {settings[number]}}}'),
     ]
     assert len({row.key for row in execute(same)}) == 1
@@ -251,12 +260,10 @@ def test_defaults_short_ids_and_whole_numbers_are_the_same_task_written_in_full(
     assert len({row.key for row in execute(whole)}) == 1
 
 
-def test_functions_are_given_by_their_id_and_each_member_once() -> None:
+def test_each_member_is_given_once() -> None:
     hills = Hills(("hill:1", "hill:2"))
-    with pytest.raises(InvalidParameterError, match="give it by that"):
-        execute([], {"mine": hills})
     with pytest.raises(NameClashError, match="'hill:2' is given twice"):
-        execute([], {hills.id: hills, "hill:2": Hills(("hill:2",))})
+        Functions(given=[hills, Hills(("hill:2",))])
     assert execute([], None) == []
 
 
@@ -264,7 +271,7 @@ def test_a_repeated_command_runs_only_what_is_missing(tmp_path: Path) -> None:
     store = RunStore(tmp_path / "runs.sqlite")
     tasks = [*make_tasks(), *make_tasks("wander"), *make_tasks(function_id="hill:33")]
     seen: list[tuple[int, RunSummary]] = []
-    first = run_tasks(tasks[:6], store, unit_size=3, on_rows=lambda rows, now: seen.append((len(rows), now)))
+    first = run_tasks(tasks[:6], store, chunk=3, on_rows=lambda rows, now: seen.append((len(rows), now)))
     assert (first.total, first.done, first.skipped, first.failed) == (6, 6, 0, 0)
     assert [count for count, _ in seen] == [3, 1, 2]
     assert seen[-1][1] == first
@@ -272,8 +279,8 @@ def test_a_repeated_command_runs_only_what_is_missing(tmp_path: Path) -> None:
     assert (second.total, second.done, second.skipped) == (13, 6, 7)
     assert run_tasks(tasks, store).done == 0
     assert sorted(stored(store), key=str) == sorted(apart_from_time(execute(tasks)), key=str)
-    with pytest.raises(InvalidParameterError, match="unit size 0"):
-        run_tasks(tasks, store, unit_size=0)
+    with pytest.raises(InvalidParameterError, match="chunks of 0"):
+        run_tasks(tasks, store, chunk=0)
 
 
 def test_a_failed_task_is_tried_again_only_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -319,9 +326,9 @@ def test_ctrl_c_keeps_finished_units_and_the_next_call_completes_them(tmp_path: 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_tasks(tasks, store, unit_size=2, on_step=interrupt)
+        run_tasks(tasks, store, chunk=2, on_step=interrupt)
     assert len(store.rows()) == 4  # 40 steps a unit
-    run_tasks(tasks, store, unit_size=5)
+    run_tasks(tasks, store, chunk=5)
     run_tasks(tasks, whole)
     assert stored(store) == stored(whole)
     assert len(stored(whole)) == 12
@@ -339,7 +346,7 @@ def run_slowly(path: str) -> None:
     register_tests()
     store = RunStore(path)
     os.write(1, b"open\n")
-    run_tasks(slow_tasks(), store, unit_size=2)
+    run_tasks(slow_tasks(), store, chunk=2)
 
 
 def slow_tasks() -> list[RunTask]:
@@ -350,7 +357,7 @@ def slow_tasks() -> list[RunTask]:
 @pytest.mark.slow
 def test_killed_at_any_moment_a_campaign_ends_with_the_same_rows(tmp_path: Path) -> None:
     path, chance, sizes = tmp_path / "killed.sqlite", random.Random(3), []
-    code = f"import sys; sys.path[:0] = {[str(ROOT), str(Path(__file__).parent)]!r}; import test_execute as t; "
+    code = f"import sys; sys.path[:0] = {[str(ROOT), str(Path(__file__).parent)]!r}; import test_runner as t; "
     command = [sys.executable, "-c", f"{code}t.run_slowly({str(path)!r})"]
     for wanted in (0, 2, 10, 20):
         with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
@@ -374,7 +381,7 @@ def test_a_stack_made_beforehand_runs_as_one_batch() -> None:
     stack = make_function("hill:1?pause=0 + hill:2?pause=0 + complement(hill:1?pause=0)")
     tasks = [task for member in stack.member_ids for task in make_tasks("naive", member)]
     batches: set[int] = set()
-    rows = execute(tasks, {stack.id: stack}, on_step=lambda optimizer, oracle: batches.add(len(optimizer)))
+    rows = execute(tasks, Functions(given=[stack]), on_step=lambda optimizer, oracle: batches.add(len(optimizer)))
     assert batches == {12}
     assert apart_from_time(rows) == apart_from_time(execute(tasks))
 
@@ -386,13 +393,30 @@ def test_a_function_that_raises_anything_fails_alone() -> None:
         return np.full(len(theta), 0.5)
 
     function = CallableFunction(SemanticSpace.of("azimuth,elevation"), scores, name="service")
-    tasks = [RunTask("service", "naive", (azimuth, 30.0), budget=20) for azimuth in (50.0, 310.0, 130.0)]
-    rows = execute(tasks, {"service": function})
+    tasks = [RunTask(Question("service", (azimuth, 30.0), budget=20), "naive") for azimuth in (50.0, 310.0, 130.0)]
+    rows = execute(tasks, Functions(given=[function]))
     assert [row.status for row in rows] == ["budget", "failed", "budget"]
     assert rows[1].error == "ConnectionError: the service is down"
 
 
-@pytest.mark.parametrize("wrong", [{"judge_points": 100}, {"epsilon_v": 0.5}])
+@pytest.mark.parametrize("wrong", [{"judge_points": 100}, {"judge_points": 1}])
 def test_a_judge_that_cannot_be_is_told_before_any_work(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidParameterError):
         execute([replace(task, **wrong) for task in make_tasks("naive")])
+
+
+def test_a_budget_that_does_not_pay_one_step_is_told_by_the_row() -> None:
+    (row,) = execute([changed(make_tasks()[0], budget=3)])
+    assert (row.status, row.has_run, row.forward_queries) == ("unpaid", False, 0)
+
+
+def test_the_goal_of_the_question_reaches_method_and_judge() -> None:
+    task = make_tasks("box_quadrature", budget=60)[0]
+    goals = [MeanGoal(0.5), MeanGoal(0.2), ReliabilityGoal(0.8, 0.95)]
+    rows = execute([changed(task, goal=goal) for goal in goals])
+    assert [row.feasible for row in rows] == [True, True, True]
+    assert rows[0].share > rows[1].share > 0.01
+    assert rows[1].goal_mean == rows[1].mean >= 0.8
+    assert rows[2].goal_mean >= 0.95
+    assert rows[2].goal_mean != rows[2].mean
+    assert len({row.key for row in rows}) == 3

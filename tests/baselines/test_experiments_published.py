@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 import baselines  # noqa: F401  (fills the registry)
-from baselines.benchmark.protocols import Entry, load_protocol, published_protocols, read_entries
-from baselines.benchmark.trial import estimates
+from baselines.experiments.protocols import Entry, load_protocol, published_protocols, read_entries
+from baselines.experiments.trial import estimates
 from optimizers.registry import OPTIMIZERS
 from semrob_env.errors import InvalidParameterError, MissingFileError
 from semrob_env.recorded import save_maps
 from semrob_env.recorded.release import Release
-from tests.baselines.benchmark_maker import small
+from tests.baselines.experiments_maker import small
 from tests.recorded_maker import wavy_maps
 
 NAMES = ("live", "recorded", "recorded-variance", "synthetic")
@@ -103,7 +103,7 @@ def test_estimates_tell_what_each_entry_takes_and_why_one_cannot_run(maps: str) 
     fine, refused = estimates(protocol, suite, runs, lambda: done.append(None))
     own = {run.task for run in runs if run.entry == 0}
     assert (fine.label, fine.runs, fine.problem) == ("naive", len(own), "")
-    assert fine.queries == sum(task.budget or 0 for task in own)
+    assert fine.queries == sum(task.question.budget or 0 for task in own)
     assert 0 < fine.seconds < 60
     assert math.isnan(refused.seconds)
     assert "at most" in refused.problem

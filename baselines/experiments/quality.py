@@ -9,19 +9,20 @@ run of the comparison recommended at any checkpoint takes its place: such qualit
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
-from baselines.benchmark.answers import Answers, answer_key
-from baselines.benchmark.functions import Functions
-from baselines.benchmark.protocols import PlannedRun, Protocol
-from baselines.benchmark.suites import Question, Suite
+from baselines.experiments.answers import Answers, answer_key
+from baselines.experiments.functions import Functions
+from baselines.experiments.protocols import PlannedRun, Protocol
+from baselines.experiments.suites import Suite
 from semrob_env.errors import NoGroundTruthError
 from semrob_env.functions import ScoreFunction
-from semrob_env.ground_truth import exact_moments, optimum, unit_moments
+from semrob_env.ground_truth import exact_moments, optimum
 from semrob_env.metrics import Judge, judge_regions
+from semrob_env.questions import Goal, Question
 from semrob_env.regions import Regions
 from semrob_env.store import FAILED, RunRow, RunTask, TraceRow
 from semrob_env.types import BoolArray, FloatArray, IntArray
@@ -32,11 +33,11 @@ JUDGED_AT_ONCE = 64
 _CHUNK = 8192
 """Regions whose moments are computed at once: some tens of megabytes."""
 
-_VERSION = 1
+_VERSION = 2
 """Goes up when kept answers must be made again."""
 
-Bounds = tuple[str, tuple[float, ...], tuple[float, ...]]
-"""Function id, lower and upper bounds of a region."""
+Bounds = tuple[str, str, tuple[float, ...], tuple[float, ...]]
+"""What the goal counts, function id, lower and upper bounds of a region."""
 
 
 @final
@@ -51,11 +52,11 @@ class Outcomes:
         seed: Of the run.
         status: How the run ended.
         queries: Its bill, forward + gradient_cost * gradients; the whole budget if it failed.
-        sharers: Start points of its function, at its thresholds, that its samples serve: its amortised bill is
+        sharers: Start points of its function, for its goal, that its samples serve: its amortised bill is
             queries / sharers. 1 for a method whose samples depend on the start point.
-        feasible: Whether the final region contains theta0 and meets both thresholds.
+        feasible: Whether the final region contains theta0 and meets the goal.
         share: Share of the space of the final region.
-        mean: Its mean score.
+        goal_mean: Mean of what the goal counts in it.
         purity: Share of it with a score of at least 0.5.
         best: Share of the optimum; 0: there is none, and no quality.
         is_exact: Whether that is the truth.
@@ -74,7 +75,7 @@ class Outcomes:
     sharers: IntArray
     feasible: BoolArray
     share: FloatArray
-    mean: FloatArray
+    goal_mean: FloatArray
     purity: FloatArray
     best: FloatArray
     is_exact: BoolArray
@@ -118,9 +119,13 @@ def judge_runs(
     """
     paths = {task: _path(row, traces[row.key], protocol.gradient_cost) for task, row in rows.items()}
     judge = Judge(points=protocol.judge_points, seed=protocol.judge_seed)
-    every = dict.fromkeys((task.function_id, *bounds) for task, path in paths.items() for _, *bounds in path)
-    finals = dict.fromkeys((task.function_id, *path[-1][1:]) for task, path in paths.items() if path)
-    judged = _judge(suite.functions, list(every), set(finals), judge, answers, progress)  # type: ignore[arg-type]  # a tuple of three, which a star hides
+    goals = {question.goal.counts: question.goal for question in suite.questions}
+    pairs = dict.fromkeys((run.task, suite.questions[run.question].goal.counts) for run in runs)
+    every = dict.fromkeys(
+        (counts, task.question.function_id, *bounds) for task, counts in pairs for _, *bounds in paths[task]
+    )
+    finals = {(counts, task.question.function_id, *paths[task][-1][1:]) for task, counts in pairs if paths[task]}
+    judged = _judge(suite.functions, goals, list(every), finals, judge, answers, progress)  # type: ignore[arg-type]  # tuples of four, which a star hides
     found = [_qualify(suite.questions[run.question], paths[run.task], judged, suite.functions) for run in runs]
     best, is_exact = best_shares(suite, answers)
     if not is_exact.all():
@@ -141,7 +146,8 @@ def judge_runs(
         checkpoints.append((queries, own))
         reached[index] = first_reached(queries, own, targets)
         if path:
-            at = judged.row_of[run.task.function_id, path[-1][1], path[-1][2]]
+            asked = suite.questions[run.question]
+            at = judged.row_of[asked.goal.counts, asked.function_id, path[-1][1], path[-1][2]]
             share[index], mean[index], purity[index] = judged.share[at], judged.mean[at], judged.purity[at]
             feasible[index], quality[index], bills[index] = volume[-1] > 0, own[-1], queries[-1]
         else:
@@ -156,7 +162,7 @@ def judge_runs(
         sharers=_sharers(protocol, suite, runs),
         feasible=feasible,
         share=share,
-        mean=mean,
+        goal_mean=mean,
         purity=purity,
         best=best[questions],
         is_exact=is_exact[questions],
@@ -169,7 +175,7 @@ def judge_runs(
 
 def _sharers(protocol: Protocol, suite: Suite, runs: Sequence[PlannedRun]) -> IntArray:
     """How many start points each run's samples serve, (R,); see `Outcomes`."""
-    starts: dict[tuple[str, float, float], set[tuple[float, ...]]] = {}
+    starts: dict[tuple[str, Goal], set[tuple[float, ...]]] = {}
     for question in suite.questions:
         starts.setdefault(_place(question), set()).add(question.start)
     return np.array([
@@ -178,8 +184,8 @@ def _sharers(protocol: Protocol, suite: Suite, runs: Sequence[PlannedRun]) -> In
     ])
 
 
-def _place(question: Question) -> tuple[str, float, float]:
-    return question.function_id, question.epsilon_m, question.epsilon_v
+def _place(question: Question) -> tuple[str, Goal]:
+    return question.function_id, question.goal
 
 
 def first_reached(queries: FloatArray, quality: FloatArray, targets: FloatArray) -> FloatArray:
@@ -202,6 +208,7 @@ def _path(
 
 def _judge(
     functions: Functions,
+    goals: Mapping[str, Goal],
     every: list[Bounds],
     finals: set[Bounds],
     judge: Judge,
@@ -211,24 +218,27 @@ def _judge(
     """Shares and moments of all regions, purities of the final ones (of all where points are asked anyway)."""
     share, mean, variance, purity = (np.full(len(every), np.nan) for _ in range(4))
     parts = (
-        (function, rows[at : at + _CHUNK], members[at : at + _CHUNK])
-        for function, rows, members in functions.grouped([bounds[0] for bounds in every])
+        (goal, function, chosen[rows[at : at + _CHUNK]], members[at : at + _CHUNK])
+        for counts, goal in goals.items()
+        for chosen in [np.array([row for row, bounds in enumerate(every) if bounds[0] == counts], dtype=np.int64)]
+        for function, rows, members in functions.grouped([every[row][1] for row in chosen])
         for at in range(0, len(rows), _CHUNK)
     )
-    for function, rows, members in parts:
+    for goal, function, rows, members in parts:
         regions = Regions(
-            function.space, np.array([every[row][1] for row in rows]), np.array([every[row][2] for row in rows])
+            function.space, np.array([every[row][2] for row in rows]), np.array([every[row][3] for row in rows])
         ).clip()
         share[rows] = regions.share()
+        own = replace(judge, goal=goal)
         try:
-            moments = unit_moments(*exact_moments(function, regions, members), function.score_range)
+            mean[rows], variance[rows] = exact_moments(function, regions, members, goal)
         except NoGroundTruthError:
-            columns = _judged_by_points(function, regions, members, judge, answers, progress)
-            mean[rows], variance[rows], purity[rows] = columns.T
+            mean[rows], variance[rows], purity[rows] = _judged_by_points(
+                function, regions, members, own, answers, progress
+            ).T
             continue
-        mean[rows], variance[rows] = moments
         ends = np.array([place for place, row in enumerate(rows) if every[row] in finals], dtype=np.int64)
-        purity[rows[ends]] = judge_regions(function, regions[ends], members[ends], judge).purity
+        purity[rows[ends]] = judge_regions(function, regions[ends], members[ends], own).purity
     return _Judged({bounds: row for row, bounds in enumerate(every)}, share, mean, np.minimum(variance, 0.25), purity)
 
 
@@ -240,18 +250,18 @@ def _judged_by_points(
     answers: Answers,
     progress: Callable[[int, int], None] | None,
 ) -> FloatArray:
-    """Mean, variance and purity (N, 3) of regions, kept between calls: here every point takes milliseconds."""
+    """Mean and variance of what the goal counts, and purity, (N, 3), kept between calls: a point takes milliseconds."""
     keys = [
         answer_key("judge", _VERSION, function.member_ids[member], function.fingerprints[member], lower, upper, *size)
         for member, lower, upper in zip(members.tolist(), regions.lower.tolist(), regions.upper.tolist(), strict=True)
-        for size in [(judge.points, judge.seed)]
+        for size in [(judge.points, judge.seed, judge.goal.counts)]
     ]
     known = answers.find(keys)
     open_rows = [row for row, key in enumerate(keys) if key not in known]
     for at in range(0, len(open_rows), JUDGED_AT_ONCE):
         part = np.array(open_rows[at : at + JUDGED_AT_ONCE])
         found = judge_regions(function, regions[part], members[part], judge)
-        columns = np.stack([found.mean, found.variance, found.purity], axis=1).tolist()
+        columns = np.stack([found.goal_mean, found.goal_variance, found.purity], axis=1).tolist()
         new = {keys[row]: numbers for row, numbers in zip(part.tolist(), columns, strict=True)}
         answers.add(new)
         known.update(new)
@@ -269,12 +279,13 @@ def _qualify(
     """Queries (C,) and feasible shares (C,) along a path: 0 where a region is infeasible or has lost theta0."""
     if not path:
         return np.zeros(0), np.zeros(0)
-    rows = np.array([judged.row_of[question.function_id, lower, upper] for _, lower, upper in path])
+    counts = question.goal.counts
+    rows = np.array([judged.row_of[counts, question.function_id, lower, upper] for _, lower, upper in path])
     space = functions.member(question.function_id)[0].space
     regions = Regions(space, np.array([lower for _, lower, _ in path]), np.array([upper for *_, upper in path]))
     holds = regions.contains(np.broadcast_to(question.start, regions.lower.shape))
-    counts = question.thresholds.feasible(judged.mean[rows], judged.variance[rows]) & holds
-    return np.array([queries for queries, *_ in path]), np.where(counts, judged.share[rows], 0.0)
+    good = question.goal.is_met(judged.mean[rows], judged.variance[rows]) & holds
+    return np.array([queries for queries, *_ in path]), np.where(good, judged.share[rows], 0.0)
 
 
 def best_shares(suite: Suite, answers: Answers) -> tuple[FloatArray, BoolArray]:
@@ -286,8 +297,7 @@ def best_shares(suite: Suite, answers: Answers) -> tuple[FloatArray, BoolArray]:
             q.function_id,
             suite.functions.fingerprint(q.function_id),
             q.start,
-            q.epsilon_m,
-            q.epsilon_v,
+            q.goal.text,
         )
         for q in suite.questions
     ]
@@ -299,7 +309,7 @@ def best_shares(suite: Suite, answers: Answers) -> tuple[FloatArray, BoolArray]:
             continue
         function, member = suite.functions.member(question.function_id)
         try:
-            best[row] = optimum(function, question.start, question.epsilon_m, question.epsilon_v, member).share
+            best[row] = optimum(function, question.start, question.goal, member).share
             new[key] = [float(best[row])]
         except NoGroundTruthError:
             is_exact[row] = False

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from baselines.benchmark.protocols import Entry, load_protocol
+from baselines.experiments.protocols import Entry, load_protocol
 from semrob_env.errors import (
     InvalidBudgetError,
     InvalidParameterError,
@@ -19,7 +19,7 @@ from semrob_env.errors import (
     UnknownNameError,
 )
 from semrob_env.recorded import save_maps
-from tests.baselines.benchmark_maker import Planner, registered, small
+from tests.baselines.experiments_maker import Planner, registered, small
 from tests.recorded_maker import wavy_maps
 
 
@@ -74,7 +74,7 @@ def test_fields_named_like_the_question_are_filled_and_others_stay(maps: str) ->
         question, told = suite.questions[run.question], run.task.settings_mapping
         assert told == {"epsilon_m": question.epsilon_m, "budget": run.budget, "rate": 0.5}
         assert (run.task.epsilon_m, run.task.epsilon_v) == (question.epsilon_m, question.epsilon_v)
-        assert (run.task.budget, run.task.start) == (run.budget, question.start)
+        assert (run.task.question.budget, run.task.question.start) == (run.budget, question.start)
     assert json.loads(protocol.entries[0].settings) == {"rate": 0.5}
     assert protocol.entries[0].plans
 

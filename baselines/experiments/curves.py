@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
-from baselines.benchmark.quality import first_reached
-from baselines.benchmark.statistics import share_reached
-from baselines.benchmark.tables import PROFILE_TARGET, Comparison, Pair, percent
+from baselines.experiments.quality import first_reached
+from baselines.experiments.statistics import share_reached
+from baselines.experiments.tables import PROFILE_TARGET, Comparison, percent
 from semrob_env.plotting.comparison import Curve, Panel
+from semrob_env.questions import Goal
 from semrob_env.types import FloatArray
 
 ATTAINMENT_TARGETS: FloatArray = np.arange(1, 20) / 20
@@ -17,49 +18,49 @@ ATTAINMENT_TARGETS: FloatArray = np.arange(1, 20) / 20
 
 
 def medians(comparison: Comparison) -> list[Panel]:
-    """Median quality by queries, a panel a pair of thresholds."""
+    """Median quality by queries, a panel a goal."""
     panels = []
-    for pair in comparison.protocol.thresholds:
+    for goal in comparison.protocol.goals:
         curves = []
         for index, entry in enumerate(comparison.protocol.entries):
             if entry.plans:
-                ends = [comparison.rows(pair, index, budget) for budget in comparison.protocol.budgets]
+                ends = [comparison.rows(goal, index, budget) for budget in comparison.protocol.budgets]
                 medians = [_middle(comparison.outcomes.quality[rows]) for rows in ends]
                 curves.append(Curve(entry.label, np.array(comparison.protocol.budgets), np.array(medians), True))
                 continue
-            rows = np.flatnonzero(comparison.rows(pair, index, comparison.protocol.budgets[-1]))
+            rows = np.flatnonzero(comparison.rows(goal, index, comparison.protocol.budgets[-1]))
             paths = [comparison.outcomes.checkpoints[row] for row in rows]
             at = _steps(comparison, paths)
             values = np.array([_held(path, at) for path in paths])
             curves.append(Curve(entry.label, at, np.median(values, axis=0) if len(values) else at * np.nan, False))
-        panels.append(Panel(_title(pair), "queries", "median share of the optimum", tuple(curves)))
+        panels.append(Panel(goal.words, "queries", "median share of the optimum", tuple(curves)))
     return panels
 
 
 def attainment(comparison: Comparison) -> list[Panel]:
-    """ECDF over function-target pairs by queries, a panel a pair of thresholds."""
+    """ECDF over function-target pairs by queries, a panel a goal."""
     name = "function-target pairs reached"
     return [
-        Panel(_title(pair), "queries", name, _reached(comparison, pair, ATTAINMENT_TARGETS, in_gradients=False))
-        for pair in comparison.protocol.thresholds
+        Panel(goal.words, "queries", name, _reached(comparison, goal, ATTAINMENT_TARGETS, in_gradients=False))
+        for goal in comparison.protocol.goals
     ]
 
 
 def profiles(comparison: Comparison) -> list[Panel]:
-    """Data profiles: questions solved by simplex gradients in the 2n bounds, a panel a pair of thresholds."""
+    """Data profiles: questions solved by simplex gradients in the 2n bounds, a panel a goal."""
     target, name = np.array([PROFILE_TARGET]), f"questions at {percent(PROFILE_TARGET)} % of the optimum"
     return [
-        Panel(_title(pair), "queries / (2n + 1)", name, _reached(comparison, pair, target, in_gradients=True))
-        for pair in comparison.protocol.thresholds
+        Panel(goal.words, "queries / (2n + 1)", name, _reached(comparison, goal, target, in_gradients=True))
+        for goal in comparison.protocol.goals
     ]
 
 
-def _reached(comparison: Comparison, pair: Pair, targets: FloatArray, *, in_gradients: bool) -> tuple[Curve, ...]:
+def _reached(comparison: Comparison, goal: Goal, targets: FloatArray, *, in_gradients: bool) -> tuple[Curve, ...]:
     """Shares of runs and targets reached, by queries or by simplex gradients."""
     curves = []
     for index, entry in enumerate(comparison.protocol.entries):
         budgets = comparison.protocol.budgets if entry.plans else comparison.protocol.budgets[-1:]
-        found = [_runtimes(comparison, pair, index, budget, targets, in_gradients) for budget in budgets]
+        found = [_runtimes(comparison, goal, index, budget, targets, in_gradients) for budget in budgets]
         if entry.plans:
             reached = [float(np.isfinite(times).mean()) if times.size else math.nan for times, _ in found]
             curves.append(Curve(entry.label, np.array([end for _, end in found]), np.array(reached), True))
@@ -72,11 +73,11 @@ def _reached(comparison: Comparison, pair: Pair, targets: FloatArray, *, in_grad
 
 
 def _runtimes(
-    comparison: Comparison, pair: Pair, entry: int, budget: int, targets: FloatArray, in_gradients: bool
+    comparison: Comparison, goal: Goal, entry: int, budget: int, targets: FloatArray, in_gradients: bool
 ) -> tuple[FloatArray, float]:
     """When each run of a plan reached each target, (R, T), and the budget, in queries or in simplex gradients."""
     out = comparison.outcomes
-    rows = np.flatnonzero(comparison.rows(pair, entry, budget))
+    rows = np.flatnonzero(comparison.rows(goal, entry, budget))
     paths = [out.checkpoints[row] for row in rows]
     found = [first_reached(queries, quality, targets) for queries, quality in paths]
     times = np.array(found).reshape(-1, len(targets))
@@ -96,11 +97,6 @@ def _steps(comparison: Comparison, paths: list[tuple[FloatArray, FloatArray]]) -
     every = np.unique(np.concatenate(ends)) if ends else np.zeros(0)
     last = float(comparison.protocol.budgets[-1])
     return np.union1d(every[every >= last * _left(comparison)], [last * _left(comparison), last])
-
-
-def _title(pair: Pair) -> str:
-    variance = "" if pair[1] >= 0.25 else f", variance <= {pair[1]:g}"
-    return f"mean >= {1 - pair[0]:g}{variance}"
 
 
 def _held(path: tuple[FloatArray, FloatArray], at: FloatArray) -> FloatArray:

@@ -1,4 +1,4 @@
-"""A comparison, frozen: what runs, on what, judged how. The file is described in `baselines.benchmark`."""
+"""A comparison, frozen: what runs, on what, judged how. The file is described in `baselines.experiments`."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, final
 
-from baselines.benchmark.suites import Options, Question, Suite, make_suite
+from baselines.experiments.suites import Options, Suite, make_suite
 from optimizers.base import Optimizer, Settings
 from optimizers.registry import OPTIMIZERS, get_optimizer
-from semrob_env.errors import InvalidBudgetError, InvalidParameterError, MissingFileError
+from semrob_env.errors import InvalidBudgetError, InvalidParameterError, MissingFileError, SemrobError
 from semrob_env.metrics import Judge
+from semrob_env.questions import Goal, MeanGoal, Question, read_goal
 from semrob_env.store import RunTask, canonical_json
 
 FORMAT = "semrob comparison"
-VERSION = 1
-BUDGET = "budget"
-TOLD = ("epsilon_m", "epsilon_v", BUDGET)
-"""Fields of settings that questions and plans fill, by name."""
+VERSION = 2
 
 RUN_JUDGE_POINTS = 8
 """Points of the judge in the store's rows: few, for a comparison judges by itself."""
@@ -36,7 +34,7 @@ class Entry:
         label: Unique in a comparison.
         method: Registered name.
         method_version: Version of the method's code.
-        settings: Canonical JSON object: all hyper-parameters but those that questions tell.
+        settings: Canonical JSON object of all hyperparameters.
     """
 
     label: str
@@ -50,19 +48,18 @@ class Entry:
 
         Raises:
             UnknownNameError: No such method.
-            InvalidParameterError: A setting that the method does not have, or that is told by the question; or a
-                method that does not answer with regions.
+            InvalidParameterError: A setting that the method does not have, or a method that does not answer with
+                regions.
         """
         method, full = read_method(text)
         if method.recommends != "regions":
             raise InvalidParameterError(f"{method.name} recommends {method.recommends}; a comparison is one of regions")
-        settings = canonical_json({name: value for name, value in full.items() if name not in TOLD})
-        return cls(text, method.name, method.version, settings)
+        return cls(text, method.name, method.version, canonical_json(full))
 
     @property
     def plans(self) -> bool:
         """Whether the method plans by its budget: then runs of other budgets are other runs from their first step."""
-        return BUDGET in _names(self.method)
+        return get_optimizer(self.method).plans_by_budget
 
     @property
     def is_stochastic(self) -> bool:
@@ -77,23 +74,10 @@ class Entry:
         return get_optimizer(self.method).shares_samples
 
     def task(self, question: Question, budget: int, seed: int, gradient_cost: float) -> RunTask:
-        """The run on a question; methods that are not told thresholds have the same one for all of them."""
-        known = _names(self.method)
-        told = {"epsilon_m": question.epsilon_m, "epsilon_v": question.epsilon_v, BUDGET: budget}
-        changes = {**json.loads(self.settings), **{name: value for name, value in told.items() if name in known}}
-        task = RunTask(
-            function_id=question.function_id,
-            method=self.method,
-            start=question.start,
-            settings=canonical_json(_full_settings(get_optimizer(self.method), changes)),
-            budget=float(budget),
-            gradient_cost=gradient_cost,
-            seed=seed,
-            judge_points=RUN_JUDGE_POINTS,
-        )
-        if not known & {"epsilon_m", "epsilon_v"}:
-            return task
-        return replace(task, epsilon_m=question.epsilon_m, epsilon_v=question.epsilon_v)
+        """The run on a question; a method that does not use the goal has the same one for all of them."""
+        goal = question.goal if get_optimizer(self.method).uses_goal else MeanGoal()
+        asked = replace(question, goal=goal, budget=budget, gradient_cost=gradient_cost)
+        return RunTask(asked, self.method, self.settings, seed=seed, judge_points=RUN_JUDGE_POINTS)
 
 
 @final
@@ -119,12 +103,12 @@ class PlannedRun:
 @final
 @dataclass(frozen=True)
 class Protocol:
-    """All that defines a comparison; see `baselines.benchmark`.
+    """All that defines a comparison; see `baselines.experiments`.
 
     Attributes:
         suite: Name of the suite.
         options: Canonical JSON object of its options.
-        thresholds: Pairs (epsilon_m, epsilon_v).
+        goals: What regions must meet.
         entries: What is compared.
         budgets: Rising.
         seeds: Of methods that draw something; others run with the first one.
@@ -144,7 +128,7 @@ class Protocol:
 
     suite: str
     options: str
-    thresholds: tuple[tuple[float, float], ...]
+    goals: tuple[Goal, ...]
     entries: tuple[Entry, ...]
     budgets: tuple[int, ...]
     seeds: tuple[int, ...]
@@ -165,8 +149,8 @@ class Protocol:
             raise InvalidParameterError(f"methods {', '.join(labels)}: give at least one, and each once")
         if not self.seeds or len(set(self.seeds)) < len(self.seeds) or min(self.seeds) < 0:
             raise InvalidParameterError(f"seeds {list(self.seeds)}: give whole numbers, 0 or above, each once")
-        if not self.thresholds or len(set(self.thresholds)) < len(self.thresholds):
-            raise InvalidParameterError("thresholds: give at least one pair, and each once")
+        if not self.goals or len(set(self.goals)) < len(self.goals):
+            raise InvalidParameterError("goals: give at least one, and each once")
         rising = list(self.targets) == sorted(set(self.targets))
         if not self.targets or not rising or not 0 < self.targets[0] <= self.targets[-1] <= 1:
             raise InvalidParameterError(f"targets {list(self.targets)}: give shares above 0 and up to 1, rising")
@@ -189,7 +173,7 @@ class Protocol:
             InvalidParameterError: They are others: other maps, weights or versions of functions.
         """
         options = {name: tuple(words) for name, words in json.loads(self.options).items()}
-        suite = make_suite(self.suite, options, self.thresholds, maps_file)
+        suite = make_suite(self.suite, options, self.goals, maps_file)
         if (len(suite.questions), suite.digest()) != self.questions:
             raise InvalidParameterError(
                 f"the protocol was frozen on {self.questions[0]} questions, here are {len(suite.questions)} that "
@@ -203,7 +187,7 @@ class Protocol:
         Entries are read again from their labels, so defaults are those of today.
         """
         options = {name: tuple(words) for name, words in json.loads(self.options).items()}
-        suite = make_suite(self.suite, options, self.thresholds, maps_file)
+        suite = make_suite(self.suite, options, self.goals, maps_file)
         entries = tuple(Entry.of(entry.label) for entry in self.entries)
         return replace(self, entries=entries, questions=(len(suite.questions), suite.digest())), suite
 
@@ -222,7 +206,7 @@ class Protocol:
             "version": VERSION,
             "suite": self.suite,
             "options": json.loads(self.options),
-            "thresholds": [list(pair) for pair in self.thresholds],
+            "goals": [goal.text for goal in self.goals],
             "entries": [
                 {
                     "label": entry.label,
@@ -285,7 +269,7 @@ def load_protocol(name: str | PathLike[str], *, any_version: bool = False) -> Pr
         protocol = Protocol(
             data["suite"],
             options_text(data["options"]),
-            tuple((float(m), float(v)) for m, v in data["thresholds"]),
+            tuple(read_goal(text) for text in data["goals"]),
             entries,
             tuple(data["budgets"]),
             tuple(data["seeds"]),
@@ -298,7 +282,9 @@ def load_protocol(name: str | PathLike[str], *, any_version: bool = False) -> Pr
             data["bootstrap"]["seed"],
             (data["questions"]["count"], data["questions"]["sha256"]),
         )
-    except (KeyError, TypeError, AttributeError) as error:
+    except SemrobError:
+        raise
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidParameterError(f"protocol {path} is damaged: {type(error).__name__} {error}") from error
     for entry in entries:
         now = get_optimizer(entry.method).version
@@ -326,23 +312,16 @@ def read_method(text: str) -> tuple[type[Optimizer[Any]], dict[str, Any]]:
 
     Raises:
         UnknownNameError: No such method.
-        InvalidParameterError: A setting that the method does not have, or that is told by the question.
+        InvalidParameterError: A setting that the method does not have.
     """
     name, *parts = text.split(":")
     method, changes = get_optimizer(name), {}
     for part in parts:
         key, equals, value = part.partition("=")
-        if not equals or key in TOLD:
-            raise InvalidParameterError(
-                f"cannot read setting {part!r} of {text!r}; write NAME:SETTING=VALUE, and leave {', '.join(TOLD)} to "
-                "the questions"
-            )
+        if not equals:
+            raise InvalidParameterError(f"cannot read setting {part!r} of {text!r}; write NAME:SETTING=VALUE")
         changes[key] = _plain(value)
     return method, _full_settings(method, changes)
-
-
-def _names(method: str) -> frozenset[str]:
-    return frozenset(field.name for field in fields(get_optimizer(method).settings_class))
 
 
 def _full_settings(method: type[Optimizer[Any]], changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from baselines.benchmark.statistics import expected_running_time, mean_ranks, ranks, share_reached
+from baselines.experiments.statistics import expected_running_time, mean_ranks, ranks, share_reached
 from semrob_env.errors import InvalidParameterError, ShapeMismatchError
 
 INF = math.inf

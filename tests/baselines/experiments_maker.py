@@ -10,27 +10,24 @@ from typing import Any, final
 import numpy as np
 
 import optimizers  # noqa: F401  (fills the registry)
-from baselines.benchmark.protocols import Entry, Protocol, options_text
-from baselines.benchmark.suites import Options, Suite, make_suite
+from baselines.experiments.protocols import Entry, Protocol, options_text
+from baselines.experiments.suites import Options, Suite, make_suite
 from optimizers.base import Optimizer, RegionOptimizer, Settings, State
 from optimizers.registry import OPTIMIZERS, register
 from semrob_env.oracle import Answers
+from semrob_env.questions import Goal, MeanGoal
 from semrob_env.types import FloatArray
 
 
 @final
 @dataclass(frozen=True)
 class PlannerSettings(Settings):
-    """Those that questions tell, and one of its own.
+    """One of its own.
 
     Attributes:
-        epsilon_m: Told.
-        budget: Told.
         rate: Of growth.
     """
 
-    epsilon_m: float = 0.5
-    budget: int = 10
     rate: float = 0.01
 
 
@@ -41,6 +38,7 @@ class Planner(RegionOptimizer[PlannerSettings]):
     name = "planner"
     title = "Planner"
     is_stochastic = True
+    plans_by_budget = True
     settings_class = PlannerSettings
 
     def _start(self) -> State:
@@ -51,9 +49,9 @@ class Planner(RegionOptimizer[PlannerSettings]):
 
     def _tell(self, state: State, answers: Answers) -> State:
         draw = np.array([rng.random(self.space.n) for rng in self.rngs])
-        step = self.settings.rate * draw * self.space.width * (answers.values >= 1 - self.settings.epsilon_m)
+        step = self.settings.rate * draw * self.space.width * (answers.values >= self.questions.goal.level)
         lower, upper = (state["lower"] - step).clip(self.space.low), (state["upper"] + step).clip(max=self.space.high)
-        return {"lower": lower, "upper": upper, "converged": self.steps + 1 >= self.settings.budget / 2}
+        return {"lower": lower, "upper": upper, "converged": self.steps + 1 >= self.questions.budget / 2}
 
 
 @contextmanager
@@ -72,16 +70,16 @@ def small(
     *,
     suite: str = "recorded",
     options: Options | None = None,
-    thresholds: tuple[tuple[float, float], ...] = ((0.5, 0.25), (0.3, 0.25)),
+    goals: tuple[Goal, ...] = (MeanGoal(0.5), MeanGoal(0.3)),
     budgets: tuple[int, ...] = (20, 60),
     seeds: tuple[int, ...] = (0,),
 ) -> tuple[Protocol, Suite]:
     """A protocol and its suite, by default on all of a file of maps."""
-    made = make_suite(suite, options or {}, thresholds, maps)
+    made = make_suite(suite, options or {}, goals, maps)
     protocol = Protocol(
         suite=suite,
         options=options_text(made.options),
-        thresholds=thresholds,
+        goals=goals,
         entries=tuple(map(Entry.of, methods)),
         budgets=budgets,
         seeds=seeds,

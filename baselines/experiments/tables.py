@@ -1,4 +1,4 @@
-"""From outcomes to lines, tables and curves. The columns are described in `baselines.benchmark`."""
+"""From outcomes to lines, tables and curves. The columns are described in `baselines.experiments`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any, final
 
 import numpy as np
 
-from baselines.benchmark.protocols import Entry, Protocol
-from baselines.benchmark.quality import Outcomes
-from baselines.benchmark.statistics import MeanRanks, expected_running_time, mean_ranks
-from baselines.benchmark.suites import Suite
+from baselines.experiments.protocols import Entry, Protocol
+from baselines.experiments.quality import Outcomes
+from baselines.experiments.statistics import MeanRanks, expected_running_time, mean_ranks
+from baselines.experiments.suites import Suite
+from semrob_env.questions import Goal
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 PROFILE_TARGET = 0.8
@@ -22,9 +23,6 @@ PROFILE_TARGET = 0.8
 
 ALL = "all"
 """In the place of a number of parameters."""
-
-Pair = tuple[float, float]
-"""Thresholds (epsilon_m, epsilon_v)."""
 
 
 @final
@@ -49,8 +47,7 @@ class Comparison:
             question = self.suite.questions[out.question[row]]
             lines.append({
                 "protocol": digest,
-                "epsilon_m": question.epsilon_m,
-                "epsilon_v": question.epsilon_v,
+                "goal": question.goal.text,
                 "label": self.protocol.entries[out.entry[row]].label,
                 "budget": int(out.budget[row]),
                 "seed": int(out.seed[row]),
@@ -61,7 +58,7 @@ class Comparison:
                 "sharers": int(out.sharers[row]),
                 "feasible": int(out.feasible[row]),
                 "share": float(out.share[row]),
-                "mean": _cell(out.mean[row]),
+                "goal_mean": _cell(out.goal_mean[row]),
                 "purity": _cell(out.purity[row]),
                 "best": float(out.best[row]),
                 "best_is_exact": int(out.is_exact[row]),
@@ -75,18 +72,17 @@ class Comparison:
 
     @cached_property
     def lines(self) -> list[dict[str, Any]]:
-        """The lines of `comparison.csv`: thresholds, then numbers of parameters, entries, budgets."""
+        """The lines of `comparison.csv`: goals, then numbers of parameters, entries, budgets."""
         digest, lines = self.protocol.digest(), []
         several = [None, *self.sizes] if len(self.sizes) > 1 else [None]
-        for pair, n in itertools.product(self.protocol.thresholds, several):
-            by_budget = {budget: self._ranks(pair, budget, n) for budget in self.protocol.budgets}
+        for goal, n in itertools.product(self.protocol.goals, several):
+            by_budget = {budget: self._ranks(goal, budget, n) for budget in self.protocol.budgets}
             for index, entry in enumerate(self.protocol.entries):
                 for budget in self.protocol.budgets:
-                    found, rows = by_budget[budget], self.rows(pair, index, budget, n)
+                    found, rows = by_budget[budget], self.rows(goal, index, budget, n)
                     lines.append({
                         "protocol": digest,
-                        "epsilon_m": pair[0],
-                        "epsilon_v": pair[1],
+                        "goal": goal.text,
                         "label": entry.label,
                         "n": ALL if n is None else n,
                         "budget": budget,
@@ -98,15 +94,15 @@ class Comparison:
                     })
         return lines
 
-    def shown(self, pair: Pair) -> list[dict[str, str]]:
-        """The table of one pair of thresholds as text: a line a method.
+    def shown(self, goal: Goal) -> list[dict[str, str]]:
+        """The table of one goal as text: a line a method.
 
         Running times are those of the largest budget; of a method that plans by its budget, of the plan with the
         smallest one, which is told after `@`.
         """
         shown = []
         for entry in self.protocol.entries:
-            own = self._by_budget(pair, entry, ALL)
+            own = self._by_budget(goal, entry, ALL)
             last = own[self.protocol.budgets[-1]]
             row = {"method": entry.label}
             for budget, line in own.items():
@@ -124,18 +120,18 @@ class Comparison:
             shown.append(row)
         return shown
 
-    def shown_amortised(self, pair: Pair) -> list[dict[str, str]]:
+    def shown_amortised(self, goal: Goal) -> list[dict[str, str]]:
         """Running times where one set of samples serves all start points of a function, a line a method.
 
         Empty if no method here shares samples, or no function has several start points.
         """
         entries = self.protocol.entries
-        if not any((self.outcomes.sharers > 1) & self._is_of[pair]):
+        if not any((self.outcomes.sharers > 1) & self._is_of[goal]):
             return []
         lines = []
         for index, entry in enumerate(entries):
-            own = self._by_budget(pair, entry, ALL)
-            sharers = self.outcomes.sharers[self.rows(pair, index, self.protocol.budgets[-1])]
+            own = self._by_budget(goal, entry, ALL)
+            sharers = self.outcomes.sharers[self.rows(goal, index, self.protocol.budgets[-1])]
             line = {
                 "method": entry.label,
                 "start points a set of samples": f"{sharers.mean():.2f}" if len(sharers) else "-",
@@ -149,7 +145,7 @@ class Comparison:
             lines.append(line)
         return lines
 
-    def shown_by_size(self, pair: Pair) -> list[dict[str, str]]:
+    def shown_by_size(self, goal: Goal) -> list[dict[str, str]]:
         """Running times to the target nearest to `PROFILE_TARGET` by number of parameters, a line a method.
 
         Empty if all functions have as many.
@@ -161,7 +157,7 @@ class Comparison:
             {
                 "method": entry.label,
                 **{
-                    f"ERT {name} %, n={n}": _running_time(entry, self._by_budget(pair, entry, n), name)[0]
+                    f"ERT {name} %, n={n}": _running_time(entry, self._by_budget(goal, entry, n), name)[0]
                     for n in self.sizes
                 },
             }
@@ -207,19 +203,15 @@ class Comparison:
             )
         return [*notes, f"protocol {self.protocol.digest()}"]
 
-    def _by_budget(self, pair: Pair, entry: Entry, n: int | str) -> dict[int, dict[str, Any]]:
+    def _by_budget(self, goal: Goal, entry: Entry, n: int | str) -> dict[int, dict[str, Any]]:
         """The lines of an entry by budget."""
-        wanted = (*pair, entry.label, n)
-        return {
-            line["budget"]: line
-            for line in self.lines
-            if (line["epsilon_m"], line["epsilon_v"], line["label"], line["n"]) == wanted
-        }
+        wanted = (goal.text, entry.label, n)
+        return {line["budget"]: line for line in self.lines if (line["goal"], line["label"], line["n"]) == wanted}
 
-    def rows(self, pair: Pair, entry: int, budget: int, n: int | None = None) -> BoolArray:
-        """Runs (R,) of a plan on questions of a pair of thresholds that have an answer; of n parameters, or all."""
+    def rows(self, goal: Goal, entry: int, budget: int, n: int | None = None) -> BoolArray:
+        """Runs (R,) of a plan on questions of a goal that have an answer; of n parameters, or all."""
         out = self.outcomes
-        rows = self._is_of[pair] & (out.entry == entry) & (out.budget == budget) & (out.best > 0)
+        rows = self._is_of[goal] & (out.entry == entry) & (out.budget == budget) & (out.best > 0)
         return np.asarray(rows if n is None else rows & (self._sizes == n))
 
     @cached_property
@@ -228,11 +220,11 @@ class Comparison:
         return np.asarray(sizes[self.outcomes.question])
 
     @cached_property
-    def _is_of(self) -> dict[Pair, BoolArray]:
-        pairs = [(q.epsilon_m, q.epsilon_v) for q in self.suite.questions]
+    def _is_of(self) -> dict[Goal, BoolArray]:
+        goals = [question.goal for question in self.suite.questions]
         return {
-            pair: np.array([pairs[question] == pair for question in self.outcomes.question], dtype=np.bool_)
-            for pair in self.protocol.thresholds
+            goal: np.array([goals[question] == goal for question in self.outcomes.question], dtype=np.bool_)
+            for goal in self.protocol.goals
         }
 
     def _summary(self, rows: BoolArray) -> dict[str, Any]:
@@ -264,18 +256,18 @@ class Comparison:
             cells[f"final_{name}"] = float((out.quality[rows] >= target).mean()) if len(times) else ""
         return cells
 
-    def _ranks(self, pair: Pair, budget: int, n: int | None) -> MeanRanks:
+    def _ranks(self, goal: Goal, budget: int, n: int | None) -> MeanRanks:
         """Ranks of the entries by their mean quality over seeds."""
         scores, questions = [], np.zeros(0, dtype=np.int64)
         for index in range(len(self.protocol.entries)):
-            rows = self.rows(pair, index, budget, n)
+            rows = self.rows(goal, index, budget, n)
             questions, owner = np.unique(self.outcomes.question[rows], return_inverse=True)
             sums = np.bincount(owner, weights=self.outcomes.quality[rows], minlength=len(questions))
             scores.append(sums / np.maximum(np.bincount(owner, minlength=len(questions)), 1))
         count = len(scores)
         if not len(questions):
             return MeanRanks(*(np.full(count, np.nan) for _ in range(3)))
-        groups = np.array([self.suite.questions[question].group for question in questions], dtype=np.str_)
+        groups = np.array([self.suite.groups[question] for question in questions], dtype=np.str_)
         rng = np.random.default_rng(self.protocol.bootstrap_seed)
         return mean_ranks(np.array(scores), groups, rng, resamples=self.protocol.resamples, level=self.protocol.level)
 

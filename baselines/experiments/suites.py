@@ -1,7 +1,7 @@
 """Suites of questions by name: recorded maps, synthetic functions, live scenes.
 
-A suite lists places, a function and a start point theta0 each. A place is asked at thresholds (epsilon_m, epsilon_v)
-if f(theta0) >= 1 - epsilon_m: elsewhere, often no region is feasible.
+A suite lists places, a function and a start point theta0 each. A place is asked for a goal if the unit score at theta0
+is at least the goal's level: elsewhere, often no region is feasible.
 
 | suite     | functions                                                     | start points                            |
 |-----------|---------------------------------------------------------------|-----------------------------------------|
@@ -19,11 +19,11 @@ from typing import final
 
 import numpy as np
 
-from baselines.benchmark.functions import RECORDED, Functions
+from baselines.experiments.functions import RECORDED, Functions
 from semrob_env.errors import InvalidParameterError, UnknownNameError
 from semrob_env.functions import make_function
-from semrob_env.metrics import Thresholds
-from semrob_env.parameters import PAPER_STARTS, SemanticSpace
+from semrob_env.parameters import SemanticSpace, paper_starts
+from semrob_env.questions import Goal, Question
 from semrob_env.recorded import load_maps
 from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.store import canonical_json
@@ -39,33 +39,8 @@ _FLANK = 0.2
 
 @final
 @dataclass(frozen=True)
-class Question:
-    """Which is the largest region around a start point whose scores meet the thresholds?
-
-    Attributes:
-        function_id: Canonical id of one member.
-        start: theta0, in native units.
-        epsilon_m: A feasible region has a mean score of at least 1 - epsilon_m ...
-        epsilon_v: ... and a variance of at most epsilon_v.
-        group: What intervals resample: the shape of a map or scene, or a synthetic function.
-    """
-
-    function_id: str
-    start: tuple[float, ...]
-    epsilon_m: float
-    epsilon_v: float
-    group: str
-
-    @property
-    def thresholds(self) -> Thresholds:
-        """Both of them."""
-        return Thresholds(self.epsilon_m, self.epsilon_v)
-
-
-@final
-@dataclass(frozen=True)
 class Place:
-    """A function and a start point; the group as in `Question`."""
+    """A function and a start point; `group` is what intervals resample: a shape, or a synthetic function."""
 
     function_id: str
     start: tuple[float, ...]
@@ -91,11 +66,12 @@ class SuiteKind:
 @final
 @dataclass(frozen=True, eq=False)
 class Suite:
-    """The questions of a comparison, and their functions."""
+    """The questions of a comparison, without budgets, the group of each, and their functions."""
 
     name: str
     options: Options
     questions: tuple[Question, ...]
+    groups: tuple[str, ...]
     functions: Functions
 
     @property
@@ -106,24 +82,24 @@ class Suite:
     def digest(self) -> str:
         """SHA-256 (hex) of all questions, with what pins the answers of their functions."""
         facts = [
-            [q.function_id, q.start, q.epsilon_m, q.epsilon_v, q.group, self.functions.fingerprint(q.function_id)]
-            for q in self.questions
+            [q.function_id, q.start, q.goal.text, group, self.functions.fingerprint(q.function_id)]
+            for q, group in zip(self.questions, self.groups, strict=True)
         ]
         return hashlib.sha256(canonical_json(facts).encode()).hexdigest()
 
 
-def make_suite(name: str, options: Options, thresholds: Sequence[tuple[float, float]], maps_file: str) -> Suite:
+def make_suite(name: str, options: Options, goals: Sequence[Goal], maps_file: str) -> Suite:
     """The suite of that name.
 
     Args:
         name: One of `SUITES`.
         options: What differs from the suite's defaults.
-        thresholds: Pairs (epsilon_m, epsilon_v); questions are listed pair by pair.
+        goals: Questions are listed goal by goal.
         maps_file: File of maps, for recorded ones.
 
     Raises:
         UnknownNameError: No such suite, or option, or what an option names.
-        InvalidParameterError: Thresholds out of their limits, or no question at all.
+        InvalidParameterError: No question at all.
     """
     if name not in SUITES:
         raise UnknownNameError(f"unknown suite {name!r}; known are {', '.join(SUITES)}")
@@ -135,21 +111,23 @@ def make_suite(name: str, options: Options, thresholds: Sequence[tuple[float, fl
     places = kind.places(full, maps_file)
     functions = Functions((place.function_id for place in places), maps_file)
     scores = functions.unit_scores([place.function_id for place in places], [place.start for place in places])
-    questions = [
-        Question(place.function_id, place.start, limits.epsilon_m, limits.epsilon_v, place.group)
-        for limits in (Thresholds(*pair) for pair in thresholds)
+    asked = [
+        (Question(place.function_id, place.start, goal), place.group)
+        for goal in goals
         for place, score in zip(places, scores.tolist(), strict=True)
-        if score >= 1 - limits.epsilon_m
+        if score >= goal.level
     ]
-    if not questions:
+    if not asked:
         raise InvalidParameterError(
-            f"suite {name} has no question: at none of {len(places)} start points f >= 1 - epsilon_m; choose others"
+            f"suite {name} has no question: at none of {len(places)} start points is the score at least the level of "
+            f"{'; '.join(map(str, goals))}; choose others"
         )
-    return Suite(name, full, tuple(questions), functions)
+    questions, groups = zip(*asked, strict=True)
+    return Suite(name, full, questions, groups, functions)
 
 
 def _paper_starts(space: SemanticSpace) -> list[tuple[float, ...]]:
-    return [tuple(space.point(text).tolist()) for text in PAPER_STARTS]
+    return [tuple(point) for point in paper_starts(space).tolist()]
 
 
 def _recorded(options: Options, maps_file: str) -> list[Place]:

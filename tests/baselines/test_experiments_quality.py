@@ -8,16 +8,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from baselines.experiments.pool import Pool
 
 import semrob_env.functions
-from baselines.benchmark import quality
-from baselines.benchmark.answers import Answers, answer_key
-from baselines.benchmark.functions import Functions
-from baselines.benchmark.pool import Pool
-from baselines.benchmark.protocols import PlannedRun, Protocol
-from baselines.benchmark.quality import Outcomes, judge_runs
-from baselines.benchmark.suites import Question, Suite
-from baselines.benchmark.tables import ALL, Comparison
+from baselines.experiments import quality
+from baselines.experiments.answers import Answers, answer_key
+from baselines.experiments.functions import Functions
+from baselines.experiments.protocols import PlannedRun, Protocol
+from baselines.experiments.quality import Outcomes, judge_runs
+from baselines.experiments.suites import Question, Suite
+from baselines.experiments.tables import ALL, Comparison
 from optimizers.registry import get_optimizer
 from optimizers.run import CHECKPOINTS, run
 from semrob_env.errors import StoreError
@@ -30,7 +30,7 @@ from semrob_env.recorded import save_maps
 from semrob_env.regions import Regions
 from semrob_env.store import RunStore
 from semrob_env.types import FloatArray
-from tests.baselines.benchmark_maker import Planner, registered, small
+from tests.baselines.experiments_maker import Planner, registered, small
 from tests.recorded_maker import wavy_maps
 
 

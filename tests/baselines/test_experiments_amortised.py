@@ -8,12 +8,12 @@ from typing import final
 
 import numpy as np
 import pytest
+from baselines.experiments.pool import Pool
 
 import baselines  # noqa: F401  (fills the registry)
-from baselines.benchmark.answers import Answers
-from baselines.benchmark.pool import Pool
-from baselines.benchmark.quality import judge_runs
-from baselines.benchmark.tables import Comparison
+from baselines.experiments.answers import Answers
+from baselines.experiments.quality import judge_runs
+from baselines.experiments.tables import Comparison
 from optimizers.base import RegionOptimizer, Settings, State
 from optimizers.check import check_optimizer
 from optimizers.registry import OPTIMIZERS, get_optimizer
@@ -23,7 +23,7 @@ from semrob_env.questions import Questions
 from semrob_env.recorded import save_maps
 from semrob_env.store import RunStore
 from semrob_env.types import FloatArray
-from tests.baselines.benchmark_maker import small
+from tests.baselines.experiments_maker import small
 from tests.recorded_maker import wavy_maps
 
 SHARING = [name for name, method in OPTIMIZERS.items() if method.shares_samples]

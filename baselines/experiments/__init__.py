@@ -1,13 +1,12 @@
 """Comparing methods by counted queries: suites of questions, frozen protocols, exact judging, statistics, tables.
 
-A *question* is a function, a start point theta0 and thresholds: which region around theta0 is the largest feasible one?
-An *entry* is a method with settings. A *plan* is an entry with a budget that its runs may not overspend; every entry
-has a plan for every budget, and every plan runs on every question, with every seed if the method draws anything.
+The one place where tasks become rows. A *question* (`semrob_env.questions`) is a function, a start point theta0 and a
+goal: which region around theta0 is the largest one that meets it? An *entry* is a method with settings. A *plan* is an
+entry with a budget that its runs may not overspend; every entry has a plan for every budget, and every plan runs on
+every question, with every seed if the method draws anything.
 
-**What a method is told.** Fields of a method's settings that are named `epsilon_m`, `epsilon_v` or `budget` get the
-question's thresholds and the plan's budget: a generic rule, by name. A method without the two thresholds does the same
-whatever they are, so it runs once for all of them. One without `budget` does not plan: its runs with a smaller budget
-begin like those with a larger one.
+A method that does not use the goal (its trait `uses_goal`) runs once for all goals. One that does not plan by its
+budget (`plans_by_budget`) does not care which: its runs with a smaller budget begin like those with a larger one.
 
 **Protocol file**: JSON, one object, all that makes a comparison again. Its digest, the SHA-256 of its canonical JSON,
 stands in every output.
@@ -17,8 +16,8 @@ stands in every output.
 | format, version    | `semrob comparison`, and the version of this format                                            |
 | suite              | name of the suite                                                                              |
 | options            | object: which functions of the suite                                                           |
-| thresholds         | list of [epsilon_m, epsilon_v]                                                                 |
-| entries            | list of {label, method, method_version, settings}; settings without what questions tell        |
+| goals              | list of goals as text, see `semrob_env.questions`                                              |
+| entries            | list of {label, method, method_version, settings}; settings in full                           |
 | budgets            | whole numbers, rising                                                                          |
 | seeds              | whole numbers                                                                                  |
 | gradient_cost      | weight of a gradient query in every bill                                                       |
@@ -27,8 +26,8 @@ stands in every output.
 | bootstrap          | {resamples, level, seed}                                                                       |
 | questions          | {count, sha256}: of all questions with the fingerprints (hashes of maps, weights) of functions |
 
-**Results**, beside `runs.sqlite` (`semrob_env.store`) and `answers.sqlite` (`baselines.benchmark.answers`), as CSV.
-Both begin with `protocol` (the digest), `epsilon_m`, `epsilon_v`, `label`. Empty: not known, or no such thing.
+**Results**, beside `runs.sqlite` (`semrob_env.store`) and `answers.sqlite` (`baselines.experiments.answers`), as CSV.
+Both begin with `protocol` (the digest), `goal`, `label`. Empty: not known, or no such thing.
 
 `runs.csv`, a line for every run and question that it answers:
 
@@ -39,8 +38,8 @@ Both begin with `protocol` (the digest), `epsilon_m`, `epsilon_v`, `label`. Empt
 | status                  | how the run ended, see the store                                                          |
 | queries                 | its bill, forward + gradient_cost * gradients                                             |
 | sharers                 | start points that its samples serve: its amortised bill is queries / sharers              |
-| feasible                | 1 if the final region contains theta0 and meets both thresholds                           |
-| share, mean, purity     | of the final region: share of the space, mean score, share with a score >= 0.5            |
+| feasible                | 1 if the final region contains theta0 and meets the goal                                  |
+| share, goal_mean, purity| of the final region: share of the space, mean of what the goal counts, share >= 0.5         |
 | best                    | share of the optimum; of the largest feasible region seen here if `best_is_exact` is 0    |
 | quality                 | share / best, 0 if infeasible (not clipped); regret is 1 - quality                        |
 | reached_P               | queries at the first checkpoint with a quality of P % or more; inf: never                 |
@@ -53,7 +52,7 @@ reached it) and `final_P` (share whose final region does).
 
 **Per start point and amortised.** What a method asks may not depend on the start point (its trait `shares_samples`,
 which `optimizers.check` proves): then one set of samples serves all start points that are asked about at the same
-function and thresholds. *Amortised* figures share its bill, and the times at which it reaches targets, among them: a
+function and goal. *Amortised* figures share its bill, and the times at which it reaches targets, among them: a
 set of samples that is four times as large costs each of four start points as much. Those of other methods are their
 figures per start point, and these decide in any case.
 """

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from baselines.benchmark.suites import SUITES, make_suite
+from baselines.experiments.suites import SUITES, make_suite
 from semrob_env.errors import InvalidParameterError, MissingFileError, SemrobError, UnknownNameError
 from semrob_env.ground_truth import optimum
 from semrob_env.recorded import RecordedMaps, ScoreMaps, save_maps

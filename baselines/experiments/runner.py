@@ -1,0 +1,427 @@
+"""Tasks in, rows out: runs and judges tasks in batches, here or in worker processes, and keeps the rows in a run store.
+
+The row of a task does not depend on the tasks beside it, nor on the number of workers: bit for bit, apart from wall
+time, date and revision. Workers return rows; only the parent writes.
+
+Workers are processes of joblib (https://joblib.readthedocs.io, BSD; a pure Python wheel). It, and not the standard
+library's pool: it carries classes that were defined in a script or notebook to the workers, so that anybody's method
+takes part, and it keeps the numeric libraries of all workers together from using more threads than there are cores.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timezone
+from typing import Any, final
+
+import numpy as np
+from joblib import Parallel, delayed
+
+from baselines.experiments.functions import Functions
+from optimizers.base import BUDGET, Optimizer
+from optimizers.registry import OPTIMIZERS, get_optimizer
+from optimizers.run import RunResult, run
+from semrob_env.errors import InvalidParameterError, InvalidRowError, SemrobError
+from semrob_env.functions import ScoreFunction
+from semrob_env.metrics import Judge, judge_regions
+from semrob_env.oracle import FiniteDifferences, QueryOracle
+from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import Questions
+from semrob_env.store import (
+    FAILED,
+    UNPAID,
+    RunRow,
+    RunStore,
+    RunTask,
+    TraceRow,
+    canonical_json,
+    package_revision,
+    task_generator,
+)
+
+OnStep = Callable[[Optimizer[Any], QueryOracle], None]
+
+CHUNK, LIVE_CHUNK = 64, 4
+"""Tasks that run as one batch, on maps and formulas, and on live functions: what a kill can lose of each worker."""
+
+
+@final
+@dataclass(frozen=True)
+class RunSummary:
+    """Where a call of `run_tasks` stands.
+
+    Attributes:
+        total: Tasks given.
+        skipped: Tasks that had a row in the store already, or were given twice.
+        done: Tasks that ran and did not fail.
+        failed: Tasks that ran and failed.
+        stale: Rows of the same methods, but of another version of them, that the store holds and nobody mixes in.
+    """
+
+    total: int
+    skipped: int = 0
+    done: int = 0
+    failed: int = 0
+    stale: int = 0
+
+    @property
+    def finished(self) -> int:
+        """Tasks that have a row."""
+        return self.skipped + self.done + self.failed
+
+
+OnRows = Callable[[Sequence[RunRow], RunSummary], None]
+
+
+def execute(
+    tasks: Sequence[RunTask], functions: Functions | None = None, on_step: OnStep | None = None
+) -> list[RunRow]:
+    """Run and judge tasks; those that share function, method and all but member, start and seed run as one batch.
+
+    A task that raises gives a row with status failed and the error's class and text; the others are unaffected.
+
+    Args:
+        tasks: Any mix.
+        functions: Where functions are found; None: made from the tasks' ids.
+        on_step: Called after every step of every batch.
+
+    Returns:
+        One row a task, in order, with its trace. The row's task has its function id and settings written in full.
+
+    Raises:
+        UnknownNameError: A method that is not registered.
+        InvalidParameterError: A hyperparameter that the method does not have.
+    """
+    known = functions or Functions()
+    return _execute([_job(task, known) for task in tasks], on_step)
+
+
+def run_tasks(
+    tasks: Sequence[RunTask],
+    store: RunStore,
+    *,
+    functions: Functions | None = None,
+    chunk: int = CHUNK,
+    workers: int = 1,
+    retry_failed: bool = False,
+    on_rows: OnRows | None = None,
+    on_step: OnStep | None = None,
+) -> RunSummary:
+    """Run the tasks that the store does not hold yet, chunk by chunk, and add the rows of each chunk at once.
+
+    A row that the store cannot keep becomes a failed one; the others of its chunk are kept as they are. After a kill or
+    Ctrl-C, the same call goes on where the last finished chunk ended.
+
+    Args:
+        tasks: Any mix.
+        store: Where rows go.
+        functions: As for `execute`.
+        chunk: Most tasks that run as one batch.
+        workers: Processes; 1: this one.
+        retry_failed: Run tasks whose row says failed again.
+        on_rows: Called after each chunk with all its rows and the summary so far, first for rows that were there.
+        on_step: As for `execute`; only in this process.
+
+    Raises:
+        InvalidParameterError: Less than one worker or task a chunk, functions that cannot travel to workers; else as
+            `execute`, before anything has run.
+        StoreError: The store cannot be read or written.
+    """
+    if workers < 1 or chunk < 1:
+        raise InvalidParameterError(f"{workers} workers, chunks of {chunk}: give at least 1 of each")
+    known = functions or Functions()
+    if workers > 1 and not known.can_travel:
+        raise InvalidParameterError("functions made by hand cannot travel to other processes; give 1 worker")
+    methods = {task.method: get_optimizer(task.method) for task in tasks}
+    # Written in full, each once; a typo must fail before any work.
+    distinct = list(dict.fromkeys(with_full_settings(task, methods[task.method]) for task in tasks))
+    stale = store.stale({name: method.version for name, method in methods.items()})
+    summary = RunSummary(len(tasks), skipped=len(tasks) - len(distinct), stale=sum(stale.values()))
+    open_chunks = []
+    for part in _chunks(distinct, known, chunk, by_length=workers > 1):
+        jobs = {job.key: job for job in (_job(task, known) for task in part)}
+        missing = store.missing(jobs, retry_failed=retry_failed)
+        summary = replace(summary, skipped=summary.skipped + len(part) - len(missing))
+        if len(missing) < len(jobs) and on_rows is not None:
+            on_rows(list(store.find(key for key in jobs if key not in missing).values()), summary)
+        if missing and workers == 1:  # at once: the first rows are there while later functions are not even made
+            summary = _kept(_execute(list(missing.values()), on_step), store, summary, on_rows)
+        elif missing:
+            open_chunks.append([job.task for job in missing.values()])
+    for rows in _by_workers(open_chunks, known, min(workers, len(open_chunks))):
+        summary = _kept(rows, store, summary, on_rows)
+    return summary
+
+
+def keys_of(tasks: Sequence[RunTask], functions: Functions) -> dict[RunTask, str]:
+    """The key of each task, under which the store has its row.
+
+    Raises:
+        UnknownNameError, InvalidParameterError: As `run_tasks`.
+    """
+    return {task: _job(task, functions).key for task in tasks}
+
+
+def available_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def with_full_settings(task: RunTask, method: type[Optimizer[Any]]) -> RunTask:
+    """The task with every hyperparameter written out, so that a changed default changes the key.
+
+    Raises:
+        InvalidParameterError: A hyperparameter that the method does not have, or that is out of its limits.
+    """
+    given = task.settings_mapping
+    for field in fields(method.settings_class):
+        if isinstance(field.default, float) and type(given.get(field.name)) is int:
+            given[field.name] = float(given[field.name])  # 1 and 1.0 are one setting and one key
+    _judge(task)  # what is wrong with it must be told before any work, too
+    return replace(task, settings=canonical_json(method.settings_class.from_mapping(given).to_mapping()))
+
+
+def _judge(task: RunTask) -> Judge:
+    return Judge(task.question.goal, task.judge_points, task.judge_seed)
+
+
+@final
+@dataclass(frozen=True)
+class _Job:
+    """A task with its function, member and method, or with the error that kept it from having them."""
+
+    task: RunTask
+    method: type[Optimizer[Any]]
+    fingerprint: Mapping[str, str]
+    function: ScoreFunction | None
+    member: int
+    error: Exception | None = None
+
+    @property
+    def key(self) -> str:
+        """What its row is stored under."""
+        return self.task.key(self.fingerprint, self.method.version)
+
+    @property
+    def group(self) -> tuple[object, ...]:
+        """Equal for jobs that may run in one batch."""
+        asked = replace(self.task.question, function_id="any", start=(0.0,))
+        return id(self.function), replace(self.task, question=asked, seed=0)
+
+    def row(self, status: str, **measures: Any) -> RunRow:
+        """A row of this job."""
+        return RunRow(
+            key=self.key,
+            task=self.task,
+            fingerprint=canonical_json(dict(self.fingerprint)),
+            method_version=self.method.version,
+            status=status,
+            space="[]" if self.function is None else _space_text(self.function.space),
+            revision=package_revision(),
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            **measures,
+        )
+
+    def failed(self, error: Exception, seconds: float) -> RunRow:
+        """The row of a job that raised."""
+        return self.row(FAILED, error=_error_text(error), seconds=seconds)
+
+
+def _job(task: RunTask, known: Functions) -> _Job:
+    """The job of a task; an error of its function or start point goes into it, one of its method is raised."""
+    method = get_optimizer(task.method)
+    task = with_full_settings(task, method)
+    try:
+        function, member = known.member(task.question.function_id)
+    except Exception as error:  # a user's factory may raise anything
+        return _Job(task, method, {}, None, 0, error)
+    # The id in full: one key however it was written.
+    task = replace(task, question=replace(task.question, function_id=function.member_ids[member]))
+    problem = None
+    try:
+        function.space.require([task.question.start], "start point")
+    except SemrobError as error:
+        problem = error
+    return _Job(task, method, function.fingerprints[member], function, member, problem)
+
+
+def _chunks(tasks: Sequence[RunTask], known: Functions, size: int, *, by_length: bool) -> Iterator[list[RunTask]]:
+    """Tasks that may run in one batch, at most `size` at once, function by function in order of first appearance.
+
+    With `by_length` the longest come first, so that no worker is left with one alone.
+    """
+    families: dict[object, dict[object, list[RunTask]]] = {}
+    for task in tasks:
+        question = replace(task.question, function_id="any", start=(0.0,))
+        alike = replace(task, question=question, seed=0)
+        families.setdefault(known.family(task.question.function_id), {}).setdefault(alike, []).append(task)
+    chunks = (
+        group[at : at + size]
+        for groups in families.values()
+        for group in groups.values()
+        for at in range(0, len(group), size)
+    )
+    if by_length:
+        yield from sorted(chunks, key=lambda chunk: -len(chunk) * (chunk[0].question.budget or 0.0))
+    else:
+        yield from chunks
+
+
+def _by_workers(chunks: Sequence[Sequence[RunTask]], known: Functions, workers: int) -> Iterator[list[RunRow]]:
+    """The rows of chunks as workers finish them."""
+    if not chunks:
+        return
+    methods = {name: get_optimizer(name) for name in {task.method for chunk in chunks for task in chunk}}
+    pool = Parallel(n_jobs=workers, return_as="generator_unordered")
+    work = (delayed(_work)(chunk, methods, known.maps_file) for chunk in chunks)
+    with closing(pool(work)) as finished:  # closed after Ctrl-C, too: no worker goes on alone
+        yield from finished
+
+
+def _work(chunk: Sequence[RunTask], methods: Mapping[str, type[Optimizer[Any]]], maps_file: str | None) -> list[RunRow]:
+    """One chunk in a worker, which knows the methods of the libraries only until it is told others."""
+    for name, method in methods.items():
+        OPTIMIZERS.setdefault(name, method)
+    return execute(chunk, Functions((task.question.function_id for task in chunk), maps_file))
+
+
+def _execute(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
+    rows: dict[int, RunRow] = {}
+    groups: dict[tuple[object, ...], list[int]] = {}
+    for index, job in enumerate(jobs):
+        if job.error is not None:
+            rows[index] = job.failed(job.error, 0.0)
+        else:
+            groups.setdefault(job.group, []).append(index)
+    for indices in groups.values():
+        rows.update(zip(indices, _run_batch_or_each([jobs[index] for index in indices], on_step), strict=True))
+    return [rows[index] for index in range(len(jobs))]
+
+
+def _run_batch_or_each(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
+    """The rows of a batch; if it raises, of each job alone, so that only the one to blame fails."""
+    started = time.perf_counter()
+    try:
+        return _run_batch(jobs, on_step)
+    except Exception as error:  # a user's function or network may raise anything
+        if len(jobs) == 1:
+            return [jobs[0].failed(error, time.perf_counter() - started)]
+    return [row for job in jobs for row in _run_batch_or_each([job], on_step)]
+
+
+def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
+    started = time.perf_counter()
+    function, method, task = jobs[0].function, jobs[0].method, jobs[0].task
+    assert function is not None
+    asked, members = task.question, np.array([job.member for job in jobs])
+    questions = Questions(
+        function.space,
+        np.array([job.task.question.start for job in jobs]),
+        member=members,
+        goal=asked.goal,
+        budget=asked.budget,
+        gradient_cost=asked.gradient_cost,
+    )
+    optimizer = method(
+        questions,
+        settings=method.settings_class.from_mapping(task.settings_mapping),
+        rngs=[task_generator(job.task) for job in jobs],
+    )
+    differences = None if task.finite_difference is None else FiniteDifferences(task.finite_difference or None)
+    oracle = QueryOracle(
+        function,
+        trajectories=len(jobs),
+        budget=asked.budget,
+        gradient_cost=asked.gradient_cost,
+        finite_differences=differences,
+    )
+    result = run(optimizer, oracle, max_steps=task.max_steps, on_step=on_step)
+    judged = judge_regions(function, result.regions, members, _judge(task))
+    seconds = time.perf_counter() - started
+    queries = result.forward_queries + result.gradient_queries + judged.judge_queries
+    traces = _traces(result, len(jobs))
+    return [
+        job.row(
+            UNPAID if result.status[row] == BUDGET and not result.steps[row] else result.status[row],
+            lower=_plain(result.regions.lower[row]),
+            upper=_plain(result.regions.upper[row]),
+            **vars(judged.measures(row)),
+            forward_queries=int(result.forward_queries[row]),
+            gradient_queries=int(result.gradient_queries[row]),
+            steps=int(result.steps[row]),
+            seconds=seconds * float(queries[row] / queries.sum()),
+            trace=traces[row],
+        )
+        for row, job in enumerate(jobs)
+    ]
+
+
+def _traces(result: RunResult, count: int) -> list[tuple[TraceRow, ...]]:
+    traces: list[list[TraceRow]] = [[] for _ in range(count)]
+    trace = result.trace
+    for row, queries, lower, upper in zip(trace.trajectory, trace.queries, trace.lower, trace.upper, strict=True):
+        traces[row].append(TraceRow(int(queries), _plain(lower), _plain(upper)))
+    return [tuple(rows) for rows in traces]
+
+
+def _kept(rows: list[RunRow], store: RunStore, summary: RunSummary, on_rows: OnRows | None) -> RunSummary:
+    """Add the rows of a chunk to the store, and tell of them.
+
+    Raises:
+        StoreError: The store cannot be written, or a row not even as a failed one: then all others were.
+    """
+    unkept: InvalidRowError | None = None
+    try:
+        store.add(rows)
+    except InvalidRowError:  # one row that cannot be kept takes no other with it
+        rows, each = [], rows
+        for row in each:
+            try:
+                rows.append(_kept_or_failed(row, store))
+            except InvalidRowError as error:
+                unkept = error
+    failed = sum(row.status == FAILED for row in rows)
+    summary = replace(summary, done=summary.done + len(rows) - failed, failed=summary.failed + failed)
+    if on_rows is not None:
+        on_rows(rows, summary)
+    if unkept is not None:
+        raise unkept
+    return summary
+
+
+def _kept_or_failed(row: RunRow, store: RunStore) -> RunRow:
+    try:
+        store.add([row])
+    except InvalidRowError as error:
+        row = RunRow(
+            key=row.key,
+            task=row.task,
+            fingerprint=row.fingerprint,
+            method_version=row.method_version,
+            status=FAILED,
+            error=_error_text(error),
+            space=row.space,
+            revision=row.revision,
+            created=row.created,
+        )
+        store.add([row])
+    return row
+
+
+def _error_text(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # a user's error may not even have a text
+        return type(error).__name__
+
+
+def _plain(values: Any) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+def _space_text(space: SemanticSpace) -> str:
+    return canonical_json([[p.name, p.unit, p.low, p.high, p.period] for p in space.parameters])

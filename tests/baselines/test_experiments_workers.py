@@ -1,0 +1,100 @@
+"""Runs in several processes: the same rows, what is done stays done, anybody's method takes part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from baselines.experiments.runner import RunSummary, keys_of, run_tasks
+
+from baselines.experiments.functions import Functions
+from semrob_env.errors import InvalidParameterError
+from semrob_env.functions import CallableFunction
+from semrob_env.parameters import SemanticSpace
+from semrob_env.recorded import save_maps
+from semrob_env.store import RunRow, RunStore, RunTask, TraceRow
+from tests.baselines.experiments_maker import Planner, registered, small
+from tests.recorded_maker import wavy_maps
+
+
+@pytest.fixture
+def maps(tmp_path: Path) -> str:
+    return str(save_maps(wavy_maps(), tmp_path / "maps.npz"))
+
+
+def tasks_of(maps: str, methods: list[str]) -> tuple[list[RunTask], Functions]:
+    protocol, suite = small(maps, methods, seeds=(0, 1))
+    return list(dict.fromkeys(run.task for run in protocol.runs(suite))), suite.functions
+
+
+def stored(store: RunStore) -> dict[str, tuple[RunRow, tuple[TraceRow, ...]]]:
+    """Rows and traces by key, without what is not reproducible."""
+    rows = {row.key: replace(row, seconds=0.0, created="") for row in store.rows()}
+    traces = store.traces(rows)
+    return {key: (row, traces[key]) for key, row in rows.items()}
+
+
+def test_rows_do_not_depend_on_workers_or_chunks(maps: str, tmp_path: Path) -> None:
+    results = []
+    with registered(Planner):  # known in this process only: its class travels to the workers
+        tasks, functions = tasks_of(maps, ["naive", "planner"])
+        for workers, chunk in ((1, 64), (1, 3), (2, 16)):
+            store = RunStore(tmp_path / f"{workers}-{chunk}.sqlite")
+            counts: list[int] = []
+            summary = run_tasks(
+                tasks,
+                store,
+                functions=functions,
+                workers=workers,
+                chunk=chunk,
+                on_rows=lambda rows, _, counts=counts: counts.append(len(rows)),  # type: ignore[misc]  # its default
+            )
+            assert sum(counts) == len(tasks) == summary.done
+            found = stored(store)
+            assert set(found) == set(keys_of(tasks, functions).values())
+            results.append(found)
+    assert results[0] == results[1] == results[2]
+    assert {row.status for row, _ in results[0].values()} <= {"budget", "converged"}
+
+
+def test_what_is_in_the_store_does_not_run_again(maps: str, tmp_path: Path) -> None:
+    tasks, functions = tasks_of(maps, ["naive"])
+    store = RunStore(tmp_path / "runs.sqlite")
+    run_tasks(tasks[:5], store, functions=functions)
+    before = stored(store)
+    for workers in (1, 2):
+        summary = run_tasks(tasks, store, functions=functions, workers=workers)
+        assert summary.skipped == (5 if workers == 1 else len(tasks))
+    assert len(before) == 5
+    assert stored(store).items() >= before.items()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_an_interrupted_comparison_keeps_what_was_finished(maps: str, tmp_path: Path, workers: int) -> None:
+    tasks, functions = tasks_of(maps, ["naive"])
+    store = RunStore(tmp_path / "runs.sqlite")
+    calls: list[int] = []
+
+    def interrupt(rows: Sequence[RunRow], _: RunSummary) -> None:
+        calls.append(len(rows))
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_tasks(tasks, store, functions=functions, chunk=4, workers=workers, on_rows=interrupt)
+    assert len(stored(store)) == sum(calls) < len(tasks)
+
+
+@pytest.mark.parametrize(("workers", "chunk"), [(0, 4), (1, 0)])
+def test_no_worker_or_no_chunk_is_refused(tmp_path: Path, workers: int, chunk: int) -> None:
+    with pytest.raises(InvalidParameterError, match="give at least 1"):
+        run_tasks([], RunStore(tmp_path / "runs.sqlite"), workers=workers, chunk=chunk)
+
+
+def test_functions_made_by_hand_stay_in_this_process(maps: str, tmp_path: Path) -> None:
+    tasks, _ = tasks_of(maps, ["naive"])
+    functions = Functions(given=[CallableFunction(SemanticSpace.of("azimuth"), len)])
+    with pytest.raises(InvalidParameterError, match="cannot travel"):
+        run_tasks(tasks, RunStore(tmp_path / "runs.sqlite"), functions=functions, workers=2)
