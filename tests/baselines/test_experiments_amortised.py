@@ -8,11 +8,9 @@ from typing import final
 
 import numpy as np
 import pytest
-from baselines.experiments.pool import Pool
 
 import baselines  # noqa: F401  (fills the registry)
-from baselines.experiments.answers import Answers
-from baselines.experiments.quality import judge_runs
+from baselines.experiments.compare import compare
 from baselines.experiments.tables import Comparison
 from optimizers.base import RegionOptimizer, Settings, State
 from optimizers.check import check_optimizer
@@ -21,7 +19,6 @@ from semrob_env.errors import ContractError
 from semrob_env.oracle import Answers as Told
 from semrob_env.questions import Questions
 from semrob_env.recorded import save_maps
-from semrob_env.store import RunStore
 from semrob_env.types import FloatArray
 from tests.baselines.experiments_maker import small
 from tests.recorded_maker import wavy_maps
@@ -34,14 +31,7 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     folder = tmp_path_factory.mktemp("amortised")
     maps = str(save_maps(wavy_maps(), folder / "maps.npz"))
     protocol, suite = small(maps, ["naive", "grid", "grid:lines=3"])
-    runs = list(protocol.runs(suite))
-    pool = Pool(str(folder / "runs.sqlite"), maps)
-    keys = pool.run(list(dict.fromkeys(run.task for run in runs)), suite.functions, lambda count: None)
-    store = RunStore(pool.store)
-    rows = store.find(keys.values())
-    by_task = {task: rows[key] for task, key in keys.items()}
-    answers = Answers(folder / "answers.sqlite")
-    return Comparison(protocol, suite, judge_runs(protocol, suite, runs, by_task, store.traces(rows), answers))
+    return compare(protocol, suite, folder)
 
 
 def test_a_grid_is_shared_by_the_start_points_that_are_asked_about_at_its_function(comparison: Comparison) -> None:
@@ -51,7 +41,7 @@ def test_a_grid_is_shared_by_the_start_points_that_are_asked_about_at_its_functi
         same = {
             question.start
             for question in questions
-            if (question.function_id, question.epsilon_m) == (line["function_id"], line["epsilon_m"])
+            if (question.function_id, question.goal.text) == (line["function_id"], line["goal"])
         }
         assert line["sharers"] == (1 if line["label"] == "naive" else len(same))
         seen.add(line["sharers"])
@@ -64,7 +54,7 @@ def test_amortised_figures_are_those_of_shared_bills(comparison: Comparison) -> 
         own = [
             row
             for row in runs
-            if all(row[name] == line[name] for name in ("epsilon_m", "label", "budget")) and row["best"] > 0
+            if all(row[name] == line[name] for name in ("goal", "label", "budget")) and row["best"] > 0
         ]
         bills = [row["queries"] / row["sharers"] for row in own]
         assert line["amortised_queries"] == pytest.approx(np.mean(bills))
@@ -77,7 +67,7 @@ def test_amortised_figures_are_those_of_shared_bills(comparison: Comparison) -> 
 
 
 def test_the_table_tells_both_and_a_note_which_decides(comparison: Comparison) -> None:
-    (first, *_) = comparison.protocol.thresholds
+    (first, *_) = comparison.protocol.goals
     table = {row["method"]: row for row in comparison.shown_amortised(first)}
     assert (
         float(table["grid"]["start points a set of samples"])
@@ -92,14 +82,8 @@ def test_the_table_tells_both_and_a_note_which_decides(comparison: Comparison) -
 def test_without_a_method_that_shares_there_is_no_such_table(tmp_path: Path) -> None:
     maps = str(save_maps(wavy_maps(["ResNet50/cup/0"]), tmp_path / "maps.npz"))
     protocol, suite = small(maps, ["naive"])
-    runs = list(protocol.runs(suite))
-    keys = Pool(str(tmp_path / "r.sqlite"), maps).run([run.task for run in runs], suite.functions, lambda count: None)
-    store = RunStore(tmp_path / "r.sqlite")
-    rows = store.find(keys.values())
-    by_task = {task: rows[key] for task, key in keys.items()}
-    outcomes = judge_runs(protocol, suite, runs, by_task, store.traces(rows), Answers(tmp_path / "a.sqlite"))
-    alone = Comparison(protocol, suite, outcomes)
-    assert alone.shown_amortised(protocol.thresholds[0]) == []
+    alone = compare(protocol, suite, tmp_path)
+    assert alone.shown_amortised(protocol.goals[0]) == []
     assert not any("amortised" in note for note in alone.notes())
 
 

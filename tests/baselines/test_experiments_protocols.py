@@ -18,6 +18,7 @@ from semrob_env.errors import (
     SemrobError,
     UnknownNameError,
 )
+from semrob_env.questions import MeanGoal
 from semrob_env.recorded import save_maps
 from tests.baselines.experiments_maker import Planner, registered, small
 from tests.recorded_maker import wavy_maps
@@ -49,7 +50,7 @@ def test_every_part_of_a_protocol_is_in_its_digest(maps: str) -> None:
     changes: list[dict[str, Any]] = [
         {"suite": "live"},
         {"options": "{}"},
-        {"thresholds": ((0.5, 0.25),)},
+        {"goals": (MeanGoal(0.5),)},
         {"entries": protocol.entries[:1]},
         {"budgets": (20,)},
         {"seeds": (1,)},
@@ -68,18 +69,17 @@ def test_every_part_of_a_protocol_is_in_its_digest(maps: str) -> None:
 
 
 @pytest.mark.usefixtures("planner")
-def test_fields_named_like_the_question_are_filled_and_others_stay(maps: str) -> None:
+def test_a_run_is_told_its_question_whole_with_the_budget_of_its_plan(maps: str) -> None:
     protocol, suite = small(maps, ["planner:rate=0.5"])
     for run in protocol.runs(suite):
         question, told = suite.questions[run.question], run.task.settings_mapping
-        assert told == {"epsilon_m": question.epsilon_m, "budget": run.budget, "rate": 0.5}
-        assert (run.task.epsilon_m, run.task.epsilon_v) == (question.epsilon_m, question.epsilon_v)
-        assert (run.task.question.budget, run.task.question.start) == (run.budget, question.start)
+        assert told == {"rate": 0.5}
+        assert run.task.question == replace(question, budget=run.budget)
     assert json.loads(protocol.entries[0].settings) == {"rate": 0.5}
     assert protocol.entries[0].plans
 
 
-def test_methods_that_know_no_thresholds_run_once_for_all_of_them(maps: str) -> None:
+def test_methods_that_do_not_use_the_goal_run_once_for_all_of_them(maps: str) -> None:
     protocol, suite = small(maps, ["naive"])
     runs = list(protocol.runs(suite))
     assert len(runs) == len(suite.questions) * len(protocol.budgets)
@@ -106,9 +106,9 @@ def test_one_method_takes_part_twice_under_two_labels(maps: str) -> None:
     ("text", "error", "message"),
     [
         ("magic", UnknownNameError, "unknown method 'magic'"),
-        ("naive:speed=1", InvalidParameterError, "unknown hyper-parameter 'speed'"),
+        ("naive:speed=1", InvalidParameterError, "unknown hyper-?parameter 'speed'"),
         ("naive:step_size", InvalidParameterError, "NAME:SETTING=VALUE"),
-        ("planner:budget=5", InvalidParameterError, "leave epsilon_m, epsilon_v, budget to the questions"),
+        ("planner:budget=5", InvalidParameterError, "unknown hyper-?parameter 'budget'"),
         ("naive:form=odd", InvalidParameterError, "form 'odd'"),
     ],
 )
@@ -126,7 +126,7 @@ def test_methods_that_cannot_be_read_are_told(text: str, error: type[SemrobError
         ({"entries": ()}, InvalidParameterError),
         ({"seeds": (0, 0)}, InvalidParameterError),
         ({"seeds": (-1,)}, InvalidParameterError),
-        ({"thresholds": ()}, InvalidParameterError),
+        ({"goals": ()}, InvalidParameterError),
         ({"targets": (0.0, 0.5)}, InvalidParameterError),
         ({"targets": (0.5, 1.1)}, InvalidParameterError),
         ({"resamples": 1}, InvalidParameterError),

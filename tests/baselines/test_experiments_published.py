@@ -39,7 +39,7 @@ def test_a_published_comparison_is_one_of_all_methods_of_regions(name: str) -> N
     methods = {entry.method for entry in protocol.entries}
     assert {name for name, method in OPTIMIZERS.items() if method.recommends == "regions"} >= methods
     assert {"naive", "oir_b", "oir_w", "grid", "random_search", "nevergrad", "scipy", "cma_es"} <= methods
-    assert max(pair[1] for pair in protocol.thresholds) == (0.05 if name == "recorded-variance" else 0.25)
+    assert {goal.most_variance for goal in protocol.goals} == {0.05 if name == "recorded-variance" else 0.25}
     for entry in protocol.entries:
         again = Entry.of(entry.label)  # labels say all
         assert again.method == entry.method

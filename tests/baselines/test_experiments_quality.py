@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from baselines.experiments.pool import Pool
 
 import semrob_env.functions
 from baselines.experiments import quality
 from baselines.experiments.answers import Answers, answer_key
+from baselines.experiments.compare import compare
 from baselines.experiments.functions import Functions
 from baselines.experiments.protocols import PlannedRun, Protocol
-from baselines.experiments.quality import Outcomes, judge_runs
-from baselines.experiments.suites import Question, Suite
+from baselines.experiments.quality import Outcomes
+from baselines.experiments.suites import Suite
 from baselines.experiments.tables import ALL, Comparison
 from optimizers.registry import get_optimizer
 from optimizers.run import CHECKPOINTS, run
@@ -25,7 +25,7 @@ from semrob_env.functions import CallableFunction, ScoreFunction
 from semrob_env.metrics import Judge, judge_regions, regrets
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
-from semrob_env.questions import Questions
+from semrob_env.questions import Question, Questions
 from semrob_env.recorded import save_maps
 from semrob_env.regions import Regions
 from semrob_env.store import RunStore
@@ -40,13 +40,7 @@ def maps(tmp_path: Path) -> str:
 
 
 def judged(protocol: Protocol, suite: Suite, folder: Path) -> tuple[Outcomes, list[PlannedRun]]:
-    runs = list(protocol.runs(suite))
-    pool = Pool(str(folder / "runs.sqlite"), str(folder / "maps.npz"))
-    keys = pool.run(list(dict.fromkeys(run.task for run in runs)), suite.functions, lambda count: None)
-    store = RunStore(pool.store)
-    rows = store.find(keys.values())
-    by_task = {task: rows[key] for task, key in keys.items()}
-    return judge_runs(protocol, suite, runs, by_task, store.traces(rows), Answers(folder / "answers.sqlite")), runs
+    return compare(protocol, suite, folder).outcomes, list(protocol.runs(suite))
 
 
 def test_quality_is_one_minus_the_exact_regret_of_the_same_run(maps: str, tmp_path: Path) -> None:
@@ -59,14 +53,14 @@ def test_quality_is_one_minus_the_exact_regret_of_the_same_run(maps: str, tmp_pa
         oracle = QueryOracle(function, budget=planned.budget)
         optimizer = get_optimizer("oir_b")(Questions(function.space, question.start, member=[member]))
         regions = run(optimizer, oracle).regions
-        lost = regrets(function, regions, question.start, [member], question.thresholds)[0]
+        lost = regrets(function, regions, question.start, [member], question.goal)[0]
         assert outcomes.quality[row] == pytest.approx(1 - lost, rel=1e-12)
         assert outcomes.queries[row] == oracle.spent[0]
         assert outcomes.feasible[row] == (lost < 1)
-        judge = Judge(question.thresholds, protocol.judge_points, protocol.judge_seed)
+        judge = Judge(question.goal, protocol.judge_points, protocol.judge_seed)
         by_points = judge_regions(function, regions, [member], judge)
         assert outcomes.purity[row] == by_points.purity[0]
-        assert outcomes.mean[row] == by_points.mean[0]
+        assert outcomes.goal_mean[row] == by_points.mean[0]
         seen.add(bool(outcomes.feasible[row]))
     assert seen == {False, True}
     assert outcomes.is_exact.all()
@@ -98,8 +92,8 @@ def test_a_region_without_theta0_or_too_low_counts_0(maps: str) -> None:
         (float(at), tuple(found.lower[0].tolist()), tuple(found.upper[0].tolist()))
         for at, found in enumerate((speck, aside, Regions.whole(space)))
     ]
-    bounds = [(question.function_id, lower, upper) for _, lower, upper in path]
-    columns = np.array([[1e-9, 0.9, 0.0], [1e-9, 0.9, 0.0], [1.0, 1 - question.epsilon_m - 1e-9, 0.0]]).T
+    bounds = [(question.goal.counts, question.function_id, lower, upper) for _, lower, upper in path]
+    columns = np.array([[1e-9, 0.9, 0.0], [1e-9, 0.9, 0.0], [1.0, question.goal.least - 1e-9, 0.0]]).T
     share, mean, variance = columns
     judgement = quality._Judged({own: row for row, own in enumerate(bounds)}, share, mean, variance, np.ones(3))
     _, shares = quality._qualify(question, path, judgement, suite.functions)
@@ -108,9 +102,9 @@ def test_a_region_without_theta0_or_too_low_counts_0(maps: str) -> None:
 
 def test_where_the_optimum_is_unknown_the_best_region_seen_takes_its_place(tmp_path: Path) -> None:
     function_id = "complement(synthetic:plateau?n=2&seed=0)"
-    functions = Functions([function_id], "")
+    functions = Functions()
     start = tuple(functions.member(function_id)[0].space.point("azimuth=10,elevation=80").tolist())
-    suite = Suite("synthetic", {}, (Question(function_id, start, 0.5, 0.25, "one"),), functions)
+    suite = Suite("synthetic", {}, (Question(function_id, start),), ("one",), functions)
     protocol, _ = small("", ["naive", "oir_b"], suite="synthetic", options={"parameters": ("1",)})
     outcomes, _ = judged(protocol, suite, tmp_path)
     assert not outcomes.is_exact.any()
@@ -133,7 +127,7 @@ def test_without_exact_moments_regions_are_judged_once_by_the_protocols_points(
         return CallableFunction(space, scores, name=function_id)
 
     monkeypatch.setitem(semrob_env.functions._SCHEMES, "wave", factory)
-    suite = Suite("live", {}, (Question("wave:0", (0.0, 40.0), 0.5, 0.25, "one"),), Functions(["wave:0"], ""))
+    suite = Suite("live", {}, (Question("wave:0", (0.0, 40.0)),), ("one",), Functions())
     protocol, _ = small("", ["naive"], suite="synthetic", options={"parameters": ("1",)})
     first, _ = judged(protocol, suite, tmp_path)
     assert asked[0] > 0
@@ -175,7 +169,7 @@ def test_the_lines_of_a_table_are_those_of_its_runs(maps: str, tmp_path: Path) -
         own = [
             row
             for row in runs
-            if all(row[name] == line[name] for name in ("epsilon_m", "label", "budget")) and row["best"] > 0
+            if all(row[name] == line[name] for name in ("goal", "label", "budget")) and row["best"] > 0
         ]
         assert line["n"] == ALL
         assert line["runs"] == len(own)

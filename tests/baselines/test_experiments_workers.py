@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from baselines.experiments.runner import RunSummary, keys_of, run_tasks
 
 from baselines.experiments.functions import Functions
+from baselines.experiments.runner import RunSummary, keys_of, run_tasks
 from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import CallableFunction
 from semrob_env.parameters import SemanticSpace
