@@ -12,7 +12,8 @@ unbiased, and no candidate can hide behind points known beforehand. Variance: th
 
 **Loss**, to be minimised: -s if the estimates meet both thresholds, with s = (prod_k width_k / range_k)^(1/n), the
 mean side: it orders boxes as volume does, and does not vanish with n. Else the goal's shortfall, which is never below a
-feasible one (the rule of Deb, *An efficient constraint handling method for genetic algorithms*, CMAME 186, 2000: no penalty weight to tune).
+feasible one (the rule of Deb, *An efficient constraint handling method for genetic algorithms*, CMAME 186, 2000: no
+penalty weight to tune).
 
 **Recommendation.** The largest of many estimates would be a lucky one. So a candidate larger than the box recommended
 so far is asked again, at m fresh points up to `checks` times, from the same budget; it is given up as soon as the

@@ -39,7 +39,8 @@ Both begin with `protocol` (the digest), `goal`, `label`. Empty: not known, or n
 | queries                 | its bill, forward + gradient_cost * gradients                                             |
 | sharers                 | start points that its samples serve: its amortised bill is queries / sharers              |
 | feasible                | 1 if the final region contains theta0 and meets the goal                                  |
-| share, goal_mean, purity| of the final region: share of the space, mean of what the goal counts, share >= 0.5         |
+| share                   | of the space that the final region has                                                    |
+| goal_mean, purity       | mean of what the goal counts in it; its share with a score >= 0.5                         |
 | best                    | share of the optimum; of the largest feasible region seen here if `best_is_exact` is 0    |
 | quality                 | share / best, 0 if infeasible (not clipped); regret is 1 - quality                        |
 | reached_P               | queries at the first checkpoint with a quality of P % or more; inf: never                 |
