@@ -16,7 +16,7 @@ import numpy as np
 from optimizers.base import Optimizer
 from optimizers.registry import get_optimizer
 from optimizers.run import RunResult, run
-from semrob_env.errors import InvalidParameterError, NameClashError, SemrobError
+from semrob_env.errors import InvalidParameterError, InvalidRowError, NameClashError, SemrobError
 from semrob_env.functions import ScoreFunction, make_function
 from semrob_env.metrics import Judge, Thresholds, judge_regions
 from semrob_env.oracle import FiniteDifferences, QueryOracle
@@ -97,7 +97,8 @@ def run_tasks(
 ) -> RunSummary:
     """Run the tasks that the store does not hold yet, unit by unit, and add the rows of each unit at once.
 
-    After a kill or Ctrl-C, the same call goes on where the last finished unit ended.
+    A row that the store cannot keep becomes a failed one; the others of its unit are kept as they are. After a kill or
+    Ctrl-C, the same call goes on where the last finished unit ended.
 
     Args:
         tasks: Any mix; they run grouped by function, then method.
@@ -122,8 +123,7 @@ def run_tasks(
     for unit in _units(tasks, known, unit_size):
         jobs = {job.key: job for job in map(known.job, unit)}
         missing = store.missing(jobs, retry_failed=retry_failed)
-        new = _execute(list(missing.values()), on_step)
-        store.add(new)
+        new = _keep(_execute(list(missing.values()), on_step), store)
         failed = sum(row.status == FAILED for row in new)
         summary = replace(
             summary,
@@ -174,7 +174,7 @@ class _Job:
 
     def failed(self, error: Exception, seconds: float) -> RunRow:
         """The row of a job that raised."""
-        return self.row(FAILED, error=f"{type(error).__name__}: {error}", seconds=seconds)
+        return self.row(FAILED, error=_error_text(error), seconds=seconds)
 
 
 @final
@@ -268,6 +268,46 @@ def _execute(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
     for indices in groups.values():
         rows.update(zip(indices, _run_batch_or_each([jobs[index] for index in indices], on_step), strict=True))
     return [rows[index] for index in range(len(jobs))]
+
+
+def _keep(rows: list[RunRow], store: RunStore) -> list[RunRow]:
+    """Add rows to the store; the rows as they were kept: one that cannot be takes no other with it and is a failed one.
+
+    Raises:
+        StoreError: The store cannot be written, or a row not even as a failed one: then all others were.
+    """
+    try:
+        store.add(rows)
+    except InvalidRowError:
+        pass
+    else:
+        return rows
+    kept, unkept = [], None
+    for row in rows:
+        try:
+            kept.append(_keep_or_fail(row, store))
+        except InvalidRowError as error:
+            unkept = error
+    if unkept is not None:
+        raise unkept
+    return kept
+
+
+def _keep_or_fail(row: RunRow, store: RunStore) -> RunRow:
+    try:
+        store.add([row])
+    except InvalidRowError as error:
+        defined = row.key, row.task, row.fingerprint, row.method_version
+        row = RunRow(*defined, FAILED, _error_text(error), row.space, revision=row.revision, created=row.created)
+        store.add([row])
+    return row
+
+
+def _error_text(error: Exception) -> str:
+    try:
+        return f"{type(error).__name__}: {error}"
+    except Exception:  # a user's error may not even have a text
+        return type(error).__name__
 
 
 def _run_batch_or_each(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:

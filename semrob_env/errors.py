@@ -83,6 +83,10 @@ class StoreError(SemrobError, RuntimeError):
     """A run store cannot be opened, read or written."""
 
 
+class InvalidRowError(StoreError):
+    """A row holds what a run store cannot keep: a number or text that is too large, a value of another type."""
+
+
 class OutputError(SemrobError, OSError):
     """A folder or file cannot be written."""
 

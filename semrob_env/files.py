@@ -32,7 +32,7 @@ def output_folder(path: str | os.PathLike[str]) -> Path:
 
 
 def write_whole(path: str | os.PathLike[str], data: str | bytes) -> Path:
-    """Write a file so that a reader, or a kill, never meets half of it.
+    """Write a file so that a reader, or a kill, never meets half of it; text goes through `encodable`.
 
     Raises:
         OutputError: The file cannot be written.
@@ -40,13 +40,21 @@ def write_whole(path: str | os.PathLike[str], data: str | bytes) -> Path:
     target = Path(path)
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        beside.write_bytes(data.encode() if isinstance(data, str) else data)
+        beside.write_bytes(encodable(data).encode() if isinstance(data, str) else data)
         beside.replace(target)
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror or error}; choose another --out") from error
     finally:
         beside.unlink(missing_ok=True)
     return target
+
+
+def encodable(text: str) -> str:
+    r"""Text that any file, database or terminal of UTF-8 takes: what it does not is written as `\udcff` or `\x00`.
+
+    Lone surrogates stand for the bytes of file names that are not UTF-8; a null byte ends a text for many readers.
+    """
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 def csv_text(rows: Sequence[Mapping[str, object]]) -> str:

@@ -1,7 +1,10 @@
-"""The run store: a task of plain data in, one flat row per run and its trace out. Tables and plots read only this.
+r"""The run store: a task of plain data in, one flat row per run and its trace out. Tables and plots read only this.
 
 A store is one SQLite file (application id `APPLICATION_ID`, user version `STORE_VERSION`). Bounds and points are JSON
-lists in the order of the function's space, numbers are float64 and come back bit for bit, text is UTF-8.
+lists in the order of the function's space, numbers are float64 and come back bit for bit, text is UTF-8. What UTF-8
+lacks (lone surrogates, which stand for bytes of file names) and null bytes are escaped: in `error` as `\udcff` and
+`\x00`, for good; in `function_id` and `method` as `\udcff` and `\u0000`, and a backslash that could be taken for the
+start of such an escape as `\u005c`, so that a name is read back as it was given.
 
 Table `runs`, one row per run. What defines it, all of it in the key:
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -11,7 +12,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, TypeVar, final
 
-from semrob_env.errors import StoreError
+from semrob_env.errors import InvalidParameterError, InvalidRowError, StoreError
 from semrob_env.store.rows import FAILED, RunRow, TraceRow
 from semrob_env.store.task import RunTask, canonical_json
 
@@ -61,6 +62,7 @@ _COLUMNS: Mapping[str, str] = {
     "revision": "TEXT NOT NULL",
     "created": "TEXT NOT NULL",
 }
+_NAMES = ("function_id", "method")
 _LISTS = ("start", "finite_difference", "lower", "upper")
 _TASK_FIELDS = tuple(field.name for field in fields(RunTask))
 _SCHEMA = (
@@ -75,6 +77,20 @@ _INSERT = (
     f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT (key) DO NOTHING"
 )
 _SELECT = f"SELECT {', '.join(_COLUMNS)} FROM runs"
+_ESCAPE = r"u(d[89a-f][0-9a-f]{2}|0000|005c)"
+_ESCAPED = re.compile(rf"\\{_ESCAPE}")
+_TO_ESCAPE = re.compile(rf"[\ud800-\udfff\0]|\\(?={_ESCAPE})")
+# What is wrong with a row and not with the file.
+_ROW_ERRORS = (
+    InvalidParameterError,
+    OverflowError,
+    TypeError,
+    UnicodeError,
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
 _KEYS_A_QUERY = 500  # SQLite takes at least 999 values in one statement
 
 ValueT = TypeVar("ValueT")
@@ -135,23 +151,19 @@ class RunStore:
             Number of rows that are new.
 
         Raises:
+            InvalidRowError: A row holds what the store cannot keep; nothing was written.
             StoreError: The store cannot be written; nothing was.
         """
         added = 0
         with self._transaction() as database:
             for row in rows:
-                if row.status != FAILED:
-                    # A function that could not be made has no fingerprint: its failed row has the key without one.
-                    database.execute(
-                        "DELETE FROM runs WHERE key IN (?, ?) AND status = ?",
-                        (row.key, row.task.key({}, row.method_version), FAILED),
-                    )
-                if database.execute(_INSERT, _record(row)).rowcount == 1:
-                    added += 1
-                    database.executemany(
-                        "INSERT INTO traces VALUES (?, ?, ?, ?)",
-                        [(row.key, t.queries, canonical_json(t.lower), canonical_json(t.upper)) for t in row.trace],
-                    )
+                try:
+                    added += _insert(database, row)
+                except _ROW_ERRORS as error:
+                    raise InvalidRowError(
+                        f"run store {self.path}: the row of {row.task.function_id!r} by {row.task.method!r}, seed "
+                        f"{row.task.seed}, cannot be kept: {error}"
+                    ) from error
         return added
 
     def rows(
@@ -174,7 +186,7 @@ class RunStore:
             StoreError: The store cannot be read, or a row in it makes no sense.
         """
         filters = {"function_id": function_id, "method": method, "status": status}
-        chosen = {name: value for name, value in filters.items() if value is not None}
+        chosen = {name: _escaped(value) for name, value in filters.items() if value is not None}
         where = " AND ".join(["1", *(f"{name} = ?" for name in chosen)])
         with self._connection() as database:
             current = self._newest(database) if versions is None else versions
@@ -206,7 +218,8 @@ class RunStore:
         with self._connection() as database:
             current = self._newest(database) if versions is None else versions
             query = "SELECT method, method_version, COUNT(*) FROM runs GROUP BY method, method_version ORDER BY method"
-            for method, version, count in database.execute(query):
+            for name, version, count in database.execute(query):
+                method = _unescaped(name)
                 if method in current and version != current[method]:
                     counts[method] = counts.get(method, 0) + count
         return counts
@@ -235,11 +248,14 @@ class RunStore:
 
     @staticmethod
     def _newest(database: sqlite3.Connection) -> dict[str, int]:
-        return dict(database.execute("SELECT method, MAX(method_version) FROM runs GROUP BY method"))
+        newest = database.execute("SELECT method, MAX(method_version) FROM runs GROUP BY method")
+        return {_unescaped(method): version for method, version in newest}
 
     def _row(self, values: tuple[Any, ...]) -> RunRow:
         record = dict(zip(_COLUMNS, values, strict=True))
         try:
+            for name in _NAMES:
+                record[name] = _unescaped(record[name])
             for name in _LISTS:
                 record[name] = None if record[name] is None else tuple(json.loads(record[name]))
             if record["feasible"] is not None:
@@ -298,12 +314,40 @@ class RunStore:
             )
 
 
+def _insert(database: sqlite3.Connection, row: RunRow) -> bool:
+    """Write a row and its trace unless its key is there; whether it was written."""
+    if row.status != FAILED:
+        # A function that could not be made has no fingerprint: its failed row has the key without one.
+        database.execute(
+            "DELETE FROM runs WHERE key IN (?, ?) AND status = ?",
+            (row.key, row.task.key({}, row.method_version), FAILED),
+        )
+    if database.execute(_INSERT, _record(row)).rowcount != 1:
+        return False
+    database.executemany(
+        "INSERT INTO traces VALUES (?, ?, ?, ?)",
+        [(row.key, t.queries, canonical_json(t.lower), canonical_json(t.upper)) for t in row.trace],
+    )
+    return True
+
+
 def _record(row: RunRow) -> list[Any]:
     """A row as the values of the columns, in their order."""
     values = {name: getattr(row.task if name in _TASK_FIELDS else row, name) for name in _COLUMNS}
+    for name in _NAMES:
+        values[name] = _escaped(values[name])
     for name in _LISTS:
         values[name] = None if values[name] is None else canonical_json(values[name])
     return list(values.values())
+
+
+def _escaped(name: str) -> str:
+    """A name as the store keeps it: `_unescaped` gives it back, whatever is in it."""
+    return _TO_ESCAPE.sub(lambda found: f"\\u{ord(found[0]):04x}", name)
+
+
+def _unescaped(name: str) -> str:
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), name)
 
 
 def _chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -9,6 +9,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import final
 
+from semrob_env.files import encodable
 from semrob_env.store.task import RunTask
 
 FAILED = "failed"
@@ -42,7 +43,7 @@ class RunRow:
         fingerprint: Canonical JSON object.
         method_version: Version of the method's code.
         status: converged, budget, steps or failed.
-        error: Class and message of the error of a failed run.
+        error: Class and message of the error of a failed run, as `encodable` writes it.
         space: Canonical JSON list of [name, unit, low, high, period].
         lower, upper: Final region, None if failed.
         share, mean, variance, purity, quantile_05, minimum: Measures of the final region, None if failed.
@@ -78,6 +79,10 @@ class RunRow:
     revision: str = ""
     created: str = ""
     trace: tuple[TraceRow, ...] = field(default=(), repr=False)
+
+    def __post_init__(self) -> None:
+        # Here, and not where it is stored: a row is the same before and after.
+        object.__setattr__(self, "error", encodable(self.error))
 
 
 @lru_cache(maxsize=1)
