@@ -11,8 +11,10 @@ A shape is accepted by a network if the mean score over a regular grid on the wh
 (Hamdi & Ghanem 2020, section 5: 0.1). Sources: "procedural", a folder of meshes or of ShapeNet, a Sweet Home 3D library
 (.sh3f), a mesh file, or one shape of these as SOURCE#NAME. The class is told by the names of folders and shapes unless
 --class says it; shapes whose class nobody tells are left out and counted. A shape that cannot be loaded is a line of
-the report. Written to --out: acceptance.md, acceptance.csv (a row per shape and network) and maps.npz, which is written
-after every shape: an interrupted command goes on from there, and recorded:NETWORK/CLASS/SHAPE?file=... reads it.
+the report. Written to --out: acceptance.md, acceptance.csv (a row per shape and network asked for) and maps.npz, which
+each new map is added to at once: an interrupted command goes on from there, other shapes and networks come beside those
+of earlier commands, and recorded:NETWORK/CLASS/SHAPE?file=... reads it. One file has one grid and one score range:
+another --grid, or --score margin, wants another --out.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import final
 
 import numpy as np
 from rich.console import Console
@@ -32,12 +35,12 @@ from semrob_env.files import csv_text, markdown_table, output_folder, write_whol
 from semrob_env.maps import map_name
 from semrob_env.parameters import SemanticSpace
 from semrob_env.recorded import ScoreMaps, load_maps, save_maps
-from semrob_env.scene.acceptance import GRID, THRESHOLD, ShapeReport, judge_for_networks
+from semrob_env.scene.acceptance import GRID, THRESHOLD, Acceptance, ShapeReport, grid_axes, judge_for_networks
 from semrob_env.scene.classifiers.options import add_network_options, network_options
 from semrob_env.scene.classifiers.registry import NETWORKS, canonical_network, load_network
-from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
+from semrob_env.scene.classifiers.score_kinds import SCORE_RANGES, SCORE_WORDS
 from semrob_env.scene.sources import COLOURS, ShapeInfo, select_shapes
-from semrob_env.types import FloatArray
+from semrob_env.types import Float32Array
 
 SPACE = SemanticSpace.of("azimuth,elevation")
 """The space of the paper's rule."""
@@ -64,10 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for shape in shapes:
             console.print(f"  {shape.class_name}  {shape.label}", soft_wrap=True)
         return
+    kept = KeptMaps(Path(options.out) / "maps.npz", counts, SCORE_RANGES[options.score])
+    earlier = kept.read()
     for network in networks:
         load_network(network, unnormalized=options.unnormalized, options=own[network])  # a broken one ends here
     folder = output_folder(options.out)
-    known = stored(folder / "maps.npz")
+    known = [] if earlier is None else list(zip(earlier.facts, earlier.scores.astype(np.float64), strict=True))
     reports: list[ShapeReport] = []
     with progress_bar(console, "scores") as progress:
         bar = progress.add_task("acceptance", total=scores)
@@ -83,10 +88,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     options=own,
                     known=known,
                     on_scores=lambda count: progress.advance(bar, count),
+                    on_verdict=kept.add,
                 )
             )
             progress.update(bar, completed=scores * number / len(shapes))
-            keep(reports, folder / "maps.npz")
     if not any(report.verdicts for report in reports):
         raise LibraryError(f"none of {len(reports)} shapes could be scored; the first one: {reports[0].error}")
     write_whole(folder / "acceptance.csv", csv_text(csv_rows(reports, networks)))
@@ -117,23 +122,61 @@ def parser() -> ArgumentParser:
     return made
 
 
-def stored(path: Path) -> list[tuple[Mapping[str, str], FloatArray]]:
-    """Facts and scores of the maps of an earlier run; none where there is no file, or another one."""
-    try:
-        maps = load_maps(path)
-    except (MissingFileError, InvalidMapsError):
-        return []
-    return [(facts, scores.astype(np.float64)) for facts, scores in zip(maps.facts, maps.scores, strict=True)]
+@final
+class KeptMaps:
+    """The file of maps of this command and of others in the same folder: maps come in, none is taken out.
 
+    Args:
+        path: The file; there need be none.
+        counts: Grid points of azimuth and elevation of the new maps.
+        score_range: Lowest and highest score of the new maps.
+    """
 
-def keep(reports: Sequence[ShapeReport], path: Path) -> None:
-    """Write the maps of all verdicts so far."""
-    verdicts = {map_name(v.function_id): v for report in reports for v in report.verdicts.values()}
-    if verdicts:
-        some = next(iter(verdicts.values()))
-        scores = np.array([verdict.scores for verdict in verdicts.values()], dtype=np.float32)
-        facts = tuple(verdict.facts for verdict in verdicts.values())
-        save_maps(ScoreMaps(some.space, some.axes, scores, tuple(verdicts), facts, some.score_range), path)
+    def __init__(self, path: Path, counts: tuple[int, int], score_range: tuple[float, float]) -> None:
+        self.path, self.counts, self.score_range = path, counts, score_range
+        self.axes = grid_axes(SPACE, counts)
+        self._new: dict[str, tuple[Mapping[str, str], Float32Array]] = {}
+
+    def read(self) -> ScoreMaps | None:
+        """The maps in the file; None where there is no file.
+
+        Raises:
+            InvalidMapsError: The file is damaged, somebody else's, or of another grid or score range: it stays.
+        """
+        advice = f"it stays as it is: choose another --out, or move {self.path.name} away"
+        try:
+            maps = load_maps(self.path)
+        except MissingFileError:
+            return None
+        except InvalidMapsError as error:
+            raise InvalidMapsError(f"{error}; {advice}") from error
+        counts = maps.scores.shape[1:]
+        is_ours = maps.space == SPACE and all(map(np.array_equal, maps.axes, grid_axes(SPACE, counts)))
+        if not is_ours or not all(str(fact.get("function")).startswith("scene:") for fact in maps.facts):
+            raise InvalidMapsError(f"{self.path}: holds maps that this script did not make; {advice}")
+        if counts != self.counts:
+            grids = ["x".join(map(str, grid)) for grid in (counts, self.counts)]
+            raise InvalidMapsError(f"{self.path}: holds maps of the grid {grids[0]}, not {grids[1]}; {advice}")
+        if maps.score_range != self.score_range:
+            ranges = ["{:g} to {:g}".format(*ends) for ends in (maps.score_range, self.score_range)]
+            raise InvalidMapsError(f"{self.path}: holds scores from {ranges[0]}, not {ranges[1]}; {advice}")
+        return maps
+
+    def add(self, verdict: Acceptance) -> None:
+        """Write a new map to the file at once, in the place of an older one of the same name.
+
+        Raises:
+            InvalidMapsError: As `read`.
+            OutputError: The file cannot be written.
+        """
+        self._new[map_name(verdict.function_id)] = verdict.facts, verdict.scores.astype(np.float32)
+        there = self.read()  # again: another command may have added maps meanwhile
+        merged: dict[str, tuple[Mapping[str, str], Float32Array]] = {}
+        if there is not None:
+            merged.update(zip(there.names, zip(there.facts, there.scores, strict=True), strict=True))
+        merged.update(self._new)
+        facts, scores = zip(*merged.values(), strict=True)
+        save_maps(ScoreMaps(SPACE, self.axes, np.array(scores), tuple(merged), facts, self.score_range), self.path)
 
 
 def grid_counts(text: str) -> tuple[int, int]:

@@ -34,6 +34,7 @@ import baselines  # noqa: F401  (fills the registry)
 import optimizers  # noqa: F401  (fills the registry)
 from optimizers.registry import OPTIMIZERS
 from semrob_env.cli import ArgumentParser, make_console, positive, progress_bar, run_script
+from semrob_env.containment import inside
 from semrob_env.errors import InvalidMeshError, MissingExtraError
 from semrob_env.files import csv_text, output_folder, write_whole
 from semrob_env.functions import CallableFunction
@@ -110,11 +111,12 @@ def find_meshes(folder: str) -> list[Mesh]:
 
     Raises:
         InvalidMeshError: There is none, or one cannot be used.
+        RefusedFileError: One is a link to outside.
     """
     paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in SUFFIXES)
     if not paths:
         raise InvalidMeshError(f"{folder}: no mesh file ({' '.join(SUFFIXES)}) below it; give another --meshes folder")
-    return [normalize(load_mesh(path)) for path in paths]
+    return [normalize(load_mesh(inside(folder, path.relative_to(folder).as_posix()))) for path in paths]
 
 
 def procedural_meshes() -> list[Mesh]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +34,9 @@ def run_script(
         arguments: None: those of the command line.
         after_interrupt: What to say after Ctrl-C: where the work stands.
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks ends no work
     try:
         main(arguments)
     except SemrobError as error:

@@ -182,7 +182,8 @@ def _fractions(function: ScoreFunction, regions: Regions, members: IntArray, jud
     # + 0.0 makes -0.0 the same bytes as 0.0.
     bounds = np.concatenate([regions.lower, regions.upper], axis=1) + 0.0
     for row, (member, ends) in enumerate(zip(members, bounds, strict=True)):
-        key = f"{judge.seed}/{judge.points}/{function.member_ids[member]}/".encode() + ends.astype("<f8").tobytes()
+        name = f"{judge.seed}/{judge.points}/{function.member_ids[member]}/".encode(errors="surrogatepass")
+        key = name + ends.astype("<f8").tobytes()
         shift[row] = np.frombuffer(hashlib.shake_128(key).digest(4 * n), dtype="<u4") >> np.uint32(32 - _BITS)
     digits = _scrambled_net(n, judge.points, judge.seed) ^ shift[:, None, :]
     return np.asarray((digits + 0.5) * 2.0**-_BITS)

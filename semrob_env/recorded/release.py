@@ -25,6 +25,7 @@ from typing import final
 
 import numpy as np
 
+from semrob_env.containment import inside
 from semrob_env.errors import MissingFileError, RefusedFileError
 from semrob_env.recorded.maps import ScoreMaps
 from semrob_env.recorded.pickle_names import Box
@@ -151,7 +152,10 @@ class _Reader:
     def _children(self, path: str, expected: Sequence[str], others: re.Pattern[str] | None = None) -> list[str]:
         """Folders in a folder: the expected ones in their order, then those that the pattern allows."""
         try:
-            found = sorted(entry.name for entry in (self.root / path).iterdir() if entry.is_dir())
+            found = sorted(entry.name for entry in self._target(path).iterdir() if entry.is_dir())
+        except RefusedFileError as error:
+            self._tell(path, str(error))
+            return []
         except OSError as error:
             self._tell(path, f"cannot be read: {error.strerror or error}")
             return []
@@ -167,6 +171,15 @@ class _Reader:
             *(name for name in more if others and others.fullmatch(name)),
         ]
 
+    def _target(self, path: str) -> Path:
+        """Where a file or folder of the release lies; its `checkpoint` may be a link, what is in it leads nowhere else.
+
+        Raises:
+            RefusedFileError: It leads outside by a link.
+        """
+        top, _, below = path.partition("/")
+        return inside(self.root / top, below) if below else self.root / top
+
     def _tell(self, path: str, reason: str, *, is_missing: bool = False) -> None:
         self._problems.append(Problem(ascii(path)[1:-1], " ".join(reason.split()), is_missing))
 
@@ -174,7 +187,7 @@ class _Reader:
         """Keep the map of an object, or tell why not."""
         path = f"{place.path}/map.pt"
         try:
-            data = read_bounded(self.root / path)
+            data = read_bounded(self._target(path))
             value = parse_legacy(data)
             shape_id = identity(value, place)
             scores = grid_scores(value)
@@ -198,7 +211,7 @@ class _Reader:
         """Keep the runs of an object, or tell why not."""
         path = f"{place.path}/optim.pt"
         try:
-            value = parse_legacy(read_bounded(self.root / path))
+            value = parse_legacy(read_bounded(self._target(path)))
             shape_id = identity(value, place)
             starts = start_points(value)
         except MissingFileError:
@@ -249,7 +262,7 @@ class _Reader:
         """Final regions of a CSV file: kept where optim.pt gave none, compared where it did."""
         source = path.relative_to(self.root).as_posix()
         try:
-            reader = csv.DictReader(io.StringIO(read_bounded(path).decode("utf-8-sig")))
+            reader = csv.DictReader(io.StringIO(read_bounded(inside(self.root, source)).decode("utf-8-sig")))
             rows = [(reader.line_num, row) for row in reader]
         except (RefusedFileError, UnicodeError, csv.Error) as error:
             self._tell(source, f"not read: {error}")

@@ -13,7 +13,7 @@ from typing import Final, final
 
 import numpy as np
 
-from semrob_env.errors import InvalidParameterError, SemrobError, UnknownNameError
+from semrob_env.errors import InvalidParameterError, SemrobError
 from semrob_env.functions import ScoreFunction
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.classifiers.options import NetworkOptions
@@ -62,10 +62,13 @@ class Acceptance:
     @property
     def axes(self) -> tuple[FloatArray, ...]:
         """Values of each parameter along the map, native units."""
-        grid = self.space.grid(self.scores.shape).reshape(*self.scores.shape, self.space.n)
-        return tuple(
-            np.moveaxis(grid[..., k], k, 0).reshape(count, -1)[:, 0] for k, count in enumerate(grid.shape[:-1])
-        )
+        return grid_axes(self.space, self.scores.shape)
+
+
+def grid_axes(space: SemanticSpace, counts: Sequence[int]) -> tuple[FloatArray, ...]:
+    """Values of each parameter along a map of so many points, native units."""
+    grid = space.grid(counts).reshape(*counts, space.n)
+    return tuple(np.moveaxis(grid[..., k], k, 0).reshape(count, -1)[:, 0] for k, count in enumerate(counts))
 
 
 def judge_shape(
@@ -137,6 +140,7 @@ def judge_for_networks(
     options: Mapping[str, NetworkOptions] | None = None,
     known: Sequence[tuple[Mapping[str, str], FloatArray]] = (),
     on_scores: Callable[[int], None] | None = None,
+    on_verdict: Callable[[Acceptance], None] | None = None,
 ) -> ShapeReport:
     """Load a shape and let each network judge it; a shape that fails is a report as well, not an error.
 
@@ -150,13 +154,16 @@ def judge_for_networks(
         options: Of networks by name; those that are missing have none.
         known: Facts and scores (P, Q) of maps that are there already: nothing is asked for those again.
         on_scores: As `judge_shape`.
+        on_verdict: Called with each new verdict as soon as it is there; what it raises is raised.
     """
     verdicts: dict[str, Acceptance] = {}
     faces = 0
-    try:
-        if info.class_name is None:
-            raise UnknownNameError(f"the name {info.title!r} tells no class of the paper; say which it is scored for")
-        for network in networks:
+    if info.class_name is None:
+        return ShapeReport(
+            info, error=f"the name {info.title!r} tells no class of the paper; say which it is scored for"
+        )
+    for network in networks:
+        try:
             chosen = (options or {}).get(network, NetworkOptions()).in_ids()
             own = SceneId(network, info.class_name, info.source, feed=feed, colours=colours, **chosen)
             function = make_scene_function(str(own))
@@ -166,8 +173,11 @@ def judge_for_networks(
             if found:
                 pinned = facts["function"], function.space, found[0], threshold, facts, function.score_range
                 verdicts[network] = Acceptance(*pinned)
-            else:
-                verdicts[network] = judge_shape(function, counts=counts, threshold=threshold, on_scores=on_scores)
-    except SemrobError as error:
-        return ShapeReport(info, faces, error=" ".join(str(error).split()))
+                continue
+            verdict = judge_shape(function, counts=counts, threshold=threshold, on_scores=on_scores)
+        except SemrobError as error:
+            return ShapeReport(info, faces, error=" ".join(str(error).split()))
+        verdicts[network] = verdict
+        if on_verdict is not None:
+            on_verdict(verdict)
     return ShapeReport(info, faces, verdicts)

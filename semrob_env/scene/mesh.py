@@ -22,9 +22,9 @@ from typing import Any, Final, final
 
 import numpy as np
 import trimesh
-from trimesh.resolvers import FilePathResolver
 
-from semrob_env.errors import InvalidMeshError
+from semrob_env.errors import InvalidMeshError, RefusedFileError
+from semrob_env.scene.companions import Companions, FolderCompanions
 from semrob_env.scene.polygons import cut_concave_polygons
 from semrob_env.types import Float32Array, FloatArray, Int32Array, IntArray
 
@@ -142,40 +142,73 @@ def normalize(mesh: Mesh) -> Mesh:
     return Mesh(np.clip(vertices, -1.0, 1.0), mesh.faces, mesh.albedo, mesh.name)
 
 
-def load_mesh(path: str | os.PathLike[str], *, colors: bool = False) -> Mesh:
+def load_mesh(
+    path: str | os.PathLike[str], *, colors: bool = False, within: str | os.PathLike[str] | None = None
+) -> Mesh:
     """Read a mesh file and tidy it: same file, same bytes.
 
     A scene graph is merged with its transforms applied, polygons are cut into triangles (those of OBJ files that are
     not convex by ears, all others as fans), vertices at the same place become one, and faces without area or with the
     same three corners as an earlier one are dropped. Files are only read, never executed, and nothing outside the
-    folder of the file is opened; a missing material or texture file is ignored.
+    folder of the file is opened, links followed; a missing material or texture file is ignored.
 
     Args:
-        path: File that ends in .obj, .ply, .stl, .glb or .gltf.
+        path: File that ends in .obj, .ply, .stl, .glb or .gltf. It may be a link; what it names lies beside the link.
         colors: Take the colour of each face from its material, vertex colours or texture (sampled at the middle of
             the face). Faces without any stay white, as is everything by default: the paper's protocol.
+        within: The folder that holds all that the mesh may name: its own, or one above it; None: its own.
 
     Returns:
         The mesh in the units and axes of the file; see `normalize`.
 
     Raises:
         InvalidMeshError: The file is missing, empty, broken, too large, of another type, holds a number that is not
-            finite, or has no face with an area.
+            finite, or has no face with an area; or it needs a file outside its folder.
     """
     path = Path(path)
-    _check_file(path)
+    allowed = ", ".join(SUFFIXES)
+    if os.path.isdir(path):
+        raise InvalidMeshError(f"{path}: is a directory; give a mesh file ({allowed})")
+    if not os.path.isfile(path):  # False too where a name is too long for a file
+        raise InvalidMeshError(f"{path}: no such file; give a mesh file ({allowed})")
+    _check_file(str(path), path.suffix, path.stat().st_size)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _unreadable(str(path), path.suffix, error) from error
+    companions = FolderCompanions(path, path.parent if within is None else Path(within))
+    return parse_mesh(data, path.suffix, companions, label=str(path), colors=colors)
+
+
+def parse_mesh(data: bytes, suffix: str, companions: Companions, *, label: str, colors: bool = False) -> Mesh:
+    """The mesh in the bytes of a mesh file, as `load_mesh` reads it.
+
+    Args:
+        data: The bytes.
+        suffix: One of `SUFFIXES`.
+        companions: What the mesh may name.
+        label: For messages.
+        colors: As `load_mesh`; without them, materials and textures that lie outside are ignored like missing ones.
+
+    Raises:
+        InvalidMeshError: As `load_mesh`.
+        Exception: Where colours are wanted, whatever kept `companions` from reading a file that is there.
+    """
+    _check_file(label, suffix, len(data))
     try:
         with _quiet():
-            parts = list(_read_parts(path, colors))
+            parts = list(_read_parts(data, suffix.lower()[1:], companions, colors))
     except InvalidMeshError as error:
-        raise InvalidMeshError(f"{path}: {error}") from None
+        raise InvalidMeshError(f"{label}: {error}") from None
     except Exception as error:  # a parser fed with a broken file may raise anything
-        reason = " ".join(str(error).split())[:200] or "no further reason given"
-        raise InvalidMeshError(f"{path}: not a readable {path.suffix[1:].upper()} file: {reason}") from error
+        raise _unreadable(label, suffix, error) from error
+    if isinstance(companions.failure, RefusedFileError) and colors:
+        raise InvalidMeshError(f"{label}: {companions.failure}") from companions.failure
+    if companions.failure is not None and colors:
+        raise companions.failure
     if not parts:
-        raise InvalidMeshError(f"{path}: has no faces (points or lines only?); give a file with triangles")
-    merged = merge_meshes(parts, name=path.stem)
-    return _tidy(merged, str(path))
+        raise InvalidMeshError(f"{label}: has no faces (points or lines only?); give a file with triangles")
+    return _tidy(merge_meshes(parts, name=Path(companions.file_name).stem), label)
 
 
 def _describe(array: np.typing.NDArray[Any]) -> str:
@@ -209,20 +242,19 @@ def _quiet() -> Iterator[None]:
             logger.disabled = disabled
 
 
-def _check_file(path: Path) -> None:
+def _check_file(label: str, suffix: str, size: int) -> None:
     """Refuse what can be refused before any parsing."""
-    allowed = ", ".join(SUFFIXES)
-    if os.path.isdir(path):
-        raise InvalidMeshError(f"{path}: is a directory; give a mesh file ({allowed})")
-    if not os.path.isfile(path):  # False too where a name is too long for a file
-        raise InvalidMeshError(f"{path}: no such file; give a mesh file ({allowed})")
-    if path.suffix.lower() not in SUFFIXES:
-        raise InvalidMeshError(f"{path}: file type {path.suffix!r} is not supported; allowed are {allowed}")
-    size = path.stat().st_size
+    if suffix.lower() not in SUFFIXES:
+        raise InvalidMeshError(f"{label}: file type {suffix!r} is not supported; allowed are {', '.join(SUFFIXES)}")
     if size == 0:
-        raise InvalidMeshError(f"{path}: the file is empty; give a mesh file with triangles")
+        raise InvalidMeshError(f"{label}: the file is empty; give a mesh file with triangles")
     if size > MAX_FILE_BYTES:
-        raise InvalidMeshError(f"{path}: {size} bytes are more than the {MAX_FILE_BYTES} allowed; simplify the mesh")
+        raise InvalidMeshError(f"{label}: {size} bytes are more than the {MAX_FILE_BYTES} allowed; simplify the mesh")
+
+
+def _unreadable(label: str, suffix: str, error: Exception) -> InvalidMeshError:
+    reason = " ".join(str(error).split())[:400] or "no further reason given"
+    return InvalidMeshError(f"{label}: not a readable {suffix[1:].upper()} file: {reason}")
 
 
 def _check_count(count: int, what: str, *, per_face: int = 1) -> None:
@@ -298,19 +330,19 @@ def _absolute_corner(corner: bytes, counts: tuple[int, ...]) -> bytes:
     return b"/".join(indices)
 
 
-def _read_parts(path: Path, colors: bool) -> Iterator[Mesh]:
+def _read_parts(data: bytes, kind: str, companions: Companions, colors: bool) -> Iterator[Mesh]:
     """The triangles of every node of the file's scene graph, in world coordinates."""
-    kind = path.suffix.lower()[1:]
-    data = _plain_text(kind, path.read_bytes())
+    data = _plain_text(kind, data)
     _check_promises(kind, data)
     if kind == "obj":
         # After the promises: both walk through the lines one by one.
         data = cut_concave_polygons(_absolute_indices(data), most_triangles=MAX_FACES)
-    options: dict[str, Any] = {} if colors or kind != "obj" else {"skip_materials": True}
+    options: dict[str, Any] = {"resolver": companions}
+    if kind == "obj" and not colors:
+        options["skip_materials"] = True
     scene = trimesh.load_scene(
         trimesh.util.wrap_as_stream(data),
         file_type=kind,
-        resolver=FilePathResolver(str(path)),  # local files only, none outside the folder
         process=False,
         **options,
     )

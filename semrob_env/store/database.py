@@ -38,11 +38,13 @@ class _Column:
         kind: REAL, INTEGER or TEXT.
         type: Of the value: float, int, bool, str, tuple (a JSON list) or Goal (its text).
         is_optional: Whether it may be None; a NaN of a float that may not is NULL as well.
+        is_name: Whether it is a text that may hold anything and is escaped.
     """
 
     kind: str
     type: type
     is_optional: bool
+    is_name: bool
 
     @property
     def declared(self) -> str:
@@ -50,14 +52,14 @@ class _Column:
         return self.kind if self.is_optional or self.type is float else f"{self.kind} NOT NULL"
 
     @classmethod
-    def of(cls, hint: Any) -> _Column:
+    def of(cls, hint: Any, *, is_name: bool) -> _Column:
         """From the type of the field."""
         parts = [
             part for part in (get_args(hint) if get_origin(hint) is UnionType else (hint,)) if part is not NoneType
         ]
         plain = get_origin(parts[0]) or parts[0]
         kinds = {float: "REAL", int: "INTEGER", bool: "INTEGER"}
-        return cls(kinds.get(plain, "TEXT"), plain, len(parts) < len(get_args(hint)))
+        return cls(kinds.get(plain, "TEXT"), plain, len(parts) < len(get_args(hint)), is_name and plain is str)
 
     def kept(self, value: Any) -> Any:
         """The value as the column holds it."""
@@ -65,7 +67,7 @@ class _Column:
             return None
         if self.type is tuple:
             return canonical_json(value)
-        return _escaped(value) if self.type is str else value
+        return _escaped(value) if self.is_name else value
 
     def read(self, value: Any) -> Any:
         """The value of what the column holds."""
@@ -73,14 +75,18 @@ class _Column:
             return None if self.is_optional else math.nan
         if self.type is tuple:
             return tuple(json.loads(value))
-        if self.type is str:
+        if self.is_name:
             return _unescaped(value)
         return read_goal(value) if self.type is Goal else self.type(value)
 
 
 def _columns(owner: type, *without: str) -> dict[str, _Column]:
     hints = get_type_hints(owner)
-    return {part.name: _Column.of(hints[part.name]) for part in fields(owner) if part.name not in without}
+    return {
+        part.name: _Column.of(hints[part.name], is_name=owner is not RunRow)
+        for part in fields(owner)
+        if part.name not in without
+    }
 
 
 _QUESTION, _TASK = _columns(Question), _columns(RunTask, "question")

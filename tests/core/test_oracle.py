@@ -431,7 +431,7 @@ def test_no_integer_active_is_free_or_refunds_what_was_spent() -> None:
     oracle.query(Queries(POINTS, ROW, FLAGS))
     for flags in ([[1, -1, 0]], [[-5, 0, 0]]):
         with pytest.raises(InvalidParameterError):
-            oracle.query(Queries(POINTS, ROW, np.array(flags)))  # type: ignore[arg-type]  # what a caller may do
+            oracle.query(Queries(POINTS, ROW, np.array(flags)))
     assert (function.points, counts(oracle)) == (3, ([3], [0]))
 
 
@@ -524,7 +524,7 @@ def test_what_was_reserved_is_given_back_when_the_function_raises(ask: str, erro
         raise error
 
     function.replace = fail
-    asked = {
+    asked: dict[str, Callable[[], object]] = {
         "value": lambda: oracle.value([0.0, 0.0], trajectory=1),
         "query": lambda: oracle.query(queries(2, 1, active=[[0], [1]])),
     }

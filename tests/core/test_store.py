@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from semrob_env.errors import StoreError
+from semrob_env.errors import InvalidRowError, StoreError
 from semrob_env.metrics.measures import Measures
 from semrob_env.questions import Goal, MeanGoal, Question, ReliabilityGoal
 from semrob_env.store import (
@@ -201,10 +201,19 @@ def test_an_exception_between_rows_leaves_nothing_of_them(store: RunStore, error
 
 
 @pytest.mark.parametrize(
-    "change", [{"status": None}, {"steps": object()}, {"trace": (TraceRow(1, (0.0,), (1.0,)),) * 2}]
+    "change",
+    [
+        {"status": None},
+        {"status": "\udcff"},
+        {"steps": object()},
+        {"steps": 2**63},
+        {"lower": (math.inf, 0.0)},
+        {"trace": (TraceRow(1, (0.0,), (1.0,)),) * 2},
+    ],
+    ids=str,
 )
 def test_a_row_that_cannot_be_stored_takes_its_whole_unit_back(store: RunStore, change: dict[str, Any]) -> None:
-    with pytest.raises(StoreError):
+    with pytest.raises(InvalidRowError, match="the row of 'test:2' by 'method2', seed 2, cannot be kept"):
         store.add([make_row(1), make_row(2, **change)])
     assert store.rows() == []
 

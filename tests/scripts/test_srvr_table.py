@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from optimizers.execute import run_tasks
 from PIL import Image
 
-from optimizers.execute import run_tasks
 from scripts import srvr_table
 from semrob_env.cli import BAD_INPUT, INTERRUPTED, run_script
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier

@@ -9,15 +9,17 @@ from typing import final
 
 import numpy as np
 
+from semrob_env.containment import inside
 from semrob_env.errors import ClassifierError, MissingFileError, RefusedFileError
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
+from semrob_env.scene.classifiers.onnx_external import external_files
 from semrob_env.scene.classifiers.openvino_graphs import Requests, compile_for_cpu
 from semrob_env.scene.classifiers.quiet_openvino import FrontEndManager, openvino
 from semrob_env.scene.classifiers.score_kinds import ScoreKind, logits_of, score_of
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
 SUFFIXES = (".onnx", ".xml")
-"""ONNX; OpenVINO IR, whose weights lie beside it in a `.bin`."""
+"""ONNX, with weights in it or in files beside it; OpenVINO IR, whose weights lie beside it in a `.bin`."""
 
 
 @final
@@ -37,7 +39,7 @@ class OpenVinoClassifier(Classifier):
 
     Raises:
         MissingFileError: There is no such file.
-        RefusedFileError: OpenVINO cannot read it, or it does not take one picture.
+        RefusedFileError: OpenVINO cannot read it, its weights lie outside its folder, or it does not take one picture.
         ClassifierError: It does not answer (1, labels).
     """
 
@@ -103,6 +105,13 @@ def _read(path: Path) -> openvino.Model:
         raise MissingFileError(f"{path}: there is no such model file; give its path")
     if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
         raise MissingFileError(f"{path}: its weights {path.with_suffix('.bin').name} are not beside it; put them there")
+    if path.suffix == ".onnx":
+        external_files(path)  # newer OpenVINO checks paths as well, but reads any address of memory that a file names
+    else:
+        try:
+            inside(path.parent, path.with_suffix(".bin").name)
+        except RefusedFileError as error:
+            raise RefusedFileError(f"{path}: its weights {error}") from error
     try:
         if path.suffix == ".xml":
             return openvino.Core().read_model(path)

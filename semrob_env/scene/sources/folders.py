@@ -6,7 +6,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from semrob_env.errors import LibraryError
+from semrob_env.containment import inside, is_plain
+from semrob_env.errors import LibraryError, RefusedFileError
 from semrob_env.scene.mesh import SUFFIXES
 from semrob_env.scene.sources.class_of import first_class
 from semrob_env.scene.sources.shape_info import ShapeInfo, pick
@@ -17,7 +18,7 @@ SHAPENET_FILES = ("models/model_normalized.obj", "models/model.obj", "model_norm
 
 
 def list_folder(path: str) -> tuple[ShapeInfo, ...]:
-    """Every mesh file below a folder, in the order of names; links to other folders are not followed.
+    """Every mesh file below a folder, in the order of names; links of folders and links that lead outside do not count.
 
     A shape of a ShapeNet layout is called `chair/ID`, any other one by its path below the folder: `mugs/red.obj`. The
     class is told by the folders above the file from the outside in, then by the file, then by the folder itself.
@@ -35,7 +36,10 @@ def list_folder(path: str) -> tuple[ShapeInfo, ...]:
     if not ranked:
         libraries = ", ".join(sorted(file for file in os.listdir(root) if file.lower().endswith(".sh3f"))[:10])
         hint = f"; it has libraries, give one of these: {libraries}" if libraries else ""
-        raise LibraryError(f"{path}: no mesh file ({', '.join(SUFFIXES)}) in this folder or below it{hint}")
+        kinds = ", ".join(SUFFIXES)
+        raise LibraryError(
+            f"{path}: no mesh file ({kinds}) in this folder or below it, links to outside left out{hint}"
+        )
     return tuple(
         ShapeInfo(
             source_text("folder", path, name),
@@ -51,7 +55,7 @@ def name_in_folder(path: str, name: str) -> str:
     """A name as `list_folder` spells it; one that is exact is found without walking through the folder.
 
     Raises:
-        LibraryError: As `list_folder`.
+        LibraryError: As `list_folder`; or the name leads outside by a link.
         UnknownNameError, AmbiguousNameError: As `pick`.
     """
     file = _file_of(Path(path), name)
@@ -77,8 +81,18 @@ def _mesh_files(root: Path) -> Iterator[PurePosixPath]:
         folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
         relative = Path(folder).relative_to(root)
         for file in sorted(files):
-            if not file.startswith(".") and Path(file).suffix.lower() in SUFFIXES:
-                yield PurePosixPath((relative / file).as_posix())
+            name = PurePosixPath((relative / file).as_posix())
+            if not file.startswith(".") and Path(file).suffix.lower() in SUFFIXES and _stays(root, str(name)):
+                yield name
+
+
+def _stays(root: Path, name: str) -> bool:
+    if not os.path.islink(root / name):  # the walk follows no link of a folder
+        return is_plain(name)
+    try:
+        return bool(inside(root, name))
+    except RefusedFileError:
+        return False
 
 
 def _name(relative: PurePosixPath) -> tuple[str, int]:
@@ -91,11 +105,14 @@ def _name(relative: PurePosixPath) -> tuple[str, int]:
 
 
 def _file_of(root: Path, name: str) -> Path | None:
-    parts = PurePosixPath(name).parts
-    if not parts or ".." in parts or PurePosixPath(name).is_absolute():
+    if not is_plain(name):
         return None
     for tail in ("", *SHAPENET_FILES):
         file = root / name / tail
         if file.suffix.lower() in SUFFIXES and os.path.isfile(file):
+            try:
+                inside(root, file.relative_to(root).as_posix())
+            except RefusedFileError as error:
+                raise LibraryError(f"{root}: {error}, or give the folder that the link leads to") from error
             return file
     return None

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import posixpath
 import re
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Final, final
 
 import numpy as np
 
-from semrob_env.errors import InvalidMeshError, LibraryError
-from semrob_env.scene.mesh import Mesh, load_mesh
+from semrob_env.containment import is_plain
+from semrob_env.errors import LibraryError
+from semrob_env.scene.companions import MemberCompanions
+from semrob_env.scene.mesh import Mesh, parse_mesh
 from semrob_env.scene.sources.archives import Archive, open_archive
 from semrob_env.scene.sources.class_of import class_of
 from semrob_env.scene.sources.properties import parse_properties
@@ -35,7 +36,7 @@ MAX_MATERIAL_BYTES: Final = 256 * 2**20
 """Most bytes of materials and textures of one piece, together."""
 
 MATERIAL_SUFFIXES: Final = (".mtl", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tga")
-"""What is unpacked beside a model whose colours are wanted."""
+"""What is read beside a model whose colours are wanted."""
 
 FRONT_TO_CAMERA: Final = np.diag([-1.0, 1.0, -1.0])
 """Half a turn about the vertical axis."""
@@ -68,7 +69,7 @@ def list_library(path: str) -> tuple[ShapeInfo, ...]:
 
 
 def load_piece(path: str, name: str, *, colors: bool = False) -> Mesh:
-    """The mesh of a piece, in centimetres where the catalogue states its size. Only its own files are unpacked.
+    """The mesh of a piece, in centimetres where the catalogue states its size. Nothing is unpacked to disk.
 
     Args:
         path: The .sh3f file.
@@ -76,7 +77,7 @@ def load_piece(path: str, name: str, *, colors: bool = False) -> Mesh:
         colors: As `load_mesh`; textures are looked for in the folder of the model and below it.
 
     Raises:
-        LibraryError: As `list_library`, or the model is not in the zip.
+        LibraryError: As `list_library`; the model is not in the zip, or a file of its folder would land outside.
         InvalidMeshError: The model cannot be used.
         UnknownNameError, AmbiguousNameError: As `pick`.
     """
@@ -85,13 +86,10 @@ def load_piece(path: str, name: str, *, colors: bool = False) -> Mesh:
         chosen = pick([piece.info for piece in pieces], name, f"library {path}")
         piece = next(piece for piece in pieces if piece.info is chosen)
         label = f"{path}#{chosen.name}"
-        with tempfile.TemporaryDirectory(prefix="semrob") as folder:
-            file = _unpack(archive, piece, Path(folder), label, colors)
-            try:
-                mesh = load_mesh(file, colors=colors)
-            except InvalidMeshError as error:
-                reason = str(error).replace(f"{file}: ", "")
-                raise InvalidMeshError(f"{label} ({PurePosixPath(piece.model).name}): {reason}") from error
+        member = _model(archive, piece, label)
+        companions = _companions(archive, member, label, colors)
+        whole = f"{label} ({PurePosixPath(piece.model).name})"
+        mesh = parse_mesh(archive.read(member), PurePosixPath(member).suffix, companions, label=whole, colors=colors)
     return _put_up(mesh, piece, label)
 
 
@@ -128,36 +126,35 @@ def _pieces(archive: Archive, path: str) -> list[Piece]:
     return pieces
 
 
-def _unpack(archive: Archive, piece: Piece, folder: Path, label: str, colors: bool) -> Path:
-    """Write the model, and its materials if they are wanted, into a folder; answers the file of the model."""
+def _model(archive: Archive, piece: Piece, label: str) -> str:
+    """The member that is the model."""
     member = posixpath.normpath(piece.model)
-    if not _stays_inside(member):
+    if not is_plain(member) or re.search(r"[\\:]", member):
         raise LibraryError(f"{label}: its model {piece.model!r} lies outside the library")
     if member not in archive.names:
         raise LibraryError(f"{label}: its model {piece.model!r} is not in the library")
-    file = folder / f"model{PurePosixPath(member).suffix}"  # a name of our own: theirs may be too long for a file
-    file.write_bytes(archive.read(member))
-    if not colors:
-        return file
-    start = f"{posixpath.dirname(member)}/".lstrip("/")
+    return member
+
+
+def _companions(archive: Archive, model: str, label: str, colors: bool) -> MemberCompanions:
+    """The materials and textures below the folder of the model; none where no colours are wanted."""
+    folder = posixpath.dirname(model)
+    start = f"{folder}/".lstrip("/")
     beside = sorted(
         name
         for name in archive.names
-        if name.startswith(start) and name.lower().endswith(MATERIAL_SUFFIXES) and _stays_inside(name)
+        if colors and name.startswith(start) and posixpath.normpath(name).startswith(start)
+        if name.lower().endswith(MATERIAL_SUFFIXES)
     )
+    for name in beside:
+        if not is_plain(name[len(start) :]):  # what is left may be absolute where the whole name is not: b//etc/x.png
+            raise LibraryError(f"{label}: its file {name!r} lies outside the folder of its model; take it out")
     total = sum(map(archive.size, beside))
     if total > MAX_MATERIAL_BYTES:
         raise LibraryError(f"{label}: its materials are {total} bytes, more than the {MAX_MATERIAL_BYTES} allowed")
-    for name in beside:
-        target = folder / name[len(start) :]
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(archive.read(name))
-    return file
-
-
-def _stays_inside(name: str) -> bool:
-    """Whether the name of a member is a plain relative path on every system."""
-    return not (name.startswith("/") or re.search(r"[\\:]|(^|/)\.\.(/|$)", name))
+    members = {posixpath.normpath(name[len(start) :]): name for name in beside}
+    own_name = f"model{PurePosixPath(model).suffix}"
+    return MemberCompanions(own_name, members, archive.read, folder, archive.names)
 
 
 def _put_up(mesh: Mesh, piece: Piece, label: str) -> Mesh:

@@ -47,7 +47,9 @@ def load_shape(class_name: str, source: str, colours: str = "white") -> Mesh:
         return make_shape(class_name, int(path))
     if kind == "sh3f":
         return normalize(load_piece(path, name, colors=is_painted))
-    return normalize(load_mesh(path if kind == "file" else mesh_in_folder(path, name), colors=is_painted))
+    if kind == "folder":
+        return normalize(load_mesh(mesh_in_folder(path, name), colors=is_painted, within=path))
+    return normalize(load_mesh(path, colors=is_painted))
 
 
 def canonical_source(source: str) -> str:

@@ -1,0 +1,101 @@
+"""Files that an ONNX model keeps weights in: where its tensors say that they lie, read without running anything.
+
+ONNX is a protobuf; of its messages only those are walked through that can hold a tensor (numbers: onnx.proto).
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from semrob_env.containment import inside
+from semrob_env.errors import RefusedFileError
+
+_FIELDS: Final = MappingProxyType({
+    "model": {7: "graph", 20: "training", 25: "function"},
+    "training": {1: "graph", 2: "graph"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
+    "function": {7: "node", 11: "attribute"},
+    "node": {5: "attribute"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
+    "tensor": {13: "entry"},
+    "entry": {1: "key", 2: "value"},
+})
+"""Messages by the number of their field in the message around them."""
+
+_MEMORY: Final = "_ORT_MEM_ADDR_"
+"""A location with this in it is no file but an address: OpenVINO would read the memory of this process there."""
+
+_VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
+
+
+def external_files(path: Path) -> tuple[Path, ...]:
+    """The files beside a model that hold tensors of it, sorted; they need not be there.
+
+    Raises:
+        RefusedFileError: One lies outside the folder of the model, or the file is no ONNX.
+    """
+    with path.open("rb") as stream:
+        try:
+            with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+                locations = {location.decode() for location in _locations(data)}
+        except (ValueError, IndexError) as error:
+            raise RefusedFileError(f"{path}: is no ONNX file, or it is cut off; save it again") from error
+    for location in sorted(locations):
+        if _MEMORY in location:
+            raise RefusedFileError(f"{path}: its weights lie at an address in memory; save it with its weights")
+    try:
+        return tuple(inside(path.parent, location) for location in sorted(locations))
+    except RefusedFileError as error:
+        raise RefusedFileError(f"{path}: its weights {error}") from error
+
+
+def _locations(data: mmap.mmap) -> Iterator[bytes]:
+    waiting = [("model", 0, len(data))]
+    while waiting:
+        message, start, end = waiting.pop()
+        key = value = b""
+        for number, first, last in _parts(data, start, end):
+            inner = _FIELDS[message].get(number)
+            if inner == "key":
+                key = data[first:last]
+            elif inner == "value":
+                value = data[first:last]
+            elif inner:
+                waiting.append((inner, first, last))
+        if message == "entry" and key == b"location":
+            yield value
+
+
+def _parts(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
+    """Number, start and end of each field of a message that is bytes, text or a message."""
+    while start < end:
+        tag, start = _varint(data, start)
+        kind = tag & 7
+        if kind == _BYTES:
+            length, start = _varint(data, start)
+            if start + length > end:
+                raise ValueError("a field ends after its message")
+            yield tag >> 3, start, start + length
+            start += length
+        elif kind == _VARINT:
+            _, start = _varint(data, start)
+        elif kind in {_EIGHT_BYTES, _FOUR_BYTES}:
+            start += 8 if kind == _EIGHT_BYTES else 4
+        if kind not in {_VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES} or start > end or tag >> 32:
+            raise ValueError("no field of a message")
+
+
+def _varint(data: mmap.mmap, start: int) -> tuple[int, int]:
+    """A number of up to ten bytes, and where it ends."""
+    number = 0
+    for place in range(10):
+        byte = data[start + place]
+        number |= (byte & 127) << 7 * place
+        if byte < 128:
+            return number, start + place + 1
+    raise ValueError("a number without end")
