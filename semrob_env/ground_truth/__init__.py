@@ -1,8 +1,8 @@
 """Known answers: exact moments of any region, and the best region around a start point."""
 
 from semrob_env.ground_truth.grid import GroundTruth
-from semrob_env.ground_truth.moments import KnowsTruth, exact_moments, members_of, unit_moments
-from semrob_env.ground_truth.optimum import ground_truth, optimum
+from semrob_env.ground_truth.moments import KnowsTruth, exact_moments, ground_truth, members_of, truth
+from semrob_env.ground_truth.optimum import optimum
 from semrob_env.synthetic.function import Optimum
 
 __all__ = [
@@ -13,5 +13,5 @@ __all__ = [
     "ground_truth",
     "members_of",
     "optimum",
-    "unit_moments",
+    "truth",
 ]

@@ -42,15 +42,15 @@ Interval = tuple[int, int]
 
 @final
 @dataclass(frozen=True, eq=False)
-class Goal:
+class CellProblem:
     """What is looked for among the boxes of cells of one map.
 
     Attributes:
-        integral: Integrals of f over the cells (C_1, ..., C_n).
-        square: Integrals of f^2 over the cells.
+        integral: Integrals over the cells (C_1, ..., C_n) of what is counted.
+        square: Integrals of its square.
         volume: Volumes of the cells.
-        least: Least mean.
-        most: Largest variance; infinite: none asked.
+        least: Least mean of it.
+        most: Its largest variance; infinite: none asked.
     """
 
     integral: FloatArray
@@ -61,19 +61,19 @@ class Goal:
 
 
 def best_box(
-    goal: Goal, reaches: tuple[Reach, ...], confirm: Callable[[list[Interval]], bool]
+    problem: CellProblem, reaches: tuple[Reach, ...], confirm: Callable[[list[Interval]], bool]
 ) -> list[Interval] | None:
     """The first of the largest feasible boxes, one interval an axis; None if there is none.
 
     Args:
-        goal: Integrals over the cells, and thresholds.
+        problem: Integrals over the cells, and thresholds.
         reaches: Along each axis, the intervals that contain the point.
         confirm: Judges a box that is within `BAND` of a threshold.
     """
     counts = [len(reach.axis) for reach in reaches]
     scanned = counts.index(max(counts))
     others = [reach for k, reach in enumerate(reaches) if k != scanned]
-    sections = _Sections(goal, scanned, others)
+    sections = _Sections(problem, scanned, others)
 
     def judge(section: int, down: int, up: int) -> bool:
         return confirm(put_back(section, down, up))
@@ -113,13 +113,15 @@ class _Block:
 class _Sections:
     """All products of intervals of the axes that are not scanned, by falling area."""
 
-    def __init__(self, goal: Goal, scanned: int, reaches: list[Reach]) -> None:
-        least = goal.least - BAND
-        excess = goal.integral - least * goal.volume
+    def __init__(self, problem: CellProblem, scanned: int, reaches: list[Reach]) -> None:
+        least = problem.least - BAND
+        excess = problem.integral - least * problem.volume
         quantities = [excess]
-        if math.isfinite(goal.most):
+        if math.isfinite(problem.most):
             # (f - c)^2 - v = f^2 - 2 c (f - c) - c^2 - v
-            quantities.append(goal.square - 2 * least * excess - (least * least + goal.most + BAND) * goal.volume)
+            quantities.append(
+                problem.square - 2 * least * excess - (least * least + problem.most + BAND) * problem.volume
+            )
         self._reaches = reaches
         self._tables = [_orthants(np.moveaxis(array, scanned, -1), reaches) for array in quantities]
         self._choices = [reach.intervals for reach in reaches]

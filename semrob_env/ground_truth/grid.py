@@ -1,39 +1,44 @@
-"""The best grid-aligned rectangles of maps, by exact integrals of the interpolant (method section 5)."""
+"""Exact answers about maps: moments of any region, and the best grid-aligned rectangles (method sections 5 and 6)."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import final
 
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
-from semrob_env.ground_truth.best_box import Goal, Interval, best_box
+from semrob_env.errors import NoGroundTruthError, ShapeMismatchError, UnknownNameError
+from semrob_env.functions import UnitScale
+from semrob_env.ground_truth.best_box import CellProblem, Interval, best_box
 from semrob_env.ground_truth.cells import Reach, cell_axes, cell_integrals
-from semrob_env.ground_truth.moments import unit_moments
+from semrob_env.ground_truth.levels import LevelTable
+from semrob_env.questions import MOST_VARIANCE, Goal, MeanGoal, Moments, Truth
 from semrob_env.recorded.integrals import exact_moments
 from semrob_env.recorded.maps import ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.synthetic.function import Optimum
-from semrob_env.types import FloatArray
+from semrob_env.types import FloatArray, IntArray
 
 TABLE_BYTES = 2**26
-"""Most memory of the tables that a `GroundTruth` keeps: 64 MiB, the least recently used go first."""
+"""Most memory of each kind of tables that a `GroundTruth` keeps: 64 MiB, the least recently used go first."""
 
 _MOST_OPTIMA = 2**14
 _MOST_STARTS = 64
 _NUDGES = 4
+_LEVEL_BYTES = 24
+"""Of a cell in a `LevelTable`: its value, and twice its sum."""
 
 
 @final
 class GroundTruth:
-    """The best grid-aligned rectangles of maps.
+    """Exact answers about maps, in unit scores.
 
     Tables of cell integrals are made when a map is first asked for: 16 bytes a cell, 64 KiB for 120 x 34 lines, so
-    that 400 such maps take 26 MB. Beyond `TABLE_BYTES` the least recently used ones are dropped and made again when
-    needed. Up to 16384 optima are remembered.
+    that 400 such maps take 26 MB; those of a level (`LevelTable`) take half as much again. Beyond `TABLE_BYTES` the
+    least recently used ones are dropped and made again when needed. Up to 16384 optima are remembered.
 
     Args:
         maps: The maps.
@@ -41,78 +46,83 @@ class GroundTruth:
 
     def __init__(self, maps: ScoreMaps) -> None:
         self.maps = maps
+        self._scale = UnitScale(*maps.score_range)
         self._axes = cell_axes(maps)
         volume = np.ones(())
         for axis in self._axes:
             volume = np.multiply.outer(volume, axis.lengths)
         self._volume = volume
         self._cells = lru_cache(maxsize=max(1, TABLE_BYTES // (16 * volume.size)))(self._cells_of)
+        self._levels = lru_cache(maxsize=max(1, TABLE_BYTES // (_LEVEL_BYTES * volume.size)))(self._level_of)
         self._reaches = lru_cache(maxsize=_MOST_STARTS)(self._reaches_of)
         self._best = lru_cache(maxsize=_MOST_OPTIMA)(self._search)
 
-    def optimum(
-        self,
-        start: npt.ArrayLike,
-        epsilon_m: float = 0.5,
-        epsilon_v: float = 0.25,
-        member: int = 0,
-        *,
-        complement: bool = False,
-    ) -> Optimum:
-        """The largest grid-aligned rectangle D around start (n,) with E_D[f] >= 1 - epsilon_m, Var_D[f] <= epsilon_v.
+    def truth(
+        self, regions: Regions, member: npt.ArrayLike | None = None, *, complement: bool = False
+    ) -> Truth[Moments]:
+        """The exact moments (B,) over regions of the map (B,) that each is of, None: all of map 0."""
+        rows = np.zeros(len(regions), dtype=np.int64) if member is None else np.asarray(member, dtype=np.int64)
+        return _OfRegions(self, regions, rows, complement)
 
-        Exact integrals of the interpolant, mapped to [0, 1] by the score range, decide, without tolerance: what is
-        returned meets both under `exact_moments`. Its sides lie on grid lines, or on the bounds of the space where a
-        plain axis ends inside; along a periodic axis it takes at most one full turn, which is told as [low, high].
-        A start on a side is contained. `best_box` states the order among rectangles of one volume, and what is
-        left out: rectangles that keep to a threshold by less than 1e-12, where very many fail by less than that.
+    def optimum(
+        self, start: npt.ArrayLike, goal: Goal | None = None, member: int = 0, *, complement: bool = False
+    ) -> Optimum:
+        """The largest grid-aligned rectangle around start (n,) that meets a goal.
+
+        Exact integrals of the interpolant decide, without tolerance: what is returned meets the goal under `truth`.
+        Its sides lie on grid lines, or on the bounds of the space where a plain axis ends inside; along a periodic
+        axis it takes at most one full turn, which is told as [low, high]. A start on a side is contained. `best_box`
+        states the order among rectangles of one volume, and what is left out: rectangles that keep to a threshold by
+        less than 1e-12, where very many fail by less than that.
 
         Args:
             start: A point of the space.
-            epsilon_m: In [0, 1].
-            epsilon_v: 0 or above; from 0.25 on it is no constraint.
+            goal: None: `MeanGoal()`.
             member: The map.
-            complement: Look at low + high - f over the score range instead of f.
+            complement: Look at 1 - f instead of f.
 
         Raises:
-            InvalidParameterError: epsilon_m or epsilon_v is not as above.
+            NoGroundTruthError: The goal counts what is not known of maps of so many parameters.
             OutOfSpaceError, ShapeMismatchError: start is not a point (n,) of the space.
             UnknownNameError: No such map.
         """
-        if not (0 <= epsilon_m <= 1 and 0 <= epsilon_v < math.inf):
-            raise InvalidParameterError(
-                f"epsilon_m {epsilon_m} must be in [0, 1] and epsilon_v {epsilon_v} 0 or above and finite"
-            )
         point = self.maps.space.require(start, "start")
         if point.ndim != 1:
             raise ShapeMismatchError(f"start has shape {point.shape}, must be ({self.maps.space.n},)")
         if not 0 <= member < len(self.maps):
             raise UnknownNameError(f"member {member}: there are maps 0..{len(self.maps) - 1}")
         start_key = tuple((point + 0.0).tolist())
-        return self._best(int(member), start_key, float(epsilon_m), float(epsilon_v), bool(complement))
+        return self._best(int(member), start_key, MeanGoal() if goal is None else goal, bool(complement))
 
     def _cells_of(self, member: int) -> tuple[FloatArray, FloatArray]:
         return cell_integrals(self.maps, member, self._axes)
 
+    def _level_of(self, member: int, level: float, complement: bool) -> LevelTable:
+        if self.maps.space.n > 2:
+            raise NoGroundTruthError(
+                f"the exact share of views with a score of at least {level:g} is known for maps of 1 or 2 parameters, "
+                f"not of {self.maps.space.n}; judge_regions estimates it"
+            )
+        scores = self.maps.scores[member].astype(np.float64)
+        if complement:
+            scores = np.clip(self._scale.low + self._scale.high - scores, self._scale.low, self._scale.high)
+        return LevelTable(self.maps, self._scale.unit(scores) - level)
+
     def _reaches_of(self, start: tuple[float, ...]) -> tuple[Reach, ...]:
         return tuple(axis.reach(at) for axis, at in zip(self._axes, start, strict=True))
 
-    def _search(
-        self, member: int, start: tuple[float, ...], epsilon_m: float, epsilon_v: float, complement: bool
-    ) -> Optimum:
-        integral, square = self._cells(member)
-        if complement:
-            integral, square = self._volume - integral, self._volume - 2 * integral + square
+    def _search(self, member: int, start: tuple[float, ...], goal: Goal, complement: bool) -> Optimum:
         reaches = self._reaches(start)
+        integral, square = goal.exact(_OfCells(self, member, complement))
+        if goal.least == 1:  # a mean of 1 has no cell below it, not even by what sums over many cells would not show
+            integral = np.where(integral < self._volume, -self._volume.sum(), self._volume)
 
         def confirm(box: list[Interval]) -> bool:
-            mean, variance = exact_moments(self.maps, self._region(reaches, box, start), [member])
-            score_range = self.maps.score_range
-            mean, variance = unit_moments(sum(score_range) - mean if complement else mean, variance, score_range)
-            return bool(mean[0] >= 1 - epsilon_m and variance[0] <= epsilon_v)
+            known = self.truth(self._region(reaches, box, start), [member], complement=complement)
+            return bool(goal.is_met(*goal.exact(known))[0])
 
-        most = epsilon_v if epsilon_v < 0.25 else math.inf
-        box = best_box(Goal(integral, square, self._volume, 1 - epsilon_m, most), reaches, confirm)
+        most = goal.most_variance if goal.most_variance < MOST_VARIANCE else math.inf
+        box = best_box(CellProblem(integral, square, self._volume, goal.least, most), reaches, confirm)
         if box is None:
             return Optimum(0.0, 0.0, None)
         if not confirm(box):
@@ -133,3 +143,52 @@ class GroundTruth:
             upper = np.where(space.is_periodic, np.nextafter(region.upper, np.inf), region.upper)
             region = Regions(space, region.lower, upper)
         return region
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _OfRegions:
+    """Exact moments (B,) over regions of the maps."""
+
+    owner: GroundTruth
+    regions: Regions
+    member: IntArray
+    complement: bool
+
+    def moments(self) -> Moments:
+        """Of the unit score."""
+        maps = self.owner.maps
+        mean, variance = exact_moments(maps, self.regions, self.member)
+        scale = UnitScale(*maps.score_range)
+        return scale.unit_moments(scale.low + scale.high - mean if self.complement else mean, variance)
+
+    def above(self, level: float) -> Moments:
+        """Of what is 1 where the unit score is >= level, else 0."""
+        cut, share = self.regions.clip(), np.empty(len(self.regions))
+        for member in np.unique(self.member).tolist():
+            own = np.flatnonzero(self.member == member)
+            share[own] = self.owner._levels(member, level, self.complement).region_shares(cut[own])
+        return share, share * (1 - share)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _OfCells:
+    """Integrals over the cells of one map (C_1, ..., C_n), of what is counted and of its square."""
+
+    owner: GroundTruth
+    member: int
+    complement: bool
+
+    def moments(self) -> Moments:
+        """Of the unit score."""
+        integral, square = self.owner._cells(self.member)
+        if not self.complement:
+            return integral, square
+        return self.owner._volume - integral, self.owner._volume - 2 * integral + square
+
+    def above(self, level: float) -> Moments:
+        """Of what is 1 where the unit score is >= level, else 0."""
+        table = self.owner._levels(self.member, level, self.complement)
+        area = table.cell_shares(self.owner._axes) * self.owner._volume
+        return area, area

@@ -1,39 +1,53 @@
-"""True mean and variance of a score function over any region: the judge that makes no estimate."""
+"""The truth about a score function over any region, in unit scores: the judge that makes no estimate."""
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable
+from functools import cached_property, lru_cache
+from typing import Protocol, final, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
 
 from semrob_env.errors import InvalidRegionError, NoGroundTruthError, ShapeMismatchError, UnknownNameError
-from semrob_env.functions import Complement, ScoreFunction, Stack
-from semrob_env.recorded import RecordedMaps
-from semrob_env.recorded.integrals import exact_moments as moments_of_maps
+from semrob_env.functions import ScoreFunction
+from semrob_env.ground_truth.grid import GroundTruth
+from semrob_env.questions import Goal, MeanGoal, Moments, Truth
+from semrob_env.recorded import RecordedMaps, ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.synthetic.function import Optimum
-from semrob_env.types import FloatArray, IntArray
+from semrob_env.types import BoolArray, IntArray
 
 
 @runtime_checkable
 class KnowsTruth(Protocol):
-    """A function with one member that knows its own exact answers, like `SyntheticFunction`."""
+    """What knows exact answers about a function, in unit scores: `GroundTruth` of maps, or a function itself."""
 
-    def exact_moments(self, regions: Regions) -> tuple[FloatArray, FloatArray]:
-        """True mean (B,) and variance (B,) over regions, after clipping to the space."""
+    def truth(
+        self, regions: Regions, member: npt.ArrayLike | None = None, *, complement: bool = False
+    ) -> Truth[Moments]:
+        """Exact moments (B,) over regions, after clipping to the space; complement: of 1 - f."""
 
-    def optimum(self, start: npt.ArrayLike, epsilon_m: float = 0.5, epsilon_v: float = 0.25) -> Optimum:
-        """The largest feasible region that contains start (n,)."""
+    def optimum(
+        self, start: npt.ArrayLike, goal: Goal | None = None, member: int = 0, *, complement: bool = False
+    ) -> Optimum:
+        """The largest region that contains start (n,) and meets a goal."""
 
 
 def exact_moments(
-    function: ScoreFunction, regions: Regions, member: npt.ArrayLike | None = None
-) -> tuple[FloatArray, FloatArray]:
-    """True mean (B,) and variance (B,) of a function over regions, in its own scores, after clipping to the space.
+    function: ScoreFunction, regions: Regions, member: npt.ArrayLike | None = None, goal: Goal | None = None
+) -> Moments:
+    """True mean (B,) and variance (B,) of what a goal counts of unit scores, over regions after clipping to the space.
 
-    Known for `RecordedMaps` and `SyntheticFunction` (anything that `KnowsTruth`), and for `Complement` and `Stack` of
-    these. No query, no sampling; a row has the same bits whatever the batch around it.
+    Known for `RecordedMaps` and `SyntheticFunction` (anything that `KnowsTruth`), and for complements and stacks of
+    these; shares of good views on maps of 1 or 2 parameters, and on synthetic functions with as many active ones. No
+    query, no sampling; a row has the same bits whatever the batch around it.
+
+    Args:
+        function: The function.
+        regions: B regions of its space.
+        member: Member (B,) of each region, None: all 0.
+        goal: None: `MeanGoal()`, so of the scores themselves.
 
     Raises:
         NoGroundTruthError: Nobody knows them for this function; `judge_regions` estimates them.
@@ -41,30 +55,82 @@ def exact_moments(
         ShapeMismatchError: Not one member a region.
         UnknownNameError: No such member.
     """
+    return (MeanGoal() if goal is None else goal).exact(truth(function, regions, member))
+
+
+def truth(function: ScoreFunction, regions: Regions, member: npt.ArrayLike | None = None) -> Truth[Moments]:
+    """What is known exactly of regions; arguments and errors as in `exact_moments`, where goals ask it."""
     rows = members_of(function, regions, member)
-    if isinstance(function, RecordedMaps):
-        return moments_of_maps(function.maps, regions, rows)
-    if isinstance(function, Complement):
-        inner = function.function
-        if isinstance(inner, Complement):  # to the last bit what is within: 1 - (1 - f) may be rounded
-            return exact_moments(inner.function, regions, rows)
-        mean, variance = exact_moments(inner, regions, rows)
-        return sum(function.score_range) - mean, variance
-    if isinstance(function, Stack):
-        mean, variance = np.empty(len(rows)), np.empty(len(rows))
-        first = 0
-        for part in function.functions:
-            own = np.flatnonzero((rows >= first) & (rows < first + part.members))
-            if len(own):
-                mean[own], variance[own] = exact_moments(part, regions[own], rows[own] - first)
-            first += part.members
+    used, place = np.unique(rows, return_inverse=True)
+    parts: dict[tuple[int, bool], tuple[KnowsTruth, list[int]]] = {}
+    own = np.zeros(len(used), dtype=np.int64)
+    for i, name in enumerate(used.tolist()):
+        leaf = function.leaf(name)
+        own[i] = leaf.member
+        _, chosen = parts.setdefault((id(leaf.function), leaf.is_complement), (knower(function, name), []))
+        chosen.append(i)
+    found = []
+    for (_, is_complement), (known, chosen) in parts.items():
+        mask = np.isin(place, chosen)
+        found.append((mask, known.truth(regions[mask], own[place[mask]], complement=is_complement)))
+    return _Joined(len(rows), found)
+
+
+@final
+class _Joined:
+    """The truths about some of B regions each as one; what was asked last is kept.
+
+    Args:
+        count: B.
+        parts: Which regions (B,), and the truth about them.
+    """
+
+    def __init__(self, count: int, parts: list[tuple[BoolArray, Truth[Moments]]]) -> None:
+        self._count = count
+        self._parts = parts
+
+    def moments(self) -> Moments:
+        """Of the score."""
+        return self._of_scores
+
+    def above(self, level: float) -> Moments:
+        """Of what is 1 where the score is >= level, else 0."""
+        return self._joined(lambda part: part.above(level))
+
+    @cached_property
+    def _of_scores(self) -> Moments:
+        return self._joined(lambda part: part.moments())
+
+    def _joined(self, ask: Callable[[Truth[Moments]], Moments]) -> Moments:
+        mean, variance = np.empty(self._count), np.empty(self._count)
+        for mask, part in self._parts:
+            mean[mask], variance[mask] = ask(part)
         return mean, variance
-    if isinstance(function, KnowsTruth):
-        return function.exact_moments(regions)
+
+
+def knower(function: ScoreFunction, member: int) -> KnowsTruth:
+    """Who knows the truth about a member of a function, once complements and stacks are seen through.
+
+    Raises:
+        NoGroundTruthError: Nobody.
+        UnknownNameError: No such member.
+    """
+    leaf = function.leaf(member).function
+    if not leaf.scale.is_logistic:  # what is known of margins does not tell the mean of their unit scores
+        if isinstance(leaf, RecordedMaps):
+            return ground_truth(leaf.maps)
+        if isinstance(leaf, KnowsTruth):
+            return leaf
     raise NoGroundTruthError(
-        f"the exact moments of {function.id} are not known, only those of recorded and synthetic functions, their "
-        "complements and stacks; judge_regions estimates them"
+        f"exact answers about {function.id} are not known, only those of recorded and synthetic functions whose unit "
+        "scores are linear, their complements and stacks; judge_regions estimates them"
     )
+
+
+@lru_cache(maxsize=4)
+def ground_truth(maps: ScoreMaps) -> GroundTruth:
+    """The `GroundTruth` of maps; that of the same maps (not: equal ones) is kept for the last few."""
+    return GroundTruth(maps)
 
 
 def members_of(function: ScoreFunction, regions: Regions, member: npt.ArrayLike | None) -> IntArray:
@@ -86,11 +152,3 @@ def members_of(function: ScoreFunction, regions: Regions, member: npt.ArrayLike 
     if count and not (rows.min() >= 0 and rows.max() < function.members):
         raise UnknownNameError(f"member {rows.min()}..{rows.max()}: this family has members 0..{function.members - 1}")
     return rows
-
-
-def unit_moments(
-    mean: FloatArray, variance: FloatArray, score_range: tuple[float, float]
-) -> tuple[FloatArray, FloatArray]:
-    """Mean and variance (B,) with scores mapped to [0, 1] by the score range: what thresholds speak of."""
-    low, high = score_range
-    return (mean - low) / (high - low), variance / (high - low) ** 2

@@ -1,15 +1,16 @@
 """Metrics: judging regions on held-out points, SRVR tables with intervals, and regret against known answers."""
 
-from semrob_env.metrics.judge import Judge, Judgement, Thresholds, judge_regions
+from semrob_env.metrics.judge import Judge, Judgement, judge_regions
+from semrob_env.metrics.measures import Measures
 from semrob_env.metrics.regret import regret, regrets
 from semrob_env.metrics.srvr import RegionRecords, SrvrRow, paired_difference, srvr
 
 __all__ = [
     "Judge",
     "Judgement",
+    "Measures",
     "RegionRecords",
     "SrvrRow",
-    "Thresholds",
     "judge_regions",
     "paired_difference",
     "regret",

@@ -1,25 +1,24 @@
-"""Judging regions on points no optimizer saw: feasibility, mean, variance, purity, share.
+"""Judging regions on points no optimizer saw: does it meet the goal, mean, variance, purity, share.
 
-Scores are mapped to [0, 1] by the function's score range before anything is measured, so thresholds mean the same for
-every function. Source: Hamdi & Ghanem, arXiv 1904.04621 (the operators Phi_robust and Phi_adv).
+Everything is measured in unit scores, so it means the same for every function. Source: Hamdi & Ghanem, arXiv
+1904.04621 (the operators Phi_robust and Phi_adv).
 """
 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field, fields
 from functools import lru_cache
 from typing import final
 
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.errors import (
-    InvalidParameterError,
-    NoGroundTruthError,
-)
+from semrob_env.errors import InvalidParameterError, NoGroundTruthError
 from semrob_env.functions import ScoreFunction
-from semrob_env.ground_truth import exact_moments, members_of, unit_moments
+from semrob_env.ground_truth import members_of, truth
+from semrob_env.metrics.measures import Measures
+from semrob_env.questions import MOST_VARIANCE, Goal, MeanGoal, Moments
 from semrob_env.regions import Regions
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
@@ -32,37 +31,11 @@ _CHUNK_NUMBERS = 2**22
 
 @final
 @dataclass(frozen=True)
-class Thresholds:
-    """What a feasible region must keep: mean >= 1 - epsilon_m and variance <= epsilon_v, exactly, no tolerance.
-
-    Attributes:
-        epsilon_m: In [0, 1].
-        epsilon_v: In [0, 0.25]; 0.25, the default, is no constraint for scores in [0, 1].
-
-    Raises:
-        InvalidParameterError: One is outside its range.
-    """
-
-    epsilon_m: float = 0.5
-    epsilon_v: float = 0.25
-
-    def __post_init__(self) -> None:
-        for name, value, most in (("epsilon_m", self.epsilon_m, 1.0), ("epsilon_v", self.epsilon_v, 0.25)):
-            if not 0 <= value <= most:
-                raise InvalidParameterError(f"{name} {value}: give a number in [0, {most:g}]")
-
-    def feasible(self, mean: npt.ArrayLike, variance: npt.ArrayLike) -> BoolArray:
-        """Whether means and variances (...,) of scores in [0, 1] meet both constraints; NaN does not."""
-        return np.asarray((np.asarray(mean) >= 1 - self.epsilon_m) & (np.asarray(variance) <= self.epsilon_v))
-
-
-@final
-@dataclass(frozen=True)
 class Judge:
     """How regions are judged; part of every run's key.
 
     Attributes:
-        thresholds: What makes a region feasible.
+        goal: What makes a region feasible.
         points: Points a region, a power of two from 2 to 2^20.
         seed: Seed of the points, 0 or above.
 
@@ -70,7 +43,7 @@ class Judge:
         InvalidParameterError: points or seed not as above.
     """
 
-    thresholds: Thresholds = Thresholds()
+    goal: Goal = field(default_factory=MeanGoal)
     points: int = 64
     seed: int = 0
 
@@ -86,29 +59,29 @@ class Judge:
 @final
 @dataclass(frozen=True, eq=False)
 class Judgement:
-    """What a judge found for B regions; all arrays (B,), scores mapped to [0, 1].
+    """What a judge found for B regions: the fields of `Measures`, which says what each means, as arrays (B,).
 
     Attributes:
-        feasible: Whether mean and variance meet the thresholds.
-        mean: E_D[f].
-        variance: Var_D[f]; an estimate of it is divided by the number of points, so never above 0.25.
-        purity: Share of the points with f >= 0.5.
-        quantile_05: 5 % quantile of the scores (linear between order statistics).
-        minimum: Lowest score seen.
-        share: Volume of the region over that of the space, clipped to it.
-        judge_queries: Forward queries the judge made; no budget pays them.
-        is_exact: Whether mean, variance and with them feasible are the truth, else estimates from the points.
+        is_exact: Whether goal_mean, mean, variances and feasible are the truth, else estimates from the points. The
+            others are always estimates.
     """
 
+    share: FloatArray
     feasible: BoolArray
+    goal_mean: FloatArray
+    goal_variance: FloatArray
     mean: FloatArray
     variance: FloatArray
     purity: FloatArray
     quantile_05: FloatArray
     minimum: FloatArray
-    share: FloatArray
+    least_half_width: FloatArray
     judge_queries: IntArray
     is_exact: bool = False
+
+    def measures(self, row: int) -> Measures:
+        """The measures of one region."""
+        return Measures(**{field.name: getattr(self, field.name)[row].item() for field in fields(Measures)})
 
     def standard_error(self) -> FloatArray:
         """Standard error of `mean` (B,) as if the points were independent: cautious, for scrambled points do better."""
@@ -126,10 +99,10 @@ def judge_regions(
     answer depends neither on the batch nor on its order, and no optimizer has asked these points. Regions are clipped
     to the space first; a side without width is judged at its one value. A NaN score counts as the worst score.
 
-    Mean and variance, and with them what is feasible, are exact where the truth about the function is known
-    (`semrob_env.ground_truth`: recorded and synthetic functions). Else they are estimates: the standard error of the
-    mean is at most sqrt(variance / points), 0.0625 at 64 points in the worst case and often less; a region whose true
-    mean lies that close to 1 - epsilon_m, as the largest feasible one does, is called feasible or not nearly by chance.
+    Mean and variance, and whether the goal is met, are exact where the truth about the function is known
+    (`semrob_env.ground_truth`: recorded and synthetic functions). Else they are estimates: the standard error of a mean
+    is at most sqrt(variance / points), 0.0625 at 64 points in the worst case and often less; a region whose true mean
+    lies that close to the goal's bound, as the largest feasible one does, is called feasible or not nearly by chance.
     The other measures always come from the points: holes of a share well below 1 / points go unseen by `minimum` and
     `purity`, and `quantile_05` rests on about 3 points out of 64. Give more points where a query is cheap.
 
@@ -137,7 +110,7 @@ def judge_regions(
         function: The function; it is asked directly, beside any oracle.
         regions: B regions of its space, feasible or not.
         member: Member (B,) of each region, None: all 0.
-        judge: Thresholds, points and seed; None: `Judge()`.
+        judge: Goal, points and seed; None: `Judge()`.
 
     Raises:
         InvalidRegionError: The regions are of another space.
@@ -149,30 +122,41 @@ def judge_regions(
     cut = regions.clip()
     scores = np.empty((count, judge.points))
     step = max(1, _CHUNK_NUMBERS // (judge.points * function.space.n))
-    low, high = function.score_range
     for first in range(0, count, step):
         rows = slice(first, first + step)
         theta = cut[rows].from_fractions(_fractions(function, cut[rows], members[rows], judge))
-        raw = function.values(theta, members[rows])
-        scores[rows] = (np.where(np.isnan(raw), low, raw) - low) / (high - low)
+        scores[rows] = function.scale.unit(function.values(theta, members[rows]))
+    counted = judge.goal.counted(scores)
+    moments, of_goal, is_exact = _moments(scores), _moments(counted), False
     try:
-        mean, variance = unit_moments(*exact_moments(function, cut, members), function.score_range)
-        is_exact = True
+        known = truth(function, cut, members)
+        moments = known.moments()
+        of_goal, is_exact = judge.goal.exact(known), True
     except NoGroundTruthError:
-        mean, variance, is_exact = scores.mean(axis=1), scores.var(axis=1), False
-    # Rounding must not lift the variance above what scores in [0, 1] can have.
-    variance = np.minimum(variance, 0.25)
+        pass
+    # Rounding must not lift a variance above what scores in [0, 1] can have.
+    (mean, variance), (goal_mean, goal_variance) = (
+        (mean, np.minimum(variance, MOST_VARIANCE)) for mean, variance in (moments, of_goal)
+    )
     return Judgement(
-        feasible=judge.thresholds.feasible(mean, variance),
+        share=cut.share(),
+        feasible=judge.goal.is_met(goal_mean, goal_variance),
+        goal_mean=goal_mean,
+        goal_variance=goal_variance,
         mean=mean,
         variance=variance,
         purity=(scores >= PURE_SCORE).mean(axis=1),
         quantile_05=np.quantile(scores, 0.05, axis=1),
         minimum=scores.min(axis=1),
-        share=cut.share(),
+        least_half_width=(cut.width / function.space.width).min(axis=1) / 2,
         judge_queries=np.full(count, judge.points, dtype=np.int64),
         is_exact=is_exact,
     )
+
+
+def _moments(scores: FloatArray) -> Moments:
+    """Mean and variance (B,) of scores (B, points)."""
+    return scores.mean(axis=1), scores.var(axis=1)
 
 
 def _fractions(function: ScoreFunction, regions: Regions, members: IntArray, judge: Judge) -> FloatArray:

@@ -19,9 +19,9 @@ class Measures:
         goal_mean: Mean of what the goal counts: exact where it is known, else by the judge's points.
         goal_variance: Variance of that.
         mean: Mean score.
-        variance: Variance of the score.
+        variance: Variance of the score; an estimate is divided by the number of points, so never above 0.25.
         purity: Share of the points with a score of at least 0.5.
-        quantile_05: 5 % quantile of the scores.
+        quantile_05: 5 % quantile of the scores of the points, linear between order statistics.
         minimum: Lowest score that the judge saw.
         least_half_width: Smallest half width as a share of the parameter's range; 0.5 is all of it.
         judge_queries: Forward queries of the judge, never charged to a method.

@@ -85,6 +85,15 @@ class Bumps:
         steepness = 4 * t * (1 - t * t) if self.smooth else ((t > 0) & (t < 1)).astype(np.float64)
         return np.asarray(-np.sign(away) * steepness / self.flank)
 
+    def value_at(self, k: int, distance: FloatArray) -> FloatArray:
+        """p_k (...,) at distances (...,) of 0 or above."""
+        return self._shape(distance, self.half[k], self.flank[k])
+
+    def distance_at(self, k: int, value: FloatArray) -> FloatArray:
+        """Largest distance (...,) at which p_k is at least a value (...,): the reach for 0; -1 for what is above 1."""
+        t = np.sqrt(np.maximum(1 - np.sqrt(value), 0.0)) if self.smooth else 1 - value
+        return np.where(value > 1, -1.0, self.half[k] + self.flank[k] * t)
+
     def box_moments(self, lower: FloatArray, upper: FloatArray) -> tuple[FloatArray, FloatArray]:
         """Mean and variance (..., A) of p_k over [lower_k, upper_k], both (..., A), at most one turn long.
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from semrob_env.synthetic.bumps import Bumps
 from semrob_env.synthetic.landscape import product
-from semrob_env.synthetic.question import Box, Question
+from semrob_env.synthetic.problem import Box, BoxProblem
 from semrob_env.types import FloatArray
 
 _EVENLY = {1: 80, 2: 12, 3: 3}
@@ -37,19 +37,19 @@ class Sides:
     factors: FloatArray
 
 
-def coarse_candidates(question: Question, count: int) -> list[Box]:
+def coarse_candidates(problem: BoxProblem, count: int) -> list[Box]:
     """Up to `count` boxes that differ from one another, the best first.
 
     Best means the largest among the feasible ones, then the least infeasible. Up to 3 parameters all combinations of
     the places are tried; beyond, coordinate ascent from random combinations (a fixed Generator, so that the same
-    question has the same answer).
+    problem has the same answer).
     """
-    sides = [_sides_of(question, k) for k in range(len(question.start))]
+    sides = [_sides_of(problem, k) for k in range(len(problem.start))]
     if len(sides) in _EVENLY:
         choices = np.indices([len(side.lower) for side in sides]).reshape(len(sides), -1).T
     else:
-        choices = _climb(question, sides)
-    scores = _score(question, _gather(sides, choices))
+        choices = _climb(problem, sides)
+    scores = _score(problem, _gather(sides, choices))
     kept: list[Box] = []
     for row in choices[np.argsort(-scores, kind="stable")[:2000]]:
         lower = np.array([side.lower[option] for side, option in zip(sides, row, strict=True)])
@@ -61,15 +61,15 @@ def coarse_candidates(question: Question, count: int) -> list[Box]:
     return kept
 
 
-def _sides_of(question: Question, k: int) -> Sides:
+def _sides_of(problem: BoxProblem, k: int) -> Sides:
     """Intervals of parameter k between places left and right of start."""
-    room, start, periodic = question.room[k], question.start[k], question.periodic[k]
-    wall_low, wall_high = question.walls[0][k], question.walls[1][k]
-    evenly = _EVENLY.get(len(question.start), _EVENLY_FOR_MANY)
+    room, start, periodic = problem.room[k], problem.start[k], problem.periodic[k]
+    wall_low, wall_high = problem.walls[0][k], problem.walls[1][k]
+    evenly = _EVENLY.get(len(problem.start), _EVENLY_FOR_MANY)
     places = [np.linspace(wall_low, start, evenly + 1), np.linspace(start, wall_high, evenly + 1)]
-    both = question.landscape.bumps, question.landscape.trap
+    both = problem.landscape.bumps, problem.landscape.trap
     for bumps in filter(None, both):
-        centre = start - bumps.distance(question.start)[k]
+        centre = start - bumps.distance(problem.start)[k]
         for reach in (bumps.half[k], bumps.reach[k]):
             marks = np.array([centre - reach, centre + reach])
             places.append(np.concatenate([marks + turn * room for turn in (-1, 0, 1)]) if periodic else marks)
@@ -99,19 +99,19 @@ def _gather(sides: list[Sides], choices: npt.NDArray[np.int64]) -> FloatArray:
     return product(np.stack([side.factors[choices[:, k]] for k, side in enumerate(sides)], axis=-1))
 
 
-def _score(question: Question, products: FloatArray) -> FloatArray:
+def _score(problem: BoxProblem, products: FloatArray) -> FloatArray:
     """Log volume (...,) of feasible boxes; far below that, minus the violation, of the others: products (..., 5)."""
-    landscape = question.landscape
+    landscape = problem.landscape
     height, depth = landscape.high - landscape.low, landscape.depth
     volume, mean_p, square_p, mean_t, square_t = (products[..., j] for j in range(5))
     mean = height * mean_p - depth * mean_t
     variance = height**2 * square_p + depth**2 * square_t - 2 * height * depth * mean_t - mean * mean
-    violation = np.maximum(question.least - landscape.low - mean, 0.0)
-    violation = violation + np.maximum(variance - question.epsilon_v, 0.0)
+    violation = np.maximum(problem.least - landscape.low - mean, 0.0)
+    violation = violation + np.maximum(variance - problem.most_variance, 0.0)
     return np.where(violation > 0, -1e3 * (1 + violation), np.log(volume))
 
 
-def _climb(question: Question, sides: list[Sides]) -> npt.NDArray[np.int64]:
+def _climb(problem: BoxProblem, sides: list[Sides]) -> npt.NDArray[np.int64]:
     """Combinations (climbers, A) that no change of a single parameter improves, or nearly so."""
     rng = np.random.default_rng(0)
     choices = np.stack([rng.integers(len(side.lower), size=_CLIMBERS) for side in sides], axis=-1)
@@ -119,7 +119,7 @@ def _climb(question: Question, sides: list[Sides]) -> npt.NDArray[np.int64]:
         for k in rng.permutation(len(sides)):
             rest = [j for j in range(len(sides)) if j != k]
             others = _gather([sides[j] for j in rest], choices[:, rest])
-            scores = _score(question, others[:, None] * sides[k].factors)
+            scores = _score(problem, others[:, None] * sides[k].factors)
             choices[:, k] = scores.argmax(axis=1)
     return choices
 

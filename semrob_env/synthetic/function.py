@@ -8,13 +8,15 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.errors import InvalidParameterError, InvalidRegionError, ShapeMismatchError
+from semrob_env.errors import InvalidRegionError, NoGroundTruthError, ShapeMismatchError
 from semrob_env.functions import ScoreFunction
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import Goal, MeanGoal, Moments, Truth
 from semrob_env.regions import Regions
 from semrob_env.synthetic.landscape import Landscape
+from semrob_env.synthetic.levels import MOST_ACTIVE, share_above, widest_reliable
 from semrob_env.synthetic.optimum import widest_box
-from semrob_env.synthetic.question import Question
+from semrob_env.synthetic.problem import Box, BoxProblem
 from semrob_env.types import FloatArray, IntArray
 
 
@@ -65,54 +67,71 @@ class SyntheticFunction(ScoreFunction):
         lower[chosen], upper[chosen] = bumps.centre - bumps.half, bumps.centre + bumps.half
         return Regions(self.space, lower, upper).clip()
 
-    def exact_moments(self, regions: Regions) -> tuple[FloatArray, FloatArray]:
-        """True mean (B,) and variance (B,) of f over regions, after clipping to the space; no query, no sampling.
+    def truth(
+        self, regions: Regions, member: npt.ArrayLike | None = None, *, complement: bool = False
+    ) -> Truth[Moments]:
+        """The exact moments (B,) over regions after clipping to the space, of f or of 1 - f; no query, no sampling.
 
-        Exact up to rounding: about 1e-15 on the mean, 1e-16 on the variance.
+        Exact up to rounding: about 1e-15 on a mean, 1e-16 on a variance; shares of smooth functions of two parameters
+        as `semrob_env.synthetic.levels` says.
 
         Raises:
             InvalidRegionError: The regions belong to another space.
         """
+        del member
         if regions.space != self.space:
             raise InvalidRegionError(
                 f"regions over {', '.join(regions.space.names)} for {self.id} over {', '.join(self.space.names)}"
             )
         cut, chosen = regions.clip(), list(self.active)
-        return self.landscape.moments(cut.lower[:, chosen], cut.upper[:, chosen])
+        return _OfBoxes(self, cut.lower[:, chosen], cut.upper[:, chosen], complement)
 
-    def optimum(self, start: npt.ArrayLike, epsilon_m: float = 0.5, epsilon_v: float = 0.25) -> Optimum:
-        """The largest region D that contains start (n,) with E_D[f] >= 1 - epsilon_m and Var_D[f] <= epsilon_v.
-
-        `widest_box` states method and error. What is returned meets both constraints under `exact_moments`.
+    def exact_moments(self, regions: Regions, goal: Goal | None = None) -> Moments:
+        """True mean (B,) and variance (B,) of what a goal counts, None: of f; see `truth`.
 
         Raises:
-            InvalidParameterError: epsilon_m not in [0, 1] or epsilon_v not above 0.
+            InvalidRegionError: The regions belong to another space.
+            NoGroundTruthError: The goal counts what is not known of so many active parameters.
+        """
+        return (MeanGoal() if goal is None else goal).exact(self.truth(regions))
+
+    def optimum(
+        self, start: npt.ArrayLike, goal: Goal | None = None, member: int = 0, *, complement: bool = False
+    ) -> Optimum:
+        """The largest region D that contains start (n,) and meets a goal; None: `MeanGoal()`.
+
+        `widest_box` states method and error for means, `semrob_env.synthetic.levels` for shares of good views. What is
+        returned meets the goal under `exact_moments`.
+
+        Raises:
+            NoGroundTruthError: It is not known: for the complement, a variance of 0, or shares of good views with a
+                trap or with more than 2 active parameters.
             OutOfSpaceError, ShapeMismatchError: start is not a point (n,) of the space.
         """
-        if not (0 <= epsilon_m <= 1 and 0 < epsilon_v < np.inf):
-            raise InvalidParameterError(
-                f"epsilon_m {epsilon_m} must be in [0, 1] and epsilon_v {epsilon_v} above 0 and finite"
+        del member
+        if complement:
+            raise NoGroundTruthError(
+                f"the best region of the complement of {self.id} is not known; only its moments are"
             )
         point = self.space.require(start, "start")
         if point.ndim != 1:
             raise ShapeMismatchError(f"start has shape {point.shape}, must be ({self.space.n},)")
-        chosen = list(self.active)
-        low, high = self.space.low[chosen], self.space.high[chosen]
-        box = widest_box(Question(self.landscape, point[chosen], low, high, 1 - epsilon_m, epsilon_v))
+        wanted = MeanGoal() if goal is None else goal
+        box = wanted.exact(_BestBox(self, point[list(self.active)], wanted))
         if box is None:
             return Optimum(0.0, 0.0, None)
         lower, upper = np.array(self.space.low), np.array(self.space.high)
-        lower[chosen], upper[chosen] = box
+        lower[list(self.active)], upper[list(self.active)] = box
         region = Regions(self.space, lower, upper).clip()
         return Optimum(float(region.volume()[0]), float(region.share()[0]), region)
 
-    def optimal_volume(self, start: npt.ArrayLike, epsilon_m: float = 0.5, epsilon_v: float = 0.25) -> float:
+    def optimal_volume(self, start: npt.ArrayLike, goal: Goal | None = None) -> float:
         """Native volume of `optimum(...)`."""
-        return self.optimum(start, epsilon_m, epsilon_v).volume
+        return self.optimum(start, goal).volume
 
-    def optimal_share(self, start: npt.ArrayLike, epsilon_m: float = 0.5, epsilon_v: float = 0.25) -> float:
+    def optimal_share(self, start: npt.ArrayLike, goal: Goal | None = None) -> float:
         """Volume share of the space of `optimum(...)`."""
-        return self.optimum(start, epsilon_m, epsilon_v).share
+        return self.optimum(start, goal).share
 
     def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
         del member
@@ -122,3 +141,67 @@ class SyntheticFunction(ScoreFunction):
         gradients = np.zeros(theta.shape)
         gradients[..., list(self.active)] = self.landscape.gradients(theta[..., list(self.active)])
         return self._values(theta, member), gradients
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _OfBoxes:
+    """Exact moments (B,) over boxes (B, A) of the active parameters."""
+
+    function: SyntheticFunction
+    lower: FloatArray
+    upper: FloatArray
+    complement: bool
+
+    def moments(self) -> Moments:
+        """Of the score."""
+        mean, variance = self.function.landscape.moments(self.lower, self.upper)
+        return (1 - mean if self.complement else mean), variance
+
+    def above(self, level: float) -> Moments:
+        """Of what is 1 where the score is >= level, else 0."""
+        _require_few(self.function)
+        share = share_above(self.function.landscape, self.lower, self.upper, level, complement=self.complement)
+        return share, share * (1 - share)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _BestBox:
+    """The best box around a start point (A,) for a goal, by what the goal counts."""
+
+    function: SyntheticFunction
+    start: FloatArray
+    goal: Goal
+
+    def moments(self) -> Box | None:
+        """For the score."""
+        if not self.goal.most_variance > 0:
+            raise NoGroundTruthError(
+                f"the best region of {self.function.id} with a variance of 0 is not known; allow some"
+            )
+        return widest_box(
+            BoxProblem(self.function.landscape, self.start, *self._bounds, self.goal.least, self.goal.most_variance)
+        )
+
+    def above(self, level: float) -> Box | None:
+        """For the share of where the score is >= level."""
+        _require_few(self.function)
+        if self.function.landscape.trap is not None:
+            raise NoGroundTruthError(
+                f"the largest region of {self.function.id} with a share of good views is not known: it has a trap"
+            )
+        return widest_reliable(self.function.landscape, self.start, *self._bounds, level, self.goal.least)
+
+    @property
+    def _bounds(self) -> Box:
+        chosen = list(self.function.active)
+        return self.function.space.low[chosen], self.function.space.high[chosen]
+
+
+def _require_few(function: SyntheticFunction) -> None:
+    if len(function.active) > MOST_ACTIVE:
+        raise NoGroundTruthError(
+            f"exact shares of good views are known up to {MOST_ACTIVE} active parameters; {function.id} has "
+            f"{len(function.active)}; judge_regions estimates them"
+        )

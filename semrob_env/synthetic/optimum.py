@@ -1,9 +1,9 @@
-"""The largest box that contains a point, with a mean of at least 1 - epsilon_m and a variance of at most epsilon_v.
+"""The largest box that contains a point, with bounds on its mean (`least`) and variance (`most_variance`).
 
-Mean constraint alone, no trap (all that counts at the default epsilon_v = 0.25): exact. E[f] = low + h prod_k m_k,
+Mean constraint alone, no trap (all that counts at the default most_variance = 0.25): exact. E[f] = low + h prod_k m_k,
 so for given widths each interval should hold as much of its bump as it can, which is known (the window of that width
 nearest the centre), and what is left is to maximise sum_k log r_k under sum_k -log M_k(r_k) <= -log c, with
-c = (1 - epsilon_m - low) / h. As the bumps are unimodal and log-concave, -log M_k falls to one minimum and is convex in
+c = (least - low) / h. As the bumps are unimodal and log-concave, -log M_k falls to one minimum and is convex in
 log r_k from there on, so the Karush-Kuhn-Tucker conditions are sufficient: at one multiplier, found by regula falsi,
 all parameters have the same slope. Beyond the flanks a wider interval costs the same along every parameter; the rest
 of the allowance is spent there in order. Relative error of the volume below 1e-9.
@@ -26,7 +26,7 @@ from typing import final
 import numpy as np
 
 from semrob_env.synthetic.bumps import Bumps
-from semrob_env.synthetic.question import Box, Question
+from semrob_env.synthetic.problem import Box, BoxProblem
 from semrob_env.types import BoolArray, FloatArray
 
 _ROUNDING = 1e-12
@@ -36,48 +36,48 @@ _SECTIONS, _ROUNDS = 32, 10
 """A bracket is cut into 32 parts 10 times: 2^-50 of the range is left."""
 
 
-def widest_box(question: Question) -> Box | None:
+def widest_box(problem: BoxProblem) -> Box | None:
     """The largest feasible box, unwrapped on periodic parameters; None if there is none."""
-    least, high = question.least, question.landscape.high
-    relaxed = _widest_for_mean(question, least)
+    least, high = problem.least, problem.landscape.high
+    relaxed = _widest_for_mean(problem, least)
     if relaxed is None:
         return None  # a trap or a variance constraint only takes away
-    if question.is_feasible(relaxed):
+    if problem.is_feasible(relaxed):
         return relaxed
-    stricter = [_widest_for_mean(question, high - (high - least) * share) for share in 1 - np.geomspace(0.03, 1.0, 3)]
-    boxes = [relaxed, *(box for box in (_with_whole_trap(question, relaxed), *stricter) if box is not None)]
+    stricter = [_widest_for_mean(problem, high - (high - least) * share) for share in 1 - np.geomspace(0.03, 1.0, 3)]
+    boxes = [relaxed, *(box for box in (_with_whole_trap(problem, relaxed), *stricter) if box is not None)]
     from semrob_env.synthetic.search import search  # it needs scipy.optimize, which is slow to import
 
-    return search(question, boxes)
+    return search(problem, boxes)
 
 
-def _with_whole_trap(question: Question, relaxed: Box) -> Box | None:
+def _with_whole_trap(problem: BoxProblem, relaxed: Box) -> Box | None:
     """Widest box for the mean among those that hold all of the trap; None without one.
 
     There the trap costs depth * K / volume with a fixed K, so the volume is the largest fixed point of a falling
     iteration that begins at the volume without the trap.
     """
-    trap = question.landscape.trap
+    trap = problem.landscape.trap
     if trap is None:
         return None
-    mean_only = question.with_limits(question.least, np.inf)
+    mean_only = problem.with_limits(problem.least, np.inf)
     box: Box | None = relaxed
     means = trap.box_moments(trap.centre - trap.reach, trap.centre + trap.reach)[0]
     for _ in range(_STEPS):
         if box is None or mean_only.is_feasible(box):
             break
-        cost = question.landscape.depth * float(np.prod(means * 2 * trap.reach / (box[1] - box[0])))
-        box = _widest_for_mean(question, question.least + cost + _ROUNDING)
+        cost = problem.landscape.depth * float(np.prod(means * 2 * trap.reach / (box[1] - box[0])))
+        box = _widest_for_mean(problem, problem.least + cost + _ROUNDING)
     return box
 
 
-def _widest_for_mean(question: Question, least: float) -> Box | None:
+def _widest_for_mean(problem: BoxProblem, least: float) -> Box | None:
     """Widest box with low + h prod_k m_k >= least: trap and variance are left out."""
-    landscape = question.landscape
+    landscape = problem.landscape
     needed = (least - landscape.low) / (landscape.high - landscape.low)
     if needed > 1:
         return None
-    windows = Windows(landscape.bumps, question.start, question.low, question.high)
+    windows = Windows(landscape.bumps, problem.start, problem.low, problem.high)
     if needed <= 0:
         return windows.bounds(windows.widest)
     # A hair stricter, so that rounding leaves the box on the feasible side.

@@ -9,9 +9,10 @@ from typing import final
 
 import numpy as np
 
-from semrob_env.ground_truth import exact_moments, unit_moments
-from semrob_env.metrics import RegionRecords, SrvrRow, Thresholds, paired_difference
+from semrob_env.ground_truth import exact_moments
+from semrob_env.metrics import RegionRecords, SrvrRow, paired_difference
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import Goal
 from semrob_env.recorded import RecordedMaps
 from semrob_env.recorded.traces import ReleaseTraces
 from semrob_env.regions import Regions
@@ -33,7 +34,7 @@ class RegionSet:
         keys: Map NETWORK/CLASS/SHAPE, method and start number of each run.
         starts: Start points (R, n).
         regions: Cut to the space.
-        feasible: Whether they meet the thresholds, (R,).
+        feasible: Whether they meet the goal, (R,).
         seam_share: Share of the space that is left if a periodic range ends like a plain one, (R,): what lies beyond
             its ends is lost, instead of going on at the other one.
     """
@@ -69,19 +70,16 @@ class RegionSet:
         )
 
     @classmethod
-    def of_release(
-        cls, traces: ReleaseTraces, function: RecordedMaps, keep: BoolArray, thresholds: Thresholds
-    ) -> RegionSet:
+    def of_release(cls, traces: ReleaseTraces, function: RecordedMaps, keep: BoolArray, goal: Goal) -> RegionSet:
         """Recorded runs on the maps of a function, judged exactly, without those that diverged or are not kept (R,)."""
         rows = np.flatnonzero(keep & ~diverged(traces) & np.isin(traces.names, function.maps.names))
         regions = Regions(function.space, traces.lower[rows], traces.upper[rows]).clip()
         members = np.array([function.maps.index(traces.names[row]) for row in rows], dtype=np.int64)
-        moments = unit_moments(*exact_moments(function, regions, members), function.score_range)
         return cls(
             tuple((traces.names[row], traces.methods[row], int(traces.start[row])) for row in rows),
             traces.start_point[rows],
             regions,
-            thresholds.feasible(*moments),
+            goal.is_met(*exact_moments(function, regions, members, goal)),
             _seam_share(function.space, traces.lower[rows], traces.upper[rows]),
         )
 

@@ -10,7 +10,8 @@ from typing import Any, final
 import numpy as np
 
 from semrob_env.ground_truth import optimum
-from semrob_env.metrics import SrvrRow, Thresholds, paired_difference, regret, srvr
+from semrob_env.metrics import SrvrRow, paired_difference, regret, srvr
+from semrob_env.questions import Goal
 from semrob_env.recorded import RecordedMaps
 from semrob_env.recorded.traces import METHODS, SPACE, ReleaseTraces
 from semrob_env.scene.classifiers.names import parts_of
@@ -33,7 +34,7 @@ class ReleaseReport:
         traces: The recorded runs, or None.
         runs: Rows of each kind of replay by name; one of them is `REPLAY`.
         starts: Start points of the replays, in the order of the release.
-        thresholds: What makes a region feasible.
+        goal: What makes a region feasible.
         seed: Of the intervals.
     """
 
@@ -41,7 +42,7 @@ class ReleaseReport:
     traces: ReleaseTraces | None
     runs: Mapping[str, Sequence[RunRow]]
     starts: Sequence[tuple[float, ...]]
-    thresholds: Thresholds
+    goal: Goal
     seed: int
 
     @cached_property
@@ -54,7 +55,7 @@ class ReleaseReport:
         """The regions of each kind; recorded ones without those that diverged or have no trace."""
         sets = {name: RegionSet.of_runs(rows, SPACE, self.starts) for name, rows in self.runs.items()}
         if self.traces is not None:
-            chosen = RegionSet.of_release(self.traces, self.function, self.traces.steps > 0, self.thresholds)
+            chosen = RegionSet.of_release(self.traces, self.function, self.traces.steps > 0, self.goal)
             if len(chosen):
                 sets[RECORDED] = chosen
         return sets
@@ -121,10 +122,9 @@ class ReleaseReport:
     def best_shares(self) -> dict[str, FloatArray]:
         """For each network, the exact optimum as a share of the space, for every map and start point."""
         shares: dict[str, list[float]] = {network: [] for network in self.networks}
-        limits = self.thresholds
         for member, name in enumerate(self.function.maps.names):
             shares[parts_of(name)[0]] += [
-                optimum(self.function, start, limits.epsilon_m, limits.epsilon_v, member).share for start in self.starts
+                optimum(self.function, start, self.goal, member).share for start in self.starts
             ]
         return {network: np.array(own) for network, own in shares.items()}
 

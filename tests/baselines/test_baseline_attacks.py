@@ -69,7 +69,7 @@ def test_fgsm_keeps_the_start_where_the_step_does_harm() -> None:
 
 
 def test_fgsm_goes_up_where_a_high_score_is_the_goal() -> None:
-    points, found = asked("fgsm", [100.0, 85.0], 100, radius=0.1, goal="high")
+    points, found = asked("fgsm", [100.0, 85.0], 100, radius=0.1, seeks="high")
     assert points.tolist() == [[100.0, 85.0], [136.0, 90.0]]
     assert found.tolist() == [136.0, 90.0]
 
@@ -168,7 +168,7 @@ class PointAttackOfOne(RandomAttack):  # type: ignore[misc]  # final for users; 
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-@pytest.mark.parametrize("wrong", [{"radius": 0.0}, {"radius": 1.5}, {"radius": "far"}, {"goal": "lowest"}])
+@pytest.mark.parametrize("wrong", [{"radius": 0.0}, {"radius": 1.5}, {"radius": "far"}, {"seeks": "lowest"}])
 def test_an_attack_refuses_settings_out_of_their_limits(name: str, wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidParameterError, match=next(iter(wrong))):
         OPTIMIZERS[name].settings_class.from_mapping(wrong)

@@ -19,7 +19,7 @@ from semrob_env.errors import InvalidParameterError, MissingExtraError, Protocol
 from semrob_env.functions import CallableFunction
 from semrob_env.oracle import QueryLog, QueryOracle
 from semrob_env.parameters import SemanticSpace
-from semrob_env.questions import Questions
+from semrob_env.questions import Goal, MeanGoal, Questions
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray
 
@@ -44,11 +44,12 @@ def bowl(theta: FloatArray) -> FloatArray:
     return np.asarray(((away / np.array([180.0, 100.0])) ** 2).sum(axis=1) / 2)
 
 
-def made(name: str, starts: int = 2, *, seed: int = 0, **settings: Any) -> Any:
+def made(
+    name: str, starts: int = 2, *, seed: int = 0, budget: float = 400, goal: Goal | None = None, **settings: Any
+) -> Any:
     method = OPTIMIZERS[name]
-    return method(
-        Questions(SPACE, [[130.0, 30.0]] * starts), settings=method.settings_class.from_mapping(settings), seed=seed
-    )
+    questions = Questions(SPACE, [[130.0, 30.0]] * starts, goal=goal, budget=budget)
+    return method(questions, settings=method.settings_class.from_mapping(settings), seed=seed)
 
 
 def played(optimizer: Any, steps: int, function: Any = plateau) -> Regions:
@@ -84,17 +85,20 @@ def test_global_generators_neither_matter_nor_move() -> None:
 
 
 def test_it_finds_a_large_part_of_a_plateau() -> None:
-    optimizer = made("bayesian", 4, budget=400, epsilon_m=0.2)
+    optimizer = made("bayesian", 4, goal=MeanGoal(0.2))
     oracle = QueryOracle(CallableFunction(SPACE, plateau), trajectories=4, budget=400)
     result = run(optimizer, oracle)
     assert np.median(result.regions.share()) > 0.2  # the plateau has a share of 0.45, the first guess 0.125
     assert (result.forward_queries == 400).all()
 
 
-def asked_by(name: str, start: list[float], **settings: Any) -> tuple[FloatArray, FloatArray, list[str]]:
+def asked_by(
+    name: str, start: list[float], *, budget: float = 60, **settings: Any
+) -> tuple[FloatArray, FloatArray, list[str]]:
     """All points that a run asks (N, n), the one that it recommends (n,), and how it ended."""
     method, log = OPTIMIZERS[name], QueryLog()
-    optimizer = method(Questions(SPACE, [start]), settings=method.settings_class.from_mapping(settings))
+    questions = Questions(SPACE, [start], budget=budget)
+    optimizer = method(questions, settings=method.settings_class.from_mapping(settings))
     result = run(optimizer, QueryOracle(CallableFunction(SPACE, bowl), budget=60, log=log))
     return log.arrays()["theta"].astype(np.float64), result.regions.lower[0], result.status
 
@@ -110,7 +114,7 @@ def test_the_attack_stays_in_its_box_across_the_seam_and_recommends_the_lowest_p
 
 
 def test_the_attack_begins_in_the_middle_and_looks_for_a_high_score_if_told() -> None:
-    points, found, _ = asked_by("bayesian_attack", [130.0, 30.0], goal="high")
+    points, found, _ = asked_by("bayesian_attack", [130.0, 30.0], seeks="high")
     assert points[0].tolist() == [130.0, 30.0]
     assert bowl(found[None])[0] == bowl(points).max()
 
@@ -121,11 +125,11 @@ def test_the_attack_begins_in_the_middle_and_looks_for_a_high_score_if_told() ->
 def test_the_attack_goes_deeper_than_random_points(algorithm: str, starts: int, budget: int) -> None:
     depth = {}
     chosen: dict[str, dict[str, Any]] = {
-        "bayesian_attack": {"algorithm": algorithm, "budget": budget},
+        "bayesian_attack": {"algorithm": algorithm},
         "random_attack": {},
     }
     for name, settings in chosen.items():
-        found = played(made(name, starts, radius=0.4, **settings), budget, bowl)
+        found = played(made(name, starts, budget=budget, radius=0.4, **settings), budget, bowl)
         depth[name] = np.median(bowl(found.lower))
     assert depth["bayesian_attack"] < depth["random_attack"]
 
@@ -160,7 +164,7 @@ def test_a_missing_library_is_told_with_what_to_install(name: str, monkeypatch: 
 
 
 @pytest.mark.parametrize("name", METHODS)
-@pytest.mark.parametrize("wrong", [{"algorithm": "cmaes"}, {"startup": 0}, {"budget": 0}])
+@pytest.mark.parametrize("wrong", [{"algorithm": "cmaes"}, {"startup": 0}, {"budget": 10}])
 def test_settings_out_of_their_limits_are_refused(name: str, wrong: dict[str, object]) -> None:
     with pytest.raises(InvalidParameterError, match=next(iter(wrong))):
         OPTIMIZERS[name].settings_class.from_mapping(wrong)

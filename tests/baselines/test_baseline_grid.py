@@ -12,10 +12,9 @@ from optimizers.run import run
 from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import CallableFunction
 from semrob_env.ground_truth import exact_moments, optimum
-from semrob_env.metrics import Thresholds
 from semrob_env.oracle import QueryLog, QueryOracle
 from semrob_env.parameters import AZIMUTH, ELEVATION, Parameter, SemanticSpace
-from semrob_env.questions import Questions
+from semrob_env.questions import Goal, MeanGoal, Questions, ReliabilityGoal
 from semrob_env.recorded import RecordedMaps, ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray
@@ -38,21 +37,20 @@ def random_map(space: SemanticSpace, lines: int, seed: int) -> RecordedMaps:
     return RecordedMaps(ScoreMaps(space, tuple(axes), scores.reshape(1, *[lines] * space.n), ("a/map/0",)))
 
 
-def best(function: RecordedMaps, starts: FloatArray, settings: GridSettings) -> Regions:
+def best(function: RecordedMaps, starts: FloatArray, goal: Goal, settings: GridSettings) -> Regions:
     """What a grid recommends."""
-    optimizer = Grid(Questions(function.space, starts), settings=settings)
+    optimizer = Grid(Questions(function.space, starts, goal=goal, budget=1000), settings=settings)
     return run(optimizer, QueryOracle(function, trajectories=len(starts)), max_steps=1).regions
 
 
 @pytest.mark.parametrize("n", [1, 2, 3])
-@pytest.mark.parametrize("epsilon_v", [0.25, 0.03])
-def test_a_grid_on_the_lines_of_a_map_finds_its_exact_optimum(n: int, epsilon_v: float) -> None:
-    function, epsilon_m = random_map(SPACES[n], 6, n), 0.5
+@pytest.mark.parametrize("goal", [MeanGoal(), MeanGoal(0.5, 0.03), MeanGoal(0.3)], ids=str)
+def test_a_grid_on_the_lines_of_a_map_finds_its_exact_optimum(n: int, goal: Goal) -> None:
+    function = random_map(SPACES[n], 6, n)
     starts = function.space.sample(12, np.random.default_rng(n))
-    settings = GridSettings(epsilon_m, epsilon_v, lines=6, cuts=1, margin=0.0)
-    found = best(function, starts, settings)
+    found = best(function, starts, goal, GridSettings(lines=6, cuts=1, margin=0.0))
     for row, start in enumerate(starts):
-        known = optimum(function, start, epsilon_m, epsilon_v)
+        known = optimum(function, start, goal)
         if known.region is None:
             assert found[row].share() == 0
         else:
@@ -60,15 +58,15 @@ def test_a_grid_on_the_lines_of_a_map_finds_its_exact_optimum(n: int, epsilon_v:
     assert (found.share() > 0).sum() > 3
 
 
-@pytest.mark.parametrize(("n", "epsilon_m"), [(1, 0.2), (2, 0.4), (3, 0.4)])
-def test_finer_sides_are_feasible_and_larger_on_the_same_map(n: int, epsilon_m: float) -> None:
+@pytest.mark.parametrize(("n", "goal"), [(1, MeanGoal(0.2)), (2, MeanGoal(0.4)), (3, MeanGoal(0.4))], ids=str)
+def test_finer_sides_are_feasible_and_larger_on_the_same_map(n: int, goal: Goal) -> None:
     function = random_map(SPACES[n], 5, 20 + n)
     starts = function.space.sample(12, np.random.default_rng(n))
     shares = []
     for cuts in (1, 3):
-        settings = GridSettings(epsilon_m, lines=5, cuts=cuts, margin=1e-6)  # samples are rounded to 32 bits
-        found = best(function, starts, settings)
-        assert Thresholds(epsilon_m).feasible(*exact_moments(function, found[found.share() > 0])).all()
+        settings = GridSettings(lines=5, cuts=cuts, margin=1e-6)  # samples are rounded to 32 bits
+        found = best(function, starts, goal, settings)
+        assert goal.is_met(*exact_moments(function, found[found.share() > 0], goal=goal)).all()
         shares.append(found.share())
     assert (shares[1] >= shares[0]).all()
     assert (shares[1] > shares[0]).any()
@@ -77,7 +75,9 @@ def test_finer_sides_are_feasible_and_larger_on_the_same_map(n: int, epsilon_m: 
 @pytest.mark.parametrize("n", [1, 2, 3])
 def test_every_point_of_the_grid_is_asked_once(n: int) -> None:
     function, log = random_map(SPACES[n], 4, n), QueryLog()
-    optimizer = Grid(Questions(function.space, function.space.default[None]), settings=GridSettings(lines=4))
+    optimizer = Grid(
+        Questions(function.space, function.space.default[None], budget=100), settings=GridSettings(lines=4)
+    )
     result = run(optimizer, QueryOracle(function, log=log), max_steps=5)
     assert (result.status, result.forward_queries.tolist()) == (["converged"], [4**n])
     assert log.arrays()["theta"].tolist() == function.space.grid([4] * n).tolist()
@@ -87,7 +87,7 @@ def test_every_point_of_the_grid_is_asked_once(n: int) -> None:
 @pytest.mark.parametrize("budget", [8, 40, 72, 150, 600])
 def test_the_lines_that_a_budget_pays_leave_little_of_it(n: int, budget: int) -> None:
     space = SPACES[n]
-    asked = Grid(Questions(space, space.default[None]), settings=GridSettings(budget=budget)).ask().theta[0]
+    asked = Grid(Questions(space, space.default[None], budget=budget)).ask().theta[0]
     lines = [len(np.unique(asked[:, k])) for k in range(n)]
     assert math.prod(lines) == len(asked) <= budget
     assert max(lines) - min(lines) <= 1
@@ -96,28 +96,39 @@ def test_the_lines_that_a_budget_pays_leave_little_of_it(n: int, budget: int) ->
 
 def test_a_budget_below_the_grid_pays_nothing_and_leaves_the_start() -> None:
     function = random_map(SPACES[2], 6, 0)
-    optimizer = Grid(Questions(function.space, [[10.0, 20.0]]), settings=GridSettings(lines=6))
+    optimizer = Grid(Questions(function.space, [[10.0, 20.0]], budget=35), settings=GridSettings(lines=6))
     result = run(optimizer, QueryOracle(function, budget=35))
     assert (result.status, result.forward_queries.tolist(), result.regions.share().tolist()) == (["budget"], [0], [0.0])
 
 
-def test_a_margin_asks_for_more_than_the_thresholds() -> None:
+def test_a_margin_asks_for_more_than_the_goal() -> None:
     function = random_map(SPACES[2], 6, 3)
     starts = function.space.sample(20, np.random.default_rng(0))
-    strict = best(function, starts, GridSettings(epsilon_m=0.4, epsilon_v=0.25, lines=6, cuts=1, margin=0.0))
-    same = best(function, starts, GridSettings(epsilon_m=0.5, epsilon_v=0.25, lines=6, cuts=1, margin=0.1))
-    assert strict == same
-    tight = best(function, starts, GridSettings(epsilon_m=0.5, epsilon_v=0.02, lines=6, cuts=1, margin=0.0))
-    wider = best(function, starts, GridSettings(epsilon_m=0.6, epsilon_v=0.12, lines=6, cuts=1, margin=0.1))
-    assert tight == wider
+    exactly, by_more = (GridSettings(lines=6, cuts=1, margin=margin) for margin in (0.0, 0.1))
+    strict = best(function, starts, MeanGoal(0.4), exactly)
+    assert strict == best(function, starts, MeanGoal(0.5), by_more)
+    tight = best(function, starts, MeanGoal(0.5, 0.02), exactly)
+    assert tight == best(function, starts, MeanGoal(0.6, 0.12), by_more)
     assert (tight.share() > 0).any()
 
 
 def test_scores_out_of_range_are_cut_to_it() -> None:
     space = SPACES[2]
     function = CallableFunction(space, lambda theta: np.full(len(theta), 7.0), score_range=(-10.0, 10.0))
-    result = run(Grid(Questions(space, [[10.0, 20.0]])), QueryOracle(function), max_steps=1)
+    result = run(Grid(Questions(space, [[10.0, 20.0]], budget=100)), QueryOracle(function), max_steps=1)
     assert result.regions.share().tolist() == [1.0]
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_a_reliable_share_of_the_map_is_found_where_its_exact_answer_is_known_and_where_it_is_not(n: int) -> None:
+    function, goal = random_map(SPACES[n], 8, 40 + n), ReliabilityGoal(0.5, 0.8)
+    starts = function.space.sample(8, np.random.default_rng(n))
+    found = best(function, starts, goal, GridSettings(lines=8, margin=0.05))
+    kept = found[found.share() > 0]
+    assert len(kept) > 2
+    theta = kept.from_fractions(np.random.default_rng(0).random((len(kept), 4000, n)))
+    shares = goal.counted(function.values(theta)).mean(axis=1)
+    assert (shares >= goal.least - 0.03).all()
 
 
 @pytest.mark.parametrize(
@@ -136,4 +147,4 @@ def test_scores_out_of_range_are_cut_to_it() -> None:
 def test_a_grid_that_cannot_be_looked_through_is_refused(n: int, settings: GridSettings, message: str) -> None:
     parameters = tuple(Parameter(f"x{k}", "", 0.0, 1.0, 1.0, 0.0, "") for k in range(n))
     with pytest.raises(InvalidParameterError, match=message):
-        Grid(SemanticSpace(parameters), np.zeros((1, n)), settings=settings)
+        Grid(Questions(SemanticSpace(parameters), np.zeros((1, n)), budget=100), settings=settings)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 
@@ -15,16 +13,15 @@ from baselines.objective import (
     latin_hypercube,
     mean_side,
     moments,
-    shortfall,
 )
 from optimizers.registry import OPTIMIZERS
 from optimizers.run import run
-from semrob_env.errors import InvalidParameterError
+from semrob_env.errors import InvalidBudgetError, InvalidParameterError
 from semrob_env.functions import CallableFunction
-from semrob_env.metrics import Judge, Thresholds, judge_regions
+from semrob_env.metrics import Judge, judge_regions
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import AZIMUTH, ELEVATION, SemanticSpace
-from semrob_env.questions import Questions
+from semrob_env.questions import MeanGoal, Questions
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray
 
@@ -95,23 +92,18 @@ def test_moments_are_the_mean_and_the_unbiased_variance() -> None:
     assert most == [0.25]
 
 
-def test_a_shortfall_is_zero_exactly_where_both_thresholds_are_met() -> None:
-    settings = SearchSettings(epsilon_m=0.5, epsilon_v=0.05)
+def test_a_shortfall_is_zero_exactly_where_both_bounds_are_met() -> None:
+    goal = MeanGoal(epsilon_m=0.5, epsilon_v=0.05)
     mean, variance = np.array([0.5, 0.75, 0.25, 0.5, 0.25]), np.array([0.05, 0.0, 0.05, 0.15, 0.15])
-    np.testing.assert_allclose(shortfall(mean, variance, settings), [0, 0, 0.25, 0.1, 0.35], atol=1e-15)
-    assert (shortfall(mean, variance, settings) == 0).tolist() == Thresholds(0.5, 0.05).feasible(
-        mean, variance
-    ).tolist()
+    np.testing.assert_allclose(goal.shortfall(mean, variance), [0, 0, 0.25, 0.1, 0.35], atol=1e-15)
+    assert (goal.shortfall(mean, variance) == 0).tolist() == goal.is_met(mean, variance).tolist()
 
 
 def test_a_mean_is_confirmed_by_as_many_standard_errors_as_asked() -> None:
-    settings = SearchSettings(confidence=2.0)
     count, variance = np.full(2, 16.0), np.full(2, 0.04)  # a standard error of 0.05
-    assert is_confirmed(count, np.array([0.601, 0.599]), variance, settings).tolist() == [True, False]
-    assert is_confirmed(count, np.array([0.601, 0.499]), variance, replace(settings, confidence=0.0)).tolist() == [
-        True,
-        False,
-    ]
+    assert is_confirmed(MeanGoal(), 2.0, count, np.array([0.601, 0.599]), variance).tolist() == [True, False]
+    assert is_confirmed(MeanGoal(), 0.0, count, np.array([0.601, 0.499]), variance).tolist() == [True, False]
+    assert is_confirmed(MeanGoal(0.3), 2.0, count, np.array([0.801, 0.799]), variance).tolist() == [True, False]
 
 
 def test_more_confidence_recommends_fewer_regions_by_luck() -> None:
@@ -123,8 +115,8 @@ def test_more_confidence_recommends_fewer_regions_by_luck() -> None:
 
     function, method, feasible = CallableFunction(SPACE, scores), OPTIMIZERS["random_search"], []
     for confidence in (0.0, 1.0, 2.0):
-        settings = method.settings_class.from_mapping({"budget": 600, "confidence": confidence})
-        optimizer = method(Questions(SPACE, np.repeat(START, 40, axis=0)), settings=settings)
+        settings = method.settings_class.from_mapping({"confidence": confidence})
+        optimizer = method(Questions(SPACE, np.repeat(START, 40, axis=0), budget=600), settings=settings)
         result = run(optimizer, QueryOracle(function, trajectories=40, budget=600))
         judged = judge_regions(function, result.regions, judge=Judge(points=1024))
         feasible.append(judged.feasible.mean())
@@ -136,12 +128,18 @@ def test_more_confidence_recommends_fewer_regions_by_luck() -> None:
 @pytest.mark.parametrize("name", ["grid", "random_search", "nevergrad", "scipy", "cma_es"])
 @pytest.mark.parametrize(
     "wrong",
-    [{"epsilon_m": 1.5}, {"epsilon_v": 0.3}, {"epsilon_v": "a"}, {"budget": 0}, {"budget": 1.5}, {"budget": True}],
+    [{"epsilon_m": 0.4}, {"epsilon_v": 0.2}, {"budget": 100}],
 )
-def test_every_search_refuses_a_goal_out_of_its_limits(name: str, wrong: dict[str, object]) -> None:
-    with pytest.raises(InvalidParameterError, match=next(iter(wrong))) as raised:
+def test_no_search_has_goal_or_budget_among_its_settings(name: str, wrong: dict[str, object]) -> None:
+    with pytest.raises(InvalidParameterError, match=f"unknown hyper-parameter '{next(iter(wrong))}'") as raised:
         OPTIMIZERS[name].settings_class.from_mapping(wrong)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("name", ["grid", "random_search", "nevergrad", "scipy", "cma_es", "bayesian"])
+def test_every_search_asks_for_a_budget(name: str) -> None:
+    with pytest.raises(InvalidBudgetError, match=f"{name} plans by its budget: ask questions with one"):
+        OPTIMIZERS[name](Questions(SPACE, START))
 
 
 @pytest.mark.parametrize("wrong", [{"points": 1}, {"checks": 0}, {"confidence": -1.0}, {"confidence": np.nan}])

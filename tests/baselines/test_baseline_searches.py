@@ -20,7 +20,7 @@ from semrob_env.errors import InvalidParameterError, MissingExtraError, Protocol
 from semrob_env.functions import CallableFunction
 from semrob_env.oracle import QueryLog, QueryOracle
 from semrob_env.parameters import SemanticSpace
-from semrob_env.questions import Question, Questions
+from semrob_env.questions import MeanGoal, Question, Questions
 from semrob_env.store import RunTask
 from semrob_env.types import FloatArray
 
@@ -59,28 +59,30 @@ def test_every_algorithm_keeps_every_promise(name: str, settings: dict[str, Any]
 @pytest.mark.parametrize(("name", "settings"), SEARCHES, ids=label)
 def test_every_algorithm_finds_a_large_part_of_a_plateau(name: str, settings: dict[str, Any]) -> None:
     method, function = OPTIMIZERS[name], CallableFunction(SPACE, plateau)
-    chosen = method.settings_class.from_mapping({**settings, "budget": 400, "epsilon_m": 0.2})
-    optimizer = method(Questions(SPACE, [[130.0, 30.0]] * 4), settings=chosen)
+    questions = Questions(SPACE, [[130.0, 30.0]] * 4, goal=MeanGoal(0.2), budget=400)
+    optimizer = method(questions, settings=method.settings_class.from_mapping(settings))
     result = run(optimizer, QueryOracle(function, trajectories=4, budget=400))
     # The plateau has a share of 0.45, and the first guess of solvers that have one 0.125 of the space.
     assert np.median(result.regions.share()) > (0.125 if settings.get("algorithm") in SLOW else 0.2)
     assert (result.forward_queries == 400).all()
 
 
-def test_a_search_ends_with_its_own_budget() -> None:
+def test_a_search_ends_with_the_budget_of_its_question() -> None:
     method, function = OPTIMIZERS["random_search"], CallableFunction(SPACE, plateau)
-    settings = method.settings_class.from_mapping({"budget": 103, "points": 5})
-    result = run(method(Questions(SPACE, [[130.0, 30.0]]), settings=settings), QueryOracle(function, budget=10_000))
+    questions, settings = (
+        Questions(SPACE, [[130.0, 30.0]], budget=103),
+        method.settings_class.from_mapping({"points": 5}),
+    )
+    result = run(method(questions, settings=settings), QueryOracle(function, budget=10_000))
     assert (result.status, result.forward_queries.tolist()) == (["converged"], [100])
 
 
 def test_a_larger_candidate_is_asked_again_at_fresh_points() -> None:
     log = QueryLog()
     method, function = OPTIMIZERS["random_search"], CallableFunction(SPACE, lambda theta: np.ones(len(theta)))
-    settings = method.settings_class.from_mapping({"points": 5, "checks": 3, "budget": 25})
-    result = run(
-        method(Questions(SPACE, [[130.0, 30.0]]), settings=settings), QueryOracle(function, log=log, budget=25)
-    )
+    settings = method.settings_class.from_mapping({"points": 5, "checks": 3})
+    questions = Questions(SPACE, [[130.0, 30.0]], budget=25)
+    result = run(method(questions, settings=settings), QueryOracle(function, log=log, budget=25))
     asked = log.arrays()["theta"]
     assert len(np.unique(asked, axis=0)) == 25
     # Of a function that is 1, the first candidate is confirmed: one estimate and three more in the same box.
@@ -101,10 +103,10 @@ def test_two_runs_of_a_task_give_the_same_row(name: str, settings: dict[str, Any
 
 def test_a_state_that_the_library_would_not_have_reached_is_refused() -> None:
     method, function = OPTIMIZERS["random_search"], CallableFunction(SPACE, plateau)
-    first = method(Questions(SPACE, [[130.0, 30.0]]))
+    first = method(Questions(SPACE, [[130.0, 30.0]], budget=400))
     run(first, QueryOracle(function), max_steps=5)
     saved = first.save()
-    second = method(Questions(SPACE, [[130.0, 30.0]]))
+    second = method(Questions(SPACE, [[130.0, 30.0]], budget=400))
     second.restore({**saved, "state.candidate": saved["state.candidate"] / 2, "status": np.array(["running"])})
     with pytest.raises(ProtocolError, match="another version of its library"):
         run(second, QueryOracle(function), max_steps=30)
@@ -112,7 +114,7 @@ def test_a_state_that_the_library_would_not_have_reached_is_refused() -> None:
 
 def test_a_search_leaves_no_thread_in_trajectories_that_ended() -> None:
     method, function = OPTIMIZERS["random_search"], CallableFunction(SPACE, plateau)
-    optimizer = method(Questions(SPACE, [[130.0, 30.0]] * 2))
+    optimizer = method(Questions(SPACE, [[130.0, 30.0]] * 2, budget=400))
     assert isinstance(optimizer, RegionSearch)
     oracle = QueryOracle(function, trajectories=2)
     optimizer.stop(np.array([True, False]), "steps")
@@ -123,7 +125,8 @@ def test_a_search_leaves_no_thread_in_trajectories_that_ended() -> None:
 def test_an_unknown_algorithm_is_named() -> None:
     with pytest.raises(UnknownNameError, match="no optimizer 'Simplex'; it has"):
         OPTIMIZERS["nevergrad"](
-            SPACE, [[1.0, 1.0]], settings=OPTIMIZERS["nevergrad"].settings_class.from_mapping({"algorithm": "Simplex"})
+            Questions(SPACE, [[1.0, 1.0]], budget=400),
+            settings=OPTIMIZERS["nevergrad"].settings_class.from_mapping({"algorithm": "Simplex"}),
         )
     with pytest.raises(InvalidParameterError, match="algorithm 'simplex': choose differential_evolution, "):
         OPTIMIZERS["scipy"].settings_class.from_mapping({"algorithm": "simplex"})
@@ -135,7 +138,7 @@ def test_a_missing_library_is_told_with_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, library, None)
     with pytest.raises(MissingExtraError, match=rf"{library} is not installed; pip install semrob\[baselines\]"):
-        OPTIMIZERS[name](SPACE, [[1.0, 1.0]])
+        OPTIMIZERS[name](Questions(SPACE, [[1.0, 1.0]], budget=400))
 
 
 def test_importing_the_baselines_loads_no_library_of_theirs() -> None:

@@ -133,13 +133,13 @@ from optimizers.registry import get_optimizer
 from optimizers.run import run
 from semrob_env.functions import make_function
 from semrob_env.oracle import QueryOracle
+from semrob_env.questions import Questions
 function = make_function("synthetic:hill?n=2")
 method = get_optimizer({method!r})
 kept = []
 for algorithm in {algorithms!r}:
-    chosen = {{"budget": 400, "algorithm": algorithm}} if algorithm else {{"budget": 400}}
-    settings = method.settings_class.from_mapping(chosen)
-    kept.append(method(function.space, [function.space.default] * 3, settings=settings))
+    settings = method.settings_class.from_mapping({{"algorithm": algorithm}} if algorithm else {{}})
+    kept.append(method(Questions(function.space, [function.space.default] * 3, budget=400), settings=settings))
     result = run(kept[-1], QueryOracle(function, trajectories=3, budget=90))
     assert set(result.status) == {{"budget"}} and (result.forward_queries == 88).all(), result
 assert threading.active_count() > 3 * len(kept), "searches wait for an answer"

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from semrob_env.errors import (
-    InvalidParameterError,
     InvalidRegionError,
     NoGroundTruthError,
     OutOfSpaceError,
@@ -18,8 +17,9 @@ from semrob_env.errors import (
     UnknownNameError,
 )
 from semrob_env.functions import CallableFunction, Complement, ScoreFunction, Stack
-from semrob_env.ground_truth import GroundTruth, exact_moments, ground_truth, optimum, unit_moments
+from semrob_env.ground_truth import GroundTruth, exact_moments, ground_truth, optimum
 from semrob_env.parameters import AZIMUTH, ELEVATION, Parameter, SemanticSpace
+from semrob_env.questions import Goal, MeanGoal, ReliabilityGoal
 from semrob_env.recorded import RecordedMaps, ScoreMaps
 from semrob_env.recorded.integrals import exact_moments as moments_of_maps
 from semrob_env.regions import Regions
@@ -133,19 +133,22 @@ class BruteForce:
         mean = float((weight * values).sum() / volume)
         return mean, float((weight * (values - mean) ** 2).sum() / volume), volume
 
-    def best(self, start: FloatArray, questions: list[tuple[float, float]], mirrored: bool) -> list[float]:
-        """The largest volume for each pair of epsilons; 0 where nothing is feasible."""
-        best = [0.0] * len(questions)
+    def best(self, start: FloatArray, goals: list[MeanGoal], mirrored: bool) -> list[float]:
+        """The largest volume for each goal; 0 where nothing is feasible."""
+        best = [0.0] * len(goals)
         for box in itertools.product(*(self.intervals(k, at) for k, at in enumerate(start.tolist()))):
             mean, variance, volume = self.moments(box)
             mean = 1 - mean if mirrored else mean
-            for q, (epsilon_m, epsilon_v) in enumerate(questions):
-                if mean >= 1 - epsilon_m and variance <= epsilon_v:
+            for q, goal in enumerate(goals):
+                if mean >= 1 - goal.epsilon_m and variance <= goal.epsilon_v:
                     best[q] = max(best[q], volume)
         return best
 
 
-QUESTIONS = [(0.5, 0.25), (0.35, 0.25), (0.2, 0.25), (0.05, 0.25), (1.0, 0.25), (0.5, 0.03), (0.4, 0.01), (1.0, 0.005)]
+GOALS = [
+    *(MeanGoal(epsilon_m) for epsilon_m in (0.5, 0.35, 0.2, 0.05, 1.0)),
+    *(MeanGoal(*epsilons) for epsilons in ((0.5, 0.03), (0.4, 0.01), (1.0, 0.005))),
+]
 
 
 @EVERY_KIND
@@ -159,8 +162,8 @@ def test_the_optimum_is_the_largest_of_all_rectangles(
     function: ScoreFunction = Complement(RecordedMaps(maps)) if mirrored else RecordedMaps(maps)
     seen = set()
     for start in some_starts(maps, {1: 30, 2: 8, 3: 2}[len(kinds)], 3):
-        for (epsilon_m, epsilon_v), volume in zip(QUESTIONS, brute.best(start, QUESTIONS, mirrored), strict=True):
-            found = truth.optimum(start, epsilon_m, epsilon_v, 1, complement=mirrored)
+        for goal, volume in zip(GOALS, brute.best(start, GOALS, mirrored), strict=True):
+            found = truth.optimum(start, goal, 1, complement=mirrored)
             assert found.volume == pytest.approx(volume, rel=1e-12)
             assert found.share == pytest.approx(volume / maps.space.volume, rel=1e-12)
             seen.add(round(found.share, 6))
@@ -170,18 +173,18 @@ def test_the_optimum_is_the_largest_of_all_rectangles(
             assert found.region.contains(start)[0]
             assert found.region == found.region.clip()
             mean, variance = exact_moments(function, found.region, [1])
-            assert mean[0] >= 1 - epsilon_m
-            assert variance[0] <= epsilon_v
+            assert mean[0] >= 1 - goal.epsilon_m
+            assert variance[0] <= goal.epsilon_v
     assert {0.0, 1.0} < seen  # and others
 
 
 @pytest.mark.parametrize("score_range", [(-2.0, 3.0), (0.0, 100.0)])
-def test_thresholds_speak_of_scores_mapped_to_0_and_1(score_range: tuple[float, float]) -> None:
+def test_goals_speak_of_scores_mapped_to_0_and_1(score_range: tuple[float, float]) -> None:
     maps = make_maps(("turn", "ends inside"), seed=4, score_range=score_range)
     truth, brute = GroundTruth(maps), BruteForce(maps, 0)
     for start in some_starts(maps, 6, 0):
-        for question, volume in zip(QUESTIONS, brute.best(start, QUESTIONS, False), strict=True):
-            assert truth.optimum(start, *question).volume == pytest.approx(volume, rel=1e-12)
+        for goal, volume in zip(GOALS, brute.best(start, GOALS, False), strict=True):
+            assert truth.optimum(start, goal).volume == pytest.approx(volume, rel=1e-12)
 
 
 def smooth_maps(seed: int) -> ScoreMaps:
@@ -227,16 +230,17 @@ def test_the_optimum_of_a_large_map_is_that_of_a_plain_search(seed: int) -> None
     starts = np.concatenate([some_starts(maps, 2, seed), [[130.0, 30.0], [310.0, 50.0]]])
     for start, (epsilon_m, epsilon_v) in itertools.product(starts, [(0.5, 0.25), (0.4, 0.25), (0.6, 0.05)]):
         volume = largest_by_summed_areas(maps, 2, start, 1 - epsilon_m, epsilon_v)
-        assert truth.optimum(start, epsilon_m, epsilon_v, 2).volume == pytest.approx(volume, rel=1e-12)
+        assert truth.optimum(start, MeanGoal(epsilon_m, epsilon_v), 2).volume == pytest.approx(volume, rel=1e-12)
 
 
 @pytest.mark.parametrize("lines", [1, 17, 60, 119])
 def test_turning_a_map_and_its_start_turns_the_answer(lines: int) -> None:
     maps = smooth_maps(5)
     turned = ScoreMaps(maps.space, maps.axes, np.roll(maps.scores, lines, axis=1), maps.names)
-    for start, question in itertools.product(some_starts(maps, 6, 1), [(0.5, 0.25), (0.4, 0.05)]):
-        here = GroundTruth(maps).optimum(start, *question)
-        there = GroundTruth(turned).optimum(maps.space.project(start + np.array([3.0 * lines, 0.0])), *question)
+    goals: list[Goal] = [MeanGoal(), MeanGoal(0.4, 0.05), ReliabilityGoal(0.5, 0.9)]
+    for start, goal in itertools.product(some_starts(maps, 6, 1), goals):
+        here = GroundTruth(maps).optimum(start, goal)
+        there = GroundTruth(turned).optimum(maps.space.project(start + np.array([3.0 * lines, 0.0])), goal)
         assert there.volume == pytest.approx(here.volume, rel=1e-12)
         if here.region is not None and there.region is not None and here.region.width[0, 0] < 360:
             turn = np.array([3.0 * lines, 0.0])
@@ -248,9 +252,11 @@ def test_laxer_thresholds_never_give_a_smaller_optimum() -> None:
     truth = GroundTruth(smooth_maps(6))
     for start in some_starts(truth.maps, 3, 2):
         for epsilon_v in (0.25, 0.02):
-            volumes = [truth.optimum(start, epsilon_m, epsilon_v).volume for epsilon_m in np.linspace(0, 1, 9)]
+            volumes = [
+                truth.optimum(start, MeanGoal(epsilon_m, epsilon_v)).volume for epsilon_m in np.linspace(0, 1, 9)
+            ]
             assert volumes == sorted(volumes)
-        volumes = [truth.optimum(start, 0.6, epsilon_v).volume for epsilon_v in np.linspace(0, 0.25, 6)]
+        volumes = [truth.optimum(start, MeanGoal(0.6, epsilon_v)).volume for epsilon_v in np.linspace(0, 0.25, 6)]
         assert volumes == sorted(volumes)
 
 
@@ -268,47 +274,47 @@ def one_axis(scores: list[float], kind: str = "turn") -> GroundTruth:
 @pytest.mark.parametrize("epsilon_v", [0.25, 0.0])
 def test_a_map_at_the_threshold_everywhere_is_feasible_everywhere(complement: bool, epsilon_v: float) -> None:
     truth = one_axis([0.5] * 6)
-    found = truth.optimum([77.0], 0.5, epsilon_v, complement=complement)
+    found = truth.optimum([77.0], MeanGoal(0.5, epsilon_v), complement=complement)
     assert found.share == 1
     assert found.region == Regions.whole(truth.maps.space)
 
 
 def test_a_mean_at_the_threshold_is_feasible_and_a_hair_below_it_is_not() -> None:
     truth = one_axis([1.0, 1.0, 0.0, 0.0])
-    assert truth.optimum([0.0], 0.5).share == 1
-    assert truth.optimum([0.0], 0.5 - 2**-52).share == 0.75
+    assert truth.optimum([0.0], MeanGoal(0.5)).share == 1
+    assert truth.optimum([0.0], MeanGoal(0.5 - 2**-52)).share == 0.75
 
 
 def test_a_map_that_misses_the_threshold_by_less_than_rounding_is_nowhere_feasible_and_told_soon() -> None:
     maps = smooth_maps(0)
     flat = GroundTruth(ScoreMaps(maps.space, maps.axes, np.full_like(maps.scores, 0.5), maps.names))
     began = time.perf_counter()
-    assert flat.optimum([130.0, 30.0], 0.5 - 1e-14).region is None
-    assert flat.optimum([130.0, 30.0], 0.5 - 1e-14, 0.1).region is None
+    assert flat.optimum([130.0, 30.0], MeanGoal(0.5 - 1e-14)).region is None
+    assert flat.optimum([130.0, 30.0], MeanGoal(0.5 - 1e-14, 0.1)).region is None
     assert time.perf_counter() - began < 10
 
 
 def test_rectangles_of_one_volume_the_one_that_reaches_further_down_is_taken() -> None:
-    over_seam = one_axis([1.0, 1.0, 0.0, 0.0, 0.0, 1.0]).optimum([350.0], 0.2)
+    over_seam = one_axis([1.0, 1.0, 0.0, 0.0, 0.0, 1.0]).optimum([350.0], MeanGoal(0.2))
     assert over_seam.region is not None
     assert (over_seam.region.lower[0, 0], over_seam.region.upper[0, 0]) == (240.0, 420.0)
-    middle = one_axis([0.2, 0.8, 1.0, 0.8, 0.2], "plain").optimum([40.0], 0.25)
+    middle = one_axis([0.2, 0.8, 1.0, 0.8, 0.2], "plain").optimum([40.0], MeanGoal(0.25))
     assert middle.region is not None
     assert (middle.region.lower[0, 0], middle.region.upper[0, 0]) == (-10.0, 65.0)
 
 
 def test_a_start_on_a_line_may_have_the_cells_of_either_side_only() -> None:
     truth = one_axis([0.0, 0.0, 1.0, 1.0, 1.0], "plain")
-    found = truth.optimum([40.0], 0.0)
+    found = truth.optimum([40.0], MeanGoal(0.0))
     assert found.region is not None
     assert (found.region.lower[0, 0], found.region.upper[0, 0]) == (40.0, 90.0)
-    assert truth.optimum([39.9], 0.0).region is None
-    assert truth.optimum([90.0], 0.0).volume == 50
+    assert truth.optimum([39.9], MeanGoal(0.0)).region is None
+    assert truth.optimum([90.0], MeanGoal(0.0)).volume == 50
 
 
 def test_answers_are_remembered_and_tables_that_were_dropped_are_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     usual = GroundTruth(maps := smooth_maps(2))
-    assert usual.optimum([50.0, 20.0]) is usual.optimum(np.array([50.0, 20.0]), 0.5, 0.25, 0)
+    assert usual.optimum([50.0, 20.0]) is usual.optimum(np.array([50.0, 20.0]), MeanGoal(0.5, 0.25), 0)
     monkeypatch.setattr("semrob_env.ground_truth.grid.TABLE_BYTES", 1)
     forgetful = GroundTruth(maps)
     for start, member in itertools.product([[50.0, 20.0], [200.0, 15.0]], range(3)):
@@ -319,14 +325,14 @@ def test_answers_are_remembered_and_tables_that_were_dropped_are_made_again(monk
 def test_functions_of_every_known_kind_have_an_optimum_and_moments() -> None:
     maps = make_maps(("turn", "plain"), count=3)
     recorded, plateau = RecordedMaps(maps), make_synthetic("synthetic:plateau?n=2&seed=0")
-    truth, start = GroundTruth(maps), [100.0, 20.0]
+    truth, start, goal = GroundTruth(maps), [100.0, 20.0], MeanGoal(0.6)
     mixed = Stack([Complement(recorded), plateau, Complement(Complement(recorded))])
     for member in range(3):
-        adversarial = truth.optimum(start, 0.6, 0.25, member, complement=True)
-        assert optimum(recorded, start, 0.6, member=member).volume == truth.optimum(start, 0.6, member=member).volume
-        assert optimum(Complement(recorded), start, 0.6, member=member).volume == adversarial.volume
-        assert optimum(mixed, start, 0.6, member=member).volume == adversarial.volume
-        assert optimum(mixed, start, 0.6, member=4 + member).volume == truth.optimum(start, 0.6, member=member).volume
+        adversarial = truth.optimum(start, goal, member, complement=True)
+        assert optimum(recorded, start, goal, member=member).volume == truth.optimum(start, goal, member=member).volume
+        assert optimum(Complement(recorded), start, goal, member=member).volume == adversarial.volume
+        assert optimum(mixed, start, goal, member=member).volume == adversarial.volume
+        assert optimum(mixed, start, goal, member=4 + member).volume == truth.optimum(start, goal, member=member).volume
     centre = plateau.plateau.centre[0]
     assert optimum(mixed, centre, member=3).volume == optimum(plateau, centre).volume == plateau.optimum(centre).volume
     assert plateau.optimum(centre).volume > 0
@@ -353,40 +359,37 @@ def test_moments_of_the_complement_are_mirrored_in_the_score_range() -> None:
     (turned,), (same,) = exact_moments(Complement(RecordedMaps(maps)), regions)
     assert turned == pytest.approx(1 - mean)
     assert same == variance
-    mapped = unit_moments(np.array([mean]), np.array([variance]), (-2.0, 3.0))
-    assert [part[0] for part in mapped] == pytest.approx([(mean + 2) / 5, variance / 25])
+    native = moments_of_maps(maps, regions)
+    assert (mean, variance) == pytest.approx(((native[0][0] + 2) / 5, native[1][0] / 25))
 
 
 def test_functions_without_a_known_answer_are_refused() -> None:
     space = SemanticSpace.of("azimuth")
     unknown = CallableFunction(space, lambda theta: np.zeros(len(theta)), name="mine")
-    with pytest.raises(NoGroundTruthError, match=r"the best region of mine is not known"):
+    with pytest.raises(NoGroundTruthError, match=r"exact answers about mine are not known"):
         optimum(unknown, [0.0])
-    with pytest.raises(NoGroundTruthError, match=r"moments of mine are not known.*judge_regions"):
+    with pytest.raises(NoGroundTruthError, match=r"about mine are not known.*judge_regions"):
         exact_moments(unknown, Regions.whole(space))
-    with pytest.raises(NoGroundTruthError, match="complements of recorded ones"):
+    with pytest.raises(NoGroundTruthError, match="complement of synthetic:plateau"):
         optimum(Complement(make_synthetic("synthetic:plateau?n=2&seed=0")), [0.0, 0.0])
 
 
 @pytest.mark.parametrize(
-    ("start", "question", "error", "message"),
+    ("start", "member", "error", "message"),
     [
-        ([400.0, 0.0], (0.5, 0.25, 0), OutOfSpaceError, "start has azimuth=400"),
-        ([[40.0, 0.0]], (0.5, 0.25, 0), ShapeMismatchError, r"must be \(2,\)"),
-        ([40.0, 0.0], (1.5, 0.25, 0), InvalidParameterError, r"epsilon_m 1.5 must be in \[0, 1\]"),
-        ([40.0, 0.0], (0.5, -0.1, 0), InvalidParameterError, "epsilon_v -0.1 0 or above"),
-        ([40.0, 0.0], (0.5, float("nan"), 0), InvalidParameterError, "epsilon_v nan"),
-        ([40.0, 0.0], (0.5, 0.25, 2), UnknownNameError, "0..1"),
-        ([40.0, 0.0], (0.5, 0.25, -1), UnknownNameError, "0..1"),
+        ([400.0, 0.0], 0, OutOfSpaceError, "start has azimuth=400"),
+        ([[40.0, 0.0]], 0, ShapeMismatchError, r"must be \(2,\)"),
+        ([40.0, 0.0], 2, UnknownNameError, "0..1"),
+        ([40.0, 0.0], -1, UnknownNameError, "0..1"),
     ],
 )
 def test_wrong_questions_say_what_is_allowed(
-    start: list[float], question: tuple[float, float, int], error: type[SemrobError], message: str
+    start: list[float], member: int, error: type[SemrobError], message: str
 ) -> None:
     maps = make_maps(("turn", "plain"))
     for asked in (GroundTruth(maps).optimum, lambda *given: optimum(RecordedMaps(maps), *given)):
         with pytest.raises(error, match=message):
-            asked(start, *question)
+            asked(start, MeanGoal(), member)
 
 
 def test_regions_and_members_that_do_not_fit_a_function_are_refused() -> None:

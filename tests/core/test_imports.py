@@ -20,6 +20,7 @@ LEVELS = {
     "parameters": 1,
     "regions": 2,
     "functions": 3,
+    "questions": 3,
     **dict.fromkeys(("scene", "recorded", "synthetic"), 4),
     "oracle": 5,
     **dict.fromkeys(("metrics", "ground_truth", "store"), 6),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 
@@ -15,8 +13,9 @@ from semrob_env.errors import (
     UnknownNameError,
 )
 from semrob_env.functions import CallableFunction, Complement, Stack
-from semrob_env.metrics import Judge, Thresholds, judge_regions
+from semrob_env.metrics import Judge, judge_regions
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import MeanGoal
 from semrob_env.regions import Regions
 from semrob_env.synthetic import make_synthetic
 from semrob_env.types import FloatArray
@@ -38,23 +37,9 @@ def boxes(count: int, seed: int = 0) -> Regions:
     return Regions.around(SPACE, SPACE.sample(count, rng), rng.uniform(1, 60, (count, 2)))
 
 
-@pytest.mark.parametrize(
-    ("mean", "variance", "expected"),
-    [
-        (0.5, 0.25, True),
-        (np.nextafter(0.5, 0), 0.25, False),
-        (0.5, np.nextafter(0.25, 1), False),
-        (math.nan, 0.1, False),
-        (0.9, math.nan, False),
-    ],
-)
-def test_feasible_means_exactly(mean: float, variance: float, expected: bool) -> None:
-    assert Thresholds().feasible(mean, variance) == expected
-
-
 @pytest.mark.parametrize(("score", "expected"), [(0.75, True), (np.nextafter(0.75, 0), False)])
 def test_a_constant_at_the_threshold_is_feasible_and_an_ulp_below_is_not(score: float, expected: bool) -> None:
-    judgement = judge_regions(constant(score), boxes(3), judge=Judge(Thresholds(0.25, 0.0)))
+    judgement = judge_regions(constant(score), boxes(3), judge=Judge(MeanGoal(0.25, 0.0)))
     assert judgement.feasible.tolist() == [expected] * 3
 
 
@@ -78,9 +63,9 @@ def test_purity_counts_a_score_of_one_half() -> None:
 
 def test_scores_are_mapped_by_the_score_range_first() -> None:
     wide = CallableFunction(SPACE, lambda theta: np.full(len(theta), 4.0), score_range=(-10.0, 10.0))
-    judgement = judge_regions(wide, boxes(1), judge=Judge(Thresholds(0.3)))
+    judgement = judge_regions(wide, boxes(1), judge=Judge(MeanGoal(0.3)))
     assert judgement.mean[0] == pytest.approx(0.7)
-    assert judge_regions(wide, boxes(1), judge=Judge(Thresholds(0.31))).feasible[0]
+    assert judge_regions(wide, boxes(1), judge=Judge(MeanGoal(0.31))).feasible[0]
 
 
 def test_nan_counts_as_the_worst_score_of_the_function_and_of_its_complement() -> None:
@@ -196,12 +181,6 @@ def test_no_region_is_no_work() -> None:
 def test_a_judge_is_checked(arguments: dict[str, int]) -> None:
     with pytest.raises(InvalidParameterError, match=r"power of two|0 or above"):
         Judge(**arguments)  # type: ignore[arg-type]  # mypy takes every value for thresholds
-
-
-@pytest.mark.parametrize("arguments", [(-0.1, 0.1), (1.1, 0.1), (0.5, -0.1), (0.5, 0.3), (math.nan, 0.1)])
-def test_thresholds_are_checked(arguments: tuple[float, float]) -> None:
-    with pytest.raises(InvalidParameterError, match="give a number in"):
-        Thresholds(*arguments)
 
 
 @pytest.mark.parametrize(

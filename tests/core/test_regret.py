@@ -8,8 +8,9 @@ import pytest
 from semrob_env.errors import NoGroundTruthError, OutOfSpaceError, SemrobError, ShapeMismatchError
 from semrob_env.functions import CallableFunction, Complement
 from semrob_env.ground_truth import optimum
-from semrob_env.metrics import Thresholds, regret, regrets
+from semrob_env.metrics import regret, regrets
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import MeanGoal
 from semrob_env.recorded import RecordedMaps, ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.synthetic import make_synthetic
@@ -40,21 +41,19 @@ def test_regret_is_the_share_of_the_optimum_that_is_missing(feasible: float, bes
 
 def test_an_optimum_has_no_regret_and_nothing_and_the_infeasible_have_all() -> None:
     function = hill()
-    best = optimum(function, [100.0], 0.2)
+    best = optimum(function, [100.0], MeanGoal(0.2))
     assert best.region is not None
     assert best.volume == 180
     parts = intervals((100, 100), (60, 180), (0, 300), (120, 180))
     every = Regions(
         SPACE, np.concatenate([best.region.lower, parts.lower]), np.concatenate([best.region.upper, parts.upper])
     )
-    found = regrets(function, every, [100.0], thresholds=Thresholds(0.2))
+    found = regrets(function, every, [100.0], goal=MeanGoal(0.2))
     assert found == pytest.approx([0, 1, 1 / 3, 1, 1])  # the last one is feasible but misses its start
 
 
 def test_a_region_between_the_lines_may_beat_the_best_rectangle() -> None:
-    assert regrets(hill(), intervals((30, 210)), [[100.0]], thresholds=Thresholds(0.1))[0] == pytest.approx(
-        1 - 180 / 120
-    )
+    assert regrets(hill(), intervals((30, 210)), [[100.0]], goal=MeanGoal(0.1))[0] == pytest.approx(1 - 180 / 120)
 
 
 def test_there_is_no_regret_where_there_was_nothing_to_find() -> None:
@@ -65,10 +64,8 @@ def test_there_is_no_regret_where_there_was_nothing_to_find() -> None:
 
 def test_a_region_is_judged_modulo_the_period_and_by_its_part_inside_the_space() -> None:
     adversarial = Complement(hill())
-    assert optimum(adversarial, [300.0], 0.2).volume == 180
-    found = regrets(
-        adversarial, intervals((240, 360), (-120, 0), (600, 660), (0, 60)), [300.0], thresholds=Thresholds(0.2)
-    )
+    assert optimum(adversarial, [300.0], MeanGoal(0.2)).volume == 180
+    found = regrets(adversarial, intervals((240, 360), (-120, 0), (600, 660), (0, 60)), [300.0], goal=MeanGoal(0.2))
     assert found == pytest.approx([1 / 3, 1 / 3, 2 / 3, 1])
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from semrob_env.errors import InvalidParameterError
-from semrob_env.metrics import Thresholds
-from semrob_env.questions import Question
+from semrob_env.questions import MeanGoal, Question
 from semrob_env.recorded import RecordedMaps
 from semrob_env.recorded.traces import Run, join_runs
 from semrob_env.regions import Regions
@@ -240,7 +239,7 @@ MAPS = RecordedMaps(flat_maps({"N/cup/0": 0.8, "N/cup/1": 0.2}))
 
 def released(runs: Sequence[Run], keep: Sequence[bool] | None = None) -> RegionSet:
     kept = np.ones(len(runs), dtype=np.bool_) if keep is None else np.array(keep)
-    return RegionSet.of_release(join_runs(runs), MAPS, kept, Thresholds())
+    return RegionSet.of_release(join_runs(runs), MAPS, kept, MeanGoal())
 
 
 def test_recorded_regions_are_cut_to_the_space_and_judged_exactly() -> None:
@@ -354,7 +353,7 @@ def test_a_report_counts_lost_runs_of_its_maps_and_compares_networks_with_runs_i
         run_of("N/cup/7", [160, 10], [100, 60], start=1),
     ]
     rows = [sized(f"N/cup/{shape}", 0.25, start=start) for shape in (0, 1) for start in range(4)]
-    report = ReleaseReport(MAPS, join_runs(runs), {REPLAY: rows}, POINTS, Thresholds(), seed=0)
+    report = ReleaseReport(MAPS, join_runs(runs), {REPLAY: rows}, POINTS, MeanGoal(), seed=0)
     assert report.losses("N", "naive", RECORDED) == {"no_trace": 1, "diverged": 1}
     assert report.losses("N", "naive", REPLAY) == {"no_trace": 0, "diverged": 0}
     assert report.sets[RECORDED].keys == (("N/cup/0", "naive", 0),)

@@ -12,7 +12,7 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import CallableFunction, ScoreFunction, make_function
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import AZIMUTH, ELEVATION, Parameter, SemanticSpace
-from semrob_env.questions import Questions
+from semrob_env.questions import Goal, MeanGoal, Questions
 from semrob_env.regions import Regions
 from semrob_env.synthetic import SyntheticFunction
 from semrob_env.types import FloatArray
@@ -27,8 +27,11 @@ def synthetic(family: str, n: int, seed: int = 0) -> SyntheticFunction:
     return function
 
 
-def grown(function: ScoreFunction, start: FloatArray, budget: int, **settings: float) -> RunResult:
-    optimizer = BoxQuadrature(Questions(function.space, start), settings=BoxQuadratureSettings.from_mapping(settings))
+def grown(
+    function: ScoreFunction, start: FloatArray, budget: int, goal: Goal | None = None, **settings: float
+) -> RunResult:
+    questions = Questions(function.space, start, goal=goal)
+    optimizer = BoxQuadrature(questions, settings=BoxQuadratureSettings.from_mapping(settings))
     return run(optimizer, QueryOracle(function, trajectories=len(optimizer), budget=budget))
 
 
@@ -48,7 +51,7 @@ def test_most_of_the_best_box_is_found_and_is_feasible(family: str, n: int, budg
     function = synthetic(family, n)
     start = function.plateau.centre[0]
     best = function.optimum(start, 0.5, epsilon_v)
-    found = grown(function, start, budget, epsilon_v=epsilon_v)
+    found = grown(function, start, budget, MeanGoal(0.5, epsilon_v))
     mean, variance = function.exact_moments(found.regions)
     assert mean[0] >= 0.5
     assert variance[0] <= epsilon_v
@@ -124,12 +127,12 @@ def test_scores_of_another_range_mean_the_same() -> None:
     wide = CallableFunction(
         function.space, lambda theta: 8.0 * function.values(theta[None])[0] - 4.0, score_range=(-4.0, 4.0)
     )
-    plain, scaled = grown(function, start, 30), grown(wide, start, 30, score_low=-4.0, score_width=8.0)
+    plain, scaled = grown(function, start, 30), grown(wide, start, 30)
     np.testing.assert_allclose(scaled.regions.lower, plain.regions.lower, rtol=1e-9)
 
 
 def test_the_start_point_is_asked_first_and_lines_ask_two_points_a_parameter() -> None:
-    first = BoxQuadrature(VIEW, [130.0, 30.0]).ask().theta
+    first = BoxQuadrature(Questions(VIEW, [130.0, 30.0])).ask().theta
     assert first.shape == (1, 1, 2)
     np.testing.assert_allclose(first[0, 0], [130.0, 30.0], rtol=1e-12)
     space = SemanticSpace(tuple(Parameter(f"x{k}", "", 0.0, 1.0, None, 0.5, "") for k in range(4)))
@@ -169,7 +172,7 @@ def test_a_trajectory_ends_when_it_holds_as_many_scores_as_it_may() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"confidence": 0.5}, {"batch": 0}, {"batch": 2.5}, {"epsilon_m": 1.1}, {"score_width": 0.0}, {"optimism": -1}],
+    [{"confidence": 0.5}, {"batch": 0}, {"batch": 2.5}, {"epsilon_m": 0.4}, {"score_width": 8.0}, {"optimism": -1}],
     ids=str,
 )
 def test_a_hyper_parameter_out_of_its_limits_is_an_error(wrong: dict[str, float]) -> None:

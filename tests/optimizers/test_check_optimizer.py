@@ -169,9 +169,9 @@ def asks_from_buffer(self: Toy) -> Queries:
 
 
 def hands_out_members(self: Toy) -> Queries:
-    if not self.member.flags.writeable:
-        self.member = self.member.copy()
-    return Toy.ask(self)
+    queries = Toy.ask(self)
+    self.member = getattr(self, "member", queries.member.copy())  # type: ignore[attr-defined]
+    return replace(queries, member=self.member)  # type: ignore[attr-defined]
 
 
 def asks_by_itself(self: Toy, answers: Answers) -> None:
@@ -183,6 +183,18 @@ def asks_again_by_itself(self: Toy, answers: Answers) -> None:
     if self.steps.any():
         self.ask()
     Toy.tell(self, answers)
+
+
+def follows_goal(self: Toy, state: State, answers: Answers) -> State:
+    return shrunk(self, state, 1 + self.questions.goal.least)
+
+
+def follows_budget(self: Toy, state: State, answers: Answers) -> State:
+    return shrunk(self, state, 1 + 1 / self.questions.budget)
+
+
+def knows_means_only(self: Toy, state: State, answers: Answers) -> State:
+    return shrunk(self, state, 1 + self.questions.goal.epsilon_m)  # type: ignore[attr-defined]
 
 
 def saves_views(self: Toy) -> State:
@@ -206,7 +218,7 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"_tell": loses_start}, "recommended after step 0 has lost its start point, first in trajectory"),
     ({"_start": starts_nowhere_at_low}, "raised InvalidRegionError where it should start at the corners"),
     ({"_tell": divides_by_spread}, "raised InvalidRegionError where it should survive NaN and constant scores"),
-    ({"_ask": asks_nothing_later, "_tell": stays}, "a run with a budget of 100 does not end: a step asks nothing"),
+    ({"_ask": asks_nothing_later, "_tell": stays}, "a run with a budget of 20 does not end: a step asks nothing"),
     ({"_tell": draws_own_numbers}, "the same seed gives another answer; draw from self.rngs only"),
     ({"is_stochastic": True}, "another seed gives the same answer"),
     ({"_tell": draws_numbers}, "the answer depends on the seed; set is_stochastic = True"),
@@ -217,6 +229,9 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ),
     ({"_tell": moves_in_place}, "a stopped trajectory still moves; _tell must return new arrays"),
     ({"_tell": follows_running_share}, "go on differently when others have stopped"),
+    ({"_tell": follows_goal, "uses_goal": False}, r"the goal mean=0\.9,.* changes what it does; set uses_goal = True"),
+    ({"_tell": follows_budget}, "a larger budget changes its first steps; set plans_by_budget = True"),
+    ({"_tell": knows_means_only}, "raised AttributeError where it should take any goal"),
     ({"tell": asks_by_itself}, r"tell\(\) works before any ask; raise ProtocolError"),
     ({"tell": asks_again_by_itself}, r"tell\(\) works twice for one ask; raise ProtocolError"),
     ({"_tell": scales_answers}, r"tell\(\) changes the arrays of its answers; copy before writing"),
@@ -237,7 +252,17 @@ def test_every_registered_method_keeps_every_promise(name: str) -> None:
     check_optimizer(OPTIMIZERS[name])
 
 
-@pytest.mark.parametrize("changes", [{}, {"is_stochastic": True, "_tell": draws_numbers}], ids=["plain", "stochastic"])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"is_stochastic": True, "_tell": draws_numbers},
+        {"uses_goal": False},
+        {"_tell": follows_goal},
+        {"_tell": follows_budget, "plans_by_budget": True},
+    ],
+    ids=["plain", "stochastic", "without goal", "by its goal", "by its budget"],
+)
 def test_a_method_that_keeps_its_promises_passes(changes: dict[str, Any]) -> None:
     check_optimizer(toy(**changes))
 

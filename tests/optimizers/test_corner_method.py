@@ -118,7 +118,7 @@ def test_with_a_regularizer_a_constant_score_is_the_share_of_the_range_where_gro
 
 
 def test_naive_reaches_nine_tenths_of_its_equilibrium_in_37_steps() -> None:
-    grown = widths(Naive(VIEW, [90.0, 40.0]), constant(VIEW, 0.5), 37)
+    grown = widths(Naive(Questions(VIEW, [90.0, 40.0])), constant(VIEW, 0.5), 37)
     steps = np.arange(38)
     tends_to = 0.5 * VIEW.width
     expected = tends_to - (tends_to - grown[0]) * (1 - 2 * 0.3 * 0.1) ** steps[:, None]
@@ -225,7 +225,7 @@ def test_sides_of_unlike_speed_meet_where_they_pass_each_other_and_stay() -> Non
 
 
 def test_a_region_without_score_shrinks_to_the_least_width_and_ends() -> None:
-    optimizer = Naive(VIEW, [[130.0, 30.0], [20.0, 90.0]])
+    optimizer = Naive(Questions(VIEW, [[130.0, 30.0], [20.0, 90.0]]))
     result = run(optimizer, QueryOracle(constant(VIEW, 0.0), trajectories=2), max_steps=1000)
     assert result.status == [CONVERGED, CONVERGED]
     assert (result.steps < 1000).all()
@@ -349,7 +349,7 @@ def test_the_emphasis_of_oir_w_must_be_below_its_limit_for_n(form: Any, n: int, 
 
 
 def test_a_white_box_method_refuses_answers_without_gradients() -> None:
-    optimizer = OirW(VIEW, [130.0, 30.0])
+    optimizer = OirW(Questions(VIEW, [130.0, 30.0]))
     queries = optimizer.ask()
     with pytest.raises(ShapeMismatchError, match="oir_w needs a gradient with each of its"):
         optimizer.tell(Answers(np.full((1, 4), 0.5), None, queries.active))
@@ -357,7 +357,7 @@ def test_a_white_box_method_refuses_answers_without_gradients() -> None:
 
 def test_start_points_must_be_one_row_a_trajectory() -> None:
     with pytest.raises(ShapeMismatchError, match=r"start points \(1, 2, 2\) must be \(n,\) or \(B, n\)"):
-        Naive(VIEW, np.zeros((1, 2, 2)))
+        Naive(Questions(VIEW, np.zeros((1, 2, 2))))
 
 
 def test_a_continued_run_traces_from_where_it_was_saved() -> None:

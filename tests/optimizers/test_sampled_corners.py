@@ -158,4 +158,4 @@ def test_a_scale_out_of_its_limits_is_refused(wrong: Any) -> None:
 
 def test_scales_must_be_as_many_as_parameters() -> None:
     with pytest.raises(InvalidParameterError, match="scale_share has 2 numbers; give one, or 1"):
-        Naive(SemanticSpace((AZIMUTH,)), [[1.0]], settings=RegularizedSettings(scale_share=(0.1, 0.2)))
+        Naive(Questions(SemanticSpace((AZIMUTH,)), [[1.0]]), settings=RegularizedSettings(scale_share=(0.1, 0.2)))

@@ -1,4 +1,4 @@
-"""The question an optimum answers, as a value that the exact method and the searches share."""
+"""The problem an optimum solves, as a value that the exact method and the searches share."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ Box = tuple[FloatArray, FloatArray]
 
 @final
 @dataclass(frozen=True, eq=False)
-class Question:
-    """Which box with a mean >= least and a variance <= epsilon_v that contains start is the largest?
+class BoxProblem:
+    """Which box with a mean >= least and a variance <= most_variance that contains start is the largest?
 
     Attributes:
         landscape: The formula over A parameters.
@@ -26,7 +26,7 @@ class Question:
         low: Lower bounds (A,) of the space.
         high: Upper bounds (A,) of the space.
         least: Smallest mean allowed.
-        epsilon_v: Largest variance allowed.
+        most_variance: Largest variance allowed.
     """
 
     landscape: Landscape
@@ -34,7 +34,7 @@ class Question:
     low: FloatArray
     high: FloatArray
     least: float
-    epsilon_v: float
+    most_variance: float
 
     @cached_property
     def room(self) -> FloatArray:
@@ -54,14 +54,14 @@ class Question:
             np.where(self.periodic, self.start + self.room, self.high),
         )
 
-    def with_limits(self, least: float, epsilon_v: float) -> Question:
-        """The same question with other limits."""
-        return replace(self, least=least, epsilon_v=epsilon_v)
+    def with_limits(self, least: float, most_variance: float) -> BoxProblem:
+        """The same problem with other limits."""
+        return replace(self, least=least, most_variance=most_variance)
 
     def is_feasible(self, box: Box) -> bool:
         """Whether a box meets both limits, exactly."""
         mean, variance = self.landscape.moments(*box)
-        return bool(mean >= self.least and variance <= self.epsilon_v)
+        return bool(mean >= self.least and variance <= self.most_variance)
 
 
 def log_volume(box: Box) -> float:

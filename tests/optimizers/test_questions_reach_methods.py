@@ -1,0 +1,114 @@
+"""What is asked reaches every method: thresholds and goals are kept, and scores of any scale mean the same."""
+
+from __future__ import annotations
+
+from typing import Any, final
+
+import numpy as np
+import pytest
+
+import baselines  # noqa: F401 - fills the registry
+import optimizers  # noqa: F401 - fills the registry
+from optimizers.registry import OPTIMIZERS
+from optimizers.run import run
+from semrob_env.functions import ScoreFunction, make_function
+from semrob_env.oracle import Queries, QueryOracle
+from semrob_env.parameters import AZIMUTH, ELEVATION, SemanticSpace
+from semrob_env.questions import Goal, MeanGoal, Questions, ReliabilityGoal
+from semrob_env.regions import Regions
+from semrob_env.synthetic import SyntheticFunction
+from semrob_env.types import FloatArray, IntArray
+
+VIEW = SemanticSpace((AZIMUTH, ELEVATION))
+STARTS = np.array([[130.0, 30.0], [350.0, 20.0]])
+SCALES: dict[str, dict[str, Any]] = {
+    "unit": {},
+    "wide": {"score_range": (-50.0, 50.0)},
+    "margins": {"score_range": (-30.0, 30.0), "is_logistic": True},
+}
+
+
+@final
+class Hill(ScoreFunction):
+    """One hill of unit scores in [0.05, 0.95] around azimuth 100, elevation 40, told in the function's own scale."""
+
+    def __init__(self, **scale: Any) -> None:
+        super().__init__(VIEW, ("hill",), has_gradient=True, **scale)
+
+    def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
+        return self._values_and_gradients(theta, member)[0]
+
+    def _values_and_gradients(self, theta: FloatArray, member: IntArray) -> tuple[FloatArray, FloatArray]:
+        del member
+        azimuth, elevation = np.radians(theta[..., 0] - 100), np.radians(theta[..., 1] - 40)
+        unit = 0.5 + 0.45 * np.cos(azimuth) * np.cos(elevation)
+        slopes = [np.sin(azimuth) * np.cos(elevation), np.cos(azimuth) * np.sin(elevation)]
+        gradients = -0.45 * np.radians(1) * np.stack(slopes, axis=-1)
+        if self.scale.is_logistic:
+            return np.log(unit / (1 - unit)), gradients / (unit * (1 - unit))[..., None]
+        low, high = self.score_range
+        return low + (high - low) * unit, (high - low) * gradients
+
+
+def answered(name: str, function: ScoreFunction, start: FloatArray, goal: Goal | None, budget: int) -> Regions:
+    questions = Questions(function.space, start, goal=goal, budget=budget)
+    return run(OPTIMIZERS[name](questions), QueryOracle(function, trajectories=len(questions), budget=budget)).regions
+
+
+def plateau() -> tuple[SyntheticFunction, FloatArray]:
+    function = make_function("synthetic:plateau?n=2&seed=0")
+    assert isinstance(function, SyntheticFunction)
+    return function, function.plateau.centre
+
+
+def good_share(function: ScoreFunction, region: Regions, level: float) -> float:
+    """Share of a region's points whose score is at least a level, at 200 x 200 points."""
+    lines = (np.arange(200) + 0.5) / 200
+    fractions = np.stack(np.meshgrid(lines, lines), axis=-1).reshape(1, -1, 2)
+    return float((function.values(region.from_fractions(fractions)) >= level).mean())
+
+
+@pytest.mark.parametrize(("least", "found_at_least"), [(0.5, 0.5), (0.7, 0.7), (0.9, 0.9)])
+def test_box_quadrature_keeps_the_threshold_that_is_asked(least: float, found_at_least: float) -> None:
+    function, start = plateau()
+    region = answered("box_quadrature", function, start, MeanGoal(1 - least), 60)
+    mean = function.exact_moments(region)[0][0]
+    assert found_at_least <= mean < least + 0.09, "feasible, and no smaller than it needs to be"
+
+
+@pytest.mark.parametrize("scale", ["wide", "margins"])
+@pytest.mark.parametrize("name", list(OPTIMIZERS))
+def test_a_method_gives_one_answer_to_one_function_in_any_scale(name: str, scale: str) -> None:
+    plain, told = (answered(name, Hill(**SCALES[key]), STARTS, None, 40) for key in ("unit", scale))
+    tolerance = 1e-6 * VIEW.width
+    assert (np.abs(told.lower - plain.lower) <= tolerance).all()
+    assert (np.abs(told.upper - plain.upper) <= tolerance).all()
+
+
+def test_margins_are_told_as_the_logistic_function_of_them() -> None:
+    function = Hill(**SCALES["margins"])
+    theta = VIEW.sample(20, np.random.default_rng(0))[None]
+    queries = Queries(theta, np.zeros(1, np.int64), np.ones((1, 20), np.bool_), wants_gradient=True)
+    answers, plain = QueryOracle(function).query(queries), QueryOracle(Hill()).query(queries)
+    margins = function.values(theta)
+    assert margins.min() < -1 < 1 < margins.max()
+    np.testing.assert_allclose(answers.values, 1 / (1 + np.exp(-margins)), rtol=1e-14)
+    assert answers.gradients is not None
+    assert plain.gradients is not None
+    np.testing.assert_allclose(answers.gradients, plain.gradients, rtol=1e-9, atol=1e-15)
+
+
+@pytest.mark.parametrize(("name", "budget"), [("box_quadrature", 80), ("random_search", 400), ("cma_es", 400)])
+def test_a_reliable_region_is_found_where_that_is_easy(name: str, budget: int) -> None:
+    function, start = plateau()
+    goal = ReliabilityGoal(level=0.5, reliability=0.9)
+    region = answered(name, function, start, goal, budget)
+    assert good_share(function, region, goal.level) >= goal.reliability
+    assert region.share()[0] > 0.3 * function.plateau.share()[0]
+
+
+def test_a_high_mean_is_not_reliability_and_box_quadrature_knows() -> None:
+    function, start = plateau()
+    by_mean = answered("box_quadrature", function, start, MeanGoal(0.5), 80)
+    assert function.exact_moments(by_mean)[0][0] >= 0.5
+    assert good_share(function, by_mean, 0.5) < 0.9
