@@ -23,7 +23,7 @@ part of it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
@@ -67,7 +67,7 @@ class RegionRules:
     """
 
     budget: int = 200
-    goal: Goal = MeanGoal()
+    goal: Goal = field(default_factory=MeanGoal)
     largest_step: float = 0.1
     points: int = 4
     corners: int | None = None
@@ -121,9 +121,7 @@ class RegionGame(Game):
                 "sampled ones, for example corners=16"
             )
         self.rules = rules
-        self.traits = Traits(
-            objective_range=(-1.25, 1.0), goal=rules.goal, clips_actions=True, sees_budget=True
-        )
+        self.traits = Traits(objective_range=(-1.25, 1.0), goal=rules.goal, clips_actions=True, sees_budget=True)
         self.draws = self.action_size = 2 * n
         corners = sampled or 2**n
         shapes = {

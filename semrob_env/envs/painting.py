@@ -8,9 +8,8 @@ global state of matplotlib is used, and a figure lives as long as its Painter.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from itertools import combinations
-from typing import Any, Protocol, final, runtime_checkable
+from typing import Any, final
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -23,14 +22,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from semrob_env.envs.moments import HEIGHT, WIDTH, Frame, Moment, number
-from semrob_env.functions import Complement, ScoreFunction, Stack
+from semrob_env.envs.views import pictures_of
+from semrob_env.functions import ScoreFunction
 from semrob_env.maps import map_axes
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting.canvas import PALETTE, SCORE_MAP
 from semrob_env.plotting.drawing import axis_label, draw_curve, draw_scores, set_axes
 from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
-from semrob_env.types import Float32Array, FloatArray
+from semrob_env.types import FloatArray
 
 MAP_LINES, LIVE_MAP_LINES = {1: 720, 2: 120}, {1: 120, 2: 24}
 """Grid lines a parameter of maps of one and two: of functions that answer at once, of those that draw pictures."""
@@ -46,28 +46,6 @@ INK = PALETTE[1]
 
 MARKERS = {"start": "o", "last": "X", "best": "*"}
 """Of marks by name; any other is a square."""
-
-
-@runtime_checkable
-class DrawsPictures(Protocol):
-    """A function that can show what it scores, as `SceneFunction` does."""
-
-    def pictures(self, theta: FloatArray, member: int = 0) -> Float32Array:
-        """Pictures (N, 3, H, W) in [0, 1] at theta (N, n)."""
-
-
-def pictures_of(function: ScoreFunction, member: int) -> Callable[[FloatArray], Float32Array] | None:
-    """What draws a member: theta (N, n) to pictures (N, 3, H, W) in [0, 1]; None where nothing is drawn."""
-    if isinstance(function, Complement):
-        return pictures_of(function.function, member)
-    if isinstance(function, Stack):
-        for part in function.functions:
-            if member < part.members:
-                return pictures_of(part, member)
-            member -= part.members
-    if isinstance(function, DrawsPictures):
-        return lambda theta: function.pictures(theta, member)
-    return None
 
 
 @final

@@ -53,8 +53,8 @@ class RegionGrowEnv(GameEnv[RegionGame]):
     ## Observation Space
 
     `Box(low, high, (3n + 2c + 4,), float32)`, c = 2^n (with `corners`: c = 2n). Bounds and points in the unit cube, low
-    of a parameter being 0 and high 1; unit scores in [0, 1]. Mean and variance are of what the goal counts: of the scores
-    themselves, or of the share of views at or above a level. In brackets: of a periodic parameter, whose bounds are
+    of a parameter being 0 and high 1; unit scores in [0, 1]. Mean and variance are of what the goal counts: the scores
+    themselves, or the share of views at or above a level. In brackets: of a periodic parameter, whose bounds are
     unwrapped around theta0.
 
     | Num         | Observation                                 | Min     | Max    | Unit    |
@@ -79,8 +79,9 @@ class RegionGrowEnv(GameEnv[RegionGame]):
         J = s                                                        if mean >= least and variance <= most,
         J = -max(0, least - mean) - max(0, variance - most)          otherwise,
 
-    with the bounds of the goal (`Goal.least`, `Goal.most_variance`). Mean and variance are estimated from charged answers alone. J_0 is that of theta0, a region without width, so the
-    rewards of an episode sum to the gain over it.
+    with the bounds `least` and `most_variance` of the goal, of which the default is the paper's: mean >= 0.5. Mean and
+    variance are estimated from charged answers alone. J_0 is that of theta0, a region without width, so the rewards of
+    an episode sum to the gain over it.
 
     ## Starting State
 
