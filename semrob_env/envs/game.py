@@ -161,8 +161,8 @@ class RegionGame(Game):
             ahead = np.arange(1, state[name].shape[1] + 1)[:, None] * self._ratio
             fresh[name] = (shift[:, None] + ahead) % 1.0
         # An empty window: inf lies in no region, and weighs nothing as a volume.
-        fresh["window"] = np.full(state["window"].shape[1:], math.inf)
-        fresh["window"][:, self._ends] = 0.0
+        fresh["window"] = window = np.full(state["window"].shape[1:], math.inf)
+        window[:, self._ends] = 0.0
         for name, values in fresh.items():
             state[name][rows] = values
         self._enter(rows)
@@ -203,7 +203,7 @@ class RegionGame(Game):
             state["window"],
             asked,
         )
-        return asked.T
+        return np.asarray(asked.T)
 
     def take(self, values: FloatArray) -> None:
         """Take the unit scores (B, m) at `queries()`, without NaN."""
@@ -278,7 +278,7 @@ class RegionGame(Game):
     @property
     def start(self) -> FloatArray:
         """The start points theta0, (B, n), in native units."""
-        return self._state["start"].copy()
+        return np.array(self._state["start"])
 
     @property
     def regions(self) -> Regions:
@@ -294,17 +294,17 @@ class RegionGame(Game):
     @property
     def share(self) -> FloatArray:
         """The region's share s of the space, (B,)."""
-        return self._state["share"].copy()
+        return np.array(self._state["share"])
 
     @property
     def mean(self) -> FloatArray:
         """Estimated mean (B,) of what the goal counts, in [0, 1]."""
-        return self._state["mean"].copy()
+        return np.array(self._state["mean"])
 
     @property
     def variance(self) -> FloatArray:
         """Estimated variance (B,) of what the goal counts, at most 0.25."""
-        return self._state["variance"].copy()
+        return np.array(self._state["variance"])
 
     @property
     def settled(self) -> BoolArray:

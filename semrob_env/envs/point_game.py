@@ -91,7 +91,7 @@ class PointGame(Game):
 
     def queries(self) -> FloatArray:
         """The points chosen, theta (B, 1, n)."""
-        return self._state["theta"][:, None].copy()
+        return np.array(self._state["theta"][:, None])
 
     def take(self, values: FloatArray) -> None:
         """Take the unit scores (B, 1) at them, without NaN."""
@@ -131,7 +131,7 @@ class PointGame(Game):
     @property
     def looked_at(self) -> FloatArray:
         """The last points (B, n) in native units."""
-        return self._state["theta"].copy()
+        return np.array(self._state["theta"])
 
     @property
     def settled(self) -> BoolArray:

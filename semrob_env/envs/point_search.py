@@ -1,4 +1,4 @@
-"""PointSearch-v0: choose scene parameters, a query at a time, to find where a network fails; alone, and many at once."""
+"""PointSearch-v0: choose scene parameters, a query at a time, and find where a network fails; one, or many at once."""
 
 from __future__ import annotations
 

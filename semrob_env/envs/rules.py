@@ -107,7 +107,7 @@ class Game(ABC):
     @property
     def objective(self) -> FloatArray:
         """What rewards are gains of, (B,)."""
-        return self._state["objective"].copy()
+        return np.array(self._state["objective"])
 
     @final
     @property
