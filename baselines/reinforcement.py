@@ -7,7 +7,7 @@ that was asked last. The idea to let a learned policy look for what a network fa
 
 Policies, by name: `random` (uniform actions from the trajectory's Generator; the floor), one given to `register_policy`
 (any policy or model of stable-baselines3, or a function), or the folder of a saved agent (`baselines.agents`), which
-plays by the rules it was trained with. The observation does not tell the thresholds: an agent looks for what it was
+plays by the rules it was trained with. The observation does not tell the goal: an agent looks for what it was
 trained to find.
 """
 
@@ -91,7 +91,7 @@ class Reinforcement(RegionOptimizer[ReinforcementSettings]):
     def _start(self) -> State:
         game = self._game
         draws = np.array([rng.random(game.draws) for rng in self.rngs])
-        game.restart(slice(None), self.start, draws)
+        game.restart(np.arange(len(self)), self.start, draws)
         return {**game.save(), "lower": self.start.copy(), "upper": self.start.copy(), "converged": game.finished}
 
     def _ask(self, state: State) -> FloatArray:

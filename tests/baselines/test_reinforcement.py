@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from baselines.agents import Actor, SavedAgent, save_agent
-from baselines.agents.policies import lent_policy, register_policy
+from baselines.agents.policies import game_rules, lent_policy, plain_rules, register_policy
 from baselines.reinforcement import Reinforcement, ReinforcementSettings
 from optimizers.execute import execute
 from optimizers.run import run
@@ -24,6 +25,7 @@ from semrob_env.errors import (
 from semrob_env.functions import CallableFunction, make_function
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import MeanGoal
 from semrob_env.regions import Regions
 from semrob_env.store import RunTask
 from semrob_env.types import Float32Array, FloatArray
@@ -70,7 +72,7 @@ def test_a_policy_sees_what_the_game_of_the_environment_shows_and_gets_its_regio
         result = run(optimizer, QueryOracle(WAVES, budget=1000))
     game = RegionGame(SPACE, RegionRules())
     rng = np.random.default_rng(np.random.SeedSequence(4, spawn_key=(0,)))
-    game.restart(slice(None), np.array(STARTS[:1]), rng.random((1, game.draws)))
+    game.restart(np.arange(1), np.array(STARTS[:1]), rng.random((1, game.draws)))
     assert game.save()["phase"].tolist() == draws.tolist()
     expected = []
     while True:
@@ -173,6 +175,15 @@ def test_rules_that_there_are_not_are_told(tmp_path: Path) -> None:
     save_agent(tmp_path, SavedAgent(some_actor(), "PPO", SPACE.names, {"pace": 1}))
     with pytest.raises(InvalidParameterError, match="give fields of RegionRules"):
         played(str(tmp_path))
+
+
+def test_agents_from_before_there_were_goals_are_read() -> None:
+    rules = game_rules({"epsilon_m": 0.3, "epsilon_v": 0.1, "largest_step": 0.2}, 100)
+    assert rules == RegionRules(100, MeanGoal(0.3, 0.1), 0.2)
+    assert game_rules(plain_rules(rules), 100) == rules
+    assert game_rules(json.loads(json.dumps(plain_rules(rules))), 100).goal == MeanGoal(0.3, 0.1)
+    with pytest.raises(InvalidParameterError, match="epsilon_m"):
+        game_rules({"epsilon_m": "all"}, 100)
 
 
 def test_names_of_policies_are_checked() -> None:
