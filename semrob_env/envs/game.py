@@ -292,21 +292,6 @@ class RegionGame(Game):
         return self.space.project((lower + upper) / 2)
 
     @property
-    def share(self) -> FloatArray:
-        """The region's share s of the space, (B,)."""
-        return np.array(self._state["share"])
-
-    @property
-    def mean(self) -> FloatArray:
-        """Estimated mean (B,) of what the goal counts, in [0, 1]."""
-        return np.array(self._state["mean"])
-
-    @property
-    def variance(self) -> FloatArray:
-        """Estimated variance (B,) of what the goal counts, at most 0.25."""
-        return np.array(self._state["variance"])
-
-    @property
     def settled(self) -> BoolArray:
         """Which regions are the whole space: no side can move outward, (B,)."""
         return np.asarray(self._state["share"] >= _WHOLE)

@@ -8,9 +8,11 @@ from gymnasium.vector import AutoresetMode
 
 from semrob_env.envs.episodes import EpisodeArguments, Episodes, Play, episode_arguments
 from semrob_env.envs.point_game import PointGame, PointRules
+from semrob_env.envs.rules import whole_number
 from semrob_env.envs.single import GameEnv
-from semrob_env.envs.vector import GameVectorEnv, checked_count
+from semrob_env.envs.vector import GameVectorEnv
 from semrob_env.envs.views import Views
+from semrob_env.errors import InvalidBudgetError
 from semrob_env.functions import ScoreFunction
 
 if TYPE_CHECKING:
@@ -90,10 +92,7 @@ class PointSearchEnv(GameEnv[PointGame]):
         budget: Forward queries of an episode: the start point and each step cost 1.
         goal: `low` for failures, `high` for strong views.
         target: None, or the unit score that ends an episode.
-        start: A point as text or array, several of them, `random` (uniform over the space), or None: the start points
-            of the paper, as far as the space has azimuth or elevation, else random.
-        members: Members of the family that episodes draw from, see `split_members`; None: all.
-        adversarial: Replace f by its complement.
+        start, members, adversarial: What episodes are drawn from: see `EpisodeArguments`.
         picture: Show the picture too; for live functions (`scene:`) alone.
         render_mode: None, `rgb_array`, `ansi`, or `human`.
 
@@ -138,11 +137,12 @@ class PointSearchVectorEnv(GameVectorEnv[PointGame]):
         render_mode: str | None = None,
         **arguments: Unpack[PointArguments],
     ) -> None:
-        play = _play(function, checked_count(num_envs), arguments)
+        play = _play(function, num_envs, arguments)
         super().__init__(play, autoreset_mode, max_episode_steps, render_mode)
 
 
 def _play(function: str | ScoreFunction, count: int, arguments: PointArguments) -> Play[PointGame]:
+    whole_number("num_envs", count, 1, error=InvalidBudgetError)
     of_episodes, rest = episode_arguments(arguments)
     picture = rest.pop("picture", False)
     rules, episodes = PointRules(**rest), Episodes.of(function, **of_episodes)

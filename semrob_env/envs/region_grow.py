@@ -8,8 +8,10 @@ from gymnasium.vector import AutoresetMode
 
 from semrob_env.envs.episodes import EpisodeArguments, Episodes, Play, episode_arguments
 from semrob_env.envs.game import RegionGame, RegionRules
+from semrob_env.envs.rules import whole_number
 from semrob_env.envs.single import GameEnv
-from semrob_env.envs.vector import GameVectorEnv, checked_count
+from semrob_env.envs.vector import GameVectorEnv
+from semrob_env.errors import InvalidBudgetError
 from semrob_env.functions import ScoreFunction
 from semrob_env.questions import Goal
 
@@ -105,10 +107,7 @@ class RegionGrowEnv(GameEnv[RegionGame]):
         budget: Forward queries of an episode. The first observation and each step cost 2 * 2^n + `points` (with
             `corners`: 2 * `corners` + `points`).
         goal: What makes a region good: a `Goal`, or its text such as `mean=0.5,variance=0.05` or `reliability=0.95`.
-        start: A point as text or array, several of them, `random` (uniform over the space), or None: the start points
-            of the paper, as far as the space has azimuth or elevation, else random.
-        members: Members of the family that episodes draw from, see `split_members`; None: all.
-        adversarial: Look for regions where the network fails: f is replaced by its complement.
+        start, members, adversarial: What episodes are drawn from: see `EpisodeArguments`.
         largest_step: Share of the range by which an action of 1 moves a bound.
         points: Points asked inside the region in each step.
         corners: None: all 2^n corners, up to n = 6; or an even number of sampled ones, for any n.
@@ -155,11 +154,12 @@ class RegionGrowVectorEnv(GameVectorEnv[RegionGame]):
         render_mode: str | None = None,
         **arguments: Unpack[RegionArguments],
     ) -> None:
-        play = _play(function, checked_count(num_envs), arguments)
+        play = _play(function, num_envs, arguments)
         super().__init__(play, autoreset_mode, max_episode_steps, render_mode)
 
 
 def _play(function: str | ScoreFunction, count: int, arguments: RegionArguments) -> Play[RegionGame]:
+    whole_number("num_envs", count, 1, error=InvalidBudgetError)
     of_episodes, rest = episode_arguments(arguments)
     rules, episodes = RegionRules(**rest), Episodes.of(function, **of_episodes)
     return Play(episodes, RegionGame(episodes.function.space, rules, count=count))

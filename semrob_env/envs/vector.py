@@ -15,7 +15,7 @@ from gymnasium.vector.utils import batch_space
 from semrob_env.envs.episodes import Observation, Play, Played
 from semrob_env.envs.rules import GameT, whole_number
 from semrob_env.envs.single import StepRefused, action_space, observation_space
-from semrob_env.errors import InvalidBudgetError, InvalidParameterError, ShapeMismatchError
+from semrob_env.errors import InvalidParameterError, ShapeMismatchError
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 Seeds = int | Sequence[int | None] | None
@@ -183,13 +183,3 @@ def _rows_of(observed: Observation, rows: BoolArray) -> npt.NDArray[np.object_]:
         is_dict = isinstance(observed, dict)
         parts[row] = {name: part[row].copy() for name, part in observed.items()} if is_dict else observed[row].copy()
     return parts
-
-
-def checked_count(num_envs: int) -> int:
-    """A number of environments.
-
-    Raises:
-        InvalidBudgetError: No whole number of at least 1.
-    """
-    whole_number("num_envs", num_envs, 1, error=InvalidBudgetError)
-    return num_envs

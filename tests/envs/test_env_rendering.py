@@ -79,7 +79,7 @@ def near(frame: Frame, colour: str | tuple[float, float, float], tolerance: int 
 
 def on_map(painter: Painter, theta: FloatArray) -> tuple[int, int]:
     """Row and column of a point on the map."""
-    across, upwards = painter._panels[0].axis.transData.transform(theta)
+    across, upwards = painter._panels[0][0].transData.transform(theta)
     return HEIGHT - 1 - int(upwards), int(across)
 
 

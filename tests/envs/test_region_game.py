@@ -55,13 +55,13 @@ def test_estimates_have_no_bias_and_less_error_than_the_fresh_points_alone() -> 
     function = rough_maps()
     game, member, _ = played(function, 4000)
     mean, variance = exact_moments(function, game.regions, member)
-    assert np.ptp(game.share) > 0.3
+    assert np.ptp(game.facts()["region"]) > 0.3
     fresh = function.values(game.queries(), member)[:, -4:].mean(axis=1)
-    error, fresh_error = game.mean - mean, fresh - mean
+    error, fresh_error = game.facts()["mean"] - mean, fresh - mean
     assert abs(error.mean()) < 0.002
     assert np.sqrt((error**2).mean()) < 0.9 * np.sqrt((fresh_error**2).mean())
-    assert np.corrcoef(game.mean, mean)[0, 1] > 0.93
-    assert abs((game.variance - variance).mean()) < 0.003
+    assert np.corrcoef(game.facts()["mean"], mean)[0, 1] > 0.93
+    assert abs((game.facts()["variance"] - variance).mean()) < 0.003
 
 
 @pytest.mark.parametrize("chosen", [[5, 2], [3]])
@@ -82,7 +82,7 @@ def test_games_are_saved_taken_apart_and_put_together_bit_for_bit(corners: int |
     np.testing.assert_array_equal(game.observation()[rows], part.observation())
     np.testing.assert_array_equal(game.lower[rows], part.lower)
     game.restart(rows[:1], STARTS[:1], np.zeros((1, 4)))
-    assert game.share[rows[0]] == 0
+    assert game.facts()["region"][rows[0]] == 0
     game.put(rows, part)
     for name, values in game.save().items():
         assert values.tobytes() == copy.save()[name].tobytes(), name
