@@ -7,14 +7,14 @@ that was asked last. The idea to let a learned policy look for what a network fa
 
 Policies, by name: `random` (uniform actions from the trajectory's Generator; the floor), one given to `register_policy`
 (any policy or model of stable-baselines3, or a function), or the folder of a saved agent (`baselines.agents`), which
-plays by the rules it was trained with. The observation does not tell the thresholds: an agent looks for what it was
+plays by the rules it was trained with. The observation does not tell the goal: an agent looks for what it was
 trained to find.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
@@ -26,7 +26,6 @@ from baselines.agents.files import agent_digest
 from baselines.agents.policies import POLICIES, RANDOM, Policy, game_rules
 from baselines.agents.policies import register_policy as register_policy
 from optimizers.base import RegionOptimizer, Settings, State
-from optimizers.limits import whole_number
 from optimizers.registry import register
 from semrob_env.errors import InvalidParameterError, RefusedFileError, UnknownNameError
 from semrob_env.oracle import Answers
@@ -46,7 +45,6 @@ class ReinforcementSettings(Settings):
 
     Attributes:
         policy: `random`, a registered name, or the folder of a saved agent.
-        budget: Queries of an episode.
         digest: Hash of the saved agent, so that a run's key tells agents apart; empty: filled in here.
 
     Raises:
@@ -55,7 +53,6 @@ class ReinforcementSettings(Settings):
     """
 
     policy: str = RANDOM
-    budget: int = field(default=200, metadata=whole_number(1))
     digest: str = ""
 
     def __post_init__(self) -> None:
@@ -77,13 +74,13 @@ class Reinforcement(RegionOptimizer[ReinforcementSettings]):
     """A policy on RegionGrow; see the module.
 
     Raises:
-        InvalidBudgetError: A budget that cannot pay the first observation and one step.
         InvalidParameterError: A saved agent of another space.
     """
 
     name = "reinforcement"
     title = "Policy on RegionGrow"
     is_stochastic = True
+    plans_by_budget = True
     paradigm = "learned policy"
     finds = "the region that its policy ends with"
     settings_class = ReinforcementSettings
@@ -91,7 +88,7 @@ class Reinforcement(RegionOptimizer[ReinforcementSettings]):
     def _start(self) -> State:
         game = self._game
         draws = np.array([rng.random(game.draws) for rng in self.rngs])
-        game.restart(slice(None), self.start, draws)
+        game.restart(np.arange(len(self)), self.start, draws)
         return {**game.save(), "lower": self.start.copy(), "upper": self.start.copy(), "converged": game.finished}
 
     def _ask(self, state: State) -> FloatArray:
@@ -139,6 +136,12 @@ class Reinforcement(RegionOptimizer[ReinforcementSettings]):
 
     @cached_property
     def _game(self) -> RegionGame:
-        from semrob_env.envs.game import RegionGame  # here, for it imports gymnasium
+        from semrob_env.envs.game import RegionGame, RegionRules  # here, for it imports gymnasium
 
-        return RegionGame(self.space, game_rules(self._policy[1], self.settings.budget), count=len(self))
+        rules = {
+            "goal": self.questions.goal,
+            **(self._policy[1] or {}),
+        }  # an agent looks for what it was trained to find
+        corners = rules.get("corners") or 2**self.space.n
+        least = 2 * (2 * corners + rules.get("points", RegionRules.points))  # the first observation and one step
+        return RegionGame(self.space, game_rules(rules, max(int(self.questions.budget), least)), count=len(self))

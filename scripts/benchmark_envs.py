@@ -21,9 +21,8 @@ from typing import Any
 import numpy as np
 
 from semrob_env.cli import ArgumentParser, make_console, names, numbers, positive, progress_bar, run_script
-from semrob_env.envs.point_search import PointSearchEnv
-from semrob_env.envs.region_grow import RegionGrowEnv
-from semrob_env.envs.vector import PointSearchVectorEnv, RegionGrowVectorEnv
+from semrob_env.envs.point_search import PointSearchEnv, PointSearchVectorEnv
+from semrob_env.envs.region_grow import RegionGrowEnv, RegionGrowVectorEnv
 from semrob_env.errors import UnknownNameError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 from semrob_env.functions import ScoreFunction, make_function

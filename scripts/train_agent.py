@@ -51,9 +51,9 @@ from semrob_env.errors import InvalidParameterError, OutputError, UnknownNameErr
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 from semrob_env.functions import ScoreFunction, make_function
 from semrob_env.metrics import Judge, Thresholds
-from semrob_env.parameters import PAPER_STARTS
 from semrob_env.plotting import save_figure
 from semrob_env.plotting.learning import LearningCurve, learning_figure
+from semrob_env.questions import MeanGoal
 from semrob_env.types import IntArray
 
 STEPS: dict[Algorithm, int] = {"ppo": 1_000_000, "sac": 120_000}
@@ -186,8 +186,7 @@ class Plan:
         corners = None if self.function.space.n <= 6 else 16
         return {
             "budget": given.budget,
-            "epsilon_m": given.epsilon_m,
-            "epsilon_v": given.epsilon_v,
+            "goal": MeanGoal(given.epsilon_m, given.epsilon_v).text,
             "largest_step": given.largest_step,
             "corners": corners,
         }
@@ -202,10 +201,10 @@ class Plan:
         """The test."""
         given, space = self.options, self.function.space
         judge = Judge(Thresholds(given.epsilon_m, given.epsilon_v), given.judge_points)
-        known = [[part for part in text.split(",") if part.split("=")[0] in space.names] for text in PAPER_STARTS]
-        if given.start == "paper" and any(known):
-            starts = np.array([space.point(",".join(parts)) for parts in known])
-        else:
+        from semrob_env.envs.episodes import start_points
+
+        starts = start_points(space, None) if given.start == "paper" else None
+        if starts is None:
             starts = space.sample(RANDOM_STARTS, np.random.default_rng(0))
         return Questions(self.function, self.test, starts, given.budget, judge)
 

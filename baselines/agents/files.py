@@ -5,8 +5,9 @@ hold the tensors that the JSON announces, and has the hash that it names. A mode
 zip with pickled code, is refused; load one that you trust yourself and hand it to `baselines.reinforcement.
 register_policy`.
 
-`agent.json`: `format`, `version`, `algorithm`, `parameters` (names, in order), `rules` (`RegionRules`), `sizes` (of
-observation and layers), `squashes`, `weights` (SHA-256 of policy.pt), `training` (whatever tells how it was made).
+`agent.json`: `format`, `version`, `algorithm`, `parameters` (names, in order), `rules` (`RegionRules`, the goal as
+text), `sizes` (of observation and layers), `squashes`, `weights` (SHA-256 of policy.pt), `training` (whatever tells how
+it was made).
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class SavedAgent:
         actor: Its network.
         algorithm: Which algorithm trained it.
         parameters: Names of the parameters of the space it plays in.
-        rules: Fields of `semrob_env.envs.game.RegionRules` that it was trained with.
+        rules: Fields of `semrob_env.envs.game.RegionRules` that it was trained with, the goal as text.
         training: How it was trained; free, JSON.
     """
 

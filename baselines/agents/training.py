@@ -26,7 +26,7 @@ import numpy as np
 
 from baselines.agents.actor import Actor, actor_of
 from baselines.agents.files import SavedAgent, read_tensors
-from baselines.agents.policies import game_rules
+from baselines.agents.policies import game_rules, plain_rules
 from semrob_env.errors import InvalidParameterError, MissingExtraError, RefusedFileError
 from semrob_env.files import write_whole
 from semrob_env.functions import ScoreFunction
@@ -97,7 +97,7 @@ class Trainer:
         recipe: How.
         function: The family of functions.
         members: Members that episodes draw from.
-        rules: Fields of `RegionRules`.
+        rules: Fields of `RegionRules`, the goal as text.
         start: Start points, as `RegionGrowEnv` takes them.
 
     Attributes:
@@ -121,11 +121,11 @@ class Trainer:
     ) -> None:
         library()
         from baselines.agents.vector import VectorAdapter
-        from semrob_env.envs.vector import RegionGrowVectorEnv
+        from semrob_env.envs.region_grow import RegionGrowVectorEnv
 
         self.recipe, self.function = recipe, function
         self.member_ids = tuple(function.member_ids[row] for row in np.asarray(members).tolist())
-        self.rules = asdict(game_rules(rules, (rules or {}).get("budget", 200)))
+        self.rules = plain_rules(game_rules(rules, (rules or {}).get("budget", 200)))
         self.done = 0
         self.curve: list[dict[str, float]] = []
         self._env = VectorAdapter(

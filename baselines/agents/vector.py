@@ -10,7 +10,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from semrob_env.envs.vector import RegionGrowVectorEnv
+from semrob_env.envs.region_grow import RegionGrowVectorEnv
 from semrob_env.errors import InvalidParameterError
 from semrob_env.types import Float32Array
 

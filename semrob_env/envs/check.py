@@ -1,7 +1,9 @@
-"""A checker of environments: one small check a promise, run before anything is trained on one.
+"""A checker of environments over counted queries: one small check a promise, run before anything is trained on one.
 
 `check_semrob_env(env)` returns nothing if all hold, else raises ContractError; its message says which promise is
-broken, the likely cause and what to do. What an environment is to Gymnasium (types, seeds, own arrays) and what it
+broken, the likely cause and what to do. It takes any single or vector environment of Gymnasium whose
+`unwrapped.oracle` is its QueryOracle, by whomever it is; what is asked of it beyond that, it declares by its
+`Traits`. What an environment is to Gymnasium (types, seeds, own arrays) and what it
 spends is checked with all wrappers around it; the rules of the games inside them. Gymnasium's own `check_env` runs
 last. Its known false pass, an environment that hands out one and the same array again and again and so agrees with
 itself, is none here: every observation is copied as it comes, and compared with what it was in the end.
@@ -18,49 +20,40 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-from gymnasium import Env
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box, Dict, Space
 from gymnasium.utils.env_checker import check_env
 
 from semrob_env.envs.check_actions import ACTIONS
-from semrob_env.envs.check_case import MOST_STEPS, PLAYED_STEPS, Case, Environment, Turn, arrays, require, same
+from semrob_env.envs.check_case import MOST_STEPS, PLAYED_STEPS, Case, Environment, Turn, Vector, arrays, require, same
 from semrob_env.envs.check_rules import RULES
 from semrob_env.envs.check_watch import Watch
 from semrob_env.errors import ContractError
 
 
-def check_semrob_env(env: Environment) -> None:
+def check_semrob_env(env: Environment | Vector) -> None:
     """Check every promise of an environment.
 
     Args:
-        env: A single environment of semrob, just made and not reset yet; wrappers may be around it. It is played for
-            some dozens of episodes, most of them cut short, and left as it is after a reset. Its frames are checked
-            if it has a render mode, its vector environment if `gymnasium.make` made it.
+        env: An environment, just made and not reset yet; wrappers may be around it. It is played for some dozens of
+            episodes, most of them cut short, and left as it is after a reset. Its frames are checked if it has a render
+            mode, its vector environment if `gymnasium.make` made it. Of a vector environment, all rows are played
+            alike, and then each by itself.
 
     Raises:
         ContractError: A promise is broken; the message names it, the likely cause and the fix.
     """
-    require(
-        isinstance(env, Env) and hasattr(env.unwrapped, "oracle"),
-        f"{env!r} is no environment over an oracle; give a single environment (of a vector one, one made alone), whose "
-        "unwrapped.oracle is its QueryOracle",
-    )
-    case = Case(env)
+    case = Case.of(env)
     for promise, check in PROMISES.items():
         try:
             check(case)
         except ContractError as error:
-            raise ContractError(f"{_name(case)} does not {promise}: {error}") from error
+            raise ContractError(f"{case.name} does not {promise}: {error}") from error
         except Exception as error:
             raise ContractError(
-                f"{_name(case)} raised {type(error).__name__} where it should {promise}: {error}; make it work for "
+                f"{case.name} raised {type(error).__name__} where it should {promise}: {error}; make it work for "
                 "every action in the action space, every seed and every score"
             ) from error
-
-
-def _name(case: Case) -> str:
-    return f"{type(case.bare).__name__} with n = {case.function.space.n}"
 
 
 def _check_order(case: Case) -> None:
@@ -81,7 +74,9 @@ def _check_spaces(case: Case) -> None:
     for env in (case.env, case.bare):
         action = env.action_space
         require(
-            isinstance(action, Box) and action.is_bounded() and len(action.shape) == 1,
+            action.is_bounded() and len(action.shape) == 1
+            if isinstance(action, Box)
+            else not case.traits.clips_actions,
             f"the action space is {action}; give a bounded Box of one axis, as agents for continuous actions want it",
         )
         observation = env.observation_space
@@ -114,9 +109,7 @@ def _check_types(case: Case) -> None:
 
 
 def _check_observations(case: Case) -> None:
-    space = case.env.action_space
-    assert isinstance(space, Box)  # checked before
-    extremes = [space.high, space.low]
+    extremes = [case.constant(share, of=case.env) for share in (1.0, 0.0)]
     plays = {
         "random actions": case.actions(MOST_STEPS),
         "the highest action": extremes[:1] * MOST_STEPS,
@@ -227,12 +220,12 @@ def _check_meter(case: Case) -> None:
             before = turn.forward + turn.gradient
             require(
                 turn.asked <= charged,
-                f"the function was asked {turn.asked} points at step {step}, {charged:g} were charged: points are "
+                f"the function was asked {turn.asked:g} points at step {step}, {charged:g} were charged: points are "
                 "asked past the oracle; an environment asks through oracle.query only, for its reward as well",
             )
             require(
                 turn.asked == charged,
-                f"{charged:g} queries were charged at step {step}, the function was asked {turn.asked} points: "
+                f"{charged:g} queries were charged at step {step}, the function was asked {turn.asked:g} points: "
                 + (
                     "the meter of the last episode goes on; begin each with a fresh one"
                     if step == 0

@@ -9,17 +9,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from gymnasium.envs.registration import load_env_creator
+from gymnasium.spaces import Box
 
-from semrob_env.envs.check_case import PLAYED_STEPS, Case, Turn, require, same
+from semrob_env.envs.check_case import CLOSE, PLAYED_STEPS, Case, FirstRow, Turn, require, same
 from semrob_env.envs.check_watch import Watch
-from semrob_env.envs.game import RegionGame
 from semrob_env.errors import ContractError, InvalidActionError
-
-CLOSE = 1e-9
-"""How far numbers may differ that are reckoned in two ways."""
 
 
 def _check_bad_actions(case: Case) -> None:
+    if not case.traits.clips_actions:
+        return
     good = case.actions(3, of=case.bare)
     bad: dict[str, Any] = {"NaN": np.full_like(good[0], np.nan), "a number too many": np.append(good[0], good[0][:1])}
     bad |= {"a row for a single action": good[0][None], "text": "widen"}
@@ -35,7 +34,7 @@ def _check_bad_actions(case: Case) -> None:
             else:
                 raise ContractError(f"step() takes {name} as action; raise InvalidActionError and say what is allowed")
             require(
-                watch.asked == asked and float(case.oracle.spent.sum()) == before.spent,
+                watch.asked == asked and case.spent == before.spent,
                 f"an action that is refused ({name}) asks or charges; check the action before anything else",
             )
             turn = case.bare.step(good[1].copy())
@@ -47,6 +46,8 @@ def _check_bad_actions(case: Case) -> None:
 
 
 def _check_clipping(case: Case) -> None:
+    if not case.traits.clips_actions:
+        return
     space = case.bare.action_space
     far = [3 * action for action in case.actions(PLAYED_STEPS, of=case.bare)]
     near = [np.clip(action, space.low, space.high) for action in far]
@@ -55,6 +56,8 @@ def _check_clipping(case: Case) -> None:
 
 
 def _check_action_arrays(case: Case) -> None:
+    if not isinstance(case.bare.action_space, Box):
+        return
     actions = case.actions(PLAYED_STEPS, of=case.bare)
 
     def handed_over() -> Iterator[npt.NDArray[Any]]:
@@ -69,15 +72,16 @@ def _check_action_arrays(case: Case) -> None:
 
 
 def _check_moves(case: Case) -> None:
-    space, game = case.function.space, case.bare.game
-    if not isinstance(game, RegionGame):
+    space = case.function.space
+    if case.traits.seeks is not None:
         _check_points(case)
+    if case.traits.goal is None:
         return
     for name, share in (("+1", 1.0), ("-1", 0.0), ("random", None)):
         wide = [case.constant(1.0)] * 2
         actions = case.actions(PLAYED_STEPS, of=case.bare) if share is None else [*wide, *[case.constant(share)] * 2]
         turns = case.play(actions, seed=4, bare=True)
-        start = game.start[0]
+        start = case.bare.game.start[0]
         for step, turn in enumerate(turns):
             lower, upper = turn.info["lower"], turn.info["upper"]
             inside = (lower >= space.low - CLOSE) & (upper <= space.high + CLOSE) | space.is_periodic
@@ -120,7 +124,7 @@ def _check_render(case: Case) -> None:
     def render(turn: Turn) -> None:
         frames.append(case.bare.render())
         require(
-            float(case.oracle.spent.sum()) == turn.spent,
+            case.spent == turn.spent,
             "render() charges queries; ask the function itself for a picture, never through the oracle",
         )
 
@@ -141,36 +145,35 @@ def _check_render(case: Case) -> None:
 
 
 def _check_vector(case: Case) -> None:
-    spec = case.bare.spec
-    if spec is None or spec.vector_entry_point is None:
-        return
-    make = spec.vector_entry_point
-    make = load_env_creator(make) if isinstance(make, str) else make
-    count, seed = 3, 7
-    kwargs = {name: value for name, value in spec.kwargs.items() if name != "render_mode"}
-    vector = make(num_envs=count, **kwargs)
+    spec, seed = case.bare.spec, 7
+    vector: Any = case.vector
+    if vector is None:
+        if spec is None or spec.vector_entry_point is None:
+            return
+        make = spec.vector_entry_point
+        make = load_env_creator(make) if isinstance(make, str) else make
+        vector = make(num_envs=3, **{name: value for name, value in spec.kwargs.items() if name != "render_mode"})
+    count, rows = vector.num_envs, FirstRow(vector)
     actions = [case.actions(PLAYED_STEPS, seed=row, of=case.bare) for row in range(count)]
-    alone = [case.play(actions[row], seed=seed + row, bare=True) for row in range(count)]
-    steps = min(map(len, alone))
-    for step in range(steps):
-        told: Any = vector.reset(seed=seed) if step == 0 else vector.step(np.stack([own[step - 1] for own in actions]))
-        observation, info = told[0], told[-1]
-        for row in range(count):
-            turn = alone[row][step]
-            is_dict = isinstance(observation, dict)
-            own = {name: part[row] for name, part in observation.items()} if is_dict else observation[row]
-            equal = same(turn.observation, own)
+    alone = [case.play(actions[row], seed=seed + row, bare=True) for row in range(min(count, 3))]
+    for step in range(min(map(len, alone))):
+        given = np.stack([own[step - 1] for own in actions])
+        told: Any = vector.reset(seed=seed) if step == 0 else vector.step(given)
+        for row, turns in enumerate(alone):
+            turn, info = turns[step], rows.told(told[-1], row)
+            is_same = same(turn.observation, rows.row(told[0], row))
             if step:
-                equal &= float(told[1][row]) == turn.reward and bool(told[2][row]) == turn.terminated
-            wrong = [key for key in case.keys if not _equal(info.get(key, [None] * count)[row], turn.info[key])]
+                is_same &= float(told[1][row]) == turn.reward and bool(told[2][row]) == turn.terminated
+            wrong = [key for key in case.keys if not _equal(info.get(key), turn.info[key])]
             require(
-                equal and not wrong,
+                is_same and not wrong,
                 f"environment {row} of {count} differs from one alone at step {step}"
                 + (f" in info[{wrong[0]!r}]" if wrong else "")
                 + "; seed it with seed + row, draw in the same order, and use nothing across environments (no matrix "
                 "product, no shared generator)",
             )
-    vector.close()
+    if case.vector is None:
+        vector.close()
 
 
 def _equal(one: Any, other: Any) -> bool:

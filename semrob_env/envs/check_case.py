@@ -6,14 +6,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, cast, final
 
 import numpy as np
 import numpy.typing as npt
 from gymnasium import Env
+from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 from semrob_env.envs.check_watch import Watch
+from semrob_env.envs.traits import Traits
 from semrob_env.errors import ContractError
 from semrob_env.functions import ScoreFunction
 from semrob_env.oracle import QueryOracle
@@ -24,7 +28,11 @@ PLAYED_STEPS = 8
 MOST_STEPS = 2000
 """Steps after which a checker stops waiting for the end of an episode."""
 
+CLOSE = 1e-9
+"""How far numbers may differ that are reckoned in two ways."""
+
 Environment = Env[Any, Any]
+Vector = VectorEnv[Any, Any, Any]
 
 
 @final
@@ -54,7 +62,7 @@ class Turn:
     forward: int
     gradient: int
     spent: float
-    asked: int
+    asked: float
 
     @property
     def is_over(self) -> bool:
@@ -63,22 +71,116 @@ class Turn:
 
 
 @final
+class FirstRow(Environment):
+    """A vector environment as the single one that its first row is: all rows have one seed and one action.
+
+    So what it asks and spends is that of the row, times the number of rows.
+    """
+
+    def __init__(self, vector: Vector) -> None:
+        self.vector, self.rows = vector, vector.num_envs
+        self.observation_space, self.action_space = vector.single_observation_space, vector.single_action_space
+        self._is_over = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(vars(self)["vector"].unwrapped, name)
+
+    @property
+    def unwrapped(self) -> Environment:
+        """The same of the vector environment inside all wrappers."""
+        return self if self.vector.unwrapped is self.vector else FirstRow(self.vector.unwrapped)
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
+        """Begin an episode in all rows."""
+        super().reset(seed=seed)
+        # Gymnasium's type is narrower than what it documents: a list has a seed a row.
+        seeds: Any = None if seed is None else [seed] * self.rows
+        observation, infos = self.vector.reset(seed=seeds, options=options)
+        self._is_over = False
+        return self.row(observation), self.told(infos)
+
+    def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
+        """Take one action in all rows."""
+        if self._is_over:
+            raise ResetNeeded("the episode is over")
+        given: Any = np.stack([action] * self.rows) if isinstance(action, np.ndarray) else [action] * self.rows
+        observation, *ends, infos = self.vector.step(given)
+        if isinstance(action, np.ndarray):
+            action[...] = given[0]  # what is written into actions shall be seen
+        for end in ends:
+            require(
+                getattr(end, "shape", None) == (self.rows,),
+                f"step() returns {end!r}; give arrays ({self.rows},) of rewards and of two kinds of ends",
+            )
+        reward, terminated, truncated = (end[0].item() for end in ends)
+        self._is_over = terminated or truncated
+        return self.row(observation), reward, terminated, truncated, self.told(infos)
+
+    def row(self, observation: Any, row: int = 0) -> Any:
+        """The observation of one row."""
+        is_dict = isinstance(observation, Mapping)
+        return {name: part[row] for name, part in observation.items()} if is_dict else observation[row]
+
+    def told(self, infos: Mapping[str, Any], row: int = 0) -> dict[str, Any]:
+        """What infos tell of one row."""
+        known = [name for name in infos if f"_{name}" in infos and infos[f"_{name}"][row]]
+        own = {name: self.row(infos[name], row) for name in known}
+        return {name: value.item() if isinstance(value, np.generic) else value for name, value in own.items()}
+
+
+@final
 @dataclass(eq=False)
 class Case:
     """An environment under check.
 
     Attributes:
-        env: As it was handed over, with its wrappers.
+        env: As it was handed over, with its wrappers; a vector environment as its `FirstRow`.
         keys: What the environment inside all wrappers tells in its infos; wrappers may add to it what they like.
     """
 
     env: Environment
     keys: set[str] = field(default_factory=set)
 
-    @property
+    @classmethod
+    def of(cls, env: Environment | Vector) -> Case:
+        """The case of an environment.
+
+        Raises:
+            ContractError: It is none, has no oracle, or is a vector one whose last turns cannot be seen.
+        """
+        require(
+            isinstance(env, Env | VectorEnv) and isinstance(getattr(env.unwrapped, "oracle", None), QueryOracle),
+            f"{env!r} is no environment over an oracle; give a single or vector environment whose unwrapped.oracle is "
+            "its QueryOracle",
+        )
+        if isinstance(env, Env):
+            return cls(env)
+        require(
+            env.metadata.get("autoreset_mode") is not AutoresetMode.SAME_STEP,
+            f"{env!r} begins a new episode in the step that ends one, so what it has spent cannot be seen; make it "
+            "with autoreset_mode NextStep or Disabled",
+        )
+        return cls(FirstRow(env))
+
+    @cached_property
     def bare(self) -> Any:
         """The environment inside all wrappers."""
         return self.env.unwrapped
+
+    @property
+    def vector(self) -> Vector | None:
+        """The vector environment inside all wrappers, if it is one."""
+        return self.bare.vector if isinstance(self.bare, FirstRow) else None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return f"{type(self.vector or self.bare).__name__} with n = {self.function.space.n}"
+
+    @property
+    def traits(self) -> Traits:
+        """What it declares."""
+        return getattr(self.bare, "traits", Traits())
 
     @property
     def oracle(self) -> QueryOracle:
@@ -86,24 +188,36 @@ class Case:
         return cast("QueryOracle", self.bare.oracle)
 
     @property
+    def spent(self) -> float:
+        """What the meter says of one episode."""
+        return float(self.oracle.spent[0])
+
+    @property
     def function(self) -> ScoreFunction:
         """What the oracle asks."""
         return self.oracle.function
 
-    def actions(self, count: int, *, seed: int = 0, of: Environment | None = None) -> list[npt.NDArray[Any]]:
+    def actions(self, count: int, *, seed: int = 0, of: Environment | None = None) -> list[Any]:
         """Uniform actions of the space of the environment (or of another), from a generator of their own."""
-        space = cast("Box", (self.env if of is None else of).action_space)
-        rng = np.random.default_rng(seed)
-        return list(rng.uniform(space.low, space.high, (count, *space.shape)).astype(space.dtype))
+        space = (self.env if of is None else of).action_space
+        if isinstance(space, Box):
+            rng = np.random.default_rng(seed)
+            return list(rng.uniform(space.low, space.high, (count, *space.shape)).astype(space.dtype))
+        space = deepcopy(space)
+        space.seed(seed)
+        return [space.sample() for _ in range(count)]
 
-    def constant(self, share: float) -> npt.NDArray[Any]:
-        """The action of the bare environment at the same share of every range."""
-        space = self.bare.action_space
+    def constant(self, share: float, *, of: Environment | None = None) -> Any:
+        """The action of the bare environment (or of another) at the same share of every range."""
+        env = self.bare if of is None else of
+        space = env.action_space
+        if not isinstance(space, Box):
+            return self.actions(1, seed=round(4 * share), of=env)[0]
         return np.asarray(space.low + share * (space.high - space.low), dtype=space.dtype)
 
     def play(
         self,
-        actions: Iterable[npt.NDArray[Any]] = (),
+        actions: Iterable[Any] = (),
         *,
         seed: int | None = 0,
         bare: bool = False,
@@ -121,22 +235,26 @@ class Case:
             watch: A watch that is on already; None: an own one.
             after: What to do after the reset and after each step, before the next one.
         """
-        seen = (lambda turn: None) if after is None else after
         env = self.bare if bare else self.env
         own = Watch(self.function) if watch is None else watch
-        with own if watch is None else nullcontext():
+        turns: list[Turn] = []
+
+        def take(call: Callable[[], Any]) -> None:
             before = own.asked
-            turns = [self._turn(own, before, env.reset(seed=seed))]
-            seen(turns[-1])
+            turns.append(self._turn(call(), lambda: own.asked - before))
+            if after is not None:
+                after(turns[-1])
+
+        with own if watch is None else nullcontext():
+            take(lambda: env.reset(seed=seed))
             for action in actions:
                 if turns[-1].is_over:
                     break
-                before = own.asked
-                turns.append(self._turn(own, before, env.step(action.copy() if copied else action)))
-                seen(turns[-1])
+                given = deepcopy(action) if copied else action
+                take(lambda given=given: env.step(given))  # type: ignore[misc]  # bound to this action
         return turns
 
-    def _turn(self, watch: Watch, before: int, result: Any) -> Turn:
+    def _turn(self, result: Any, asked: Callable[[], int]) -> Turn:
         observation, reward, terminated, truncated, info = (
             result if len(result) == 5 else (result[0], 0.0, False, False, result[1])
         )
@@ -148,10 +266,10 @@ class Case:
             reward,
             terminated,
             truncated,
-            int(oracle.forward_queries.sum()),
-            int(oracle.gradient_queries.sum()),
-            float(oracle.spent.sum()),
-            watch.asked - before,
+            int(oracle.forward_queries[0]),
+            int(oracle.gradient_queries[0]),
+            self.spent,
+            asked() / oracle.trajectories,
         )
 
     def difference(self, one: Sequence[Turn], other: Sequence[Turn]) -> str | None:
@@ -160,9 +278,8 @@ class Case:
             when = f"step {step}" if step else "reset"
             if not same(first.observation, second.observation):
                 return f"the observation of {when}"
-            if not same(
-                (first.reward, first.terminated, first.truncated), (second.reward, second.terminated, second.truncated)
-            ):
+            ends = [(turn.reward, turn.terminated, turn.truncated) for turn in (first, second)]
+            if not same(*ends):
                 return f"reward or end of {when}"
             for key in sorted(self.keys):
                 if not same(first.info.get(key), second.info.get(key)):

@@ -8,20 +8,13 @@ from itertools import pairwise
 import numpy as np
 from gymnasium.error import ResetNeeded
 
-from semrob_env.envs.check_case import MOST_STEPS, PLAYED_STEPS, Case, Turn, arrays, require
+from semrob_env.envs.check_case import CLOSE, MOST_STEPS, PLAYED_STEPS, Case, Turn, arrays, require
 from semrob_env.envs.check_watch import Watch
-from semrob_env.envs.game import RegionGame
 from semrob_env.errors import ContractError
 from semrob_env.regions import Regions
 
-CLOSE = 1e-9
-"""How far numbers may differ that are reckoned in two ways."""
-
 MEMBER_RESETS = 24
 """Episodes that are begun to see which members they draw."""
-
-LARGEST_GAIN = 2.25
-"""Of an objective in [-1.25, 1]."""
 
 
 def _check_budget(case: Case) -> None:
@@ -47,6 +40,9 @@ def _check_fresh_meter(case: Case) -> None:
 
 
 def _check_rewards(case: Case) -> None:
+    if case.traits.objective_range is None:
+        return
+    low, high = case.traits.objective_range
     for actions in (case.actions(MOST_STEPS), [case.constant(1.0)] * PLAYED_STEPS):
         turns = case.play(actions, seed=1, bare=True)
         missing = [step for step, turn in enumerate(turns) if "objective" not in turn.info]
@@ -59,76 +55,67 @@ def _check_rewards(case: Case) -> None:
                 "of what is told, neither of another objective nor less or more than it",
             )
             require(
-                abs(turn.reward) <= LARGEST_GAIN,
-                f"the reward is {turn.reward:g} at step {step}; the objective must stay in its limits, at most 1",
+                abs(turn.reward) <= high - low,
+                f"the reward is {turn.reward:g} at step {step}; the objective must stay in its limits [{low:g}, "
+                f"{high:g}]",
             )
 
 
 def _check_objective(case: Case) -> None:
-    game = case.bare.game
-    if not isinstance(game, RegionGame):
-        _check_best(case)
-        return
-    rules = game.rules
-    for actions in (case.actions(PLAYED_STEPS), [case.constant(1.0)] * PLAYED_STEPS):
-        for step, turn in enumerate(case.play(actions, seed=3, bare=True)):
-            info = turn.info
-            region = Regions(case.function.space, info["lower"], info["upper"])
-            share = float(region.share()[0])
-            missed = max(0.0, 1 - rules.epsilon_m - info["mean"]) + max(0.0, info["variance"] - rules.epsilon_v)
-            expected = -missed if missed > 0 else share
+    goal, seeks, function = case.traits.goal, case.traits.seeks, case.function
+    if goal is not None:
+        for actions in (case.actions(PLAYED_STEPS), [case.constant(1.0)] * PLAYED_STEPS):
+            for step, turn in enumerate(case.play(actions, seed=3, bare=True)):
+                info = turn.info
+                share = float(Regions(function.space, info["lower"], info["upper"]).share()[0])
+                missed = float(goal.shortfall(info["mean"], info["variance"]))
+                expected = -missed if missed > 0 else share
+                require(
+                    abs(info["region"] - share) <= CLOSE and abs(info["objective"] - expected) <= CLOSE,
+                    f"info tells a region of {info['region']:g} and an objective of {info['objective']:g} at step "
+                    f"{step}; by the bounds, mean and variance told beside them they are {share:g} and {expected:g}",
+                )
+    if seeks is not None:
+        best = 0.0
+        for step, turn in enumerate(case.play(case.actions(PLAYED_STEPS), seed=3, bare=True)):
+            member = function.member_ids.index(turn.info["member_id"])
+            score = float(function.scale.unit(function.values(turn.info["theta"][None, None], [member]))[0, 0])
+            best = max(best, 1 - score if seeks == "low" else score)
             require(
-                abs(info["region"] - share) <= CLOSE and abs(info["objective"] - expected) <= CLOSE,
-                f"info tells a region of {info['region']:g} and an objective of {info['objective']:g} at step {step}; "
-                f"by the bounds, mean and variance told beside them they are {share:g} and {expected:g}",
+                abs(turn.info["objective"] - best) <= CLOSE,
+                f"info tells an objective of {turn.info['objective']:g} at step {step}; the best of the scores so far "
+                f"is worth {best:g} with the goal {seeks}",
             )
-
-
-def _check_best(case: Case) -> None:
-    function, goal = case.function, case.bare.game.rules.goal
-    low, high = function.score_range
-    best = 0.0
-    for step, turn in enumerate(case.play(case.actions(PLAYED_STEPS), seed=3, bare=True)):
-        member = function.member_ids.index(turn.info["member_id"])
-        score = function.values(turn.info["theta"][None, None], [member])[0, 0]
-        scaled = 0.0 if np.isnan(score) else (score - low) / (high - low)
-        best = max(best, 1 - scaled if goal == "low" else scaled)
-        require(
-            abs(turn.info["objective"] - best) <= CLOSE,
-            f"info tells an objective of {turn.info['objective']:g} at step {step}; the best of the scores so far is "
-            f"worth {best:g} with the goal {goal}",
-        )
 
 
 def _check_answers(case: Case) -> None:
     """Whatever the function answers, that alone is what the episode is about."""
-    function = case.function
+    function, goal = case.function, case.traits.goal
     low, high = function.score_range
     for score in (low, high, (low + high) / 2, np.nan):
         with Watch(function, score) as watch:
             told = function.values(function.space.default[None, None])[0, 0]  # complements change it
-            mean = 0.0 if np.isnan(told) else (told - low) / (high - low)
+            unit = function.scale.unit(np.array(told))
             turns = case.play(case.actions(PLAYED_STEPS), bare=True, watch=watch)
         for step, turn in enumerate(turns):
-            numbers = [array for array in arrays([turn.observation, list(turn.info.values())]) if array.dtype != object]
+            info = turn.info
+            numbers = [array for array in arrays([turn.observation, list(info.values())]) if array.dtype != object]
             require(
                 all(bool(np.isfinite(array).all()) for array in numbers),
                 f"observation or info is not finite at step {step} if every score is {score:g}; read the oracle's "
                 "answers, which are never NaN",
             )
-            if isinstance(case.bare.game, RegionGame):
-                info = turn.info
-                require(
-                    abs(info["mean"] - mean) <= CLOSE and abs(info["variance"]) <= CLOSE,
-                    f"every answer is {told:g} (scaled {mean:g}), but mean {info['mean']:g} and variance "
-                    f"{info['variance']:g} are told at step {step}: they come from elsewhere; use charged answers only",
-                )
-            else:
-                require(
-                    abs(turn.reward) <= CLOSE,
-                    f"the reward is {turn.reward:g} at step {step} though every answer is {told:g}: it comes from "
-                    "elsewhere; use charged answers only",
-                )
+            require(
+                goal is None or abs(info["mean"] - goal.counted(unit)) <= CLOSE >= abs(info["variance"]),
+                f"every answer is {told:g} (unit score {unit:g}), but mean {info.get('mean', 0):g} and variance "
+                f"{info.get('variance', 0):g} are told at step {step}: they come from elsewhere; use charged answers "
+                "only",
+            )
+            require(
+                case.traits.seeks is None or abs(turn.reward) <= CLOSE,
+                f"the reward is {turn.reward:g} at step {step} though every answer is {told:g}: it comes from "
+                "elsewhere; use charged answers only",
+            )
 
 
 def _check_end(case: Case) -> None:
@@ -139,11 +126,10 @@ def _check_end(case: Case) -> None:
         for step, (before, turn) in enumerate(pairwise(turns), start=1):
             left, cost = case.oracle.budget - turn.spent, turn.spent - before.spent
             is_settled = _is_settled(case, turn, is_last=turn is turns[-1])
-            must_end = left < cost or is_settled
             why = f"{left:g} of the budget is left, a step costs {cost:g}"
             why += ", and the game has come to its own end" if is_settled else ""
             require(
-                bool(turn.terminated) == must_end,
+                bool(turn.terminated) == (left < cost or is_settled),
                 f"terminated is {turn.terminated} at step {step} with {name}, but {why}; terminate exactly when the "
                 "budget cannot pay the next step or the game is decided",
             )
@@ -151,11 +137,12 @@ def _check_end(case: Case) -> None:
 
 
 def _is_settled(case: Case, turn: Turn, *, is_last: bool) -> bool:
-    """Whether no bound can move outward; of other games, what they say themselves, at the last step."""
-    if not isinstance(case.bare.game, RegionGame):
-        return is_last and bool(case.bare.game.settled[0])
-    width = turn.info["upper"] - turn.info["lower"]
-    return bool((width >= case.function.space.width * (1 - CLOSE)).all())
+    """Whether no bound can move outward; without a goal, what the environment says itself, at the last step."""
+    if case.traits.goal is not None:
+        width = turn.info["upper"] - turn.info["lower"]
+        return bool((width >= case.function.space.width * (1 - CLOSE)).all())
+    settled = getattr(case.bare, "settled", None)
+    return bool(turn.terminated) if settled is None else is_last and bool(settled[0])
 
 
 def _check_after_end(case: Case) -> None:
@@ -170,14 +157,16 @@ def _check_after_end(case: Case) -> None:
         else:
             raise ContractError("step() works after the end of an episode; raise a gymnasium.error.ResetNeeded")
     require(
-        watch.asked == 0 and float(case.oracle.spent.sum()) == turns[-1].spent,
+        watch.asked == 0 and case.spent == turns[-1].spent,
         "a step after the end asks or charges before it is refused; refuse it first",
     )
 
 
 def _check_members(case: Case) -> None:
+    if case.traits.members is None:
+        return
     function = case.function
-    allowed = {function.member_ids[row] for row in case.bare.play.episodes.members}
+    allowed = {function.member_ids[row] for row in case.traits.members}
     drawn = set()
     with Watch(function) as watch:
         for episode in range(MEMBER_RESETS):
@@ -190,9 +179,8 @@ def _check_members(case: Case) -> None:
                 "draw among `members`, and tell which in info['member_id']",
             )
             drawn.add(told)
-            plain = str(told)
-            while plain.startswith("complement(") and plain.endswith(")"):
-                plain = plain[len("complement(") : -1]
+            leaf = function.leaf(function.member_ids.index(told))
+            plain = leaf.function.member_ids[leaf.member]
             other = set(watch.member_ids[before:]) - {plain}
             require(not other, f"info tells member {plain}, but {sorted(other)[:1]} was asked; ask what you tell")
     require(
@@ -203,6 +191,8 @@ def _check_members(case: Case) -> None:
 
 
 def _check_budget_seen(case: Case) -> None:
+    if not case.traits.sees_budget:
+        return
     turns = case.play(case.actions(PLAYED_STEPS), bare=True)
     seen = np.array([np.concatenate([a.ravel() for a in arrays(t.observation) if a.dtype.kind == "f"]) for t in turns])
     left = np.array([1 - turn.spent / case.oracle.budget for turn in turns])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import TracebackType
+from contextlib import AbstractContextManager
 from typing import Any, final
 
 import numpy as np
 
-from semrob_env.functions import Complement, ScoreFunction, Stack
+from semrob_env.functions import ScoreFunction
 from semrob_env.types import FloatArray, IntArray
 
 _ANSWERS = ("_values", "_values_and_gradients")
@@ -17,16 +17,12 @@ _ANSWERS = ("_values", "_values_and_gradients")
 
 def leaves(function: ScoreFunction) -> list[ScoreFunction]:
     """The functions that answer in the end, without complements and stacks around them, each once."""
-    if isinstance(function, Complement):
-        return leaves(function.function)
-    if isinstance(function, Stack):
-        found = [leaf for part in function.functions for leaf in leaves(part)]
-        return list({id(leaf): leaf for leaf in found}.values())
-    return [function]
+    found = (function.leaf(member).function for member in range(function.members))
+    return list({id(leaf): leaf for leaf in found}.values())
 
 
 @final
-class Watch:
+class Watch(AbstractContextManager["Watch"]):
     """A context in which every point that a function is asked is kept, whoever asks.
 
     Args:
@@ -35,14 +31,12 @@ class Watch:
 
     Attributes:
         theta: Points asked so far, in order, (m, n) a call and row ...
-        scores: ... their scores (m,), as the innermost function gave them ...
         member_ids: ... and the id of the innermost member that was asked.
     """
 
     def __init__(self, function: ScoreFunction, answer: float | None = None) -> None:
         self.answer = answer
         self.theta: list[FloatArray] = []
-        self.scores: list[FloatArray] = []
         self.member_ids: list[str] = []
         self._leaves = leaves(function)
         self._before: list[dict[str, Any]] = []
@@ -59,9 +53,7 @@ class Watch:
             vars(leaf).update({name: self._watched(leaf, getattr(leaf, name)) for name in _ANSWERS})
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         for leaf, before in zip(self._leaves, self._before, strict=True):
             for name in _ANSWERS:
                 del vars(leaf)[name]
@@ -70,13 +62,11 @@ class Watch:
     def _watched(self, leaf: ScoreFunction, method: Callable[[FloatArray, IntArray], Any]) -> Callable[..., Any]:
         def watched(theta: FloatArray, member: IntArray) -> Any:
             answers = method(theta, member)
-            scores = answers[0] if isinstance(answers, tuple) else answers
-            if self.answer is not None:
-                scores = np.full(scores.shape, self.answer)
-                answers = (scores, 0.0 * answers[1]) if isinstance(answers, tuple) else scores
             self.theta += list(np.array(theta))
-            self.scores += list(np.array(scores))
             self.member_ids += [leaf.member_ids[row] for row in member.tolist()]
-            return answers
+            if self.answer is None:
+                return answers
+            scores = np.full(theta.shape[:2], self.answer)
+            return (scores, 0.0 * answers[1]) if isinstance(answers, tuple) else scores
 
         return watched

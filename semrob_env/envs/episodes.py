@@ -7,18 +7,23 @@ of the oracle each, and one call of f for all that is asked at once.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Generic, Protocol, final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, final
 
 import numpy as np
 import numpy.typing as npt
 
 from semrob_env.envs.rules import GameT
+from semrob_env.envs.traits import Traits
+from semrob_env.envs.views import Views
 from semrob_env.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
 from semrob_env.functions import Complement, ScoreFunction, make_function
 from semrob_env.oracle import Queries, QueryOracle
-from semrob_env.parameters import PAPER_STARTS, SemanticSpace
+from semrob_env.parameters import AZIMUTH, ELEVATION, SemanticSpace, paper_starts
 from semrob_env.types import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 Start = str | npt.ArrayLike | Sequence[str] | None
 """Start points: `random`, a point as text, an array (n,) or (S, n), texts; None: the paper's, or random ones."""
@@ -28,6 +33,27 @@ Observation = Any
 
 RESET_OPTIONS = ("start", "member")
 """What `reset(options=...)` understands: a start point and a member that the episode has, whatever would be drawn."""
+
+
+class EpisodeArguments(TypedDict, total=False):
+    """What every environment takes beside its function and its rules.
+
+    Attributes:
+        start: A point as text or array, several of them, `random` (uniform over the space), or None: the start points
+            of the paper, as far as the space has azimuth or elevation, else random.
+        members: Members of the family that episodes draw from, see `split_members`; None: all.
+        adversarial: Look for where the network fails: f is replaced by its complement.
+    """
+
+    start: Start
+    members: Sequence[int] | npt.NDArray[np.integer[Any]] | None
+    adversarial: bool
+
+
+def episode_arguments(arguments: Mapping[str, Any]) -> tuple[EpisodeArguments, dict[str, Any]]:
+    """The arguments of episodes among those of an environment, and the others."""
+    own: Any = {name: value for name, value in arguments.items() if name in EpisodeArguments.__annotations__}
+    return own, {name: value for name, value in arguments.items() if name not in own}
 
 
 @final
@@ -46,14 +72,7 @@ class Episodes:
     starts: FloatArray | None
 
     @classmethod
-    def of(
-        cls,
-        function: str | ScoreFunction,
-        *,
-        start: Start = None,
-        members: Sequence[int] | npt.NDArray[np.integer[Any]] | None = None,
-        adversarial: bool = False,
-    ) -> Episodes:
+    def of(cls, function: str | ScoreFunction, **arguments: Unpack[EpisodeArguments]) -> Episodes:
         """From the arguments of an environment.
 
         Raises:
@@ -61,6 +80,7 @@ class Episodes:
             InvalidParameterError: A malformed id or start point, or no members.
             OutOfSpaceError, ShapeMismatchError: A start point that does not fit the space.
         """
+        adversarial, members = arguments.get("adversarial", False), arguments.get("members")
         if not isinstance(function, str | ScoreFunction):
             raise InvalidParameterError(f"function {function!r}: give the id of a function, or a ScoreFunction")
         chosen = make_function(function) if isinstance(function, str) else function
@@ -69,7 +89,7 @@ class Episodes:
         if adversarial:
             chosen = Complement(chosen)
         rows = np.arange(chosen.members) if members is None else _members(chosen, members)
-        return cls(chosen, rows, start_points(chosen.space, start))
+        return cls(chosen, rows, start_points(chosen.space, arguments.get("start")))
 
     @property
     def draws(self) -> int:
@@ -106,9 +126,8 @@ def start_points(space: SemanticSpace, start: Start) -> FloatArray | None:
     if isinstance(start, str) and start.strip() == "random":
         return None
     if start is None:
-        known = [[part for part in text.split(",") if part.partition("=")[0] in space.names] for text in PAPER_STARTS]
-        texts = [",".join(parts) for parts in known]
-        return np.array([space.point(text) for text in texts]) if any(texts) else None
+        is_papers = {AZIMUTH.name, ELEVATION.name} & set(space.names)
+        return paper_starts(space) if is_papers else None
     if isinstance(start, str):
         return space.point(start)[None]
     if isinstance(start, Sequence) and any(isinstance(one, str) for one in start):
@@ -130,17 +149,6 @@ def _members(function: ScoreFunction, members: Sequence[int] | npt.NDArray[np.in
     return rows.astype(np.int64)
 
 
-class Pictures(Protocol):
-    """Draws views for observations."""
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(H, W, 3)."""
-
-    def draw(self, theta: FloatArray, member: IntArray) -> npt.NDArray[np.uint8]:
-        """Pictures (B, H, W, 3) of members (B,) at theta (B, n); no query."""
-
-
 @final
 class Play(Generic[GameT]):
     """B games over one function, with one trajectory of an oracle each.
@@ -156,7 +164,7 @@ class Play(Generic[GameT]):
         objective: What rewards are gains of, as it stood after the last answers, (B,).
     """
 
-    def __init__(self, episodes: Episodes, game: GameT, pictures: Pictures | None = None) -> None:
+    def __init__(self, episodes: Episodes, game: GameT, pictures: Views | None = None) -> None:
         self.episodes = episodes
         self.game = game
         self.pictures = pictures
@@ -219,3 +227,34 @@ class Play(Generic[GameT]):
             "member_id": self._names[self.member],
             **self.game.facts(),
         }
+
+
+class Played(Generic[GameT]):
+    """What single and vector environments tell of the `play` behind them."""
+
+    play: Play[GameT]
+
+    @property
+    def function(self) -> ScoreFunction:
+        """The function that is asked, complemented where adversarial."""
+        return self.play.episodes.function
+
+    @property
+    def oracle(self) -> QueryOracle:
+        """Counts the queries of the current episodes; one trajectory each."""
+        return self.play.oracle
+
+    @property
+    def game(self) -> GameT:
+        """The rules and the state of all games."""
+        return self.play.game
+
+    @property
+    def settled(self) -> BoolArray:
+        """Which games have ended by themselves, whatever is left of the budget, (B,)."""
+        return self.play.game.settled
+
+    @property
+    def traits(self) -> Traits:
+        """What is promised, for `check_semrob_env`."""
+        return replace(self.play.game.traits, members=tuple(self.play.episodes.members.tolist()))

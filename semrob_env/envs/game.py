@@ -12,148 +12,160 @@ they meet, after one turn, in proportion of the last move.
 **Asked** in each step: the corners of the region; the corners of an outer region, with a margin of alpha / 2 = 0.1 of
 the width on each side, as Hamdi & Ghanem 2020 have it, but of at least 0.002 of the range, so that a region without
 width looks around as well; and `points` points inside. With `corners` = m, m corners of either stand for all 2^n: each
-is followed by the opposite one, and they change from step to step.
+is followed by the opposite one, so that each face has half of them, and they change from step to step.
 
 **Points inside** continue an additive recurrence from a random shift that each episode draws once. Mean and variance
-over the region are estimated from those asked in the last 4 steps, each weighed by how thick points lie around it; see
-`semrob_env.envs.estimate`, also for how well that does on recorded maps. Corners are no part of it.
+over the region, of what the goal counts, are estimated from those asked in the last 4 steps, each weighed by how thick
+points lie around it; see `semrob_env.envs.region_kernels`, also for how well that does on recorded maps. Corners are no
+part of it.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import final
 
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.envs.corners import Corners
-from semrob_env.envs.estimate import LEAST_SIDE, WINDOW, window_moments
-from semrob_env.envs.lone_game import LoneRegion
-from semrob_env.envs.region_rules import RegionRules
-from semrob_env.envs.rules import Game, Rows, as_action
+from semrob_env.envs import region_kernels as kernels
+from semrob_env.envs.rules import Game, number_within, whole_number
+from semrob_env.envs.traits import Traits
+from semrob_env.errors import InvalidBudgetError, InvalidParameterError
 from semrob_env.parameters import SemanticSpace
-from semrob_env.regions import Regions
+from semrob_env.questions import GOAL_EXAMPLES, Goal, MeanGoal, read_goal
+from semrob_env.regions import Regions, corner_masks
 from semrob_env.sequences import golden_ratios
-from semrob_env.types import BoolArray, Float32Array, FloatArray
+from semrob_env.types import BoolArray, Float32Array, FloatArray, IntArray
+
+WINDOW = 4
+"""Steps whose points serve an estimate."""
+
+MOST_CORNERS_N = 6
+"""Largest n whose 2^n corners are all asked."""
 
 _WHOLE = 1 - 1e-12
 """Share of the space from which a region is all of it."""
 
 
-__all__ = ["RegionGame", "RegionRules"]
+@final
+@dataclass(frozen=True)
+class RegionRules:
+    """What is looked for and how it is played.
+
+    Attributes:
+        budget: Forward queries of an episode.
+        goal: What makes a region good: a `Goal`, or its text such as `mean=0.5` or `reliability=0.95`.
+        largest_step: Share of the range, in (0, 1], by which an action of 1 moves a bound.
+        points: Points asked inside the region in a step, at least 2.
+        corners: None: all 2^n corners; or an even number of sampled ones.
+
+    Raises:
+        InvalidParameterError: A number out of its limits, or no goal.
+        InvalidBudgetError: A budget that is no whole number of at least 1.
+    """
+
+    budget: int = 200
+    goal: Goal = field(default_factory=MeanGoal)
+    largest_step: float = 0.1
+    points: int = 4
+    corners: int | None = None
+
+    def __post_init__(self) -> None:
+        whole_number("budget", self.budget, 1, error=InvalidBudgetError)
+        object.__setattr__(self, "goal", as_goal(self.goal))
+        number_within("largest_step", self.largest_step, 0.0, 1.0, above=True)
+        whole_number("points", self.points, 2)
+        if self.corners is not None:
+            whole_number("corners", self.corners, 2)
+            if self.corners % 2:
+                raise InvalidParameterError(f"corners {self.corners}: give an even number, or None for all 2^n")
+
+
+def as_goal(goal: object) -> Goal:
+    """A goal, or the one of a text.
+
+    Raises:
+        InvalidParameterError: Neither, or a text that cannot be read.
+    """
+    if isinstance(goal, Goal):
+        return goal
+    if isinstance(goal, str):
+        return read_goal(goal)
+    raise InvalidParameterError(f"goal {goal!r}: give a Goal, or its text such as {GOAL_EXAMPLES}")
 
 
 @final
 class RegionGame(Game):
     """B games of RegionGrow; see the module.
 
-    The objective J is s where mean >= 1 - epsilon_m and variance <= epsilon_v, with s the region's share of the space;
-    else -(max(0, 1 - epsilon_m - mean) + max(0, variance - epsilon_v)). It lies in [-1.25, 1].
+    The objective J is s where the goal is met, with s the region's share of the space; else minus the goal's shortfall:
+    for bounds on mean and variance -(max(0, least - mean) + max(0, variance - most)). It lies in [-1.25, 1].
 
     Args:
         space: The space of theta.
         rules: What is looked for and how it is played.
         count: Number B of games.
-        score_range: Lowest and highest score of the function; thresholds and observations speak of scores in [0, 1].
 
     Raises:
         InvalidParameterError: More than 6 parameters and no `corners`.
         InvalidBudgetError: A budget that cannot pay the first observation and one step.
     """
 
-    def __init__(
-        self,
-        space: SemanticSpace,
-        rules: RegionRules,
-        *,
-        count: int = 1,
-        score_range: tuple[float, float] = (0.0, 1.0),
-    ) -> None:
-        self._corners = Corners(space.n, rules.corners)
-        super().__init__(space, count, score_range, cost=2 * self._corners.count + rules.points, budget=rules.budget)
+    def __init__(self, space: SemanticSpace, rules: RegionRules, *, count: int = 1) -> None:
+        n, points, sampled = space.n, rules.points, rules.corners
+        if sampled is None and n > MOST_CORNERS_N:
+            raise InvalidParameterError(
+                f"{n} parameters have {2**n} corners, all are asked up to n = {MOST_CORNERS_N}; give corners=m for m "
+                "sampled ones, for example corners=16"
+            )
         self.rules = rules
-        n, points = space.n, rules.points
-        shapes: dict[str, tuple[int, ...]] = {
-            "start": (2 * n,),  # theta0, native units, twice: for lower and upper bounds
-            "unit": (2 * n,),  # the same in the unit cube
+        self.traits = Traits(objective_range=(-1.25, 1.0), goal=rules.goal, clips_actions=True, sees_budget=True)
+        self.draws = self.action_size = 2 * n
+        corners = sampled or 2**n
+        shapes = {
+            "start": (n,),  # theta0, native units
+            "unit": (n,),  # the same in the unit cube
             "limit": (2 * n,),  # how far each side may reach at most
             "reach": (2 * n,),  # down, then up
-            "phase": (n, points),  # where in the region the points inside lie
-            "flips": (n, self._corners.pairs),  # numbers of the same kind for sampled corners
-            "window": (WINDOW, points * n + points + 2 * n + 1),  # see `_slots`
-            "seen": (self._corners.seen,),
-            **dict.fromkeys(("steps", "share", "mean", "variance", "objective"), ()),
+            "phase": (points, n),  # where in the region the points inside lie
+            "flips": ((sampled or 0) // 2, n),  # numbers of the same kind for sampled corners
+            # Of each step, the newest first: points inside, as shares of the range from theta0; what the goal counts of
+            # their scores; lower, then upper ends of the region; its volume.
+            "window": (WINDOW, points * n + points + 2 * n + 1),
+            "seen": (2 * corners if sampled is None else 4 * n,),
+            **dict.fromkeys(("share", "mean", "variance"), ()),
         }
-        self._arrays = {name: np.zeros((*shape, count)) for name, shape in shapes.items()}
-        # What the window holds of each step, the newest first: points inside and the ends of the region, as shares of
-        # the range from theta0, the scores of the points, and the volume of the region.
-        ends = points * n + points
-        self._slots = (slice(points * n), slice(points * n, ends), slice(ends, ends + 2 * n), ends + 2 * n)
-        self._ratio = golden_ratios(n)[:, None, None]
-        self._periodic = np.flatnonzero(space.is_periodic).tolist()
-        self._range = space.width[:, None]
-        bounds = [
+        super().__init__(space, count, shapes, cost=2 * corners + points, budget=rules.budget)
+        self._corners = corner_masks(n) if sampled is None else np.zeros((0, n), dtype=np.bool_)
+        self._ratio = golden_ratios(n)
+        self._most = np.where(space.is_periodic, np.nextafter(space.high, -np.inf), space.high)
+        self._lowest, self._highest = (
             np.where(space.is_periodic, far, bound) for far, bound in ((-np.inf, space.low), (np.inf, space.high))
-        ]
-        self._lowest, self._highest = (np.tile(bound, 2)[:, None] for bound in bounds)
+        )
 
-        lone = count == 1 and rules.corners is None
-        self._lone = LoneRegion(space, rules, self.cost, score_range) if lone else None
-        self._is_behind = False  # whether the lone game has gone on and the arrays have not
-        self._changed()
-
-    @property
-    def _state(self) -> dict[str, FloatArray]:
-        if self._is_behind and self._lone is not None:
-            self._lone.write(self._arrays, self._slots)
-            self._is_behind = False
-        return self._arrays
-
-    @property
-    def _taken(self) -> FloatArray:
-        return self._one("steps")
-
-    def _changed(self) -> None:
-        if self._lone is not None:
-            self._lone.read(self._arrays, self._slots)
-            self._is_behind = False
-
-    def _again(self, count: int) -> RegionGame:
-        return RegionGame(self.space, self.rules, count=count, score_range=self.score_range)
-
-    @property
-    def draws(self) -> int:
-        """Random numbers in [0, 1) that `restart` takes for each game: 2n."""
-        return 2 * self.space.n
-
-    @property
-    def action_size(self) -> int:
-        """2n: of each lower bound, then of each upper one."""
-        return 2 * self.space.n
-
-    def restart(self, rows: Rows, start: FloatArray, draws: FloatArray) -> None:
+    def restart(self, rows: IntArray, start: FloatArray, draws: FloatArray) -> None:
         """Put games back to the region of no width at theta0.
 
         Args:
-            rows: Which games, R of B.
+            rows: Which games, (R,).
             start: theta0 (R, n), inside the space.
             draws: Random numbers (R, 2n) in [0, 1): the shifts of the points inside and of sampled corners.
         """
-        state, n, whole = self._state, self.space.n, self.space.is_periodic[:, None]
-        unit = ((start - self.space.low) / self.space.width).T
-        fresh: dict[str, FloatArray | float] = dict.fromkeys(state, 0.0)
-        fresh["start"], fresh["unit"] = np.concatenate([start.T, start.T]), np.concatenate([unit, unit])
-        fresh["limit"] = np.concatenate([np.where(whole, 1.0, unit), np.where(whole, 1.0, 1.0 - unit)])
-        for name, shift in (("phase", draws.T[:n]), ("flips", draws.T[n:])):
+        state, n, whole = self._state, self.space.n, self.space.is_periodic
+        unit = (start - self.space.low) / self.space.width
+        fresh: dict[str, FloatArray | float] = {**dict.fromkeys(state, 0.0), "start": start, "unit": unit}
+        fresh["limit"] = np.concatenate([np.where(whole, 1.0, unit), np.where(whole, 1.0, 1.0 - unit)], axis=1)
+        for name, shift in (("phase", draws[:, :n]), ("flips", draws[:, n:])):
             ahead = np.arange(1, state[name].shape[1] + 1)[:, None] * self._ratio
             fresh[name] = (shift[:, None] + ahead) % 1.0
+        # An empty window: inf lies in no region, and weighs nothing as a volume.
+        fresh["window"] = window = np.full(state["window"].shape[1:], math.inf)
+        window[:, self._ends] = 0.0
         for name, values in fresh.items():
-            state[name][..., rows] = values
-        points, _, _, volume = self._slots  # an empty window: inf lies in no region and weighs nothing
-        state["window"][:, points, rows] = state["window"][:, volume, rows] = math.inf
+            state[name][rows] = values
         self._enter(rows)
-        self._changed()
 
     def move(self, action: npt.ArrayLike) -> None:
         """Move the bounds: +1 widens a side by `largest_step` of the range, -1 takes as much away; clipped to [-1, 1].
@@ -164,109 +176,64 @@ class RegionGame(Game):
         Raises:
             InvalidActionError: Another shape, or NaN.
         """
-        n = self.space.n
-        moves = as_action(action, (self.count, 2 * n))
-        if self._lone is not None:
-            self._lone.move(moves[0].tolist())
-            self._is_behind = True
-            return
-        state, before = self._arrays, self._arrays["reach"]
-        after = moves.T * self.rules.largest_step
-        after += before
-        np.maximum(after, 0.0, out=after)
-        np.minimum(after, state["limit"], out=after)
-        for k in self._periodic:
-            down, up = after[k], after[n + k]
-            total = down + up
-            if total.max() > 1.0:
-                crossed, first = total > 1.0, before[k] + before[n + k]
-                part = (1.0 - first) / np.where(crossed, total - first, 1.0)
-                met = np.minimum(before[k] + part * (down - before[k]), 1.0)
-                after[k], after[n + k] = np.where(crossed, met, down), np.where(crossed, 1.0 - met, up)
-        state["reach"] = after
-        window = np.empty_like(state["window"])
-        window[1:] = state["window"][:-1]
-        state["window"] = window
-        _advance(state["phase"], self.rules.points * self._ratio)
-        if self._corners.pairs:
-            _advance(state["flips"], self._corners.pairs * self._ratio)
-        self._enter(slice(None))
+        moves, state, rules = self._actions(action), self._state, self.rules
+        size, whole = rules.largest_step, self.space.is_periodic
+        kernels.widen(moves, size, whole, state["limit"], state["reach"], state["window"])
+        kernels.advance(state["phase"], rules.points * self._ratio)
+        if rules.corners is not None:
+            kernels.advance(state["flips"], rules.corners // 2 * self._ratio)
+        self._enter(np.arange(self.count))
 
-    def _enter(self, rows: Rows) -> None:
-        """Write the regions of some games, and their points inside, to the front of the window."""
-        state, n = self._state, self.space.n
-        points, scores, ends, volume = self._slots
-        newest = state["window"][0]
-        reach = state["reach"][:, rows]
-        low, high = -reach[:n], reach[n:]
-        sides = high - low
-        inside = state["phase"][..., rows] * sides[:, None]
-        inside += low[:, None]
-        np.minimum(inside, high[:, None], out=inside)  # rounding must not pass the bound
-        newest[points, rows] = inside.swapaxes(0, 1).reshape(-1, inside.shape[2])
-        newest[scores, rows] = 0.0
-        newest[ends, rows] = np.concatenate([low, high])
-        thick = np.maximum(sides, LEAST_SIDE)
-        product, share = thick[0], sides[0]
-        for k in range(1, n):
-            product, share = product * thick[k], share * sides[k]
-        newest[volume, rows] = product
-        state["share"][rows] = np.minimum(share, 1.0)
+    def _enter(self, rows: IntArray) -> None:
+        state = self._state
+        kernels.enter(rows, state["reach"], state["phase"], state["window"], state["share"])
 
     def queries(self) -> FloatArray:
         """Corners, outer corners and points inside, theta (B, m, n), m = `cost`; changes nothing."""
-        if self._lone is not None:
-            return self._lone.queries()
-        state, n, points = self._state, self.space.n, self.rules.points
-        newest = state["window"][0]
-        asked = np.empty((n, self.cost, self.count))
-        asked[:, :-points] = self._corners.places(newest[self._slots[2]], state["flips"])
-        asked[:, -points:] = newest[self._slots[0]].reshape(points, n, self.count).swapaxes(0, 1)
-        asked *= self._range[:, None]
-        asked += state["start"][:n, None]
-        return self.space.project(asked.T)
+        state, space = self._state, self.space
+        asked = np.empty((space.n, self.cost, self.count))  # parameter by parameter, as score functions like it
+        kernels.place(
+            state["start"],
+            space.width,
+            space.low,
+            self._most,
+            space.is_periodic,
+            self._corners,
+            state["flips"],
+            state["window"],
+            asked,
+        )
+        return np.asarray(asked.T)
 
     def take(self, values: FloatArray) -> None:
-        """Take the scores (B, m) at `queries()`, in the function's own range, without NaN."""
-        if self._lone is not None:
-            self._lone.take(values)
-            self._is_behind = True
-            return
-        state, rules, window = self._state, self.rules, self._state["window"]
-        low, high = self.score_range
-        scores = np.array(values.T, order="C")
-        if (low, high) != (0.0, 1.0):
-            scores = (scores - low) / (high - low)
-        points, at_scores, ends, volume = self._slots
-        window[0, at_scores] = scores[-rules.points :]
-        state["seen"] = self._corners.told(scores[: -rules.points], state["flips"])
-        state["steps"] = state["steps"] + 1.0
-        at = window[:, points].reshape(WINDOW, rules.points, self.space.n, self.count)
-        mean, variance = window_moments(at, window[:, at_scores], window[:, ends], window[:, volume])
-        missed = np.maximum((1.0 - rules.epsilon_m) - mean, 0.0)
-        missed += np.maximum(variance - rules.epsilon_v, 0.0)
-        state["mean"], state["variance"] = mean, variance
+        """Take the unit scores (B, m) at `queries()`, without NaN."""
+        state, goal, points = self._state, self.rules.goal, self.rules.points
+        counted = slice(points * self.space.n, points * (self.space.n + 1))
+        state["window"][:, 0, counted] = goal.counted(values[:, -points:])
+        if self.rules.corners is None:
+            state["seen"][:] = values[:, :-points]
+        else:
+            kernels.faces(np.ascontiguousarray(values[:, :-points]), state["flips"], state["seen"])
+        state["steps"] += 1.0
+        kernels.estimate(points, self.space.n, state["window"], state["mean"], state["variance"])
+        missed = goal.shortfall(state["mean"], state["variance"])
         state["objective"] = np.where(missed > 0.0, -missed, state["share"])
 
     def observation(self) -> Float32Array:
         """What agents see, (B, D): see `RegionGrowEnv` for the table."""
-        if self._lone is not None:
-            return self._lone.observation()
         state, n = self._state, self.space.n
-        seen = np.empty((3 * n + len(state["seen"]) + 4, self.count), dtype=np.float32)
-        np.add(state["unit"], state["window"][0, self._slots[2]], out=seen[: 2 * n], casting="same_kind")
-        seen[2 * n : 3 * n] = state["unit"][:n]
-        seen[3 * n : -4] = state["seen"]
-        seen[-4] = state["mean"]
-        np.multiply(state["variance"], 4.0, out=seen[-3], casting="same_kind")
-        seen[-2] = state["share"]
-        seen[-1] = self._left()
-        return np.array(seen.T, order="C")
+        seen = np.empty((self.count, 3 * n + state["seen"].shape[1] + 4), dtype=np.float32)
+        ends = state["window"][:, 0, self._ends]
+        seen[:, :n], seen[:, n : 2 * n] = state["unit"] + ends[:, :n], state["unit"] + ends[:, n:]
+        seen[:, 2 * n : 3 * n], seen[:, 3 * n : -4] = state["unit"], state["seen"]
+        seen[:, -4], seen[:, -3], seen[:, -2] = state["mean"], state["variance"] * 4.0, state["share"]
+        seen[:, -1] = self._left()
+        return seen
 
     def observation_limits(self) -> tuple[Float32Array, Float32Array]:
         """Lowest and highest observation, (D,) each: 0 and 1, but for the bounds of periodic parameters."""
         n = self.space.n
-        low = np.zeros(3 * n + len(self._state["seen"]) + 4, dtype=np.float32)
+        low = np.zeros(3 * n + self._state["seen"].shape[1] + 4, dtype=np.float32)
         high = np.ones_like(low)
         low[:n][self.space.is_periodic] = -1.0
         high[n : 2 * n][self.space.is_periodic] = 2.0
@@ -274,40 +241,44 @@ class RegionGame(Game):
 
     def facts(self) -> dict[str, FloatArray]:
         """`objective`, `mean`, `variance` and `region` (share of the space), (B,); `lower` and `upper` (B, n)."""
-        if self._lone is not None:
-            lower, upper = (np.array([side]) for side in self._lone.bounds())
-        else:
-            bounds = self._bounds()
-            lower, upper = bounds[: self.space.n].T, bounds[self.space.n :].T
-        own = {name: self._one(name) for name in ("objective", "mean", "variance")}
-        return {**own, "region": self._one("share"), "lower": lower, "upper": upper}
+        state, (lower, upper) = self._state, self._bounds()
+        own = {name: state[name].copy() for name in ("objective", "mean", "variance")}
+        return {**own, "region": state["share"].copy(), "lower": lower, "upper": upper}
 
-    def _one(self, name: str) -> FloatArray:
-        """A number of each game, (B,), newly made."""
-        return np.array(self._arrays[name]) if self._lone is None else np.array([getattr(self._lone, name)])
+    def shown(self) -> tuple[dict[str, FloatArray], tuple[FloatArray, FloatArray] | None, dict[str, float]]:
+        """The start point; the region; mean, variance and region."""
+        facts = {name: values[0] for name, values in self.facts().items()}
+        numbers = {name: float(facts[name]) for name in ("mean", "variance", "region")}
+        return {"start": self.start[0]}, (facts["lower"], facts["upper"]), numbers
 
-    def _bounds(self) -> FloatArray:
-        """Lower, then upper bounds (2n, B) in native units, unwrapped around theta0, newly made."""
-        bounds = self._state["window"][0, self._slots[2]].reshape(2, self.space.n, -1) * self._range
-        bounds = bounds.reshape(2 * self.space.n, -1)
-        bounds += self._state["start"]
-        np.maximum(bounds, self._lowest, out=bounds)  # rounding must not pass the bounds of the space
-        return np.asarray(np.minimum(bounds, self._highest, out=bounds))
+    @property
+    def _ends(self) -> slice:
+        """Where in a step of the window the ends of the region are."""
+        first = self.rules.points * (self.space.n + 1)
+        return slice(first, first + 2 * self.space.n)
+
+    def _bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Lower and upper bounds (B, n) in native units, unwrapped around theta0, newly made."""
+        n, ends = self.space.n, self._state["window"][:, 0, self._ends]
+        lower, upper = (side * self.space.width + self._state["start"] for side in (ends[:, :n], ends[:, n:]))
+        for side in (lower, upper):  # rounding must not pass the bounds of the space
+            np.minimum(np.maximum(side, self._lowest, out=side), self._highest, out=side)
+        return lower, upper
 
     @property
     def lower(self) -> FloatArray:
         """Lower bounds (B, n) in native units, unwrapped around theta0."""
-        return np.asarray(self._bounds()[: self.space.n].T)
+        return self._bounds()[0]
 
     @property
     def upper(self) -> FloatArray:
         """Upper bounds (B, n) in native units, unwrapped around theta0."""
-        return np.asarray(self._bounds()[self.space.n :].T)
+        return self._bounds()[1]
 
     @property
     def start(self) -> FloatArray:
         """The start points theta0, (B, n), in native units."""
-        return np.array(self._state["start"][: self.space.n].T)
+        return np.array(self._state["start"])
 
     @property
     def regions(self) -> Regions:
@@ -317,35 +288,10 @@ class RegionGame(Game):
     @property
     def looked_at(self) -> FloatArray:
         """The middle of each region (B, n), inside the space."""
-        return self.space.project((self.lower + self.upper) / 2)
-
-    @property
-    def share(self) -> FloatArray:
-        """The region's share s of the space, (B,)."""
-        return self._one("share")
-
-    @property
-    def mean(self) -> FloatArray:
-        """Estimated mean (B,) of scores scaled to [0, 1]."""
-        return self._one("mean")
-
-    @property
-    def variance(self) -> FloatArray:
-        """Estimated variance (B,) of scores scaled to [0, 1], at most 0.25."""
-        return self._one("variance")
-
-    @property
-    def objective(self) -> FloatArray:
-        """The objective J, (B,)."""
-        return self._one("objective")
+        lower, upper = self._bounds()
+        return self.space.project((lower + upper) / 2)
 
     @property
     def settled(self) -> BoolArray:
         """Which regions are the whole space: no side can move outward, (B,)."""
-        return np.asarray(self._one("share") >= _WHOLE)
-
-
-def _advance(phase: FloatArray, step: FloatArray) -> None:
-    """The next numbers of an additive recurrence modulo 1, in place."""
-    phase += step
-    phase -= np.floor(phase)
+        return np.asarray(self._state["share"] >= _WHOLE)

@@ -8,11 +8,12 @@ global state of matplotlib is used, and a figure lives as long as its Painter.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from itertools import combinations
-from typing import Any, Protocol, final, runtime_checkable
+from typing import Any, final
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -20,17 +21,21 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
+from matplotlib.text import Text
 
 from semrob_env.envs.moments import HEIGHT, WIDTH, Frame, Moment, number
-from semrob_env.functions import Complement, ScoreFunction, Stack
+from semrob_env.envs.views import pictures_of
+from semrob_env.functions import ScoreFunction
 from semrob_env.maps import map_axes
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting.canvas import PALETTE, SCORE_MAP
 from semrob_env.plotting.drawing import axis_label, draw_curve, draw_scores, set_axes
 from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
-from semrob_env.types import Float32Array, FloatArray
+from semrob_env.types import FloatArray
 
 MAP_LINES, LIVE_MAP_LINES = {1: 720, 2: 120}, {1: 120, 2: 24}
 """Grid lines a parameter of maps of one and two: of functions that answer at once, of those that draw pictures."""
@@ -44,30 +49,11 @@ KEPT_MAPS, KEPT_SHEETS = 256, 16
 INK = PALETTE[1]
 """Of regions: no colour of the map is near it."""
 
+METER = WIDTH - 220
+"""Length of the meter in pixels."""
+
 MARKERS = {"start": "o", "last": "X", "best": "*"}
 """Of marks by name; any other is a square."""
-
-
-@runtime_checkable
-class DrawsPictures(Protocol):
-    """A function that can show what it scores, as `SceneFunction` does."""
-
-    def pictures(self, theta: FloatArray, member: int = 0) -> Float32Array:
-        """Pictures (N, 3, H, W) in [0, 1] at theta (N, n)."""
-
-
-def pictures_of(function: ScoreFunction, member: int) -> Callable[[FloatArray], Float32Array] | None:
-    """What draws a member: theta (N, n) to pictures (N, 3, H, W) in [0, 1]; None where nothing is drawn."""
-    if isinstance(function, Complement):
-        return pictures_of(function.function, member)
-    if isinstance(function, Stack):
-        for part in function.functions:
-            if member < part.members:
-                return pictures_of(part, member)
-            member -= part.members
-    if isinstance(function, DrawsPictures):
-        return lambda theta: function.pictures(theta, member)
-    return None
 
 
 @final
@@ -87,36 +73,38 @@ class Painter:
         self._sheets: dict[int, Any] = {}
         figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100)
         self._canvas = FigureCanvasAgg(figure)
-        draws = any(pictures_of(function, member) is not None for member in range(function.members))
-        self._picture = _Picture(figure, function) if draws else None
-        self._panels = _panels(figure, function, left=0.455 if draws else 0.065)
-        self._strip = _Strip(figure)
+        self._scene: AxesImage | None = None
+        if any(pictures_of(function, member) is not None for member in range(function.members)):
+            axis = figure.add_axes((16 / WIDTH, 108 / HEIGHT, 328 / WIDTH, 328 / HEIGHT))
+            axis.set(xticks=[], yticks=[])
+            black = np.zeros((2, 2, 3))
+            self._scene = axis.imshow(black, animated=True, extent=(0, 1, 0, 1), interpolation="bilinear")
+        self._panels = _panels(figure, function, left=0.065 if self._scene is None else 0.455)
+        self._strip = figure.add_axes((0, 0, 1, 1), zorder=-1)  # in pixels of the whole frame
 
     def frame(self, moment: Moment) -> Frame:
         """The picture of a moment, a new array (HEIGHT, WIDTH, 3)."""
-        self._prepare(moment)
-        parts: list[_Panel | _Picture | _Strip] = [*self._panels, self._strip]
-        if self._picture is not None:
-            parts.append(self._picture)
-        for part in parts:
-            part.move(moment)
-            for artist in part.moving:
-                part.axis.draw_artist(artist)
-        return np.array(np.asarray(self._canvas.buffer_rgba())[..., :3])  # type: ignore[no-untyped-call]
-
-    def _prepare(self, moment: Moment) -> None:
-        """Put down what does not move: the map of the member, axes, names."""
         sheet = self._sheets.get(moment.member)
-        if sheet is None:
-            for panel in self._panels:
-                panel.prepare(moment, self._map(moment.member))
-            self._strip.prepare(self.function.member_ids[moment.member], moment)
+        if sheet is None:  # what does not move
+            for axis, shown in self._panels:
+                self._prepare_panel(axis, shown, self._map(moment.member))
+            self._prepare_strip(moment)
             self._canvas.draw()  # type: ignore[no-untyped-call]
             sheet = self._canvas.copy_from_bbox(self._canvas.figure.bbox)  # type: ignore[no-untyped-call]
             if len(self._sheets) >= KEPT_SHEETS:
                 self._sheets.pop(next(iter(self._sheets)))
             self._sheets[moment.member] = sheet
         self._canvas.restore_region(sheet)  # type: ignore[no-untyped-call]
+        for axis, artist in self._moving(moment):
+            axis.add_artist(artist)
+            axis.draw_artist(artist)
+            artist.remove()
+        if self._scene is not None:
+            draw = pictures_of(self.function, moment.member)  # grey where a member of the family is not drawn
+            picture = np.full((2, 2, 3), 0.85) if draw is None else draw(moment.centre[None])[0].transpose(1, 2, 0)
+            self._scene.set_data(np.clip(picture, 0.0, 1.0))
+            self._scene.axes.draw_artist(self._scene)
+        return np.array(np.asarray(self._canvas.buffer_rgba())[..., :3])  # type: ignore[no-untyped-call]
 
     def _map(self, member: int) -> ScoreMaps | None:
         """The map of a member of up to two parameters; NaN is shown as the worst score, as an oracle tells it."""
@@ -124,7 +112,7 @@ class Painter:
         if space.n > 2:
             return None
         if member not in self._maps:
-            lines = MAP_LINES if self._picture is None else LIVE_MAP_LINES
+            lines = MAP_LINES if self._scene is None else LIVE_MAP_LINES
             axes = map_axes(space, space.width / lines[space.n])
             grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1)
             low, high = function.score_range
@@ -136,123 +124,29 @@ class Painter:
             self._maps[member] = ScoreMaps(space, axes, shown, ("f/of/member",), (), shades)
         return self._maps[member]
 
-
-@final
-class _Panel:
-    """Axes over two parameters, over one, or with a bar for each of all: the region and marks on them."""
-
-    def __init__(self, axis: Axes, space: SemanticSpace, shown: tuple[int, ...], *, bars: bool = False) -> None:
-        self.axis, self.space, self.shown, self.bars = axis, space, shown, bars
-        self.moving: list[Artist] = []
-
-    def prepare(self, moment: Moment, maps: ScoreMaps | None) -> None:
-        """Draw what does not move, and make what does."""
-        axis, parameters = self.axis, [self.space.parameters[k] for k in self.shown]
+    def _prepare_panel(self, axis: Axes, shown: tuple[int, ...], maps: ScoreMaps | None) -> None:
+        parameters = [self.function.space.parameters[k] for k in shown]
         axis.clear()
         axis.tick_params(labelsize=8)
-        if self.bars:
+        if len(shown) > 2:
             names = [f"{axis_label(p)}\n{p.low:g} .. {p.high:g}" for p in parameters]
             axis.set_yticks(range(len(names)), names, fontsize=7)
             axis.set(xlim=(0, 1), ylim=(len(names) - 0.4, -0.6), xticks=[])
             axis.hlines(range(len(names)), 0, 1, color="0.8", lw=0.8)
-        elif len(parameters) == 1:
-            assert maps is not None  # spaces of one parameter have a map
+            return
+        axis.set_xlabel(axis_label(parameters[0]), fontsize=9, labelpad=2)
+        if maps is not None and len(shown) == 1:
             draw_curve(axis, maps, 0, colour="black", width=1.4)
             axis.set_ylabel("score f", fontsize=9)
-        else:
-            if maps is not None:
-                draw_scores(axis, maps, 0)
-            set_axes(axis, SemanticSpace(tuple(parameters)))
-            axis.set_ylabel(axis_label(parameters[1]), fontsize=9, labelpad=2)
-        if not self.bars:
-            axis.set_xlabel(axis_label(parameters[0]), fontsize=9, labelpad=2)
-        filled = (INK, 0.0 if maps is not None and len(parameters) == 2 else 0.25)
-        self._outlines = [
-            PolyCollection([], facecolors=face, edgecolors=edge, linewidths=width, animated=True)
-            for face, edge, width in (("none", "white", 3.2), (filled, INK, 1.8))
-        ]
-        for outline in self._outlines:
-            axis.add_collection(outline, autolim=False)
-        self._marks = {
-            name: axis.plot([], [], animated=True, zorder=5, clip_on=False, **_mark_style(name))[0]
-            for name in moment.marks
-        }
-        self.moving = [*self._outlines, *self._marks.values()]
+            return
+        if maps is not None:
+            draw_scores(axis, maps, 0)
+        set_axes(axis, SemanticSpace(tuple(parameters)))
+        axis.set_ylabel(axis_label(parameters[1]), fontsize=9, labelpad=2)
 
-    def move(self, moment: Moment) -> None:
-        """Put region and marks where they are now."""
-        boxes = [] if moment.bounds is None else self._boxes(Regions(self.space, *moment.bounds).clip())
-        for outline in self._outlines:
-            outline.set_verts(boxes)
-        for name, theta in moment.marks.items():
-            if self.bars:
-                self._marks[name].set_data(self.space.to_unit(theta), range(self.space.n))
-            elif len(self.shown) == 2:
-                self._marks[name].set_data(*([theta[k]] for k in self.shown))
-            else:
-                bottom, top = self.axis.get_ylim()
-                self._marks[name].set_data([theta[0]], [bottom + 0.05 * (top - bottom)])
-
-    def _boxes(self, region: Regions) -> list[FloatArray]:
-        """Corners (4, 2) of the pieces of a canonical region, those beyond a seam once more a turn before."""
-        if self.bars:
-            rows = [(self._pieces(region, k, unit=True), (k - 0.3, k + 0.3)) for k in self.shown]
-            return [_box(piece, sides) for pieces, sides in rows for piece in pieces]
-        across = self._pieces(region, self.shown[0])
-        upwards = self._pieces(region, self.shown[1]) if len(self.shown) == 2 else [self.axis.get_ylim()]
-        return [_box(one, other) for one in across for other in upwards]
-
-    def _pieces(self, region: Regions, k: int, *, unit: bool = False) -> list[tuple[float, float]]:
-        lower, upper = float(region.lower[0, k]), float(region.upper[0, k])
-        low, width = float(self.space.low[k]), float(self.space.width[k])
-        pieces = [(lower, upper)]
-        if self.space.is_periodic[k]:
-            # A full turn has no ends to draw: it goes from the seam to the seam.
-            is_turn = upper - lower >= width * (1 - 1e-9)
-            pieces = [(low, low + width)] if is_turn else [(lower, upper), (lower - width, upper - width)]
-        return [((a - low) / width, (b - low) / width) for a, b in pieces] if unit else pieces
-
-
-@final
-class _Picture:
-    """The scene at the centre, and where that is."""
-
-    def __init__(self, figure: Figure, function: ScoreFunction) -> None:
-        self.function = function
-        self.axis = figure.add_axes((16 / WIDTH, 108 / HEIGHT, 328 / WIDTH, 328 / HEIGHT))
-        self.axis.set(xticks=[], yticks=[])
-        self._image = self.axis.imshow(
-            np.zeros((2, 2, 3)), animated=True, extent=(0, 1, 0, 1), interpolation="bilinear"
-        )
-        self._where = self.axis.text(
-            0, -0.02, "", transform=self.axis.transAxes, fontsize=9, va="top", animated=True, parse_math=False
-        )
-        self.moving: list[Artist] = [self._image, self._where]
-
-    def move(self, moment: Moment) -> None:
-        """Draw the scene; grey where a member of the family is not drawn."""
-        pictures = pictures_of(self.function, moment.member)
-        if pictures is None:
-            self._image.set_data(np.full((2, 2, 3), 0.85))
-        else:
-            self._image.set_data(np.clip(pictures(moment.centre[None])[0].transpose(1, 2, 0), 0.0, 1.0))
-        places = zip(self.function.space.parameters, moment.centre.tolist(), strict=True)
-        text = ", ".join(f"{parameter.name} {value:.1f} {parameter.unit}".strip() for parameter, value in places)
-        self._where.set_text(_shortened(f"scene at {text}", 52))
-
-
-@final
-class _Strip:
-    """The name of the member above, the numbers and the meter below, in pixels of the whole frame."""
-
-    def __init__(self, figure: Figure) -> None:
-        self.axis = figure.add_axes((0, 0, 1, 1), zorder=-1)
-        self.axis.set_axis_off()
-        self.moving: list[Artist] = []
-
-    def prepare(self, name: str, moment: Moment) -> None:
-        """Draw names, legend and the empty meter."""
-        axis = self.axis
+    def _prepare_strip(self, moment: Moment) -> None:
+        """The name of the member and the legend above, names of numbers and the empty meter below."""
+        axis, name = self._strip, self.function.member_ids[moment.member]
         axis.clear()
         axis.set_axis_off()
         axis.set(xlim=(0, WIDTH), ylim=(0, HEIGHT))
@@ -264,53 +158,78 @@ class _Strip:
             if label == "region":
                 axis.add_patch(Rectangle((right - 20, HEIGHT - 28), 14, 12, fill=False, ec=INK, lw=1.8))
             else:
-                axis.plot([right - 12], [HEIGHT - 22], **_mark_style(label))
+                axis.add_line(_mark(label, [right - 12], [HEIGHT - 22]))
             right -= 36.0
-        self._values = {}
-        for column, label in enumerate(moment.numbers):
-            x = 16 + column * (WIDTH - 32) / max(len(moment.numbers), 5)
+        for x, label in zip(_columns(moment), moment.numbers, strict=True):
             axis.text(x, 68, label, fontsize=9, color="0.35", va="center", parse_math=False)
-            self._values[label] = axis.text(x, 49, "", fontsize=13, va="center", animated=True)
         axis.add_patch(Rectangle((16, 14), METER, 16, fc="0.9", ec="0.6", lw=0.8))
-        self._bar = Rectangle((16, 14), 0, 16, fc=PALETTE[0], animated=True)
-        axis.add_patch(self._bar)
-        self._spent = axis.text(METER + 30, 22, "", fontsize=11, va="center", animated=True)
-        self.moving = [*self._values.values(), self._bar, self._spent]
 
-    def move(self, moment: Moment) -> None:
-        """Write the numbers and fill the meter."""
-        for label, value in moment.numbers.items():
-            self._values[label].set_text(number(value))
-        self._bar.set_width(METER * min(moment.spent / moment.budget, 1.0))
-        self._spent.set_text(f"{moment.spent:g} of {moment.budget:g} queries")
+    def _moving(self, moment: Moment) -> Iterator[tuple[Axes, Artist]]:
+        """What is drawn anew in every frame: region and marks, numbers, the meter, and where the scene is."""
+        space = self.function.space
+        for axis, shown in self._panels:
+            if moment.bounds is not None:
+                boxes = _boxes(Regions(space, *moment.bounds).clip(), shown, axis.get_ylim())
+                fill = (INK, 0.0 if space.n == 2 else 0.25)
+                yield axis, PolyCollection(boxes, facecolors="none", edgecolors="white", linewidths=3.2)
+                yield axis, PolyCollection(boxes, facecolors=fill, edgecolors=INK, linewidths=1.8)
+            bottom, top = axis.get_ylim()
+            for name, theta in moment.marks.items():
+                if len(shown) > 2:
+                    yield axis, _mark(name, space.to_unit(theta), range(space.n))
+                else:
+                    y = theta[shown[1]] if len(shown) == 2 else bottom + 0.05 * (top - bottom)
+                    yield axis, _mark(name, [theta[shown[0]]], [y])
+        for x, value in zip(_columns(moment), moment.numbers.values(), strict=True):
+            yield self._strip, Text(x, 49, number(value), fontsize=13, va="center")
+        full = METER * min(moment.spent / moment.budget, 1.0)
+        yield self._strip, Rectangle((16, 14), full, 16, fc=PALETTE[0])
+        told = f"{moment.spent:g} of {moment.budget:g} queries"
+        yield self._strip, Text(METER + 30, 22, told, fontsize=11, va="center")
+        if self._scene is not None:
+            places = zip(space.parameters, moment.centre.tolist(), strict=True)
+            text = ", ".join(f"{parameter.name} {value:.1f} {parameter.unit}".strip() for parameter, value in places)
+            label = _shortened(f"scene at {text}", 52)
+            yield self._strip, Text(16, 101.4, label, fontsize=9, va="top", parse_math=False)
 
 
-METER = WIDTH - 220
-"""Length of the meter in pixels."""
-
-
-def _panels(figure: Figure, function: ScoreFunction, *, left: float) -> list[_Panel]:
-    """Panels for a space, from a share of the width on."""
-    space = function.space
-    area = {"left": left, "bottom": 142 / HEIGHT, "top": 436 / HEIGHT}
-    if space.n > MOST_PLANES:
-        area = {"left": left + 0.05, "bottom": 108 / HEIGHT, "top": 436 / HEIGHT}
-        axis = figure.add_subplot(figure.add_gridspec(1, 1, right=0.98, **area)[0])
-        return [_Panel(axis, space, tuple(range(space.n)), bars=True)]
-    if space.n <= 2:
-        axis = figure.add_subplot(figure.add_gridspec(1, 1, right=0.91 if space.n == 2 else 0.98, **area)[0])
+def _panels(figure: Figure, function: ScoreFunction, *, left: float) -> list[tuple[Axes, tuple[int, ...]]]:
+    """Axes for a space, from a share of the width on: over two parameters, over one, or with a bar for each of all."""
+    space, bottom, top = function.space, 142 / HEIGHT, 436 / HEIGHT
+    if space.n <= 2 or space.n > MOST_PLANES:
+        is_bars = space.n > 2
+        first, low = (left + 0.05, 108 / HEIGHT) if is_bars else (left, bottom)
+        axis = figure.add_axes((first, low, (0.91 if space.n == 2 else 0.98) - first, top - low))
         if space.n == 2:
             shades = ScalarMappable(Normalize(*function.score_range), SCORE_MAP)
-            scale = figure.add_axes((0.92, area["bottom"], 0.014, area["top"] - area["bottom"]))
+            scale = figure.add_axes((0.92, bottom, 0.014, top - bottom))
             figure.colorbar(shades, cax=scale).set_label("score f", fontsize=9)
             scale.tick_params(labelsize=8)
-        return [_Panel(axis, space, tuple(range(space.n)))]
+        return [(axis, tuple(range(space.n)))]
     pairs = list(combinations(range(space.n), 2))
-    columns = math.ceil(math.sqrt(len(pairs) * (0.98 - left) * WIDTH / (area["top"] - area["bottom"]) / HEIGHT))
+    columns = math.ceil(math.sqrt(len(pairs) * (0.98 - left) * WIDTH / (top - bottom) / HEIGHT))
     rows = -(-len(pairs) // columns)
     columns = -(-len(pairs) // rows)
-    grid = figure.add_gridspec(rows, columns, right=0.98, wspace=0.42, hspace=0.55, **area)
-    return [_Panel(figure.add_subplot(grid[divmod(i, columns)]), space, pair) for i, pair in enumerate(pairs)]
+    grid = figure.add_gridspec(rows, columns, left=left, right=0.98, bottom=bottom, top=top, wspace=0.42, hspace=0.55)
+    return [(figure.add_subplot(grid[divmod(i, columns)]), pair) for i, pair in enumerate(pairs)]
+
+
+def _boxes(region: Regions, shown: tuple[int, ...], ends: tuple[float, float]) -> list[FloatArray]:
+    """Corners (4, 2) of the pieces of a canonical region, those beyond a seam once more a turn before."""
+    space, pieces = region.space, []
+    for k in shown:
+        lower, upper, low, width = (
+            float(a) for a in (region.lower[0, k], region.upper[0, k], space.low[k], space.width[k])
+        )
+        own = [(lower, upper)]
+        if space.is_periodic[k]:
+            # A full turn has no ends to draw: it goes from the seam to the seam.
+            is_turn = upper - lower >= width * (1 - 1e-9)
+            own = [(low, low + width)] if is_turn else [(lower, upper), (lower - width, upper - width)]
+        pieces.append([((a - low) / width, (b - low) / width) for a, b in own] if len(shown) > 2 else own)
+    if len(shown) > 2:
+        return [_box(piece, (k - 0.3, k + 0.3)) for k, own in enumerate(pieces) for piece in own]
+    return [_box(one, other) for one in pieces[0] for other in (pieces[1] if len(shown) == 2 else [ends])]
 
 
 def _box(across: tuple[float, float], upwards: tuple[float, float]) -> FloatArray:
@@ -318,9 +237,14 @@ def _box(across: tuple[float, float], upwards: tuple[float, float]) -> FloatArra
     return np.array([[left, bottom], [right, bottom], [right, top], [left, top]])
 
 
-def _mark_style(name: str) -> dict[str, Any]:
-    size = {"start": 7, "best": 13}.get(name, 8)
-    return {"marker": MARKERS.get(name, "s"), "ms": size, "mfc": INK, "mec": "white", "mew": 1.0, "ls": ""}
+def _columns(moment: Moment) -> list[float]:
+    """Where the numbers stand, in pixels."""
+    return [16 + column * (WIDTH - 32) / max(len(moment.numbers), 5) for column in range(len(moment.numbers))]
+
+
+def _mark(name: str, x: npt.ArrayLike, y: npt.ArrayLike) -> Line2D:
+    size, marker = {"start": 7, "best": 13}.get(name, 8), MARKERS.get(name, "s")
+    return Line2D(x, y, marker=marker, ms=size, mfc=INK, mec="white", mew=1.0, ls="", zorder=5, clip_on=False)
 
 
 def _shortened(text: str, most: int) -> str:

@@ -1,20 +1,31 @@
-"""PointSearch-v0: choose scene parameters, one query at a time, to find where a network fails (or is strong)."""
+"""PointSearch-v0: choose scene parameters, a query at a time, and find where a network fails; one, or many at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, Literal, final
+from typing import TYPE_CHECKING, Literal, final
 
-import numpy as np
-import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
 
-from semrob_env.envs.episodes import Episodes, Play, Start
+from semrob_env.envs.episodes import EpisodeArguments, Episodes, Play, episode_arguments
 from semrob_env.envs.point_game import PointGame, PointRules
-from semrob_env.envs.rendering import Frame, draw_point_search, text_point_search
+from semrob_env.envs.rules import whole_number
 from semrob_env.envs.single import GameEnv
-from semrob_env.errors import InvalidParameterError
-from semrob_env.functions import Complement, ScoreFunction, Stack
-from semrob_env.types import Float32Array, FloatArray, IntArray
+from semrob_env.envs.vector import GameVectorEnv
+from semrob_env.envs.views import Views
+from semrob_env.errors import InvalidBudgetError
+from semrob_env.functions import ScoreFunction
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class PointArguments(EpisodeArguments, total=False):
+    """The arguments of PointSearch beside the function: of episodes, the fields of `PointRules`, and `picture`."""
+
+    budget: int
+    goal: Literal["low", "high"]
+    target: float | None
+    picture: bool
 
 
 @final
@@ -39,7 +50,7 @@ class PointSearchEnv(GameEnv[PointGame]):
 
     ## Observation Space
 
-    `Box(0, 1, (2n + 3,), float32)`: points in the unit cube, scores scaled to [0, 1] by the function's score range.
+    `Box(0, 1, (2n + 3,), float32)`: points in the unit cube, unit scores in [0, 1].
 
     | Num    | Observation                                  | Min | Max | Unit   |
     |--------|----------------------------------------------|-----|-----|--------|
@@ -54,9 +65,9 @@ class PointSearchEnv(GameEnv[PointGame]):
 
     ## Rewards
 
-    How much better the best score has become, scaled to [0, 1]: with the goal `low`, max(0, lowest score before -
-    score), with `high`, max(0, score - highest score before). In [0, 1]; the sum over an episode is by how much the
-    best theta is better than the start point.
+    How much better the best unit score has become: with the goal `low`, max(0, lowest score before - score), with
+    `high`, max(0, score - highest score before). In [0, 1]; the sum over an episode is by how much the best theta is
+    better than the start point.
 
     ## Starting State
 
@@ -71,7 +82,8 @@ class PointSearchEnv(GameEnv[PointGame]):
     ## Info
 
     `forward_queries`, `gradient_queries`, `spent` as the oracle counts them, `objective` (how good the best score is,
-    in [0, 1]), `theta` and `best_theta` (n,) in native units, their `score` and `best_score`, and `member_id`.
+    in [0, 1]), `theta` and `best_theta` (n,) in native units, their unit scores `score` and `best_score`, and
+    `member_id`.
 
     ## Arguments
 
@@ -79,11 +91,8 @@ class PointSearchEnv(GameEnv[PointGame]):
         function: A ScoreFunction, or the id of one.
         budget: Forward queries of an episode: the start point and each step cost 1.
         goal: `low` for failures, `high` for strong views.
-        target: None, or the score that ends an episode, in the function's own range.
-        start: A point as text or array, several of them, `random` (uniform over the space), or None: the start points
-            of the paper, as far as the space has their parameters, else random.
-        members: Members of the family that episodes draw from, see `split_members`; None: all.
-        adversarial: Replace f by its complement.
+        target: None, or the unit score that ends an episode.
+        start, members, adversarial: What episodes are drawn from: see `EpisodeArguments`.
         picture: Show the picture too; for live functions (`scene:`) alone.
         render_mode: None, `rgb_array`, `ansi`, or `human`.
 
@@ -99,79 +108,43 @@ class PointSearchEnv(GameEnv[PointGame]):
     """
 
     def __init__(
-        self,
-        function: str | ScoreFunction,
-        *,
-        budget: int = 200,
-        goal: Literal["low", "high"] = "low",
-        target: float | None = None,
-        start: Start = None,
-        members: Sequence[int] | npt.NDArray[np.integer[Any]] | None = None,
-        adversarial: bool = False,
-        picture: bool = False,
-        render_mode: str | None = None,
+        self, function: str | ScoreFunction, *, render_mode: str | None = None, **arguments: Unpack[PointArguments]
     ) -> None:
-        rules = PointRules(budget, goal, target)
-        episodes = Episodes.of(function, start=start, members=members, adversarial=adversarial)
-        super().__init__(point_play(episodes, rules, 1, picture=picture), render_mode)
-
-    def _frame(self) -> Frame:
-        return draw_point_search(self)
-
-    def _text(self) -> str:
-        return text_point_search(self)
+        super().__init__(_play(function, 1, arguments), render_mode)
 
 
 @final
-class Views:
-    """What a live function's network sees.
+class PointSearchVectorEnv(GameVectorEnv[PointGame]):
+    """`num_envs` environments PointSearch-v0 at once: see `PointSearchEnv`, whose arguments it takes.
+
+    Args:
+        num_envs: Number of environments.
+        autoreset_mode: An `AutoresetMode`, or its value as text.
+        max_episode_steps: Steps after which an episode is truncated; None: never.
 
     Raises:
-        InvalidParameterError: The function draws no pictures, or members draw them in different sizes.
+        InvalidBudgetError: `num_envs` below 1.
+        SemrobError: As `PointSearchEnv` does.
     """
 
-    def __init__(self, function: ScoreFunction) -> None:
-        # Imported here: recorded and synthetic work must not load torch.
-        from semrob_env.scene.function import SceneFunction
-
-        self._owners: list[tuple[SceneFunction, int]] = []  # of each member
-        for part in _parts(function):
-            if not isinstance(part, SceneFunction):
-                raise InvalidParameterError(
-                    f"picture=True needs a live function (scene:), and {part.id} has no pictures"
-                )
-            self._owners += [(part, member) for member in range(part.members)]
-        sizes = {owner.renderer.size for owner, _ in self._owners}
-        if len(sizes) > 1:
-            raise InvalidParameterError(f"picture=True needs pictures of one size, not {sorted(sizes)}; give ?size=")
-        self._size = sizes.pop()
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """(H, W, 3)."""
-        return self._size, self._size, 3
-
-    def draw(self, theta: FloatArray, member: IntArray) -> npt.NDArray[np.uint8]:
-        """Pictures (B, H, W, 3) of members (B,) at theta (B, n); no query."""
-        drawn: list[Float32Array] = []
-        for point, row in zip(theta, member.tolist(), strict=True):
-            owner, own = self._owners[row]
-            drawn.append(owner.pictures(point[None], own)[0])
-        return np.moveaxis(np.rint(np.array(drawn) * 255), 1, -1).astype(np.uint8, order="C")
+    def __init__(
+        self,
+        function: str | ScoreFunction,
+        *,
+        num_envs: int = 1,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
+        render_mode: str | None = None,
+        **arguments: Unpack[PointArguments],
+    ) -> None:
+        play = _play(function, num_envs, arguments)
+        super().__init__(play, autoreset_mode, max_episode_steps, render_mode)
 
 
-def _parts(function: ScoreFunction) -> list[ScoreFunction]:
-    if isinstance(function, Complement):
-        return _parts(function.function)
-    return [leaf for part in function.functions for leaf in _parts(part)] if isinstance(function, Stack) else [function]
-
-
-def point_play(episodes: Episodes, rules: PointRules, count: int, *, picture: bool) -> Play[PointGame]:
-    """`count` games of choosing points over what episodes are drawn from.
-
-    Raises:
-        InvalidParameterError: Pictures of a function that has none.
-    """
-    function = episodes.function
-    game = PointGame(function.space, rules, count=count, score_range=function.score_range)
-    return Play(episodes, game, Views(function) if picture else None)
+def _play(function: str | ScoreFunction, count: int, arguments: PointArguments) -> Play[PointGame]:
+    whole_number("num_envs", count, 1, error=InvalidBudgetError)
+    of_episodes, rest = episode_arguments(arguments)
+    picture = rest.pop("picture", False)
+    rules, episodes = PointRules(**rest), Episodes.of(function, **of_episodes)
+    game = PointGame(episodes.function.space, rules, count=count)
+    return Play(episodes, game, Views(episodes.function) if picture else None)

@@ -1,18 +1,32 @@
-"""RegionGrow-v0: widen and shrink a region around a start point, by counted queries."""
+"""RegionGrow-v0: widen and shrink a region around a start point, by counted queries; alone, and many at once."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, final
+from typing import TYPE_CHECKING, final
 
-import numpy as np
-import numpy.typing as npt
+from gymnasium.vector import AutoresetMode
 
-from semrob_env.envs.episodes import Episodes, Play, Start
+from semrob_env.envs.episodes import EpisodeArguments, Episodes, Play, episode_arguments
 from semrob_env.envs.game import RegionGame, RegionRules
-from semrob_env.envs.rendering import Frame, draw_region_grow, text_region_grow
+from semrob_env.envs.rules import whole_number
 from semrob_env.envs.single import GameEnv
+from semrob_env.envs.vector import GameVectorEnv
+from semrob_env.errors import InvalidBudgetError
 from semrob_env.functions import ScoreFunction
+from semrob_env.questions import Goal
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+
+class RegionArguments(EpisodeArguments, total=False):
+    """The arguments of RegionGrow beside the function: of episodes, and the fields of `RegionRules`."""
+
+    budget: int
+    goal: Goal | str
+    largest_step: float
+    points: int
+    corners: int | None
 
 
 @final
@@ -41,8 +55,9 @@ class RegionGrowEnv(GameEnv[RegionGame]):
     ## Observation Space
 
     `Box(low, high, (3n + 2c + 4,), float32)`, c = 2^n (with `corners`: c = 2n). Bounds and points in the unit cube, low
-    of a parameter being 0 and high 1; scores scaled to [0, 1] by the function's score range. In brackets: of a periodic
-    parameter, whose bounds are unwrapped around theta0.
+    of a parameter being 0 and high 1; unit scores in [0, 1]. Mean and variance are of what the goal counts: the scores
+    themselves, or the share of views at or above a level. In brackets: of a periodic parameter, whose bounds are
+    unwrapped around theta0.
 
     | Num         | Observation                                 | Min     | Max    | Unit    |
     |-------------|---------------------------------------------|---------|--------|---------|
@@ -63,11 +78,12 @@ class RegionGrowEnv(GameEnv[RegionGame]):
 
     J_t - J_(t-1), in [-2.25, 2.25], with the objective in [-1.25, 1]
 
-        J = s                                                        if mean >= 1 - epsilon_m and variance <= epsilon_v,
-        J = -max(0, 1 - epsilon_m - mean) - max(0, variance - epsilon_v)    otherwise.
+        J = s                                                        if mean >= least and variance <= most,
+        J = -max(0, least - mean) - max(0, variance - most)          otherwise,
 
-    Mean and variance are estimated from charged answers alone. J_0 is that of theta0, a region without width, so the
-    rewards of an episode sum to the gain over it.
+    with the bounds `least` and `most_variance` of the goal, of which the default is the paper's: mean >= 0.5. Mean and
+    variance are estimated from charged answers alone. J_0 is that of theta0, a region without width, so the rewards of
+    an episode sum to the gain over it.
 
     ## Starting State
 
@@ -90,12 +106,8 @@ class RegionGrowEnv(GameEnv[RegionGame]):
         function: A ScoreFunction, or the id of one, e.g. `recorded:ResNet50/chair/*` or `synthetic:plateau?n=2&seed=0`.
         budget: Forward queries of an episode. The first observation and each step cost 2 * 2^n + `points` (with
             `corners`: 2 * `corners` + `points`).
-        epsilon_m: A region is feasible with a mean score of at least 1 - epsilon_m ...
-        epsilon_v: ... and a variance of at most this; 0.25 is no constraint.
-        start: A point as text or array, several of them, `random` (uniform over the space), or None: the start points
-            of the paper, as far as the space has their parameters, else random.
-        members: Members of the family that episodes draw from, see `split_members`; None: all.
-        adversarial: Look for regions where the network fails: f is replaced by its complement.
+        goal: What makes a region good: a `Goal`, or its text such as `mean=0.5,variance=0.05` or `reliability=0.95`.
+        start, members, adversarial: What episodes are drawn from: see `EpisodeArguments`.
         largest_step: Share of the range by which an action of 1 moves a bound.
         points: Points asked inside the region in each step.
         corners: None: all 2^n corners, up to n = 6; or an even number of sampled ones, for any n.
@@ -113,32 +125,41 @@ class RegionGrowEnv(GameEnv[RegionGame]):
     """
 
     def __init__(
+        self, function: str | ScoreFunction, *, render_mode: str | None = None, **arguments: Unpack[RegionArguments]
+    ) -> None:
+        super().__init__(_play(function, 1, arguments), render_mode)
+
+
+@final
+class RegionGrowVectorEnv(GameVectorEnv[RegionGame]):
+    """`num_envs` environments RegionGrow-v0 at once: see `RegionGrowEnv`, whose arguments it takes.
+
+    Args:
+        num_envs: Number of environments.
+        autoreset_mode: An `AutoresetMode`, or its value as text.
+        max_episode_steps: Steps after which an episode is truncated; None: never.
+
+    Raises:
+        InvalidBudgetError: `num_envs` below 1.
+        SemrobError: As `RegionGrowEnv` does.
+    """
+
+    def __init__(
         self,
         function: str | ScoreFunction,
         *,
-        budget: int = 200,
-        epsilon_m: float = 0.5,
-        epsilon_v: float = 0.25,
-        start: Start = None,
-        members: Sequence[int] | npt.NDArray[np.integer[Any]] | None = None,
-        adversarial: bool = False,
-        largest_step: float = 0.1,
-        points: int = 4,
-        corners: int | None = None,
+        num_envs: int = 1,
+        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
+        max_episode_steps: int | None = None,
         render_mode: str | None = None,
+        **arguments: Unpack[RegionArguments],
     ) -> None:
-        rules = RegionRules(budget, epsilon_m, epsilon_v, largest_step, points, corners)
-        episodes = Episodes.of(function, start=start, members=members, adversarial=adversarial)
-        super().__init__(region_play(episodes, rules, 1), render_mode)
-
-    def _frame(self) -> Frame:
-        return draw_region_grow(self)
-
-    def _text(self) -> str:
-        return text_region_grow(self)
+        play = _play(function, num_envs, arguments)
+        super().__init__(play, autoreset_mode, max_episode_steps, render_mode)
 
 
-def region_play(episodes: Episodes, rules: RegionRules, count: int) -> Play[RegionGame]:
-    """`count` games of growing regions over what episodes are drawn from."""
-    function = episodes.function
-    return Play(episodes, RegionGame(function.space, rules, count=count, score_range=function.score_range))
+def _play(function: str | ScoreFunction, count: int, arguments: RegionArguments) -> Play[RegionGame]:
+    whole_number("num_envs", count, 1, error=InvalidBudgetError)
+    of_episodes, rest = episode_arguments(arguments)
+    rules, episodes = RegionRules(**rest), Episodes.of(function, **of_episodes)
+    return Play(episodes, RegionGame(episodes.function.space, rules, count=count))

@@ -16,5 +16,5 @@ def register_environments() -> None:
             gymnasium.register(
                 environment_id,
                 entry_point=f"semrob_env.envs.{module}:{name}Env",
-                vector_entry_point=f"semrob_env.envs.vector:{name}VectorEnv",
+                vector_entry_point=f"semrob_env.envs.{module}:{name}VectorEnv",
             )

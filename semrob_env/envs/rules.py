@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from copy import copy
 from typing import Any, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
 
+from semrob_env.envs.traits import Traits
 from semrob_env.errors import InvalidActionError, InvalidBudgetError, InvalidParameterError, SemrobError
 from semrob_env.parameters import SemanticSpace
 from semrob_env.types import BoolArray, Float32Array, FloatArray, IntArray
 
-Rows = BoolArray | IntArray | slice
-"""Some of the games: a mask (B,), numbers (R,) or a slice."""
 GameT = TypeVar("GameT", bound="Game")
 
 
@@ -27,7 +27,8 @@ class Game(ABC):
     Args:
         space: The space of theta.
         count: Number B of games.
-        score_range: Lowest and highest score of the function.
+        state: The shape of each array of the state, without the game as first axis; `steps` and `objective`, numbers,
+            come on top.
         cost: Forward queries of one step, and of the first observation.
         budget: Forward queries of an episode.
 
@@ -35,8 +36,15 @@ class Game(ABC):
         InvalidBudgetError: A budget that cannot pay the first observation and one step.
     """
 
+    draws: int
+    """Random numbers in [0, 1) that `restart` takes for each game."""
+    action_size: int
+    """Numbers of an action."""
+    traits: Traits
+    """What an environment of this game promises, apart from its members."""
+
     def __init__(
-        self, space: SemanticSpace, count: int, score_range: tuple[float, float], *, cost: int, budget: int
+        self, space: SemanticSpace, count: int, state: Mapping[str, tuple[int, ...]], *, cost: int, budget: int
     ) -> None:
         if budget < 2 * cost:
             raise InvalidBudgetError(
@@ -44,26 +52,10 @@ class Game(ABC):
             )
         self.space = space
         self.count = count
-        self.score_range = score_range
         self.cost = cost
         self.budget = budget
-        # By name (..., B): loops run over games, which are many, and never over short rows.
-        self._arrays: dict[str, FloatArray] = {}
-
-    @property
-    @abstractmethod
-    def draws(self) -> int:
-        """Random numbers in [0, 1) that `restart` takes for each game."""
-
-    @property
-    @abstractmethod
-    def action_size(self) -> int:
-        """Numbers of an action."""
-
-    @property
-    @abstractmethod
-    def objective(self) -> FloatArray:
-        """What rewards are gains of, (B,)."""
+        shapes = {**state, "steps": (), "objective": ()}
+        self._state: dict[str, FloatArray] = {name: np.zeros((count, *shape)) for name, shape in shapes.items()}
 
     @property
     @abstractmethod
@@ -71,8 +63,8 @@ class Game(ABC):
         """Which games have ended by themselves, whatever is left of the budget, (B,)."""
 
     @abstractmethod
-    def restart(self, rows: Rows, start: FloatArray, draws: FloatArray) -> None:
-        """Put some games (R of B) back to theta0 (R, n), inside the space, with random numbers (R, draws)."""
+    def restart(self, rows: IntArray, start: FloatArray, draws: FloatArray) -> None:
+        """Put some games (R,) back to theta0 (R, n), inside the space, with random numbers (R, draws)."""
 
     @abstractmethod
     def move(self, action: npt.ArrayLike) -> None:
@@ -88,7 +80,7 @@ class Game(ABC):
 
     @abstractmethod
     def take(self, values: FloatArray) -> None:
-        """Take the scores (B, cost) at `queries()`, in the function's own range, without NaN."""
+        """Take the unit scores (B, cost) at `queries()`, without NaN."""
 
     @abstractmethod
     def observation(self) -> Float32Array:
@@ -107,29 +99,21 @@ class Game(ABC):
     def facts(self) -> dict[str, FloatArray]:
         """What infos tell beside the counts, by name, (B,) or (B, n), newly made."""
 
+    @abstractmethod
+    def shown(self) -> tuple[dict[str, FloatArray], tuple[FloatArray, FloatArray] | None, dict[str, float]]:
+        """What pictures of the first game show: marks, bounds and numbers, as a `Moment` has them."""
+
+    @final
     @property
-    @abstractmethod
-    def _state(self) -> dict[str, FloatArray]:
-        """`_arrays`, up to date."""
-
-    @property
-    @abstractmethod
-    def _taken(self) -> FloatArray:
-        """Answers taken since the last restart, (B,)."""
-
-    @abstractmethod
-    def _changed(self) -> None:
-        """The arrays have been changed from outside."""
-
-    @abstractmethod
-    def _again(self, count: int) -> Game:
-        """The same game with another number of rows."""
+    def objective(self) -> FloatArray:
+        """What rewards are gains of, (B,)."""
+        return np.array(self._state["objective"])
 
     @final
     @property
     def steps(self) -> IntArray:
         """Answers taken since the last restart, (B,)."""
-        return self._taken.astype(np.int64)
+        return self._state["steps"].astype(np.int64)
 
     @final
     @property
@@ -141,63 +125,57 @@ class Game(ABC):
     @property
     def finished(self) -> BoolArray:
         """Which games have ended: by themselves, or since the budget cannot pay the next step, (B,)."""
-        return np.asarray(self.settled | (self._taken >= self.budget // self.cost))
+        return np.asarray(self.settled | (self._state["steps"] >= self.budget // self.cost))
 
     @final
     def save(self) -> dict[str, FloatArray]:
         """All arrays by name, copied, each with the game as first axis."""
-        return {name: np.moveaxis(values, -1, 0).copy() for name, values in self._state.items()}
+        return {name: values.copy() for name, values in self._state.items()}
 
     @final
     def load(self, saved: Mapping[str, npt.NDArray[Any]]) -> None:
         """Continue from what `save` gave, bit for bit; other names are ignored."""
-        self._arrays = {
-            name: np.ascontiguousarray(np.moveaxis(saved[name], 0, -1), dtype=np.float64) for name in self._arrays
-        }
-        self._changed()
+        self._state = {name: np.array(saved[name], dtype=np.float64, order="C") for name in self._state}
 
     @final
-    def part(self: GameT, rows: Rows) -> GameT:
-        """Some of the games, copied, as a game of their own."""
-        chosen = {name: np.ascontiguousarray(values[..., rows]) for name, values in self._state.items()}
-        game = self._again(chosen["steps"].shape[0])
-        game._arrays = chosen
-        game._changed()
-        assert isinstance(game, type(self))
+    def part(self: GameT, rows: IntArray) -> GameT:
+        """Some of the games (R,), copied, as a game of their own."""
+        game = copy(self)
+        game.count = len(rows)
+        game._state = {name: values[rows] for name, values in self._state.items()}
         return game
 
     @final
-    def put(self: GameT, rows: Rows, part: GameT) -> None:
-        """Write games of a part back into these rows."""
+    def put(self: GameT, rows: IntArray, part: GameT) -> None:
+        """Write games of a part back into these rows (R,)."""
         for name, values in part._state.items():
-            self._state[name][..., rows] = values
-        self._changed()
+            self._state[name][rows] = values
 
     @final
     def _left(self) -> FloatArray:
         """The share of the budget that is left, (B,)."""
-        return np.asarray((self.budget - self.cost * self._taken) / self.budget)
+        return np.asarray((self.budget - self.cost * self._state["steps"]) / self.budget)
 
+    @final
+    def _actions(self, given: npt.ArrayLike) -> FloatArray:
+        """Actions (B, action_size) as float64, clipped to [-1, 1].
 
-def as_action(action: npt.ArrayLike, shape: tuple[int, int]) -> FloatArray:
-    """Actions (B, a) as float64, clipped to [-1, 1].
-
-    Raises:
-        InvalidActionError: Another shape, no numbers, or NaN.
-    """
-    try:
-        given = np.asarray(action, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidActionError(f"the action is no array of numbers: {error}") from error
-    if given.shape != shape:
-        raise InvalidActionError(f"the action has shape {given.shape}, must be {shape}: one row a game")
-    clipped = np.maximum(given, -1.0)
-    np.minimum(clipped, 1.0, out=clipped)
-    if math.isnan(np.add.reduce(clipped, axis=None)):  # NaN stays through all of this
-        raise InvalidActionError(
-            f"the action has NaN at {tuple(np.argwhere(np.isnan(given))[0].tolist())}; give numbers"
-        )
-    return np.asarray(clipped)
+        Raises:
+            InvalidActionError: Another shape, no numbers, or NaN.
+        """
+        try:
+            action = np.asarray(given, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise InvalidActionError(f"the action is no array of numbers: {error}") from error
+        if action.shape != (shape := (self.count, self.action_size)):
+            raise InvalidActionError(f"the action has shape {action.shape}, must be {shape}: one row a game")
+        clipped = np.maximum(action, -1.0)
+        np.minimum(clipped, 1.0, out=clipped)
+        if math.isnan(np.add.reduce(clipped, axis=None)):  # NaN stays through all of this
+            raise InvalidActionError(
+                f"the action has NaN at {tuple(np.argwhere(np.isnan(action))[0].tolist())}; give numbers"
+            )
+        return clipped
 
 
 def whole_number(name: str, value: object, least: int, *, error: type[SemrobError] = InvalidParameterError) -> None:

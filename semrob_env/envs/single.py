@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any, Generic, final
+from abc import ABC
+from typing import Any, final
 
 import gymnasium
 import numpy as np
 import numpy.typing as npt
 from gymnasium import spaces
 
-from semrob_env.envs.episodes import Observation, Play
-from semrob_env.envs.rendering import FRAMES_PER_SECOND, Frame, Window, render_modes
+from semrob_env.envs.episodes import Observation, Play, Played
+from semrob_env.envs.moments import Frame, Moment, as_text
+from semrob_env.envs.rendering import FRAMES_PER_SECOND, Window, render_modes
 from semrob_env.envs.rules import GameT
 from semrob_env.errors import InvalidActionError, InvalidParameterError, ResetNeededError
-from semrob_env.functions import ScoreFunction
-from semrob_env.oracle import QueryOracle
 
 ONE = np.ones(1, dtype=np.bool_)
 
@@ -25,7 +24,7 @@ class StepRefused(ResetNeededError, gymnasium.error.ResetNeeded):
     """A step before the first reset or after the end; caught as Gymnasium's `ResetNeeded`, too."""
 
 
-class GameEnv(gymnasium.Env[Observation, Any], ABC, Generic[GameT]):
+class GameEnv(Played[GameT], gymnasium.Env[Observation, Any], ABC):
     """One game as a Gymnasium environment.
 
     Args:
@@ -52,22 +51,8 @@ class GameEnv(gymnasium.Env[Observation, Any], ABC, Generic[GameT]):
         self.observation_space, self.action_space = observation_space(play), action_space(play)
         self.reward = 0.0
         self._is_over = True
+        self._painter: Any = None
         self._window: Window | None = None
-
-    @property
-    def function(self) -> ScoreFunction:
-        """The function that is asked, complemented where adversarial."""
-        return self.play.episodes.function
-
-    @property
-    def oracle(self) -> QueryOracle:
-        """Counts the queries of the current episode; one trajectory."""
-        return self.play.oracle
-
-    @property
-    def game(self) -> GameT:
-        """The rules and the state, as a batch of one."""
-        return self.play.game
 
     @property
     def member(self) -> int:
@@ -122,7 +107,7 @@ class GameEnv(gymnasium.Env[Observation, Any], ABC, Generic[GameT]):
             return None
         if self._is_over and not self.play.game.steps.any():
             raise StepRefused("there is nothing to render before the first reset")
-        return self._text() if self.render_mode == "ansi" else self._frame()
+        return as_text(self.function, self._moment()) if self.render_mode == "ansi" else self._frame()
 
     @final
     def close(self) -> None:
@@ -131,13 +116,19 @@ class GameEnv(gymnasium.Env[Observation, Any], ABC, Generic[GameT]):
             self._window.close()
             self._window = None
 
-    @abstractmethod
-    def _frame(self) -> Frame:
-        """The picture of this moment."""
+    def _moment(self) -> Moment:
+        game, oracle = self.play.game, self.play.oracle
+        marks, bounds, numbers = game.shown()
+        told = {"objective": float(game.objective[0]), "reward": self.reward, **numbers}
+        return Moment(self.member, game.looked_at[0], marks, bounds, float(oracle.spent[0]), oracle.budget, told)
 
-    @abstractmethod
-    def _text(self) -> str:
-        """This moment in lines of text."""
+    def _frame(self) -> Frame:
+        if self._painter is None:
+            from semrob_env.envs.painting import Painter  # here: it loads matplotlib
+
+            self._painter = Painter(self.function)
+        frame: Frame = self._painter.frame(self._moment())
+        return frame
 
     @final
     def _show(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Sequence
-from typing import Any, Generic, Literal, final
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,22 +12,16 @@ from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
-from semrob_env.envs.episodes import Episodes, Observation, Play, Start
-from semrob_env.envs.game import RegionGame, RegionRules
-from semrob_env.envs.point_game import PointGame, PointRules
-from semrob_env.envs.point_search import point_play
-from semrob_env.envs.region_grow import region_play
+from semrob_env.envs.episodes import Observation, Play, Played
 from semrob_env.envs.rules import GameT, whole_number
 from semrob_env.envs.single import StepRefused, action_space, observation_space
-from semrob_env.errors import InvalidBudgetError, InvalidParameterError, ShapeMismatchError
-from semrob_env.functions import ScoreFunction
-from semrob_env.oracle import QueryOracle
+from semrob_env.errors import InvalidParameterError, ShapeMismatchError
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 Seeds = int | Sequence[int | None] | None
 
 
-class GameVectorEnv(VectorEnv[Observation, Any, npt.NDArray[Any]], ABC, Generic[GameT]):
+class GameVectorEnv(Played[GameT], VectorEnv[Observation, Any, npt.NDArray[Any]], ABC):
     """B games of a `Play` as a Gymnasium vector environment: the same numbers as B single ones with seeds seed + i.
 
     Autoreset modes are Gymnasium's. `NEXT_STEP`: the step after the end of an episode ignores the action and begins the
@@ -79,21 +73,6 @@ class GameVectorEnv(VectorEnv[Observation, Any, npt.NDArray[Any]], ABC, Generic[
         self._taken: IntArray = np.zeros(self.num_envs, dtype=np.int64)  # steps of each episode
         self._waiting = self._all.copy()  # for a reset: not begun, or ended
         self._has_begun = np.zeros_like(self._all)
-
-    @property
-    def function(self) -> ScoreFunction:
-        """The function that is asked, complemented where adversarial."""
-        return self.play.episodes.function
-
-    @property
-    def oracle(self) -> QueryOracle:
-        """Counts the queries of the current episodes; one trajectory each."""
-        return self.play.oracle
-
-    @property
-    def game(self) -> GameT:
-        """The rules and the state of all games."""
-        return self.play.game
 
     @final
     def reset(self, *, seed: Seeds = None, options: dict[str, Any] | None = None) -> tuple[Observation, dict[str, Any]]:
@@ -204,78 +183,3 @@ def _rows_of(observed: Observation, rows: BoolArray) -> npt.NDArray[np.object_]:
         is_dict = isinstance(observed, dict)
         parts[row] = {name: part[row].copy() for name, part in observed.items()} if is_dict else observed[row].copy()
     return parts
-
-
-@final
-class RegionGrowVectorEnv(GameVectorEnv[RegionGame]):
-    """`num_envs` environments RegionGrow-v0 at once: see `RegionGrowEnv`, whose arguments it takes.
-
-    Args:
-        num_envs: Number of environments.
-        autoreset_mode: An `AutoresetMode`, or its value as text.
-        max_episode_steps: Steps after which an episode is truncated; None: never.
-
-    Raises:
-        InvalidBudgetError: `num_envs` below 1.
-        SemrobError: As `RegionGrowEnv` does.
-    """
-
-    def __init__(
-        self,
-        function: str | ScoreFunction,
-        *,
-        num_envs: int = 1,
-        budget: int = 200,
-        epsilon_m: float = 0.5,
-        epsilon_v: float = 0.25,
-        start: Start = None,
-        members: Sequence[int] | npt.NDArray[np.integer[Any]] | None = None,
-        adversarial: bool = False,
-        largest_step: float = 0.1,
-        points: int = 4,
-        corners: int | None = None,
-        render_mode: str | None = None,
-        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
-        max_episode_steps: int | None = None,
-    ) -> None:
-        whole_number("num_envs", num_envs, 1, error=InvalidBudgetError)
-        rules = RegionRules(budget, epsilon_m, epsilon_v, largest_step, points, corners)
-        episodes = Episodes.of(function, start=start, members=members, adversarial=adversarial)
-        super().__init__(region_play(episodes, rules, num_envs), autoreset_mode, max_episode_steps, render_mode)
-
-
-@final
-class PointSearchVectorEnv(GameVectorEnv[PointGame]):
-    """`num_envs` environments PointSearch-v0 at once: see `PointSearchEnv`, whose arguments it takes.
-
-    Args:
-        num_envs: Number of environments.
-        autoreset_mode: An `AutoresetMode`, or its value as text.
-        max_episode_steps: Steps after which an episode is truncated; None: never.
-
-    Raises:
-        InvalidBudgetError: `num_envs` below 1.
-        SemrobError: As `PointSearchEnv` does.
-    """
-
-    def __init__(
-        self,
-        function: str | ScoreFunction,
-        *,
-        num_envs: int = 1,
-        budget: int = 200,
-        goal: Literal["low", "high"] = "low",
-        target: float | None = None,
-        start: Start = None,
-        members: Sequence[int] | npt.NDArray[np.integer[Any]] | None = None,
-        adversarial: bool = False,
-        picture: bool = False,
-        render_mode: str | None = None,
-        autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,
-        max_episode_steps: int | None = None,
-    ) -> None:
-        whole_number("num_envs", num_envs, 1, error=InvalidBudgetError)
-        rules = PointRules(budget, goal, target)
-        episodes = Episodes.of(function, start=start, members=members, adversarial=adversarial)
-        play = point_play(episodes, rules, num_envs, picture=picture)
-        super().__init__(play, autoreset_mode, max_episode_steps, render_mode)

@@ -314,7 +314,7 @@ class TestTraining:
 
     def test_the_adapter_gives_the_numbers_of_the_vector_environment(self) -> None:
         from baselines.agents.vector import VectorAdapter
-        from semrob_env.envs.vector import RegionGrowVectorEnv
+        from semrob_env.envs.region_grow import RegionGrowVectorEnv
 
         def made() -> Any:
             return RegionGrowVectorEnv("synthetic:hill?n=2", num_envs=3, budget=40, autoreset_mode="SameStep")

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from optimizers.execute import execute
 
 import baselines  # noqa: F401 - fills the registry
 from baselines.attack import AttackSettings
+from baselines.experiments.runner import execute
 from baselines.fgsm import Fgsm
 from baselines.pgd import Pgd, PgdSettings
 from baselines.random_attack import RandomAttack

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from optimizers.execute import execute
 
 import baselines  # noqa: F401 - fills the registry
+from baselines.experiments.runner import execute
 from baselines.search import RegionSearch
 from optimizers.check import check_optimizer, example_functions
 from optimizers.registry import OPTIMIZERS

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from optimizers.execute import execute
 
 from baselines.agents import Actor, SavedAgent, save_agent
-from baselines.agents.policies import lent_policy, register_policy
+from baselines.agents.policies import game_rules, lent_policy, plain_rules, register_policy
+from baselines.experiments.runner import execute
 from baselines.reinforcement import Reinforcement, ReinforcementSettings
 from optimizers.run import run
 from semrob_env.envs.game import RegionGame, RegionRules
@@ -24,7 +25,7 @@ from semrob_env.errors import (
 from semrob_env.functions import CallableFunction, make_function
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
-from semrob_env.questions import Question, Questions
+from semrob_env.questions import MeanGoal, Question, Questions
 from semrob_env.regions import Regions
 from semrob_env.store import RunTask
 from semrob_env.types import Float32Array, FloatArray
@@ -54,7 +55,9 @@ def some_actor(seed: int = 0, size: int = OBSERVED, actions: int = 4) -> Actor:
 
 
 def played(policy: str, budget: int = 200, function: Any = WAVES, starts: Any = STARTS, seed: int = 0) -> Any:
-    optimizer = Reinforcement(Questions(SPACE, starts), settings=ReinforcementSettings(policy, budget), seed=seed)
+    optimizer = Reinforcement(
+        Questions(SPACE, starts, budget=budget), settings=ReinforcementSettings(policy), seed=seed
+    )
     return run(optimizer, QueryOracle(function, trajectories=len(starts), budget=1000))
 
 
@@ -66,12 +69,14 @@ def test_a_policy_sees_what_the_game_of_the_environment_shows_and_gets_its_regio
         return np.asarray(np.sin(np.arange(4) + 10 * observation[-1]))
 
     with lent_policy("waving", policy) as name:
-        optimizer = Reinforcement(Questions(SPACE, STARTS[:1]), settings=ReinforcementSettings(name), seed=4)
+        optimizer = Reinforcement(
+            Questions(SPACE, STARTS[:1], budget=200), settings=ReinforcementSettings(name), seed=4
+        )
         draws = optimizer.save()["state.phase"]
         result = run(optimizer, QueryOracle(WAVES, budget=1000))
     game = RegionGame(SPACE, RegionRules())
     rng = np.random.default_rng(np.random.SeedSequence(4, spawn_key=(0,)))
-    game.restart(slice(None), np.array(STARTS[:1]), rng.random((1, game.draws)))
+    game.restart(np.arange(1), np.array(STARTS[:1]), rng.random((1, game.draws)))
     assert game.save()["phase"].tolist() == draws.tolist()
     expected = []
     while True:
@@ -102,7 +107,7 @@ def test_the_random_policy_depends_on_its_seed_alone() -> None:
 def test_beyond_six_parameters_the_random_policy_samples_corners() -> None:
     function = make_function("synthetic:hill?n=8")
     start = function.space.default
-    result = run(Reinforcement(Questions(function.space, start)), QueryOracle(function, budget=1000))
+    result = run(Reinforcement(Questions(function.space, start, budget=200)), QueryOracle(function, budget=1000))
     assert 0 < result.forward_queries[0] <= 200
 
 
@@ -178,6 +183,15 @@ def test_rules_that_there_are_not_are_told(tmp_path: Path) -> None:
     save_agent(tmp_path, SavedAgent(some_actor(), "PPO", SPACE.names, {"pace": 1}))
     with pytest.raises(InvalidParameterError, match="give fields of RegionRules"):
         played(str(tmp_path))
+
+
+def test_agents_from_before_there_were_goals_are_read() -> None:
+    rules = game_rules({"epsilon_m": 0.3, "epsilon_v": 0.1, "largest_step": 0.2}, 100)
+    assert rules == RegionRules(100, MeanGoal(0.3, 0.1), 0.2)
+    assert game_rules(plain_rules(rules), 100) == rules
+    assert game_rules(json.loads(json.dumps(plain_rules(rules))), 100).goal == MeanGoal(0.3, 0.1)
+    with pytest.raises(InvalidParameterError, match="epsilon_m"):
+        game_rules({"epsilon_m": "all"}, 100)
 
 
 def test_names_of_policies_are_checked() -> None:

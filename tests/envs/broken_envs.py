@@ -13,8 +13,7 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box
 
 from semrob_env.envs.point_search import PointSearchEnv
-from semrob_env.envs.region_grow import RegionGrowEnv
-from semrob_env.envs.vector import RegionGrowVectorEnv
+from semrob_env.envs.region_grow import RegionGrowEnv, RegionGrowVectorEnv
 
 PLATEAU = "synthetic:plateau?n=2&seed=0"
 FAMILY = f"{PLATEAU} + synthetic:plateau?n=2&seed=1 + synthetic:plateau?n=2&seed=2"
@@ -109,7 +108,7 @@ def draws_global_numbers(self: Any, original: Any, *, seed: int | None = None, o
 
 def asks_past_the_oracle(self: Any, original: Any, action: Any) -> Any:
     result = original(action)
-    self.function.values(self.game.start[None])
+    self.oracle.function.values(self.oracle.space.default[None, None])
     return result
 
 
@@ -220,6 +219,12 @@ def writes_into_actions(self: Any, action: Any) -> Any:
     if isinstance(action, np.ndarray) and action.shape == (4,):
         action *= np.float32(0.5)
     return action
+
+
+def writes_into_actions_of_rows(self: Any, actions: Any) -> Any:
+    if isinstance(actions, np.ndarray) and actions.shape == (3, 4):
+        actions *= np.float32(0.5)
+    return actions
 
 
 def keeps_actions(self: Any, action: Any) -> Any:
@@ -383,4 +388,41 @@ BROKEN: list[tuple[Callable[[], Any], str]] = [
     (lambda: in_a_vector(seeded_alike), "environment 1 of 3 differs from one alone at step 0.*seed it with seed"),
     (lambda: in_a_vector(mixing_rewards), "environment 0 of 3 differs from one alone at step .*use nothing across"),
     (lambda: with_attribute("seed", lambda number: None), "check_env says: .*`seed` function is dropped"),
+]
+
+
+def changed_vector(**methods: Callable[..., Any]) -> Any:
+    return changed(RegionGrowVectorEnv(PLATEAU, num_envs=3, budget=BUDGET), **methods)
+
+
+def told_vector(change: Callable[..., Any], **arguments: Any) -> Any:
+    """A vector environment that changes (observation, rewards, infos) of its steps before it tells them."""
+
+    def step(self: Any, original: Any, actions: Any) -> Any:
+        observation, rewards, terminated, truncated, infos = original(actions)
+        observation, rewards, infos = change(self, observation, rewards, infos)
+        return observation, rewards, terminated, truncated, infos
+
+    return changed_vector(step=step, **arguments)
+
+
+def rows_share_a_number(self: Any, original: Any, *, seed: Any = None, options: Any = None) -> Any:
+    """All rows see the start of the first one."""
+    observation, infos = original(seed=seed, options=options)
+    observation[:, 5] = observation[0, 5]
+    return observation, infos
+
+
+BROKEN_VECTORS: list[tuple[Callable[[], Any], str]] = [
+    (lambda: changed_vector(step=asks_first), r"step\(\) asks the function before it refuses"),
+    (lambda: told_vector(lambda s, o, r, i: (o, 2 * r, i)), r"the reward is .*, info\['objective'\] has gained"),
+    (lambda: told_vector(lambda s, o, r, i: (o, r.sum(), i)), "give arrays .3,. of rewards and of two kinds of ends"),
+    (lambda: changed_vector(step=asks_past_the_oracle), "asked 12.3333 points at step 1, 12 were charged"),
+    (lambda: told_vector(lambda s, o, r, i: (o.astype(float), r, i)), "the observation is .18,. float64"),
+    (lambda: acting(writes_into_actions_of_rows, changed_vector()), r"step\(\) changes the action that it is given"),
+    (lambda: changed_vector(reset=rows_share_a_number), "environment . of 3 differs from one alone at step 0"),
+    (
+        lambda: RegionGrowVectorEnv(PLATEAU, num_envs=3, budget=BUDGET, autoreset_mode="SameStep"),
+        "begins a new episode in the step that ends one.* make it with autoreset_mode NextStep or Disabled",
+    ),
 ]

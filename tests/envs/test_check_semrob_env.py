@@ -12,11 +12,15 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import wrappers
+from gymnasium.vector import SyncVectorEnv
+from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 from semrob_env.envs.check import PROMISES, check_semrob_env
 from semrob_env.envs.check_case import Case
 from semrob_env.envs.check_watch import Watch, leaves
-from semrob_env.envs.vector import RegionGrowVectorEnv
+from semrob_env.envs.point_search import PointSearchVectorEnv
+from semrob_env.envs.region_grow import RegionGrowVectorEnv
+from semrob_env.envs.traits import Traits
 from semrob_env.errors import ContractError
 from semrob_env.functions import CallableFunction, ScoreFunction, make_function
 from semrob_env.parameters import ELEVATION, Parameter, SemanticSpace
@@ -25,13 +29,16 @@ from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
 from semrob_env.scene.function import SceneFunction
 from semrob_env.scene.shapes import make_shape
 from semrob_env.types import FloatArray
+from tests.envs.bandit import bandit_env
 from tests.envs.broken_envs import (
     BROKEN,
+    BROKEN_VECTORS,
     BUDGET,
     FAMILY,
     PLATEAU,
     POINTS,
     REGION,
+    asks_past_the_oracle,
     changed,
     draws_own_numbers,
     reuses_its_buffer,
@@ -60,7 +67,8 @@ def with_gaps() -> ScoreFunction:
 
 GOOD: dict[str, Callable[[], Any]] = {
     "regions over one parameter": lambda: REGION("synthetic:plateau?n=1&seed=0", budget=BUDGET),
-    "regions over two": lambda: REGION(PLATEAU, budget=BUDGET, epsilon_m=0.3, epsilon_v=0.1, start="random"),
+    "regions over two": lambda: REGION(PLATEAU, budget=BUDGET, goal="mean=0.7,variance=0.1", start="random"),
+    "reliable regions": lambda: REGION(PLATEAU, budget=BUDGET, goal="reliability=0.9,level=0.6", render_mode="ansi"),
     "regions over seven, few corners": lambda: REGION("synthetic:ridge?n=7&seed=0", budget=150, corners=4),
     "adversarial regions of a family": lambda: REGION(FAMILY, budget=BUDGET, members=[0, 2], adversarial=True),
     "regions over recorded maps": lambda: REGION(recorded(), budget=BUDGET, largest_step=0.5),
@@ -137,10 +145,56 @@ def test_an_error_of_the_environment_is_told_with_the_promise() -> None:
         check_semrob_env(changed(step=step))
 
 
-@pytest.mark.parametrize("thing", [gymnasium.Wrapper, "RegionGrow", RegionGrowVectorEnv(PLATEAU, num_envs=2)])
-def test_what_is_no_single_environment_is_refused(thing: Any) -> None:
-    with pytest.raises(ContractError, match="is no environment over an oracle; give a single environment"):
+@pytest.mark.parametrize("thing", [gymnasium.Wrapper, "RegionGrow", gymnasium.Env(), SyncVectorEnv([bandit_env])])
+def test_what_is_no_environment_over_an_oracle_is_refused(thing: Any) -> None:
+    with pytest.raises(ContractError, match="is no environment over an oracle; give a single or vector environment"):
         check_semrob_env(thing)
+
+
+VECTORS: dict[str, Callable[[], Any]] = {
+    "regions": lambda: RegionGrowVectorEnv(FAMILY, num_envs=3, budget=BUDGET),
+    "points without autoreset": lambda: PointSearchVectorEnv(PLATEAU, num_envs=2, budget=9, autoreset_mode="Disabled"),
+    "one alone": lambda: RegionGrowVectorEnv(PLATEAU, num_envs=1, budget=BUDGET),
+    "made by id, with statistics": lambda: RecordEpisodeStatistics(
+        gymnasium.make_vec("semrob_env.envs:semrob/PointSearch-v0", num_envs=3, function=PLATEAU, budget=9)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_vector_environments_are_checked_as_they_are(name: str) -> None:
+    check_semrob_env(VECTORS[name]())
+
+
+@pytest.mark.parametrize(("make", "message"), BROKEN_VECTORS, ids=[message[:60] for _, message in BROKEN_VECTORS])
+def test_each_broken_promise_of_a_vector_is_named(make: Callable[[], Any], message: str) -> None:
+    with pytest.raises(ContractError, match=message):
+        check_semrob_env(make())
+
+
+def test_an_environment_of_another_author_passes() -> None:
+    check_semrob_env(bandit_env())
+    check_semrob_env(wrappers.TimeLimit(bandit_env(), 5))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"step": asks_past_the_oracle}, "asked 2 points at step 1, 1 were charged: points are asked past"),
+        ({"traits": Traits(objective_range=(0.0, 1.0), members=(0,))}, "info has no 'objective' at step"),
+        ({"traits": Traits(members=(0,))}, "an episode is played on member None, not one of the 1 members"),
+        ({"traits": Traits(clips_actions=True)}, "the action space is Discrete.* give a bounded Box of one axis"),
+        ({"traits": Traits(sees_budget=True)}, "no entry of the observation is the share of the budget that is left"),
+        ({"goes_on": True}, r"refuse a step before a reset: step\(\) works before any reset"),
+    ],
+    ids=str,
+)
+def test_what_another_author_declares_is_checked(changes: dict[str, Any], message: str) -> None:
+    env = bandit_env()
+    step = changes.pop("step", None)
+    vars(env).update(changes)
+    with pytest.raises(ContractError, match=message):
+        check_semrob_env(env if step is None else changed(env, step=step))
 
 
 def test_watches_count_each_point_once_and_leave_the_function_as_it_was() -> None:

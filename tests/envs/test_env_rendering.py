@@ -20,10 +20,11 @@ from matplotlib.colors import to_rgb
 
 from semrob_env.envs.check_watch import Watch
 from semrob_env.envs.moments import HEIGHT, WIDTH, Frame, Moment, as_text
-from semrob_env.envs.painting import METER, Painter, pictures_of
+from semrob_env.envs.painting import METER, Painter
 from semrob_env.envs.point_search import PointSearchEnv
 from semrob_env.envs.region_grow import RegionGrowEnv
 from semrob_env.envs.rendering import FRAMES_PER_SECOND, Window, render_modes
+from semrob_env.envs.views import pictures_of
 from semrob_env.errors import MissingExtraError
 from semrob_env.functions import CallableFunction, Complement, ScoreFunction, Stack, make_function
 from semrob_env.parameters import AZIMUTH, SemanticSpace
@@ -78,7 +79,7 @@ def near(frame: Frame, colour: str | tuple[float, float, float], tolerance: int 
 
 def on_map(painter: Painter, theta: FloatArray) -> tuple[int, int]:
     """Row and column of a point on the map."""
-    across, upwards = painter._panels[0].axis.transData.transform(theta)
+    across, upwards = painter._panels[0][0].transData.transform(theta)
     return HEIGHT - 1 - int(upwards), int(across)
 
 

@@ -12,8 +12,7 @@ from gymnasium import spaces, wrappers
 from gymnasium.utils.env_checker import check_env
 
 import semrob_env.envs  # noqa: F401  (registers the environments)
-from semrob_env.envs.point_search import PointSearchEnv
-from semrob_env.envs.vector import PointSearchVectorEnv
+from semrob_env.envs.point_search import PointSearchEnv, PointSearchVectorEnv
 from semrob_env.errors import (
     InvalidActionError,
     InvalidBudgetError,
@@ -95,7 +94,7 @@ def test_observations_are_what_the_table_says() -> None:
     seen, reward, _, _, info = env.step([0, -1])
     np.testing.assert_allclose(seen, [0.5, 0, 0.25, 0.5, 0, 0.5, 0.5])
     assert reward == 0
-    assert info["score"] == -2
+    assert info["score"] == 0
     seen, reward, _, _, info = env.step([1, 1])
     np.testing.assert_allclose(seen, [0, 1, 0, 1, 1, 1, 0.25])
     assert reward == pytest.approx(0.5)

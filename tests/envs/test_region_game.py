@@ -19,7 +19,7 @@ MAPS = RecordedMaps(wavy_maps())
 
 def test_sampled_corners_change_and_visit_all() -> None:
     game = RegionGame(make_function("synthetic:plateau?n=3&seed=0").space, RegionRules(corners=2, points=2))
-    game.restart(slice(None), game.space.default[None], np.full((1, 6), 0.3))
+    game.restart(np.arange(1), game.space.default[None], np.full((1, 6), 0.3))
     visited = set()
     for _ in range(40):
         game.move(np.full((1, 6), 0.1))
@@ -43,7 +43,7 @@ def played(function: ScoreFunction, count: int, **numbers: Any) -> tuple[RegionG
     rng = np.random.default_rng(0)
     game = RegionGame(SPACE, RegionRules(budget=10_000, **numbers), count=count)
     member = rng.integers(function.members, size=count)
-    game.restart(slice(None), STARTS[rng.integers(4, size=count)], rng.random((count, game.draws)))
+    game.restart(np.arange(count), STARTS[rng.integers(4, size=count)], rng.random((count, game.draws)))
     for step in range(8):
         if step:
             game.move(rng.uniform(-0.4, 1, (count, 4)))
@@ -55,13 +55,13 @@ def test_estimates_have_no_bias_and_less_error_than_the_fresh_points_alone() -> 
     function = rough_maps()
     game, member, _ = played(function, 4000)
     mean, variance = exact_moments(function, game.regions, member)
-    assert np.ptp(game.share) > 0.3
+    assert np.ptp(game.facts()["region"]) > 0.3
     fresh = function.values(game.queries(), member)[:, -4:].mean(axis=1)
-    error, fresh_error = game.mean - mean, fresh - mean
+    error, fresh_error = game.facts()["mean"] - mean, fresh - mean
     assert abs(error.mean()) < 0.002
     assert np.sqrt((error**2).mean()) < 0.9 * np.sqrt((fresh_error**2).mean())
-    assert np.corrcoef(game.mean, mean)[0, 1] > 0.93
-    assert abs((game.variance - variance).mean()) < 0.003
+    assert np.corrcoef(game.facts()["mean"], mean)[0, 1] > 0.93
+    assert abs((game.facts()["variance"] - variance).mean()) < 0.003
 
 
 @pytest.mark.parametrize("chosen", [[5, 2], [3]])
@@ -82,11 +82,11 @@ def test_games_are_saved_taken_apart_and_put_together_bit_for_bit(corners: int |
     np.testing.assert_array_equal(game.observation()[rows], part.observation())
     np.testing.assert_array_equal(game.lower[rows], part.lower)
     game.restart(rows[:1], STARTS[:1], np.zeros((1, 4)))
-    assert game.share[rows[0]] == 0
+    assert game.facts()["region"][rows[0]] == 0
     game.put(rows, part)
     for name, values in game.save().items():
         assert values.tobytes() == copy.save()[name].tobytes(), name
-    part.put(slice(None), copy.part(rows))
+    part.put(np.arange(len(rows)), copy.part(rows))
     part.load(part.save())
     assert part.objective.tolist() == game.objective[rows].tolist()
 
@@ -96,12 +96,12 @@ def test_queries_change_nothing_and_a_game_begins_anew_from_nothing() -> None:
         game, again = (RegionGame(SPACE, RegionRules(), count=count) for _ in range(2))
         start, draws = np.tile(STARTS[:1], (count, 1)), np.full((count, 4), 0.25)
         for one in (game, again):
-            one.restart(slice(None), start, draws)
+            one.restart(np.arange(count), start, draws)
         game.take(np.full((count, 12), 0.9))
         for _ in range(6):
             game.move(np.ones((count, 4)))
             np.testing.assert_array_equal(game.queries(), game.queries())
             game.take(np.full((count, 12), 0.2))
-        game.restart(slice(None), start, draws)
+        game.restart(np.arange(count), start, draws)
         for name, values in game.save().items():
             assert values.tobytes() == again.save()[name].tobytes(), name

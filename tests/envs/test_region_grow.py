@@ -21,6 +21,7 @@ from semrob_env.envs.region_grow import RegionGrowEnv
 from semrob_env.functions import CallableFunction, Complement, ScoreFunction, make_function
 from semrob_env.oracle import QueryLog
 from semrob_env.parameters import Parameter, SemanticSpace
+from semrob_env.questions import MeanGoal, ReliabilityGoal
 from semrob_env.recorded import RecordedMaps
 from semrob_env.regions import corner_masks
 from tests.recorded_maker import SPACE, STARTS, flat_maps, wavy_maps
@@ -39,7 +40,7 @@ def plateau(n: int) -> ScoreFunction:
 
 CASES: dict[str, Callable[[], RegionGrowEnv]] = {
     "recorded": lambda: RegionGrowEnv(MAPS),
-    "adversarial": lambda: RegionGrowEnv(MAPS, adversarial=True, epsilon_v=0.02, start="random"),
+    "adversarial": lambda: RegionGrowEnv(MAPS, adversarial=True, goal=MeanGoal(epsilon_v=0.02), start="random"),
     "n=1": lambda: RegionGrowEnv(plateau(1)),
     "n=3": lambda: RegionGrowEnv(plateau(3), members=[0], points=2),
     "n=6": lambda: RegionGrowEnv(plateau(6), budget=800),
@@ -81,20 +82,20 @@ def test_it_is_made_by_its_id_and_by_module_and_id() -> None:
         assert made.unwrapped.function.id == "synthetic:plateau?n=2&seed=0"
 
 
-def test_playing_on_a_synthetic_function_loads_nothing_heavy(project_root: Path) -> None:
+@pytest.mark.parametrize(("name", "compiler"), [("RegionGrow", set()), ("PointSearch", {"numba"})])
+def test_playing_on_a_synthetic_function_loads_nothing_heavy(project_root: Path, name: str, compiler: set[str]) -> None:
     code = (
         "import json, sys, gymnasium, semrob_env.envs\n"
-        "for name in ('RegionGrow', 'PointSearch'):\n"
-        "    env = gymnasium.make(f'semrob/{name}-v0', function='synthetic:plateau?n=2&seed=0')\n"
-        "    env.reset(seed=0)\n"
-        "    env.step(env.action_space.sample())\n"
+        f"env = gymnasium.make('semrob/{name}-v0', function='synthetic:plateau?n=2&seed=0')\n"
+        "env.reset(seed=0)\n"
+        "env.step(env.action_space.sample())\n"
         "print(json.dumps(sorted(sys.modules)))"
     )
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=project_root, capture_output=True, text=True, check=True, timeout=120)
     loaded = {name.split(".")[0] for name in json.loads(done.stdout)}
     assert {"semrob_env", "gymnasium"} <= loaded
-    assert not loaded & {"torch", "torchvision", "numba", "openvino", "trimesh", "matplotlib"}
+    assert not loaded & {"torch", "torchvision", "openvino", "trimesh", "matplotlib", *compiler}
 
 
 def test_wrappers_of_gymnasium_work_together() -> None:
@@ -133,14 +134,14 @@ def test_rewards_sum_to_the_gain_of_the_objective(env: RegionGrowEnv) -> None:
         objectives = [info["objective"] for *_, info in steps]
         assert all(-1.25 <= objective <= 1 for objective in objectives)
         assert sum(reward for _, reward, *_ in steps) == pytest.approx(objectives[-1] - objectives[0], abs=1e-12)
-        rules = env.game.rules
+        goal = env.game.rules.goal
         for *_, info in steps:
-            missed = max(0.0, 1 - rules.epsilon_m - info["mean"]) + max(0.0, info["variance"] - rules.epsilon_v)
+            missed = max(0.0, goal.least - info["mean"]) + max(0.0, info["variance"] - goal.most_variance)
             assert info["objective"] == (info["region"] if missed == 0 else -missed)
 
 
 def test_the_first_objective_is_that_of_the_start_point_alone() -> None:
-    env = RegionGrowEnv(MAPS, epsilon_m=0.3)
+    env = RegionGrowEnv(MAPS, goal="mean=0.7")
     for seed in range(8):
         _, info = env.reset(seed=seed)
         score = float(MAPS.values(env.game.start[:, None], [env.member])[0, 0])
@@ -252,7 +253,7 @@ def test_the_share_of_the_budget_that_is_left_ends_at_zero_exactly() -> None:
 
 def test_a_flat_function_has_no_variance_to_the_last_bit() -> None:
     for score in (0.3125, 0.75, 1.0):  # 1 - (1 - score) is exact
-        env = RegionGrowEnv(flat(score), epsilon_m=1 - score, epsilon_v=0.0)
+        env = RegionGrowEnv(flat(score), goal=MeanGoal(1 - score, 0.0))
         for *_, info in episode(env):
             assert info["mean"] == score
             assert info["variance"] == 0
@@ -266,6 +267,33 @@ def test_scores_of_any_range_are_scaled_and_nan_counts_as_the_worst() -> None:
     for seen, _, _, info in episode(env):
         assert info["objective"] == -0.5
         assert (seen[6:14] == 0).all()
+
+
+def test_for_a_reliability_goal_the_share_of_good_views_is_what_counts() -> None:
+    env = RegionGrowEnv(MAPS, goal="reliability=0.8,level=0.55", budget=600, largest_step=0.2)
+    assert env.game.rules.goal == ReliabilityGoal(level=0.55, reliability=0.8)
+    is_met = set()
+    for seed in range(4):
+        for seen, _, _, info in episode(env, seed):
+            missed = max(0.0, 0.8 - info["mean"])
+            assert info["objective"] == (-missed if missed else info["region"])
+            assert seen[-4] == np.float32(info["mean"])
+            fresh = MAPS.values(env.game.queries(), [env.member])[0]
+            is_met.add(missed == 0)
+        np.testing.assert_allclose(seen[6:14], fresh[:8], atol=1e-6)  # corners show scores
+    assert is_met == {True, False}
+    for seed in range(8):
+        _, info = env.reset(seed=seed)
+        score = MAPS.values(env.game.start[:, None], [env.member])[0, 0]
+        assert (info["mean"], info["variance"]) == (float(score >= 0.55), 0.0), "a start point is right or wrong"
+
+
+def test_both_goals_agree_where_every_score_is_right_or_wrong() -> None:
+    steps = CallableFunction(SPACE, lambda theta: (theta[:, 0] < 200).astype(float))
+    mean, reliability = (RegionGrowEnv(steps, goal=goal) for goal in ("mean=0.9", "reliability=0.9"))
+    for mine, other in zip(episode(mean), episode(reliability), strict=True):
+        np.testing.assert_array_equal(mine[0], other[0])
+        assert mine[1:3] == other[1:3]
 
 
 def test_adversarial_is_the_complement() -> None:
@@ -292,6 +320,7 @@ def test_start_points_are_the_papers_random_or_those_given() -> None:
     assert starts([7.0, 1.0]) == {(7.0, 1.0)}
     assert starts(STARTS[:2]) == {tuple(start) for start in STARTS[:2].tolist()}
     assert len(starts("random")) == 40
+    assert starts(None, SemanticSpace.of("azimuth[90:180],elevation")) == {(130.0, 30.0)}
     x = Parameter("x", "", 0.0, 1.0, None, 0.5, "a number")
     assert len(starts(None, SemanticSpace((x,)))) == 40
     assert starts(None, SemanticSpace((x, *ELEVATION.parameters))) == {(0.5, e) for e in (30.0, 20.0, 15.0, 50.0)}

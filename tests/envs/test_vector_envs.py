@@ -14,9 +14,8 @@ from gymnasium.wrappers import TimeLimit
 from gymnasium.wrappers.vector import DictInfoToList, RecordEpisodeStatistics
 
 import semrob_env.envs  # noqa: F401  (registers the environments)
-from semrob_env.envs.point_search import PointSearchEnv
-from semrob_env.envs.region_grow import RegionGrowEnv
-from semrob_env.envs.vector import PointSearchVectorEnv, RegionGrowVectorEnv
+from semrob_env.envs.point_search import PointSearchEnv, PointSearchVectorEnv
+from semrob_env.envs.region_grow import RegionGrowEnv, RegionGrowVectorEnv
 from semrob_env.errors import (
     InvalidActionError,
     InvalidBudgetError,
@@ -68,7 +67,7 @@ KINDS: dict[str, tuple[Any, Any, dict[str, Any]]] = {
             "largest_step": 0.8,
             "points": 3,
             "budget": 100,
-            "epsilon_v": 0.03,
+            "goal": "mean=0.5,variance=0.03",
             "start": "random",
         },
     ),

@@ -157,7 +157,7 @@ EXPONENTIAL = [
 def test_the_papers_form_grows_exponentially_for_two_parameters_and_not_at_all_for_three(
     method: type[CornerMethod[Any]], settings: Any, rate: float
 ) -> None:
-    grown = widths(method(VIEW, [90.0, 40.0], settings=settings), constant(VIEW, 0.7), 40)
+    grown = widths(method(Questions(VIEW, [90.0, 40.0]), settings=settings), constant(VIEW, 0.7), 40)
     np.testing.assert_allclose(grown[1:] / grown[:-1], np.full((40, 2), 1 + 2 * 0.1 * rate), rtol=1e-5)
     space = plain_space(3)
     stuck = widths(method(Questions(space, space.default), settings=settings), constant(space, 0.7), 40)
@@ -165,7 +165,7 @@ def test_the_papers_form_grows_exponentially_for_two_parameters_and_not_at_all_f
 
 
 def test_a_region_covers_a_space_of_score_one_in_17_steps_from_its_centre() -> None:
-    optimizer = Unregularized(VIEW, [77.0, 40.0])
+    optimizer = Unregularized(Questions(VIEW, [77.0, 40.0]))
     result = run(optimizer, QueryOracle(constant(VIEW, 1.0)), max_steps=100)
     assert result.status == [CONVERGED]
     assert result.steps[0] == 17 + 2  # and two still ones
@@ -182,7 +182,7 @@ def test_a_region_covers_a_space_of_score_one_in_17_steps_from_its_centre() -> N
 @pytest.mark.parametrize("form", ["normalized", "paper"])
 def test_nothing_leaves_the_space_under_huge_answers(method: type[CornerMethod[Any]], form: str) -> None:
     start = np.array([[0.0, -10.0], [359.9, 90.0], [180.0, 40.0], [0.0, 90.0]])
-    optimizer = method(VIEW, start, settings=method.settings_class.from_mapping({"form": form}))
+    optimizer = method(Questions(VIEW, start), settings=method.settings_class.from_mapping({"form": form}))
     rng = np.random.default_rng(0)
     for size in (1e3, 1e308, np.inf, 1e-300, 1e308):
         queries = optimizer.ask()
@@ -198,7 +198,7 @@ def test_nothing_leaves_the_space_under_huge_answers(method: type[CornerMethod[A
 
 
 def test_a_start_on_a_bound_grows_to_one_side_and_wraps_along_a_period() -> None:
-    optimizer = Unregularized(VIEW, [[0.0, 90.0], [0.0, -10.0]])
+    optimizer = Unregularized(Questions(VIEW, [[0.0, 90.0], [0.0, -10.0]]))
     oracle = QueryOracle(constant(VIEW, 1.0), trajectories=2)
     for _ in range(5):
         optimizer.tell(oracle.query(optimizer.ask()))
@@ -209,7 +209,7 @@ def test_a_start_on_a_bound_grows_to_one_side_and_wraps_along_a_period() -> None
 
 def test_sides_of_unlike_speed_meet_where_they_pass_each_other_and_stay() -> None:
     fast_above = CallableFunction(VIEW, lambda theta: np.where((theta[:, 0] - 10.0) % 360 < 180, 1.0, 0.5))
-    optimizer = Unregularized(VIEW, [10.0, 40.0])
+    optimizer = Unregularized(Questions(VIEW, [10.0, 40.0]))
     oracle = QueryOracle(fast_above)
     full = []
     while optimizer.running.any():
@@ -238,14 +238,14 @@ def test_a_region_without_score_shrinks_to_the_least_width_and_ends() -> None:
 
 @every_method
 def test_the_papers_runs_never_stop_by_themselves(method: type[CornerMethod[Any]]) -> None:
-    optimizer = method(VIEW, [130.0, 30.0], settings=_paper(method))
+    optimizer = method(Questions(VIEW, [130.0, 30.0]), settings=_paper(method))
     result = run(optimizer, QueryOracle(constant(VIEW, 0.0)), max_steps=600)
     assert result.status == [STEPS]
     assert result.steps[0] == 600
 
 
 def test_one_still_step_is_not_convergence() -> None:
-    optimizer = Unregularized(VIEW, [130.0, 30.0])
+    optimizer = Unregularized(Questions(VIEW, [130.0, 30.0]))
     for score, running in ((0.0, True), (1.0, True), (0.0, True), (0.0, False)):
         queries = optimizer.ask()
         optimizer.tell(Answers(np.full(queries.theta.shape[:2], score), None, queries.active))
