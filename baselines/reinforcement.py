@@ -7,8 +7,8 @@ that was asked last. The idea to let a learned policy look for what a network fa
 
 Policies, by name: `random` (uniform actions from the trajectory's Generator; the floor), one given to `register_policy`
 (any policy or model of stable-baselines3, or a function), or the folder of a saved agent (`baselines.agents`), which
-plays by the rules it was trained with. The observation does not tell the goal: an agent looks for what it was
-trained to find.
+plays by the rules it was trained with, its goal among them: an agent looks for what it was trained to find. Others
+play for the goal of the question. A budget below the first observation and one step pays for nothing.
 """
 
 from __future__ import annotations
@@ -138,10 +138,8 @@ class Reinforcement(RegionOptimizer[ReinforcementSettings]):
     def _game(self) -> RegionGame:
         from semrob_env.envs.game import RegionGame, RegionRules  # here, for it imports gymnasium
 
-        rules = {
-            "goal": self.questions.goal,
-            **(self._policy[1] or {}),
-        }  # an agent looks for what it was trained to find
+        rules = self._policy[1] or {}
         corners = rules.get("corners") or 2**self.space.n
         least = 2 * (2 * corners + rules.get("points", RegionRules.points))  # the first observation and one step
-        return RegionGame(self.space, game_rules(rules, max(int(self.questions.budget), least)), count=len(self))
+        budget = max(int(self.questions.budget), least)
+        return RegionGame(self.space, game_rules(rules, budget, self.questions.goal), count=len(self))

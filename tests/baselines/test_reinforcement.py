@@ -16,7 +16,6 @@ from baselines.reinforcement import Reinforcement, ReinforcementSettings
 from optimizers.run import run
 from semrob_env.envs.game import RegionGame, RegionRules
 from semrob_env.errors import (
-    InvalidBudgetError,
     InvalidParameterError,
     NameClashError,
     RefusedFileError,
@@ -205,6 +204,9 @@ def test_names_of_policies_are_checked() -> None:
         register_policy("number", 3)
 
 
-def test_a_budget_below_two_observations_is_refused() -> None:
-    with pytest.raises(InvalidBudgetError, match="give at least 24"):
-        played("random", budget=23)
+def test_a_budget_below_the_first_observation_pays_nothing_and_leaves_the_start() -> None:
+    optimizer = Reinforcement(Questions(SPACE, STARTS, budget=11))
+    result = run(optimizer, QueryOracle(WAVES, trajectories=len(STARTS), budget=11))
+    assert set(result.status) == {"budget"}
+    assert not result.forward_queries.any()
+    assert not result.regions.share().any()

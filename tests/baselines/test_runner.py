@@ -152,9 +152,9 @@ def test_a_row_says_all_about_its_run() -> None:
 def test_a_task_gives_the_same_bits_alone_in_any_company_and_in_any_order(method: str) -> None:
     family = Hills(("hill:10", "hill:77", "hill:200", "hill:201"))
     tasks = [
-        *(replace(task, seed=seed) for seed in range(2) for task in make_tasks(method)),
-        *(task for member in family.member_ids for task in make_tasks(method, member)),
-        *make_tasks(method, budget=300),
+        *(replace(task, seed=seed) for seed in range(2) for task in make_tasks(method, budget=24)),
+        *(task for member in family.member_ids for task in make_tasks(method, member, budget=24)),
+        *make_tasks(method, budget=50),
         *make_tasks("wander"),
     ]
     known = Functions(given=[family])

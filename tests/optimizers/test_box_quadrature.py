@@ -50,7 +50,7 @@ def waves(shift_deg: float = 0.0) -> CallableFunction:
 def test_most_of_the_best_box_is_found_and_is_feasible(family: str, n: int, budget: int, epsilon_v: float) -> None:
     function = synthetic(family, n)
     start = function.plateau.centre[0]
-    best = function.optimum(start, 0.5, epsilon_v)
+    best = function.optimum(start, MeanGoal(0.5, epsilon_v))
     found = grown(function, start, budget, MeanGoal(0.5, epsilon_v))
     mean, variance = function.exact_moments(found.regions)
     assert mean[0] >= 0.5
