@@ -87,7 +87,8 @@ class PointGame(Game):
         Raises:
             InvalidActionError: Another shape, or NaN.
         """
-        unit = (np.asfortranarray(self._actions(action)) + 1.0) / 2.0  # loops over games are long, over parameters short
+        # Parameter by parameter in memory: loops over games are long, over parameters short.
+        unit = (np.asfortranarray(self._actions(action)) + 1.0) / 2.0
         self._state["theta"] = self.space.from_unit(unit)
 
     def queries(self) -> FloatArray:
