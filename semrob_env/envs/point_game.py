@@ -87,7 +87,9 @@ class PointGame(Game):
         Raises:
             InvalidActionError: Another shape, or NaN.
         """
-        self._state["theta"] = self.space.from_unit((self._actions(action) + 1.0) / 2.0)
+        # Parameter by parameter in memory: loops over games are long, over parameters short.
+        unit = (np.asfortranarray(self._actions(action)) + 1.0) / 2.0
+        self._state["theta"] = self.space.from_unit(unit)
 
     def queries(self) -> FloatArray:
         """The points chosen, theta (B, 1, n)."""
@@ -100,7 +102,7 @@ class PointGame(Game):
         is_better = (state["steps"] == 0) | (gain > state["objective"])
         state["score"] = score
         state["best_score"] = np.where(is_better, score, state["best_score"])
-        state["best_theta"] = np.where(is_better[:, None], state["theta"], state["best_theta"])
+        state["best_theta"] = np.where(is_better, state["theta"].T, state["best_theta"].T).T
         state["objective"] = np.where(is_better, gain, state["objective"])
         state["steps"] = state["steps"] + 1.0
 
