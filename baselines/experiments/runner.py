@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timezone
@@ -152,8 +152,9 @@ def run_tasks(
             summary = _kept(_execute(list(missing.values()), on_step), store, summary, on_rows)
         elif missing:
             open_chunks.append([job.task for job in missing.values()])
-    for rows in _by_workers(open_chunks, known, min(workers, len(open_chunks))):
-        summary = _kept(rows, store, summary, on_rows)
+    with closing(_by_workers(open_chunks, known, min(workers, len(open_chunks)))) as finished:
+        for rows in finished:
+            summary = _kept(rows, store, summary, on_rows)
     return summary
 
 
@@ -271,7 +272,9 @@ def _chunks(tasks: Sequence[RunTask], known: Functions, size: int, *, by_length:
         yield from chunks
 
 
-def _by_workers(chunks: Sequence[Sequence[RunTask]], known: Functions, workers: int) -> Iterator[list[RunRow]]:
+def _by_workers(
+    chunks: Sequence[Sequence[RunTask]], known: Functions, workers: int
+) -> Generator[list[RunRow], None, None]:
     """The rows of chunks as workers finish them."""
     if not chunks:
         return

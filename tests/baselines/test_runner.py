@@ -151,10 +151,12 @@ def test_a_row_says_all_about_its_run() -> None:
 @pytest.mark.parametrize("method", [*OPTIMIZERS, "wander"])
 def test_a_task_gives_the_same_bits_alone_in_any_company_and_in_any_order(method: str) -> None:
     family = Hills(("hill:10", "hill:77", "hill:200", "hill:201"))
+    short = make_tasks(method, budget=16)
     tasks = [
-        *(replace(task, seed=seed) for seed in range(2) for task in make_tasks(method, budget=24)),
-        *(task for member in family.member_ids for task in make_tasks(method, member, budget=24)),
-        *make_tasks(method, budget=50),
+        *short[:2],
+        replace(short[0], seed=1),
+        *(make_tasks(method, member, budget=16)[0] for member in family.member_ids),
+        make_tasks(method, budget=30)[0],
         *make_tasks("wander"),
     ]
     known = Functions(given=[family])
@@ -164,7 +166,7 @@ def test_a_task_gives_the_same_bits_alone_in_any_company_and_in_any_order(method
     shuffled = random.Random(1).sample(range(len(tasks)), len(tasks))
     again = apart_from_time(execute([tasks[index] for index in shuffled], known))
     assert again == [together[index] for index in shuffled]
-    for index in (0, 5, 11, len(tasks) - 6, len(tasks) - 1):
+    for index in (0, 2, 4, 7, len(tasks) - 1):
         assert apart_from_time(execute([tasks[index]], known)) == [together[index]]
 
 
