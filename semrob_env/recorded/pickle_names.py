@@ -165,8 +165,9 @@ def _array(shape: tuple[Any, ...], dtype: object, data: object, is_fortran: bool
     if not isinstance(dtype, np.dtype) or type(data) is not bytes:
         raise RefusedFileError("an array in a form that is not read")
     lengths = [length for length in shape if type(length) is int and length >= 0]
-    is_small = len(shape) <= MOST_DIMENSIONS and math.prod(length or 1 for length in lengths) <= MOST_ELEMENTS
-    if len(lengths) != len(shape) or not is_small or math.prod(lengths) * dtype.itemsize != len(data):
+    count = math.prod(lengths)
+    is_small = len(shape) <= MOST_DIMENSIONS and (count or math.prod(filter(None, lengths))) <= MOST_ELEMENTS
+    if len(lengths) != len(shape) or not is_small or count * dtype.itemsize != len(data):
         raise RefusedFileError(f"an array whose shape does not fit its {len(data)} bytes")
     if dtype.kind == "b" and data.strip(b"\x00\x01"):
         raise RefusedFileError("truth values that are neither true nor false")

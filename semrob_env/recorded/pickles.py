@@ -140,16 +140,19 @@ def _value(stream: io.BytesIO, opcodes_left: Iterable[int], bytes_left: list[int
             stack.append(_READ[code](stream))
         elif code in _MADE:
             count, make = _MADE[code]
-            items: list[Any] = []
             if code in _MARKED:
                 items, stack = stack, below.pop()
-            begin = len(stack) - count
+                begin = len(stack) - count
+                stack += items
+            else:
+                begin = len(stack) - count
             if begin < 0:
                 raise IndexError
-            made = make(*stack[begin:], *items)
-            stack[begin:] = [made]
-            if isinstance(made, (bytes, np.ndarray)):  # a string that is kept in the memo may be turned into many
-                bytes_left[0] -= made.nbytes if isinstance(made, np.ndarray) else len(made)
+            made = make(*stack[begin:])
+            stack[begin:] = (made,)
+            kind = type(made)
+            if kind is bytes or kind is np.ndarray:  # a string that is kept in the memo may be turned into many
+                bytes_left[0] -= memoryview(made).nbytes
                 if bytes_left[0] < 0:
                     raise RefusedFileError(f"strings and arrays of more than {MOST_MADE_BYTES} bytes")
         elif code == _MARK:
@@ -245,7 +248,7 @@ _READ: Final[Mapping[bytes, Callable[[io.BytesIO], object]]] = {
     b"c": _read_name,
 }
 """What puts the value that follows it on the stack."""
-_MADE: Final[Mapping[bytes, tuple[int, Callable[..., object]]]] = {
+_MADE: Final[Mapping[bytes, tuple[int, Callable[..., Any]]]] = {
     b"N": (0, lambda: None),
     b"\x88": (0, lambda: True),
     b"\x89": (0, lambda: False),
