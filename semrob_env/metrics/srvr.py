@@ -6,7 +6,6 @@ Source: Hamdi & Ghanem, arXiv 1904.04621 (SRVR); the second column and the inter
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import final
@@ -15,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semrob_env.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
+from semrob_env.metrics.bootstrap import LEVEL, RESAMPLES, cluster_weights, percentile_ends
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 
@@ -117,7 +117,7 @@ class SrvrRow:
 
 
 def srvr(
-    records: RegionRecords, rng: np.random.Generator, *, resamples: int = 2000, level: float = 0.95
+    records: RegionRecords, rng: np.random.Generator, *, resamples: int = RESAMPLES, level: float = LEVEL
 ) -> tuple[SrvrRow, ...]:
     """SRVR of every network: a row a class, then one (class_name None) for the mean over its classes.
 
@@ -133,7 +133,7 @@ def srvr(
     Raises:
         InvalidParameterError: No records, fewer than 2 resamples, a level not in (0, 1).
     """
-    networks = _checked_networks(records, resamples, level)
+    networks = _networks_of(records)
     entropy = int(rng.integers(2**63))
     rows: list[SrvrRow] = []
     for network in networks:
@@ -148,8 +148,8 @@ def paired_difference(
     network_b: str,
     rng: np.random.Generator,
     *,
-    resamples: int = 2000,
-    level: float = 0.95,
+    resamples: int = RESAMPLES,
+    level: float = LEVEL,
 ) -> tuple[SrvrRow, ...]:
     """SRVR of network_a minus that of network_b: a row a class, then the mean over classes.
 
@@ -161,7 +161,7 @@ def paired_difference(
         UnknownNameError: A network without records.
         InvalidParameterError: No run in common, or as in `srvr`.
     """
-    networks = _checked_networks(records, resamples, level)
+    networks = _networks_of(records)
     for network in (network_a, network_b):
         if network not in networks:
             raise UnknownNameError(f"no records of network {network!r}; there are {', '.join(networks)}")
@@ -196,11 +196,9 @@ class _ClassTable:
     runs: int
 
 
-def _checked_networks(records: RegionRecords, resamples: int, level: float) -> list[str]:
+def _networks_of(records: RegionRecords) -> list[str]:
     if not len(records):
         raise InvalidParameterError("no records: give at least one judged run")
-    if resamples < 2 or not 0 < level < 1:
-        raise InvalidParameterError(f"{resamples} resamples at level {level}: give at least 2, and a level in (0, 1)")
     return [str(name) for name in np.unique(records.network)]
 
 
@@ -232,11 +230,8 @@ def _rows_of(
     for name, table in tables.items():
         shapes = len(table.has)
         estimate = _weighted(table, np.ones((1, shapes)))[:, 0]
-        draw = np.full((2, resamples), np.nan)
-        if shapes > 1:
-            key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
-            weights = np.random.default_rng([entropy, key]).multinomial(shapes, [1 / shapes] * shapes, size=resamples)
-            draw = _weighted(table, weights.astype(np.float64))
+        key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
+        draw = _weighted(table, cluster_weights(shapes, np.random.default_rng([entropy, key]), resamples))
         estimates.append(estimate)
         draws.append(draw)
         yield _row(network, name, estimate, draw, level, table.runs, shapes)
@@ -261,9 +256,6 @@ def _row(
     runs: int,
     shapes: int,
 ) -> SrvrRow:
-    ends = np.full((2, 2), math.nan)
-    if not np.isnan(draws).any():
-        ends = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=1)
-    (low, feasible_low), (high, feasible_high) = ends.tolist()
+    (low, feasible_low), (high, feasible_high) = percentile_ends(draws, level).tolist()
     both = estimate.tolist()
     return SrvrRow(network, class_name, both[0], low, high, both[1], feasible_low, feasible_high, runs, shapes)

@@ -1,11 +1,13 @@
-"""What all figures share: colours, and saving without a half-written file. No global state of matplotlib is used."""
+"""What all figures share: colors, titles, legends, and saving whole files. No global state of matplotlib is used."""
 
 from __future__ import annotations
 
 import io
 import os
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from semrob_env.files import write_whole
@@ -17,6 +19,29 @@ SCORE_MAP = "cividis"
 """Colour map of scores: even in lightness, the same to colour-blind readers."""
 
 DOTS_PER_INCH = 130
+
+
+def color_of(index: int) -> str:
+    """The color of the palette for the index-th thing; they begin anew after the last one."""
+    return PALETTE[index % len(PALETTE)]
+
+
+def colors_of(names: Iterable[str]) -> dict[str, str]:
+    """A color for each name, equal names once."""
+    return {name: color_of(index) for index, name in enumerate(dict.fromkeys(names))}
+
+
+def titled_figure(width: float, height: float, title: str, *, size: float = 10) -> Figure:
+    """A figure of a size in inches that finds room for all its parts, below a title of a size in points."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.suptitle(title, fontsize=size)
+    return figure
+
+
+def legend_below(figure: Figure, handles: Sequence[Artist], *, columns: int | None = None, size: float = 8) -> None:
+    """A legend of labelled handles below all panels; in one line, or in so many columns."""
+    columns = len(handles) if columns is None else columns
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=size, frameon=False)
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:

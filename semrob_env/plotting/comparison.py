@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from semrob_env.plotting.canvas import PALETTE
+from semrob_env.plotting.canvas import PALETTE, color_of, legend_below, titled_figure
 from semrob_env.types import FloatArray
 
 DASHES = ("-", "--", ":", "-.")
@@ -66,8 +66,7 @@ def comparison_figure(rows: Sequence[Sequence[Panel]], *, title: str) -> Figure:
     per_line = max(1, min(len(labels), int(width / (0.7 + 0.07 * max(map(len, labels))))))  # inches a label takes
     lines = -(-len(labels) // per_line)
     size = (width, 0.7 + 2.7 * len(rows) + 0.2 * lines)
-    figure = Figure(figsize=size, layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figure = titled_figure(*size, title)
     grid = figure.subplots(len(rows), columns, squeeze=False, sharey="row", sharex="row")
     styles = {label: _style(i) for i, label in enumerate(labels)}
     for axes, panels in zip(grid, rows, strict=True):
@@ -91,7 +90,7 @@ def comparison_figure(rows: Sequence[Sequence[Panel]], *, title: str) -> Figure:
         Line2D([], [], label=label, marker="o" if is_planned[label] else "", ms=3.5, **styles[label])
         for label in labels
     ]
-    figure.legend(handles=handles, loc="outside lower center", ncols=per_line, fontsize=8, frameon=False)
+    legend_below(figure, handles, columns=per_line)
     return figure
 
 
@@ -120,8 +119,7 @@ def cost_figure(curves: Mapping[str, CostCurve], *, title: str) -> Figure:
         curves: What each method asks; sizes at which it does not run are left out.
         title: Above it.
     """
-    figure = Figure(figsize=(9.0, 4.2), layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figure = titled_figure(9.0, 4.2, title)
     axes = figure.subplots(1, 2, sharey=True)
     alike: dict[tuple[bytes, ...], list[str]] = {}
     for label, curve in curves.items():
@@ -147,4 +145,4 @@ def cost_figure(curves: Mapping[str, CostCurve], *, title: str) -> Figure:
 
 
 def _style(i: int) -> dict[str, Any]:
-    return {"color": PALETTE[i % len(PALETTE)], "ls": DASHES[i // len(PALETTE) % len(DASHES)]}
+    return {"color": color_of(i), "ls": DASHES[i // len(PALETTE) % len(DASHES)]}

@@ -14,6 +14,7 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.maps import Trap
 from semrob_env.parameters import Parameter, SemanticSpace
 from semrob_env.plotting.canvas import SCORE_MAP
+from semrob_env.plotting.views import View
 from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.types import Float32Array, FloatArray
@@ -97,6 +98,15 @@ def draw_regions(
                 axis.add_patch(Rectangle((corner[0], corner[1]), *size, fill=False, ec=ink, lw=weight, clip_on=True))
         where = start if space.n == 2 else (start[0], bar)
         axis.plot(*where, marker="o", ms=5, mfc=colour, mec="white", mew=0.8, ls="", label=label, clip_on=False)
+
+
+def draw_view(axis: Axes, view: View, color: str) -> None:
+    """A picture without ticks, in a thick frame if it is from inside the region, else in a dotted one."""
+    axis.imshow(np.clip(view.picture.transpose(1, 2, 0), 0, 1))
+    axis.set(xticks=[], yticks=[])
+    width, style = (2.0, "-") if view.inside else (1.0, ":")
+    for spine in axis.spines.values():
+        spine.set(color=color, linewidth=width, linestyle=style)
 
 
 def draw_traps(axis: Axes, maps: ScoreMaps, traps: Iterable[Trap]) -> None:

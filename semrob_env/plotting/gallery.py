@@ -30,6 +30,9 @@ LABEL = 110
 LETTERS = 24
 """Most letters of a line under a picture."""
 
+LABEL_LETTERS, LABEL_LINES = 15, 8
+"""Most letters of a line of a label, and most lines."""
+
 MOST_PIXELS = 30_000
 """Largest side of a sheet."""
 
@@ -80,7 +83,14 @@ def gallery_figure(rows: Sequence[tuple[str, Sequence[Cell]]], *, title: str) ->
     axis.text(GAP, head / 2, "\n".join(heading), fontsize=1.3 * size, va="center", parse_math=False)
     for row, (label, cells) in enumerate(rows):
         top = head + row * pitch[1]
-        axis.text(GAP, top + CELL / 2, _folded(label), fontsize=1.15 * size, va="center", parse_math=False)
+        axis.text(
+            GAP,
+            top + CELL / 2,
+            "\n".join(textwrap.wrap(label.replace("/", "/ "), LABEL_LETTERS, break_on_hyphens=False)[:LABEL_LINES]),
+            fontsize=1.15 * size,
+            va="center",
+            parse_math=False,
+        )
         for column, cell in enumerate(cells):
             left = LABEL + column * pitch[0]
             sheet[top : top + CELL, left : left + CELL] = _scaled(cell.picture)
@@ -110,15 +120,3 @@ def _scaled(picture: Float32Array | None) -> Float32Array:
     image = Image.fromarray(pixels).resize((CELL, CELL), Image.Resampling.LANCZOS)
     scaled: Float32Array = np.asarray(image, dtype=np.float32) / np.float32(255.0)
     return scaled
-
-
-def _folded(label: str, most: int = 15) -> str:
-    """A label broken into short lines."""
-    lines = [""]
-    for word in label.replace("/", "/ ").split(" "):
-        pieces = [word[start : start + most] for start in range(0, len(word), most)] or [""]
-        for piece in pieces:
-            if lines[-1] and len(lines[-1]) + 1 + len(piece) > most:
-                lines.append("")
-            lines[-1] += (" " if lines[-1] else "") + piece
-    return "\n".join(lines[:8])

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from semrob_env.errors import ShapeMismatchError
-from semrob_env.plotting.canvas import PALETTE
+from semrob_env.plotting.canvas import color_of, titled_figure
 from semrob_env.plotting.comparison import DASHES
 from semrob_env.types import FloatArray
 
@@ -60,17 +60,16 @@ def learning_figure(
         title: Above it.
         y_label: What is reached.
     """
-    figure = Figure(figsize=(6.6, 4.2), layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figure = titled_figure(6.6, 4.2, title)
     axis = figure.subplots()
     for index, curve in enumerate(curves):
-        colour = PALETTE[index % len(PALETTE)]
+        colour = color_of(index)
         for single in curve.each:
             axis.plot(curve.steps, single, color=colour, lw=0.5, alpha=0.4)
         axis.fill_between(curve.steps, curve.low, curve.high, color=colour, alpha=0.2, lw=0)
         axis.plot(curve.steps, curve.mean, color=colour, lw=1.8, label=curve.label)
     for index, (label, (mean, low, high)) in enumerate(levels.items(), start=len(curves)):
-        colour = PALETTE[index % len(PALETTE)]
+        colour = color_of(index)
         axis.axhspan(low, high, color=colour, alpha=0.15, lw=0)
         axis.axhline(mean, color=colour, lw=1.2, ls=DASHES[1 + index % (len(DASHES) - 1)], label=label)
     axis.set_ylim(bottom=0)

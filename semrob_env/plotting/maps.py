@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from semrob_env.errors import InvalidParameterError
 from semrob_env.maps import Trap, network_maps
 from semrob_env.maps.means import MEAN
-from semrob_env.plotting.canvas import PALETTE
+from semrob_env.plotting.canvas import colors_of, legend_below, titled_figure
 from semrob_env.plotting.drawing import axis_label, draw_curve, draw_regions, draw_scores, draw_traps
 from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
@@ -128,10 +128,9 @@ def maps_figure(
     lines = -(-len(chosen) // columns)
     wide = min(TEXT_INCHES / columns, WIDEST_INCHES)
     height = lines * (wide * PANEL_SHAPE + 0.17) + 0.85 + (0.35 if grown is not None else 0.0)
-    figure = Figure(figsize=(max(columns * wide + 0.95, 4.4), height), layout="constrained")
-    figure.suptitle(title, fontsize=9)
+    figure = titled_figure(max(columns * wide + 0.95, 4.4), height, title, size=9)
     panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
-    colours = _colours(grown.labels if grown is not None else ())
+    colours = colors_of(grown.labels if grown is not None else ())
     for at, panel in enumerate(panels.flat):
         if at >= len(chosen):
             panel.set_axis_off()
@@ -156,7 +155,7 @@ def maps_figure(
             for name, colour in colours.items()
         ]
         beside = max(1, int(figure.get_figwidth() / LEGEND_INCHES))
-        figure.legend(handles=handles, loc="outside lower center", ncols=beside, fontsize=7, frameon=False)
+        legend_below(figure, handles, columns=beside, size=7)
     return figure
 
 
@@ -176,10 +175,9 @@ def curves_figure(maps: ScoreMaps, *, title: str) -> Figure:
         raise InvalidParameterError(f"{len(classes)} classes: at most {MOST_PANELS} in one figure")
     columns = min(len(classes), 2)
     rows = -(-len(classes) // columns)
-    figure = Figure(figsize=(3.5 * columns + 0.4, 1.45 * rows + 1.0), layout="constrained")
-    figure.suptitle(title, fontsize=9)
+    figure = titled_figure(3.5 * columns + 0.4, 1.45 * rows + 1.0, title, size=9)
     panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    colours = _colours(networks)
+    colours = colors_of(networks)
     means = network_maps(maps)
     for at, panel in enumerate(panels.flat):
         if at >= len(classes):
@@ -197,7 +195,7 @@ def curves_figure(maps: ScoreMaps, *, title: str) -> Figure:
         panel.grid(lw=0.3)
     figure.supylabel("score", fontsize=8)
     handles = [Line2D([], [], color=colour, lw=1.8, label=name) for name, colour in colours.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)), fontsize=7, frameon=False)
+    legend_below(figure, handles, columns=min(4, len(handles)), size=7)
     return figure
 
 
@@ -206,7 +204,3 @@ def _label_below(panel: Axes, maps: ScoreMaps, *, is_last: bool) -> None:
     panel.tick_params(labelbottom=is_last)
     if is_last:
         panel.set_xlabel(axis_label(maps.space.parameters[0]), fontsize=7, labelpad=1)
-
-
-def _colours(names: Sequence[str]) -> dict[str, str]:
-    return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(dict.fromkeys(names))}

@@ -5,14 +5,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from semrob_env.parameters import Parameter, SemanticSpace
-from semrob_env.plotting.canvas import PALETTE
-from semrob_env.plotting.drawing import axis_label, draw_regions, set_axes
+from semrob_env.plotting.canvas import color_of, titled_figure
+from semrob_env.plotting.drawing import axis_label, draw_regions, draw_view, set_axes
 from semrob_env.plotting.views import View
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray
@@ -32,10 +31,10 @@ def projections_figure(regions: Regions, starts: FloatArray, labels: Sequence[st
     """
     space, count = regions.space, regions.space.n
     side = 2.0 if count <= 4 else 1.5
-    figure = Figure(figsize=(side * count + 1.2, side * count + 1.0), layout="constrained")
-    figure.suptitle(_wrapped(title, figure), fontsize=10)
+    width = side * count + 1.2
+    figure = titled_figure(width, side * count + 1.0, _wrapped(title, width))
     grid = figure.subplots(count, count, squeeze=False)
-    colours = [PALETTE[index % len(PALETTE)] for index in range(len(regions))]
+    colours = [color_of(index) for index in range(len(regions))]
     for row in range(count):
         for column in range(count):
             axis = grid[row, column]
@@ -47,7 +46,8 @@ def projections_figure(regions: Regions, starts: FloatArray, labels: Sequence[st
             shadow = Regions(part, regions.lower[:, chosen], regions.upper[:, chosen])
             if row == column:
                 axis.set(xlim=(part.low[0], part.high[0]), ylim=(0.0, 0.1 + 0.06 * len(regions)))
-                _bars(axis, shadow, starts[:, chosen], colours)
+                draw_regions(axis, shadow, starts[:, chosen], [""] * len(regions), colours)
+                axis.set(yticks=[])
             else:
                 set_axes(axis, part)
                 draw_regions(axis, shadow, starts[:, chosen], labels, colours)
@@ -81,9 +81,9 @@ def sides_figure(
     rows = -(-len(views) // blocks)
     inches = (blocks * (columns * _CELL + 0.35) + 0.75, rows * (space.n * _LINE + 0.45) + 0.85)
     figure = Figure(figsize=inches)
-    figure.suptitle(_wrapped(title, figure), fontsize=9, y=1 - 0.08 / inches[1], va="top")
+    figure.suptitle(_wrapped(title, inches[0]), fontsize=9, y=1 - 0.08 / inches[1], va="top")
     for index, own in enumerate(views):
-        colour = PALETTE[index % len(PALETTE)]
+        colour = color_of(index)
         left = 0.75 + index % blocks * (columns * _CELL + 0.35)
         top = inches[1] - 1.2 - index // blocks * (space.n * _LINE + 0.45)
         heading = f"{labels[index]}: thick frames inside, dotted ones just outside"
@@ -95,26 +95,17 @@ def sides_figure(
                 corner = left + place * _CELL, top - (k + 1) * _LINE
                 box = (corner[0] / inches[0], corner[1] / inches[1], 0.94 * _CELL / inches[0], 0.94 * _CELL / inches[1])
                 axis = figure.add_axes(box)
-                axis.imshow(np.clip(view.picture.transpose(1, 2, 0), 0, 1))
-                axis.set(xticks=[], yticks=[])
+                draw_view(axis, view, colour)
                 axis.set_title(f"{view.theta[k]:.4g}: f={view.score:.2f}", fontsize=6.5, pad=2)
-                width, style = (2.0, "-") if view.inside else (1.0, ":")
-                for spine in axis.spines.values():
-                    spine.set(color=colour, linewidth=width, linestyle=style)
                 if index % blocks == 0 and place == first:
                     axis.set_ylabel(_broken(space.parameters[k]), fontsize=_SMALL)
     return figure
 
 
-def _wrapped(title: str, figure: Figure) -> str:
-    """The title in lines no longer than the figure: a function's id names all parameters."""
-    lines = (textwrap.wrap(line.replace(",", ", "), int(11 * figure.get_figwidth())) for line in title.splitlines())
+def _wrapped(title: str, width: float) -> str:
+    """The title in lines no longer than a figure of a width in inches: a function's id names all parameters."""
+    lines = (textwrap.wrap(line.replace(",", ", "), int(11 * width)) for line in title.splitlines())
     return "\n".join(part for own in lines for part in own).replace(", ", ",")
-
-
-def _bars(axis: Axes, regions: Regions, starts: FloatArray, colours: Sequence[str]) -> None:
-    draw_regions(axis, regions, starts, [""] * len(regions), colours)
-    axis.set(yticks=[])
 
 
 def _few_ticks(axis: Axes, space: SemanticSpace) -> None:

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from semrob_env.parameters import SemanticSpace
-from semrob_env.plotting.canvas import PALETTE
-from semrob_env.plotting.drawing import axis_label, draw_curve, draw_regions, draw_scores
+from semrob_env.plotting.canvas import color_of, titled_figure
+from semrob_env.plotting.drawing import axis_label, draw_curve, draw_regions, draw_scores, draw_view
 from semrob_env.plotting.views import View
 from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
@@ -43,20 +43,17 @@ def region_figure(
     rows = len(views) if columns else 0
     heights = ([3.4] if maps is not None else []) + [1.55] * rows
     width = max(9.0, 1.3 * columns + 0.9)
-    figure = Figure(figsize=(width, sum(heights) + 0.7), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    figure = titled_figure(width, sum(heights) + 0.7, title, size=11)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     if maps is not None:
         draw_map(parts[0].subplots(), regions, starts, labels, maps, row)
     for index, (part, own) in enumerate(zip(parts[int(maps is not None) :], views if rows else [], strict=True)):
-        colour = PALETTE[index % len(PALETTE)]
+        colour = color_of(index)
         part.suptitle(labels[index], color=colour, fontsize=9, x=0.01, ha="left")
         for axis, view in zip(np.atleast_1d(part.subplots(1, columns)), own, strict=False):
-            axis.imshow(np.clip(view.picture.transpose(1, 2, 0), 0, 1))
+            draw_view(axis, view, colour)
             where = ", ".join(f"{value:.0f}" for value in view.theta)
             axis.set_title(f"({where})  f={view.score:.2f}", fontsize=7)
-            for spine in axis.spines.values():
-                spine.set(color=colour, linewidth=2.0 if view.inside else 1.0, linestyle="-" if view.inside else ":")
             axis.set_xlabel("inside" if view.inside else "just outside", fontsize=7)
         for axis in part.axes:
             axis.set(xticks=[], yticks=[])
@@ -77,7 +74,7 @@ def draw_map(
     Raises:
         InvalidParameterError: The space has more than two parameters.
     """
-    colours = [PALETTE[index % len(PALETTE)] for index in range(len(regions))]
+    colours = [color_of(index) for index in range(len(regions))]
     first = maps.space.parameters[0]
     if maps.space.n == 1:
         draw_curve(axis, maps, row, colour="black", width=1.4)
@@ -109,12 +106,11 @@ def bounds_figure(
         title: Above all.
     """
     height = 1.9 if space.n <= 3 else 1.2
-    figure = Figure(figsize=(2.4 * len(labels) + 1.0, height * space.n + 0.8), layout="constrained")
-    figure.suptitle(title, fontsize=11)
+    figure = titled_figure(2.4 * len(labels) + 1.0, height * space.n + 0.8, title, size=11)
     grid = figure.subplots(space.n, len(labels), squeeze=False, sharex=True, sharey="row")
     for k, parameter in enumerate(space.parameters):
         for column, label in enumerate(labels):
-            axis, colour = grid[k, column], PALETTE[column % len(PALETTE)]
+            axis, colour = grid[k, column], color_of(column)
             axis.fill_between(queries[column], lower[column][:, k], upper[column][:, k], color=colour, alpha=0.25)
             axis.plot(queries[column], lower[column][:, k], color=colour, lw=1.4)
             axis.plot(queries[column], upper[column][:, k], color=colour, lw=1.4)

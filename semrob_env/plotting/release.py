@@ -12,7 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from semrob_env.plotting.canvas import PALETTE
+from semrob_env.plotting.canvas import PALETTE, SCORE_MAP, legend_below, titled_figure
+from semrob_env.plotting.srvr import draw_bar, label_bars
 from semrob_env.recorded.traces import METHODS, SPACE
 from semrob_env.tables import RegionSet, overlaps
 from semrob_env.types import FloatArray
@@ -46,8 +47,7 @@ def srvr_beside_figure(lines: Sequence[Mapping[str, Any]], networks: Sequence[st
         networks: In order.
         kinds: In order.
     """
-    figure = Figure(figsize=(3.1 * len(METHODS) + 0.6, 3.3), layout="constrained")
-    figure.suptitle("SRVR of replays and of the recorded regions", fontsize=10)
+    figure = titled_figure(3.1 * len(METHODS) + 0.6, 3.3, "SRVR of replays and of the recorded regions")
     panels = figure.subplots(1, len(METHODS), sharey=True, squeeze=False)[0]
     width = 0.8 / len(kinds)
     for axis, method in zip(panels, METHODS, strict=True):
@@ -56,23 +56,17 @@ def srvr_beside_figure(lines: Sequence[Mapping[str, Any]], networks: Sequence[st
                 continue
             place = kinds.index(line["kind"])
             x = networks.index(line["network"]) + (place - (len(kinds) - 1) / 2) * width
-            axis.bar(x, 100 * line["estimate"], 0.92 * width, color=PALETTE[place])
-            if np.isfinite(line["low"]):
-                axis.plot([x, x], [100 * line["low"], 100 * line["high"]], color="black", lw=1.0)
-        axis.set_title(method, fontsize=9)
-        axis.set_xticks(range(len(networks)), networks, fontsize=8)
-        axis.grid(axis="y", lw=0.4)
-        axis.set_axisbelow(True)
+            draw_bar(axis, x, width, (line["estimate"], line["low"], line["high"]), PALETTE[place])
+        label_bars(axis, method, networks)
     panels[0].set_ylabel("SRVR (%)")
     handles = [Patch(color=PALETTE[place], label=kind) for place, kind in enumerate(kinds)]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(kinds), fontsize=8, frameon=False)
+    legend_below(figure, handles)
     return figure
 
 
 def overlap_figure(sets: Mapping[str, RegionSet], first: str, second: str, networks: Sequence[str]) -> Figure:
     """Share of the space of each recorded region against that of its replay; colour tells how much they overlap."""
-    figure = Figure(figsize=(3.0 * len(METHODS) + 1.2, 3.4), layout="constrained")
-    figure.suptitle(f"Each run twice: {first} and {second}", fontsize=10)
+    figure = titled_figure(3.0 * len(METHODS) + 1.2, 3.4, f"Each run twice: {first} and {second}")
     panels = figure.subplots(1, len(METHODS), sharex=True, sharey=True, squeeze=False)[0]
     markers = ("o", "s", "^", "D", "v", "P", "X", "*")
     drawn = None
@@ -86,7 +80,7 @@ def overlap_figure(sets: Mapping[str, RegionSet], first: str, second: str, netwo
             y = 100 * other.share[[other.row_of[key] for key in shared]]
             marker = markers[place % len(markers)]
             overlap = overlaps(own, other, grown=False)
-            look: dict[str, Any] = {"cmap": "cividis", "vmin": 0, "vmax": 1, "lw": 0.3, "edgecolors": "black"}
+            look: dict[str, Any] = {"cmap": SCORE_MAP, "vmin": 0, "vmax": 1, "lw": 0.3, "edgecolors": "black"}
             drawn = axis.scatter(np.maximum(x, LEAST), np.maximum(y, LEAST), 14, overlap, marker=marker, **look)
         axis.plot([LEAST, 100], [LEAST, 100], color="grey", lw=0.8)
         axis.set(xscale="log", yscale="log", xlim=(0.7 * LEAST, 140), ylim=(0.7 * LEAST, 140))
@@ -99,7 +93,7 @@ def overlap_figure(sets: Mapping[str, RegionSet], first: str, second: str, netwo
             Line2D([], [], color="grey", ls="", marker=markers[place % len(markers)], label=network)
             for place, network in enumerate(networks)
         ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
+        legend_below(figure, handles)
     return figure
 
 
@@ -113,9 +107,7 @@ def bounds_beside_figure(runs: Sequence[Beside]) -> Figure:
     A run is drawn until one of its bounds is beyond what the panel shows, a fifth of the range outside the space.
     """
     networks = list(dict.fromkeys(run.network for run in runs))
-    size = (2.6 * len(METHODS) + 0.6, 1.9 * len(networks) + 0.9)
-    figure = Figure(figsize=size, layout="constrained")
-    figure.suptitle("Bounds over the steps", fontsize=10)
+    figure = titled_figure(2.6 * len(METHODS) + 0.6, 1.9 * len(networks) + 0.9, "Bounds over the steps")
     panels = figure.subplots(len(networks), len(METHODS), squeeze=False, sharex=True, sharey=True)
     least, most = SPACE.low.min() - 0.2 * SPACE.width.max(), SPACE.high.max() + 0.2 * SPACE.width.max()
     for run in runs:
@@ -138,7 +130,7 @@ def bounds_beside_figure(runs: Sequence[Beside]) -> Figure:
     handles: list[Artist] = [Line2D([], [], color=PALETTE[k], label=name) for k, name in enumerate(SPACE.names)]
     handles += [Line2D([], [], color="black", ls=dashes, label=kind) for kind, dashes in LINES.items()]
     handles.append(Patch(color=PALETTE[1], alpha=0.15, label="range of elevation"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
+    legend_below(figure, handles)
     return figure
 
 

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from semrob_env.plotting.canvas import PALETTE, SCORE_MAP
+from semrob_env.plotting.canvas import PALETTE, SCORE_MAP, color_of, legend_below, titled_figure
 from semrob_env.types import FloatArray
 
 
@@ -69,14 +69,13 @@ def sensitivity_figure(rows: Sequence[Sequence[Lines | Pairs]], *, title: str) -
         title: Above all.
     """
     columns = max(map(len, rows))
-    figure = Figure(figsize=(3.5 * columns, 0.9 + 2.6 * len(rows)), layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figure = titled_figure(3.5 * columns, 0.9 + 2.6 * len(rows), title)
     grid = figure.subplots(len(rows), columns, squeeze=False)
     highest = max(
         (float(np.nanmax(panel.quality)) for row in rows for panel in row if isinstance(panel, Pairs)), default=1.0
     )
     budgets = list(dict.fromkeys(b for row in rows for panel in row if isinstance(panel, Lines) for b in panel.quality))
-    colours = {budget: PALETTE[i % len(PALETTE)] for i, budget in enumerate(budgets)}
+    colours = {budget: color_of(i) for i, budget in enumerate(budgets)}
     marks: dict[str, str] = {}
     for axes, panels in zip(grid, rows, strict=True):
         for axis, panel in zip(axes, panels, strict=False):
@@ -93,7 +92,7 @@ def sensitivity_figure(rows: Sequence[Sequence[Lines | Pairs]], *, title: str) -
     handles += [Line2D([], [], color="0.3", ls=":", label="share of feasible regions")]
     handles += [Line2D([], [], color="0.5", lw=1.0, ls=dash, label=name) for name, dash in marks.items()]
     handles += [Line2D([], [], color=PALETTE[1], marker="s", mfc="none", ls="", label="defaults")]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
+    legend_below(figure, handles)
     return figure
 
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from semrob_env.metrics import SrvrRow
-from semrob_env.plotting.canvas import PALETTE
+from semrob_env.plotting.canvas import color_of, legend_below, titled_figure
 
 
 def srvr_figure(tables: Mapping[str, Sequence[SrvrRow]], networks: Sequence[str], *, title: str) -> Figure:
@@ -26,8 +26,7 @@ def srvr_figure(tables: Mapping[str, Sequence[SrvrRow]], networks: Sequence[str]
     classes = [name for name in classes if name is not None] + [None]
     columns = min(len(classes), 3)
     rows_of_panels = -(-len(classes) // columns)
-    figure = Figure(figsize=(1.2 + 2.9 * columns, 1.3 + 2.3 * rows_of_panels), layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figure = titled_figure(1.2 + 2.9 * columns, 1.3 + 2.3 * rows_of_panels, title)
     grid = figure.subplots(rows_of_panels, columns, sharey=True, squeeze=False)
     for axis in grid.flat[len(classes) :]:
         axis.set_axis_off()
@@ -35,16 +34,13 @@ def srvr_figure(tables: Mapping[str, Sequence[SrvrRow]], networks: Sequence[str]
         for position, rows in enumerate(tables.values()):
             own = {row.network: row for row in rows if row.class_name == class_name}
             _bars(axis, [own.get(network) for network in networks], position, len(tables))
-        axis.set_title(class_name or "all classes", fontsize=9)
-        axis.set_xticks(range(len(networks)), [short_name(name) for name in networks], fontsize=8)
-        axis.grid(axis="y", lw=0.4)
-        axis.set_axisbelow(True)
+        label_bars(axis, class_name or "all classes", [short_name(name) for name in networks])
     grid[0, 0].set_ylim(bottom=0)  # shared, so only after all bars are drawn
     for row in grid:
         row[0].set_ylabel("SRVR (%)")
-    handles = [Patch(color=PALETTE[position], label=method) for position, method in enumerate(tables)]
+    handles = [Patch(color=color_of(position), label=method) for position, method in enumerate(tables)]
     handles.append(Patch(color="grey", alpha=PALE, label="pale: region not feasible"))
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), fontsize=8, frameon=False)
+    legend_below(figure, handles)
     return figure
 
 
@@ -57,11 +53,27 @@ def _bars(axis: Axes, rows: Sequence[SrvrRow | None], position: int, count: int)
     for group, row in enumerate(rows):
         if row is None:
             continue
-        x, colour = group + (position - (count - 1) / 2) * width, PALETTE[position % len(PALETTE)]
-        axis.bar(x, 100 * row.estimate, width * 0.92, color=colour, alpha=PALE)
-        axis.bar(x, 100 * row.feasible_estimate, width * 0.92, color=colour)
-        if np.isfinite(row.low):
-            axis.plot([x, x], [100 * row.low, 100 * row.high], color="black", lw=1.0)
+        x, colour = group + (position - (count - 1) / 2) * width, color_of(position)
+        axis.bar(x, 100 * row.feasible_estimate, width * 0.92, color=colour, zorder=1.1)  # above the pale one
+        draw_bar(axis, x, width, (row.estimate, row.low, row.high), colour, alpha=PALE)
+
+
+def draw_bar(
+    axis: Axes, x: float, width: float, srvr: tuple[float, float, float], color: str, *, alpha: float = 1.0
+) -> None:
+    """A bar for an estimate and a line for its interval (both ends NaN: none); shares, drawn in %."""
+    estimate, low, high = (100 * share for share in srvr)
+    axis.bar(x, estimate, width * 0.92, color=color, alpha=alpha)
+    if np.isfinite(low):
+        axis.plot([x, x], [low, high], color="black", lw=1.0)
+
+
+def label_bars(axis: Axes, title: str, groups: Sequence[str]) -> None:
+    """Title of a panel of bars, names below its groups, and lines behind them."""
+    axis.set_title(title, fontsize=9)
+    axis.set_xticks(range(len(groups)), groups, fontsize=8)
+    axis.grid(axis="y", lw=0.4)
+    axis.set_axisbelow(True)
 
 
 def short_name(network: str) -> str:
@@ -81,7 +93,7 @@ def accuracy_figure(networks: Sequence[tuple[str, float, SrvrRow]], *, title: st
     axis.set_title(title, fontsize=10)
     aside = ASIDE * max(1.0, float(np.ptp([top1 for _, top1, _ in networks])))
     for index, (name, top1, row) in enumerate(networks):
-        colour = PALETTE[index % len(PALETTE)]
+        colour = color_of(index)
         for value, low, high, face, shift in (
             (row.estimate, row.low, row.high, colour, 0.0),
             (row.feasible_estimate, row.feasible_low, row.feasible_high, "white", aside),

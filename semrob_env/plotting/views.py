@@ -63,18 +63,12 @@ def side_views(function: ScoreFunction, pictures: Pictures, region: Regions, *, 
         row = []
         for value in (lower[k] - margin, lower[k], centre[k], upper[k], upper[k] + margin):
             theta = space.project(np.where(np.arange(space.n) == k, value, centre))
-            is_inside = lower[k] <= value <= upper[k]
+            is_inside = bool(lower[k] <= value <= upper[k])
             if is_inside or not region.contains(theta[None])[0]:
                 row.append((theta, is_inside))
         rows.append(row)
-    thetas = np.array([theta for row in rows for theta, _ in row])
-    answered = zip(pictures(thetas), function.values(thetas[None], [member])[0], strict=True)
-    return [[View(theta, *_told(next(answered)), inside) for theta, inside in row] for row in rows]
-
-
-def _told(answer: tuple[Float32Array, float]) -> tuple[Float32Array, float]:
-    picture, score = answer
-    return picture, float(score)
+    seen = iter(_seen(function, pictures, [point for row in rows for point in row], member))
+    return [[next(seen) for _ in row] for row in rows]
 
 
 def example_views(function: ScoreFunction, pictures: Pictures, region: Regions, *, member: int = 0) -> list[View]:
@@ -89,17 +83,22 @@ def example_views(function: ScoreFunction, pictures: Pictures, region: Regions, 
     space = region.space
     fractions = np.full((len(INSIDE), space.n), 0.5)
     fractions[:, :2] = INSIDE[:, : space.n]
-    points = [*region.from_fractions(fractions)[0]]
+    points = [(theta, True) for theta in region.from_fractions(fractions)[0]]
     for k in range(space.n):
         for bound, direction in ((region.lower[0, k], -1), (region.upper[0, k], 1)):
             beyond = (region.lower[0] + region.upper[0]) / 2
             beyond[k] = bound + direction * OUTSIDE_SHARE * space.width[k]
             theta = space.project(beyond)
             if not region.contains(theta[None])[0]:
-                points.append(theta)
-    thetas = np.array(points)
-    scores = function.values(thetas[None], [member])[0]
-    return [
-        View(theta, picture, float(score), inside=index < len(INSIDE))
-        for index, (theta, picture, score) in enumerate(zip(thetas, pictures(thetas), scores, strict=True))
-    ]
+                points.append((theta, False))
+    return _seen(function, pictures, points, member)
+
+
+def _seen(
+    function: ScoreFunction, pictures: Pictures, points: list[tuple[FloatArray, bool]], member: int
+) -> list[View]:
+    """Pictures and scores of points that lie in the region or not."""
+    thetas = np.array([theta for theta, _ in points])
+    scores = function.values(thetas[None], [member])[0].tolist()
+    answers = zip(points, pictures(thetas), scores, strict=True)
+    return [View(theta, picture, score, inside) for (theta, inside), picture, score in answers]

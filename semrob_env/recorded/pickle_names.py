@@ -1,7 +1,7 @@
 """The only names that may stand in a release file, and the one fixed reading that each has.
 
 A name is a token here, never the thing that it names: nothing is imported, looked up or called. Refusals say what was
-found; the machine of `pickles` adds where.
+found; `pickles` adds where.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import MappingProxyType, NoneType
-from typing import Any, Final, TypeGuard, final
+from typing import Any, Final, TypeAlias, TypeGuard, final
 
 import numpy as np
 import numpy.typing as npt
@@ -75,15 +75,18 @@ NAMES: Final[Mapping[tuple[str, str], Name]] = MappingProxyType({
 """Module and name as files write them."""
 
 
+Built: TypeAlias = Array | np.dtype[Any] | Box
+
+
 @final
 class Unbuilt:
-    """An array, type or box before BUILD fills it; `places` are the memo entries that BUILD renews."""
+    """An array, type or box before BUILD fills it: `made` is then what a memo entry of it stands for."""
 
-    __slots__ = ("code", "name", "places")
+    __slots__ = ("code", "made", "name")
 
     def __init__(self, name: Name, code: str = "") -> None:
         self.name, self.code = name, code
-        self.places: list[int] = []
+        self.made: Built | None = None
 
 
 def reduced(name: object, args: object) -> object:
@@ -122,26 +125,30 @@ def new_object(name: object, args: object) -> object:
     raise RefusedFileError(f"NEWOBJ of {_told(name)} in a form that is not read")
 
 
-def built(target: object, state: object) -> Array | np.dtype[Any] | Box:
-    """What BUILD makes of an unbuilt array, type or box and its state.
+def built(target: object, state: object) -> Built:
+    """What BUILD makes of an unbuilt array, type or box and its state; also kept as its `made`.
 
     Raises:
         RefusedFileError: Another target, or a state that does not fit.
     """
+    made: Built | None = None
     if type(target) is Unbuilt:
         if target.name is Name.BOX and type(state) is dict:
             lower, upper = state.get("a"), state.get("b")
             if _is_bound(lower) and _is_bound(upper) and lower.shape == upper.shape:
                 with np.errstate(invalid="ignore"):  # a signalling NaN is a NaN
-                    return Box(lower.astype(np.float64), upper.astype(np.float64))
-        if target.name is Name.ARRAY and type(state) is tuple and len(state) == 5:
+                    made = Box(lower.astype(np.float64), upper.astype(np.float64))
+        elif target.name is Name.ARRAY and type(state) is tuple and len(state) == 5:
             version, shape, dtype, is_fortran, data = state
             if type(version) is int and version == 1 and type(shape) is tuple and type(is_fortran) is bool:
-                return _array(shape, dtype, data, is_fortran)
-        if target.name is Name.TYPE and type(state) is tuple and tuple(map(type, state)) == _TYPE_STATE:
+                made = _array(shape, dtype, data, is_fortran)
+        elif target.name is Name.TYPE and type(state) is tuple and tuple(map(type, state)) == _TYPE_STATE:
             version, order, *fields = state
             if version == 3 and order in {"<", ">", "|", "="} and fields == _TYPE_FIELDS:
-                return np.dtype(f"{order}{target.code}")
+                made = np.dtype(f"{order}{target.code}")
+        if made is not None:
+            target.made = made
+            return made
     raise RefusedFileError(f"BUILD of {_told(target)} in a form that is not read")
 
 
@@ -158,8 +165,9 @@ def _array(shape: tuple[Any, ...], dtype: object, data: object, is_fortran: bool
     if not isinstance(dtype, np.dtype) or type(data) is not bytes:
         raise RefusedFileError("an array in a form that is not read")
     lengths = [length for length in shape if type(length) is int and length >= 0]
-    is_small = len(shape) <= MOST_DIMENSIONS and math.prod(length or 1 for length in lengths) <= MOST_ELEMENTS
-    if len(lengths) != len(shape) or not is_small or math.prod(lengths) * dtype.itemsize != len(data):
+    count = math.prod(lengths)
+    is_small = len(shape) <= MOST_DIMENSIONS and (count or math.prod(filter(None, lengths))) <= MOST_ELEMENTS
+    if len(lengths) != len(shape) or not is_small or count * dtype.itemsize != len(data):
         raise RefusedFileError(f"an array whose shape does not fit its {len(data)} bytes")
     if dtype.kind == "b" and data.strip(b"\x00\x01"):
         raise RefusedFileError("truth values that are neither true nor false")

@@ -3,25 +3,27 @@
 Such a file is five Python pickles in a row: a magic number, a protocol number, facts of the system, the value, and the
 names of tensor storages (https://github.com/pytorch/pytorch, torch/serialization.py, `_legacy_save`). A pickle is a
 program for a stack machine (https://docs.python.org/3/library/pickletools.html) that may call anything by its name.
-The machine here is our own and calls nothing: it knows the opcodes of pickle protocol 2 that build None, truth values,
-numbers, text, lists, tuples and dicts, and the few names of `pickle_names`. Every other opcode, name or argument is
-refused, and so is what costs more memory than a file of the release could need.
+The standard library's `pickletools` takes the bytes apart here; what they say is not done but looked up: among the
+opcodes of pickle protocol 2 that build None, truth values, numbers, text, lists, tuples and dicts, and among the few
+names of `pickle_names`. Every other opcode, name or argument is refused, and so is what costs more memory than a file
+of the release could need. (`pickle.Unpickler` with another `find_class` is no shelter: it hashes keys of any kind,
+reserves memory for a memo entry by its number, and sets attributes of whatever `find_class` gave it.)
 """
 
 from __future__ import annotations
 
+import io
 import os
 import pickletools
-import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
-from types import MappingProxyType, NoneType
-from typing import Any, Final, final
+from types import NoneType
+from typing import Any, Final
 
 import numpy as np
 
 from semrob_env.errors import MissingFileError, RefusedFileError
-from semrob_env.recorded.pickle_names import NAMES, Box, Unbuilt, built, new_object, reduced
+from semrob_env.recorded.pickle_names import NAMES, Box, Name, Unbuilt, built, new_object, reduced
 
 MOST_FILE_BYTES = 2**24
 """Largest file (16 MiB); those of the release have up to 2 MiB."""
@@ -37,18 +39,7 @@ MOST_ITEMS, MOST_DEPTH = 1_000_000, 16
 
 _MAGIC, _PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 _MOST_NAME = 200
-_UINT_2, _UINT_4, _INT_4, _FLOAT_8 = (struct.Struct(code) for code in ("<H", "<I", "<i", ">d"))
 _LEAVES = frozenset((NoneType, bool, int, float, str, bytes, np.ndarray, Box))
-
-
-def load_legacy(path: str | os.PathLike[str]) -> object:
-    """The value in a legacy torch file; see `parse_legacy`.
-
-    Raises:
-        MissingFileError: There is no such file.
-        RefusedFileError: It cannot be read, or holds what `parse_legacy` refuses.
-    """
-    return parse_legacy(read_bounded(path))
 
 
 def read_bounded(path: str | os.PathLike[str]) -> bytes:
@@ -81,7 +72,7 @@ def parse_legacy(data: bytes) -> object:
     a tuple of (low, high) pairs, a `scale_robustness.n_interval` a `Box`.
 
     Raises:
-        RefusedFileError: Anything else, with the opcode or name and its place in the file.
+        RefusedFileError: Anything else, with the opcode or name and the place in the file right after it.
     """
     if not data:
         raise RefusedFileError("the file is empty")
@@ -89,287 +80,193 @@ def parse_legacy(data: bytes) -> object:
         raise RefusedFileError("torch's zip format; only the legacy format of the release is read")
     if data[0] != 0x80:
         raise RefusedFileError("not a legacy torch file: it does not begin with a pickle")
-    machine = _Machine(data)
-    magic = machine.run()
+    stream = io.BytesIO(data)
+    values = _values(stream)
+    magic = next(values)
     if type(magic) is not int or magic != _MAGIC:
         raise RefusedFileError("not a legacy torch file: it does not begin with torch's magic number")
-    protocol, system = machine.run(), machine.run()
+    protocol, system = next(values), next(values)
     if type(protocol) is not int or protocol != _PROTOCOL or type(system) is not dict:
         raise RefusedFileError(f"not a legacy torch file of protocol {_PROTOCOL}")
-    value = machine.run()
-    storages = machine.run()
+    value, storages = next(values), next(values)
     if type(storages) is not list or storages:
         raise RefusedFileError("holds tensors; only arrays and plain values are read")
-    if machine.position != len(data):
-        raise RefusedFileError(f"byte {machine.position}: something follows the last pickle")
+    if stream.tell() != len(data):
+        raise RefusedFileError(f"byte {stream.tell()}: something follows the last pickle")
     return value
 
 
-@final
-class _Machine:
-    """Runs the pickles in `data` one after the other."""
+def _values(stream: io.BytesIO) -> Iterator[object]:
+    """The values of the pickles in a stream, one after the other; all together may cost what a file may.
 
-    def __init__(self, data: bytes) -> None:
-        self.data, self.position = data, 0
-        self._opcodes_left, self._bytes_left = MOST_OPCODES, MOST_MADE_BYTES
-        self._stack: list[Any] = []
-        self._below: list[list[Any]] = []
-        self._memo: dict[int, Any] = {}
-
-    def run(self) -> object:
-        """The value of the pickle at `position`, which moves behind it.
-
-        Raises:
-            RefusedFileError: See `parse_legacy`.
-        """
-        self._stack, self._below, self._memo = [], [], {}
-        data, steps, at = self.data, _STEPS, self.position
+    Raises:
+        RefusedFileError: See `parse_legacy`.
+    """
+    opcodes_left, bytes_left = iter(range(MOST_OPCODES)), [MOST_MADE_BYTES]
+    while True:
         try:
-            for left in range(self._opcodes_left, 0, -1):
-                at = self.position
-                code = data[at]
-                self.position = at + 1
-                step = steps[code]
-                if step is not None:
-                    step(self)
-                elif code == _STOP:
-                    self._opcodes_left = left - 1
-                    return self._result()
-                else:
-                    raise RefusedFileError(f"opcode {_opcode_name(code)} is not read")
-            raise RefusedFileError(f"more than {MOST_OPCODES} opcodes")
+            value = _value(stream, opcodes_left, bytes_left)
         except RefusedFileError as error:
-            raise RefusedFileError(f"byte {at}: {error}") from error
+            raise RefusedFileError(f"byte {stream.tell()}: {error}") from error
         except UnicodeError as error:
-            raise RefusedFileError(f"byte {at}: text in another code than is told") from error
-        except (IndexError, struct.error) as error:
-            if self.position >= len(data) or isinstance(error, struct.error):
-                raise RefusedFileError(f"byte {at}: the file ends in the middle") from error
-            raise RefusedFileError(f"byte {at}: takes more values than there are") from error
+            raise RefusedFileError(f"byte {stream.tell()}: text in another code than is told") from error
+        except ValueError as error:  # a reader of `pickletools`
+            raise RefusedFileError(f"byte {stream.tell()}: the file ends in the middle") from error
+        except IndexError as error:
+            raise RefusedFileError(f"byte {stream.tell()}: takes more values than there are") from error
+        yield value
 
-    def _result(self) -> object:
-        """The value that is left, if it is one and plain; by levels, so that nesting and circles need no recursion."""
-        if self._below or len(self._stack) != 1:
-            raise RefusedFileError("STOP with another number of values than one")
-        level, items = self._stack, 1
-        for _ in range(MOST_DEPTH):
-            inner: list[Any] = []
-            for item in level:
-                kind = type(item)
-                if kind is list or kind is tuple:
-                    inner.append(item)
-                elif kind is dict:
-                    inner.append(item.values())
-                elif kind not in _LEAVES:
-                    raise RefusedFileError("a value that holds a bare name, or something that is not built")
-            items += sum(map(len, inner))
-            if items > MOST_ITEMS:
-                raise RefusedFileError(f"a value of more than {MOST_ITEMS} items")
-            if not inner:
-                return self._stack[0]
-            level = [item for part in inner for item in part]
-        raise RefusedFileError(f"a value that is nested more than {MOST_DEPTH} deep, or holds itself")
 
-    def push(self, value: object) -> None:
-        self._stack.append(value)
-
-    def protocol(self) -> None:
-        if self.data[self.position] != 2:
-            raise RefusedFileError(f"pickle protocol {self.data[self.position]}; only 2 is read")
-        self.position += 1
-
-    def int_1(self) -> None:
-        self._stack.append(self.data[self.position])
-        self.position += 1
-
-    def int_2(self) -> None:
-        self._stack.append(_UINT_2.unpack_from(self.data, self.position)[0])
-        self.position += 2
-
-    def int_4(self) -> None:
-        self._stack.append(_INT_4.unpack_from(self.data, self.position)[0])
-        self.position += 4
-
-    def int_long(self) -> None:
-        length = self.data[self.position]
-        self.position += 1
-        self._stack.append(int.from_bytes(self._taken(length), "little", signed=True))
-
-    def float_8(self) -> None:
-        self._stack.append(_FLOAT_8.unpack_from(self.data, self.position)[0])
-        self.position += 8
-
-    def text(self) -> None:
-        (length,) = _UINT_4.unpack_from(self.data, self.position)
-        self.position += 4
-        self._stack.append(self._taken(length).decode())
-
-    def _taken(self, length: int) -> bytes:
-        end = self.position + length
-        if end > len(self.data):
+def _value(stream: io.BytesIO, opcodes_left: Iterable[int], bytes_left: list[int]) -> object:
+    """The value of the pickle that begins here in the stream; draws on both of what is left."""
+    stack: list[Any] = []
+    below: list[list[Any]] = []
+    memo: dict[int, Any] = {}
+    read = stream.read
+    for _ in opcodes_left:
+        code = read(1)
+        if code in _PUT:
+            place = _PUT[code](stream)
+            if place >= MOST_OPCODES:
+                raise RefusedFileError(f"memo entry {place}; at most {MOST_OPCODES} are read")
+            memo[place] = stack[-1]
+        elif code in _GET:
+            place = _GET[code](stream)
+            if place not in memo:
+                raise RefusedFileError(f"memo entry {place} is empty")
+            value = memo[place]
+            stack.append(value.made if type(value) is Unbuilt and value.made is not None else value)
+        elif code in _READ:
+            stack.append(_READ[code](stream))
+        elif code in _MADE:
+            count, make = _MADE[code]
+            if code in _MARKED:
+                items, stack = stack, below.pop()
+                begin = len(stack) - count
+                stack += items
+            else:
+                begin = len(stack) - count
+            if begin < 0:
+                raise IndexError
+            made = make(*stack[begin:])
+            stack[begin:] = (made,)
+            kind = type(made)
+            if kind is bytes or kind is np.ndarray:  # a string that is kept in the memo may be turned into many
+                bytes_left[0] -= memoryview(made).nbytes
+                if bytes_left[0] < 0:
+                    raise RefusedFileError(f"strings and arrays of more than {MOST_MADE_BYTES} bytes")
+        elif code == _MARK:
+            if len(below) >= MOST_DEPTH:
+                raise RefusedFileError(f"more than {MOST_DEPTH} marks")
+            below.append(stack)
+            stack = []
+        elif code == _PROTO:
+            if (version := pickletools.read_uint1(stream)) != 2:
+                raise RefusedFileError(f"pickle protocol {version}; only 2 is read")
+        elif code == _STOP:
+            if below or len(stack) != 1:
+                raise RefusedFileError("STOP with another number of values than one")
+            _check_plain(stack)
+            return stack[0]
+        elif code:
+            raise RefusedFileError(f"opcode {_OPCODES.get(code, f'{code[0]:#04x}')} is not read")
+        else:
             raise RefusedFileError("the file ends in the middle")
-        taken = self.data[self.position : end]
-        self.position = end
-        return taken
-
-    def name(self) -> None:
-        words = []
-        for _ in range(2):
-            end = self.data.find(b"\n", self.position, self.position + _MOST_NAME)
-            if end < 0:
-                raise RefusedFileError(f"GLOBAL without a name of at most {_MOST_NAME} bytes")
-            words.append(self.data[self.position : end].decode())
-            self.position = end + 1
-        module, name = words
-        if (module, name) not in NAMES:
-            raise RefusedFileError(f"the name {module + '.' + name!a:.100} is not read")
-        self._stack.append(NAMES[module, name])
-
-    def put_1(self) -> None:
-        self._put(self.data[self.position])
-        self.position += 1
-
-    def put_4(self) -> None:
-        self._put(_UINT_4.unpack_from(self.data, self.position)[0])
-        self.position += 4
-
-    def _put(self, place: int) -> None:
-        value = self._stack[-1]
-        if place >= MOST_OPCODES:
-            raise RefusedFileError(f"memo entry {place}; at most {MOST_OPCODES} are read")
-        self._memo[place] = value
-        if type(value) is Unbuilt:
-            value.places.append(place)
-
-    def get_1(self) -> None:
-        self._get(self.data[self.position])
-        self.position += 1
-
-    def get_4(self) -> None:
-        self._get(_UINT_4.unpack_from(self.data, self.position)[0])
-        self.position += 4
-
-    def _get(self, place: int) -> None:
-        if place not in self._memo:
-            raise RefusedFileError(f"memo entry {place} is empty")
-        self._stack.append(self._memo[place])
-
-    def mark(self) -> None:
-        if len(self._below) >= MOST_DEPTH:
-            raise RefusedFileError(f"more than {MOST_DEPTH} marks")
-        self._below.append(self._stack)
-        self._stack = []
-
-    def _marked(self) -> list[Any]:
-        items, self._stack = self._stack, self._below.pop()
-        return items
-
-    def tuple_marked(self) -> None:
-        items = self._marked()
-        self._stack.append(tuple(items))
-
-    def tuple_1(self) -> None:
-        self._stack[-1] = (self._stack[-1],)
-
-    def tuple_2(self) -> None:
-        last = self._stack.pop()
-        self._stack[-1] = (self._stack[-1], last)
-
-    def tuple_3(self) -> None:
-        last, middle = self._stack.pop(), self._stack.pop()
-        self._stack[-1] = (self._stack[-1], middle, last)
-
-    def append(self) -> None:
-        self._extend([self._stack.pop()])
-
-    def appends(self) -> None:
-        self._extend(self._marked())
-
-    def _extend(self, items: list[Any]) -> None:
-        target = self._stack[-1]
-        if type(target) is not list:
-            raise RefusedFileError("items for something that is no list")
-        target += items
-
-    def set_item(self) -> None:
-        value, key = self._stack.pop(), self._stack.pop()
-        self._update([key, value])
-
-    def set_items(self) -> None:
-        self._update(self._marked())
-
-    def _update(self, items: list[Any]) -> None:
-        target = self._stack[-1]
-        if type(target) is not dict or len(items) % 2:
-            raise RefusedFileError("keys and values for something that is no dict")
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            if type(key) is not str:
-                raise RefusedFileError("a dict with a key that is no text")
-            target[key] = value
-
-    def reduce(self) -> None:
-        args, name = self._stack.pop(), self._stack.pop()
-        self._stack.append(self._counted(reduced(name, args)))
-
-    def new_object(self) -> None:
-        args, name = self._stack.pop(), self._stack.pop()
-        self._stack.append(new_object(name, args))
-
-    def build(self) -> None:
-        state, target = self._stack.pop(), self._stack[-1]
-        self._stack[-1] = made = self._counted(built(target, state))
-        for place in target.places:
-            self._memo[place] = made
-        target.places = []  # another BUILD of a copy must not renew them all again
-
-    def _counted(self, made: object) -> object:
-        """Charges bytes and arrays: a string that is kept in the memo may be turned into many."""
-        if type(made) is bytes:
-            self._bytes_left -= len(made)
-        elif type(made) is np.ndarray:
-            self._bytes_left -= made.nbytes
-        if self._bytes_left < 0:
-            raise RefusedFileError(f"strings and arrays of more than {MOST_MADE_BYTES} bytes")
-        return made
+    raise RefusedFileError(f"more than {MOST_OPCODES} opcodes")
 
 
-def _opcode_name(code: int) -> str:
-    known = {opcode.code: opcode.name for opcode in pickletools.opcodes}
-    return known.get(chr(code), f"{code:#04x}")
+def _check_plain(level: list[Any]) -> None:
+    """Refuses a value that is not plain; by levels, so that nesting and circles need no recursion."""
+    items = 1
+    for _ in range(MOST_DEPTH):
+        inner: list[Any] = []
+        for item in level:
+            kind = type(item)
+            if kind is list or kind is tuple:
+                inner.append(item)
+            elif kind is dict:
+                inner.append(item.values())
+            elif kind not in _LEAVES:
+                raise RefusedFileError("a value that holds a bare name, or something that is not built")
+        items += sum(map(len, inner))
+        if items > MOST_ITEMS:
+            raise RefusedFileError(f"a value of more than {MOST_ITEMS} items")
+        if not inner:
+            return
+        level = [item for part in inner for item in part]
+    raise RefusedFileError(f"a value that is nested more than {MOST_DEPTH} deep, or holds itself")
 
 
-_STOP = ord(".")
-_READ: Final[Mapping[int, Callable[[_Machine], None]]] = MappingProxyType({
-    0x80: _Machine.protocol,
-    ord("N"): lambda machine: machine.push(None),
-    0x88: lambda machine: machine.push(True),
-    0x89: lambda machine: machine.push(False),
-    ord("K"): _Machine.int_1,
-    ord("M"): _Machine.int_2,
-    ord("J"): _Machine.int_4,
-    0x8A: _Machine.int_long,
-    ord("G"): _Machine.float_8,
-    ord("X"): _Machine.text,
-    ord("c"): _Machine.name,
-    ord("q"): _Machine.put_1,
-    ord("r"): _Machine.put_4,
-    ord("h"): _Machine.get_1,
-    ord("j"): _Machine.get_4,
-    ord("("): _Machine.mark,
-    ord(")"): lambda machine: machine.push(()),
-    ord("t"): _Machine.tuple_marked,
-    0x85: _Machine.tuple_1,
-    0x86: _Machine.tuple_2,
-    0x87: _Machine.tuple_3,
-    ord("]"): lambda machine: machine.push([]),
-    ord("a"): _Machine.append,
-    ord("e"): _Machine.appends,
-    ord("}"): lambda machine: machine.push({}),
-    ord("s"): _Machine.set_item,
-    ord("u"): _Machine.set_items,
-    ord("R"): _Machine.reduce,
-    0x81: _Machine.new_object,
-    ord("b"): _Machine.build,
-})
-"""Every opcode that is read, by its byte (https://docs.python.org/3/library/pickletools.html)."""
-_STEPS: Final = tuple(_READ.get(code) for code in range(256))
+def _read_name(stream: io.BytesIO) -> Name:
+    lines = stream.readline(_MOST_NAME), stream.readline(_MOST_NAME)
+    if not all(line.endswith(b"\n") for line in lines):
+        raise RefusedFileError(f"GLOBAL without a name of at most {_MOST_NAME} bytes")
+    module, name = (line[:-1].decode() for line in lines)
+    if (module, name) not in NAMES:
+        raise RefusedFileError(f"the name {module + '.' + name!a:.100} is not read")
+    return NAMES[module, name]
+
+
+def _read_text(stream: io.BytesIO) -> str:
+    text = pickletools.read_unicodestring4(stream)
+    text.encode()  # half a character is no text, which `pickletools` lets pass
+    return text
+
+
+def _tuple(*items: object) -> tuple[object, ...]:
+    return items
+
+
+def _extended(target: object, *items: object) -> object:
+    if type(target) is not list:
+        raise RefusedFileError("items for something that is no list")
+    target += items
+    return target
+
+
+def _updated(target: object, *items: object) -> object:
+    if type(target) is not dict or len(items) % 2:
+        raise RefusedFileError("keys and values for something that is no dict")
+    if any(type(key) is not str for key in items[::2]):
+        raise RefusedFileError("a dict with a key that is no text")
+    target.update(zip(items[::2], items[1::2], strict=True))
+    return target
+
+
+_OPCODES: Final = {opcode.code.encode("latin1"): opcode.name for opcode in pickletools.opcodes}
+"""The name of each opcode there is, by its byte (https://docs.python.org/3/library/pickletools.html)."""
+_PROTO, _MARK, _STOP = b"\x80", b"(", b"."
+_PUT: Final = {b"q": pickletools.read_uint1, b"r": pickletools.read_uint4}
+_GET: Final = {b"h": pickletools.read_uint1, b"j": pickletools.read_uint4}
+_READ: Final[Mapping[bytes, Callable[[io.BytesIO], object]]] = {
+    b"K": pickletools.read_uint1,
+    b"M": pickletools.read_uint2,
+    b"J": pickletools.read_int4,
+    b"\x8a": pickletools.read_long1,
+    b"G": pickletools.read_float8,
+    b"X": _read_text,
+    b"c": _read_name,
+}
+"""What puts the value that follows it on the stack."""
+_MADE: Final[Mapping[bytes, tuple[int, Callable[..., Any]]]] = {
+    b"N": (0, lambda: None),
+    b"\x88": (0, lambda: True),
+    b"\x89": (0, lambda: False),
+    b")": (0, tuple),
+    b"]": (0, list),
+    b"}": (0, dict),
+    b"\x85": (1, _tuple),
+    b"\x86": (2, _tuple),
+    b"\x87": (3, _tuple),
+    b"R": (2, reduced),
+    b"\x81": (2, new_object),
+    b"b": (2, built),
+    b"a": (2, _extended),
+    b"s": (3, _updated),
+    b"t": (0, _tuple),
+    b"e": (1, _extended),
+    b"u": (1, _updated),
+}
+"""What makes a value out of so many of the stack, and how."""
+_MARKED: Final = frozenset((b"t", b"e", b"u"))
+"""Those that take all above the last mark as well."""

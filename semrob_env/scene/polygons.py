@@ -2,8 +2,7 @@
 
 Parsers cut a polygon into a fan, which is right for convex ones only: the seat of a chair with a slot in it becomes a
 plate, and a fence a wall. Furniture libraries hold thousands of such polygons. They are cut here, in the text, before
-a parser sees them, so that materials and texture coordinates go with them. An ear is a corner whose triangle holds no
-other corner (Meisters 1975, "Polygons have ears", https://doi.org/10.2307/2319703).
+a parser sees them, so that materials and texture coordinates go with them.
 """
 
 from __future__ import annotations
@@ -13,12 +12,16 @@ from collections import defaultdict
 from typing import Final
 
 import numpy as np
-from numba import njit
 
+from semrob_env.errors import InvalidMeshError
+from semrob_env.scene.ears import cut_ears
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 MOST_CORNERS: Final = 2000
-"""Polygons with more corners stay fans: the work grows with the square of the number, or worse."""
+"""Polygons with more corners stay fans: the work grows with the square of the number."""
+
+MOST_LOOKS: Final = 500_000_000
+"""Most looks of `cut_ears` at the polygons of a file, some ten seconds."""
 
 FLAT: Final = 1e-7
 """Triangles that fold back by less than this share of the area of the polygon do not matter."""
@@ -33,6 +36,9 @@ def cut_concave_polygons(data: bytes, *, most_triangles: int) -> bytes:
     Args:
         data: One statement a line, no indents, absolute indices. What cannot be read is left to the parser.
         most_triangles: Text whose polygons make more triangles is left as it is.
+
+    Raises:
+        InvalidMeshError: The polygons take more than `MOST_LOOKS`.
     """
     polygons: dict[int, list[re.Match[bytes]]] = defaultdict(list)
     for match in re.finditer(rb"(?m)^f(?: +[^ \n]+){4,} *$", data):
@@ -47,8 +53,11 @@ def cut_concave_polygons(data: bytes, *, most_triangles: int) -> bytes:
         groups = [(found, _points(found, count, vertices)) for count, found in polygons.items()]
     except (ValueError, IndexError, DeprecationWarning):
         return data  # letters for numbers, or vertices that are not there: the parser tells
-    pieces, place = [], 0
-    for start, end, lines in sorted(cut for found, points in groups for cut in _cuts(found, points)):
+    cuts, pieces, place, looks = [], [], 0, MOST_LOOKS
+    for found, points in groups:
+        more, looks = _cuts(found, points, looks)
+        cuts += more
+    for start, end, lines in sorted(cuts):
         pieces += [data[place:start], lines]
         place = end
     return b"".join([*pieces, data[place:]])
@@ -62,16 +71,23 @@ def _points(found: list[re.Match[bytes]], count: int, vertices: FloatArray) -> F
     return corners
 
 
-def _cuts(found: list[re.Match[bytes]], points: FloatArray) -> list[tuple[int, int, bytes]]:
-    """Start, end and new lines of those among polygons (B, n, 3) that a fan gets wrong."""
+def _cuts(found: list[re.Match[bytes]], points: FloatArray, looks: int) -> tuple[list[tuple[int, int, bytes]], int]:
+    """Start, end and new lines of those among polygons (B, n, 3) that a fan gets wrong, and the looks that are left."""
     count = points.shape[1]
     fan = np.array([(0, k, k + 1) for k in range(1, count - 1)])
     with np.errstate(over="ignore", invalid="ignore"):  # a point that is not finite makes no fold; `Mesh` refuses it
         points = points - points[:, :1]
         rows = np.flatnonzero(_has_fold(points, fan))
         points = points[rows]
-        # A quadrangle has but two cuts: no need to look for ears.
-        choices = [OTHER_DIAGONAL] * len(rows) if count == 4 else [_ears(_flattened(polygon)) for polygon in points]
+        choices = [OTHER_DIAGONAL] * len(rows) if count == 4 else []  # a quadrangle has but two cuts: no need to look
+        for polygon in points[len(choices) :]:
+            triangles, looks = cut_ears(_flattened(polygon), looks)
+            if looks < 0:
+                raise InvalidMeshError(
+                    f"its polygons take more than {MOST_LOOKS} looks at a corner to cut: they have very many corners "
+                    "or cross themselves; save it as triangles"
+                )
+            choices.append(triangles)
         chosen = np.array(choices, dtype=np.int64).reshape(-1, count - 2, 3)
         is_better = _covered(points, chosen) < _covered(points, fan[None])
     cuts = []
@@ -79,7 +95,7 @@ def _cuts(found: list[re.Match[bytes]], points: FloatArray) -> list[tuple[int, i
         words = found[row].group().split()[1:]
         lines = [b"f " + b" ".join([words[a], words[b], words[c]]) for a, b, c in triangles]
         cuts.append((found[row].start(), found[row].end(), b"\n".join(lines)))
-    return cuts
+    return cuts, looks
 
 
 def _has_fold(points: FloatArray, fan: IntArray) -> BoolArray:
@@ -110,39 +126,3 @@ def _flattened(points: FloatArray) -> FloatArray:
     first = np.cross(np.eye(3)[np.abs(normal).argmin()], normal)
     flat = np.stack([points @ first, points @ np.cross(normal, first)], axis=1)
     return np.ascontiguousarray(flat / np.abs(flat).max())
-
-
-@njit(cache=True, nogil=True)
-def _ears(points: FloatArray) -> IntArray:
-    """Triangles (n - 2, 3) of a counter-clockwise polygon (n, 2); for one that crosses itself, some triangles."""
-    count = len(points)
-    before, after = np.arange(-1, count - 1), np.arange(1, count + 1)
-    before[0], after[count - 1] = count - 1, 0
-    triangles = np.empty((count - 2, 3), dtype=np.int64)
-    here, missed, left = 0, 0, count
-    while left > 2:
-        a, b, c = before[here], here, after[here]
-        ax, ay, bx, by, cx, cy = points[a, 0], points[a, 1], points[b, 0], points[b, 1], points[c, 0], points[c, 1]
-        turn = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-        is_ear = turn > 0 or missed >= left
-        other = after[c]
-        while is_ear and missed < left and other != a:
-            x, y = points[other]
-            is_corner = (x == ax and y == ay) or (x == bx and y == by) or (x == cx and y == cy)
-            if not is_corner:  # a bridge to a hole passes its corners twice
-                is_ear = not (
-                    (bx - ax) * (y - ay) - (by - ay) * (x - ax) >= 0
-                    and (cx - bx) * (y - by) - (cy - by) * (x - bx) >= 0
-                    and (ax - cx) * (y - cy) - (ay - cy) * (x - cx) >= 0
-                )
-            other = after[other]
-        if is_ear:
-            triangles[count - left, 0], triangles[count - left, 1], triangles[count - left, 2] = a, b, c
-            after[a], before[c] = c, a
-            left -= 1
-            missed = 0
-            here = after[c]  # not the neighbour: ears all around give better triangles than one long fan
-        else:
-            missed += 1
-            here = c
-    return triangles

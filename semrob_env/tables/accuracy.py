@@ -10,7 +10,7 @@ from typing import final
 from semrob_env.files import interval_text
 from semrob_env.metrics import SrvrRow
 from semrob_env.scene.classifiers.accuracy import Accuracy, published_accuracy
-from semrob_env.tables.srvr import SrvrTable, have_runs_in_common
+from semrob_env.tables.srvr import SrvrTable
 
 
 @final
@@ -45,9 +45,9 @@ class AccuracyTable:
         networks = tuple((name, own, overall[name]) for name, own in known if own and name not in own_weights)
         agreed, clear = [], []
         for (first, best, _), (second, other, _) in itertools.combinations(networks, 2):
-            if best.top1 == other.top1 or not have_runs_in_common(table.records, first, second):
+            found = table.difference(first, second) if best.top1 != other.top1 else None
+            if found is None:
                 continue
-            found = table.difference(first, second)
             is_same = found.estimate * (best.top1 - other.top1) > 0
             agreed.append(is_same)
             if found.low > 0 or found.high < 0:

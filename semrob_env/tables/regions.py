@@ -10,7 +10,7 @@ from typing import final
 import numpy as np
 
 from semrob_env.ground_truth import exact_moments
-from semrob_env.metrics import RegionRecords, SrvrRow, paired_difference
+from semrob_env.metrics import RegionRecords, SrvrRow
 from semrob_env.parameters import SemanticSpace
 from semrob_env.questions import Goal
 from semrob_env.recorded import RecordedMaps
@@ -18,7 +18,7 @@ from semrob_env.recorded.traces import ReleaseTraces
 from semrob_env.regions import Regions
 from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.store import RunRow
-from semrob_env.tables.srvr import Subject, have_runs_in_common
+from semrob_env.tables.srvr import Subject, overall_difference
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 Key = tuple[str, str, int]
@@ -214,7 +214,4 @@ def _pairs(found: RegionSet) -> Iterator[tuple[int, int]]:
 
 def method_difference(found: RegionSet, first: str, second: str, rng: np.random.Generator) -> SrvrRow | None:
     """SRVR of one method minus that of another on the same shapes, over all networks and classes; None without any."""
-    records = found.records(methods_as_networks=True)
-    if not have_runs_in_common(records, first, second):
-        return None
-    return next(row for row in paired_difference(records, first, second, rng) if row.class_name is None)
+    return overall_difference(found.records(methods_as_networks=True), first, second, rng)

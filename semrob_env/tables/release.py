@@ -10,14 +10,14 @@ from typing import Any, final
 import numpy as np
 
 from semrob_env.ground_truth import optimum
-from semrob_env.metrics import SrvrRow, paired_difference, regret, srvr
+from semrob_env.metrics import SrvrRow, regret, srvr
 from semrob_env.questions import Goal
 from semrob_env.recorded import RecordedMaps
 from semrob_env.recorded.traces import METHODS, SPACE, ReleaseTraces
 from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.store import RunRow
 from semrob_env.tables.regions import RegionSet, diverged, overlaps
-from semrob_env.tables.srvr import have_runs_in_common
+from semrob_env.tables.srvr import overall_difference
 from semrob_env.types import FloatArray
 
 REPLAY, RELEASED, RECORDED = "replay", "replay as released", "recorded"
@@ -113,11 +113,7 @@ class ReleaseReport:
 
     def difference(self, kind: str, first: str, second: str) -> SrvrRow | None:
         """SRVR of one network minus that of another on the same shapes, over all methods; None without any."""
-        records = self.sets[kind].records()
-        if not have_runs_in_common(records, first, second):
-            return None
-        rows = paired_difference(records, first, second, np.random.default_rng(self.seed))
-        return next(row for row in rows if row.class_name is None)
+        return overall_difference(self.sets[kind].records(), first, second, np.random.default_rng(self.seed))
 
     def best_shares(self) -> dict[str, FloatArray]:
         """For each network, the exact optimum as a share of the space, for every map and start point."""

@@ -122,9 +122,9 @@ class SrvrTable:
         """Every pair of networks with runs in common, by differences on the same shapes."""
         rows = []
         for first, second in itertools.combinations(self.networks, 2):
-            if not have_runs_in_common(self.records, first, second):
-                continue
             found = self.difference(first, second)
+            if found is None:
+                continue
             rows.append({
                 "SRVR of": first,
                 "minus that of": second,
@@ -133,10 +133,9 @@ class SrvrTable:
             })
         return rows
 
-    def difference(self, first: str, second: str) -> SrvrRow:
-        """SRVR of one network minus that of another, over all classes and methods."""
-        rng = np.random.default_rng(self.seed)
-        return next(row for row in paired_difference(self.records, first, second, rng) if row.class_name is None)
+    def difference(self, first: str, second: str) -> SrvrRow | None:
+        """SRVR of one network minus that of another, over all classes and methods; None without runs in common."""
+        return overall_difference(self.records, first, second, np.random.default_rng(self.seed))
 
     def not_grown(self) -> list[str]:
         """Methods whose median region is still of about its start size."""
@@ -193,14 +192,19 @@ def region_records(runs: Sequence[RunRow]) -> RegionRecords:
     )
 
 
-def have_runs_in_common(records: RegionRecords, first: str, second: str) -> bool:
-    """Whether two networks have a run of the same class, shape, start point and method, to be compared by."""
+def overall_difference(records: RegionRecords, first: str, second: str, rng: np.random.Generator) -> SrvrRow | None:
+    """SRVR of one network minus that of another, over all classes.
+
+    None where they have no run of the same class, shape, start point and method in common, to be compared by.
+    """
     runs: dict[str, set[tuple[str, str, int, str]]] = {first: set(), second: set()}
     columns = (records.class_name, records.shape, records.start, records.method)
     for network, *run in zip(*(column.tolist() for column in (records.network, *columns)), strict=True):
         if network in runs:
             runs[network].add(tuple(run))
-    return not runs[first].isdisjoint(runs[second])
+    if runs[first].isdisjoint(runs[second]):
+        return None
+    return next(row for row in paired_difference(records, first, second, rng) if row.class_name is None)
 
 
 def bill(runs: Sequence[RunRow]) -> dict[str, int]:

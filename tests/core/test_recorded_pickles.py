@@ -17,7 +17,7 @@ import pytest
 
 from semrob_env.errors import MissingFileError, RefusedFileError
 from semrob_env.recorded.pickle_names import Box
-from semrob_env.recorded.pickles import MOST_FILE_BYTES, load_legacy, parse_legacy
+from semrob_env.recorded.pickles import MOST_FILE_BYTES, parse_legacy, read_bounded
 from tests.release_writer import MAGIC, Interval, NInterval, legacy, legacy_file, map_value, optim_value, pickled
 
 _armed: list[bool] = []
@@ -161,6 +161,14 @@ HOSTILE = {
     "endless opcodes": (b"N" * 2_100_000, "more than 2000000 opcodes"),
     "a list as a key": (b"}]Ns", "key that is no text"),
     "an array as a key": (b"}" + array_of(b"K\x02\x85", "a" * 16) + b"Ns", "key that is no text"),
+    "half a character": (b"X\x03\x00\x00\x00\xed\xa0\x80", "text in another code"),
+    "keys that all hash alike": (
+        b"}(" + b"".join(b"\x8a\x0b" + (k * (2**61 - 1)).to_bytes(11, "little") + b"N" for k in range(100_000)) + b"u",
+        "key that is no text",
+    ),
+    "a key that hashes for ages": (b"K\x01q\x00" + (b"(" + b"h\x00" * 10 + b"tq\x00") * 20 + b"}h\x00Ns", "no text"),
+    "attributes for a name": (b"cnumpy\nndarray\nN}" + text("made") + b"Ns\x86b", "BUILD of ndarray"),
+    "attributes for an array that is not built": (ARRAY + b"N}" + text("made") + b"Ns\x86b", "BUILD of ndarray"),
     "a number as a key": (b"}(K\x01Nu", "key that is no text"),
     "a key without a value": (b"}(" + text("key") + b"u", "no dict"),
     "items for a tuple": (b")Na", "no list"),
@@ -239,20 +247,20 @@ def test_other_files_are_refused(data: bytes, reason: str, tmp_path: Path) -> No
     with nothing_happens(), pytest.raises(RefusedFileError, match=reason):
         parse_legacy(data)
     with pytest.raises(RefusedFileError, match=reason):
-        load_legacy(path)
+        parse_legacy(read_bounded(path))
 
 
 def test_a_file_that_is_absent_or_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
     with pytest.raises(MissingFileError, match="no file"):
-        load_legacy(tmp_path / "map.pt")
+        read_bounded(tmp_path / "map.pt")
     with pytest.raises(MissingFileError, match="no file"):
-        load_legacy(tmp_path)
+        read_bounded(tmp_path)
     large = tmp_path / "large.pt"
     with large.open("wb") as stream:
         stream.truncate(100 * MOST_FILE_BYTES)  # sparse
     tracemalloc.start()
     with pytest.raises(RefusedFileError, match="larger than"):
-        load_legacy(large)
+        read_bounded(large)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 3 * MOST_FILE_BYTES

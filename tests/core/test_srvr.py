@@ -166,10 +166,14 @@ def test_bad_records_are_refused() -> None:
         RegionRecords(one.network, one.class_name, one.shape, one.start, one.method, np.zeros(2), one.feasible)
 
 
-@pytest.mark.parametrize("arguments", [{"resamples": 1}, {"level": 1.0}, {"level": 0.0}])
-def test_resampling_is_checked(arguments: dict[str, float]) -> None:
-    with pytest.raises(InvalidParameterError, match="resamples at level"):
-        srvr(records_of(np.full((2, 2, 1), 0.5)), np.random.default_rng(0), **arguments)  # type: ignore[arg-type]  # mixed
+@pytest.mark.parametrize("shapes", [1, 2])
+@pytest.mark.parametrize(("resamples", "level"), [(1, 0.95), (10, 1.0), (10, 0.0)])
+def test_resampling_is_checked(shapes: int, resamples: int, level: float) -> None:
+    records = records_of(np.full((shapes, 2, 1), 0.5))
+    with pytest.raises(
+        InvalidParameterError, match=r"^1 resamples: give at least 2|^level [01]\.0: give one in \(0, 1\)"
+    ):
+        srvr(records, np.random.default_rng(0), resamples=resamples, level=level)
 
 
 def test_no_records_are_refused() -> None:

@@ -7,6 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from semrob_env.errors import InvalidMeshError
+from semrob_env.scene import polygons
+from semrob_env.scene.ears import cut_ears
 from semrob_env.scene.mesh import Mesh, load_mesh
 from semrob_env.scene.polygons import cut_concave_polygons
 from semrob_env.types import FloatArray
@@ -98,3 +101,27 @@ def test_a_polygon_that_crosses_itself_still_gives_triangles(tmp_path: Path) -> 
     path = tmp_path / "bow.obj"
     path.write_text("v 0 0 0\nv 2 2 0\nv 2 0 0\nv 0 2 0\nv -1 1 0.5\nf 1 2 3 4 5\n")
     assert 1 <= len(load_mesh(path).faces) <= 3
+
+
+def tangled(count: int) -> bytes:
+    """Polygons of 300 corners that cross themselves."""
+    vertices = "".join(f"v {k % 50} {k * 37 % 61} 0\n" for k in range(300))
+    return (vertices + count * f"f {' '.join(str(k + 1) for k in range(300))}\n").encode()
+
+
+def test_polygons_that_take_too_much_work_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polygons, "MOST_LOOKS", 20 * 300**2)
+    assert cut_concave_polygons(tangled(1), most_triangles=10_000).count(b"f ") in {1, 298}
+    path = tmp_path / "tangled.obj"
+    path.write_bytes(tangled(20))
+    with pytest.raises(InvalidMeshError, match=r"tangled.obj: its polygons take more than 1800000 looks"):
+        load_mesh(path)
+
+
+def test_ears_of_one_outline_stop_where_the_looks_end() -> None:
+    angles = np.linspace(0, 2 * np.pi, 100, endpoint=False)
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    triangles, left = cut_ears(circle, 5000)
+    assert 0 <= left < 1000
+    assert len(triangles) == 98
+    assert cut_ears(circle, 1000)[1] < 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.types import FloatArray, IntArray
+from semrob_env.types import FloatArray
 
 
 def unit(vectors: FloatArray) -> FloatArray:
@@ -88,41 +88,3 @@ def inset(outline: FloatArray, width: float) -> FloatArray:
     normal = np.column_stack([-middle[:, 1], middle[:, 0]])
     mitred: FloatArray = outline + 2.0 * width * normal / np.maximum((normal**2).sum(axis=1, keepdims=True), 0.5)
     return mitred
-
-
-def triangulate(outline: FloatArray) -> IntArray:
-    """Cut a simple counter-clockwise polygon (S, 2) into S - 2 triangles by clipping ears, (S - 2, 3)."""
-    rest = list(range(len(outline)))
-    triangles: list[tuple[int, int, int]] = []
-    position = 0
-    patience = 0
-    while len(rest) > 3:
-        here = position % len(rest)
-        before, corner, after = rest[here - 1], rest[here], rest[(here + 1) % len(rest)]
-        if patience > len(rest) or _is_ear(outline, before, corner, after, rest):
-            triangles.append((before, corner, after))
-            rest.pop(here)
-            patience = 0
-            position = here + 1  # skipping one corner keeps triangles from becoming one long fan
-        else:
-            position = here + 1
-            patience += 1
-    triangles.append((rest[0], rest[1], rest[2]))
-    return np.array(triangles, dtype=np.int64)
-
-
-def _is_ear(outline: FloatArray, before: int, corner: int, after: int, rest: list[int]) -> bool:
-    """Whether the triangle lies inside and holds no other corner."""
-    a, b, c = outline[before], outline[corner], outline[after]
-    if _leftness(a, b, c) <= 1e-12:
-        return False
-    others = outline[[index for index in rest if index not in {before, corner, after}]]
-    sides = np.stack([_leftness(start, end, others) for start, end in ((a, b), (b, c), (c, a))])
-    return not (sides > -1e-9).all(axis=0).any()
-
-
-def _leftness(start: FloatArray, end: FloatArray, points: FloatArray) -> FloatArray:
-    """Twice the area of the triangle from start to end to a point, positive if the point is on the left."""
-    along, away = end - start, points - start
-    area: FloatArray = along[0] * away[..., 1] - along[1] * away[..., 0]
-    return area

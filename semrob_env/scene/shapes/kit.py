@@ -6,12 +6,14 @@ above, so vertical walls all look alike: what shows is silhouette, ledges, steps
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.scene.shapes.curves import circle, inset, signed_area, triangulate, unit
+from semrob_env.scene.ears import cut_ears
+from semrob_env.scene.shapes.curves import circle, inset, signed_area, unit
 from semrob_env.scene.shapes.solid import Solid
 from semrob_env.types import FloatArray, IntArray
 
@@ -113,7 +115,7 @@ def extrude(outline: npt.ArrayLike, height: float, *, bevel: float = 0.0) -> Sol
     vertices = np.concatenate([_level(ring, y) for ring, y in layers])
     index = np.arange(len(vertices)).reshape(len(layers), len(flat))
     after = np.roll(index, -1, axis=1)
-    lid = triangulate(flat)
+    lid = _lid(flat)
     wall = _quads(index[:-1], after[:-1], after[1:], index[1:])
     return Solid.outward(vertices, np.concatenate([wall, lid[:, ::-1], lid + index[-1, 0]]))
 
@@ -184,9 +186,16 @@ def plate(outline: npt.ArrayLike, thickness: float, *, bevel: float = 0.0) -> So
     vertices = np.concatenate([np.column_stack([np.full(len(ring), x), ring]) for ring, x in layers])
     index = np.arange(len(vertices)).reshape(len(layers), len(flat))
     after = np.roll(index, -1, axis=1)
-    lid = triangulate(flat)
+    lid = _lid(flat)
     wall = _quads(index[:-1], after[:-1], after[1:], index[1:])
     return Solid.outward(vertices, np.concatenate([wall, lid[:, ::-1], lid + index[-1, 0]]))
+
+
+def _lid(outline: FloatArray) -> IntArray:
+    """The triangles of a counter-clockwise outline (S, 2); the last begins at its lowest corner, as it always did."""
+    triangles, _ = cut_ears(np.ascontiguousarray(outline), sys.maxsize)
+    triangles[-1].sort()
+    return triangles
 
 
 def _quads(a: IntArray, b: IntArray, c: IntArray, d: IntArray) -> IntArray:
