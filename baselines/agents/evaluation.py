@@ -1,7 +1,7 @@
 """How well methods grow regions on members that no agent trained on: feasible volume, with bootstrap intervals.
 
-The *feasible volume* of a run is the share of the space that its final region covers if mean and variance over it meet
-the thresholds, else 0: exact where the truth about the function is known, else judged on held-out points.
+The *feasible volume* of a run is the share of the space that its final region covers if it meets the goal, else 0:
+exact where the truth about the function is known, else judged on held-out points.
 """
 
 from __future__ import annotations
@@ -12,20 +12,21 @@ from typing import Any, final
 
 import numpy as np
 
-from optimizers.base import trajectory_generators
+from baselines.experiments.functions import Functions
+from baselines.experiments.runner import execute
 from optimizers.registry import get_optimizer
-from optimizers.run import run
+from semrob_env.errors import ProtocolError
 from semrob_env.functions import ScoreFunction
-from semrob_env.metrics import Judge, judge_regions
-from semrob_env.oracle import FiniteDifferences, QueryOracle
+from semrob_env.metrics import Judge, cluster_means, cluster_weights, percentile_ends
+from semrob_env.metrics.bootstrap import RESAMPLES
+from semrob_env.questions import Question
+from semrob_env.store import FAILED, RunTask, canonical_json
 from semrob_env.types import BoolArray, FloatArray, IntArray
-
-RESAMPLES, LEVEL = 2000, 0.95
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Questions:
+class HeldOutQuestions:
     """What methods are compared on: every member from every start point.
 
     Attributes:
@@ -66,29 +67,40 @@ class Outcome:
         return np.where(self.feasible, self.share, 0.0)
 
 
-def played(questions: Questions, method: str, settings: Mapping[str, Any], seed: int) -> Outcome:
-    """One run of a method on every question; the arrays have S = 1."""
-    function, made = questions.function, get_optimizer(method)
+def played(questions: HeldOutQuestions, method: str, settings: Mapping[str, Any], seed: int) -> Outcome:
+    """One run of a method on every question; the arrays have S = 1.
+
+    Raises:
+        SemrobError: A run failed; the message is its own.
+    """
+    function, judge = questions.function, questions.judge
+    differences = None if function.has_gradient or not get_optimizer(method).uses_gradient else ()
+    tasks = [
+        RunTask(
+            Question(function.member_ids[member], tuple(start), judge.goal, budget=questions.budget),
+            method,
+            canonical_json(dict(settings)),
+            finite_difference=differences,
+            seed=seed,
+            judge_points=judge.points,
+            judge_seed=judge.seed,
+        )
+        for member in questions.members.tolist()
+        for start in questions.starts.tolist()
+    ]
+    rows = execute(tasks, Functions(given=[function]))
+    if failed := [row for row in rows if row.status == FAILED]:
+        raise ProtocolError(f"{len(failed)} of {len(rows)} runs of {method} failed; the first one: {failed[0].error}")
     shape = 1, len(questions.members), len(questions.starts)
-    members = np.repeat(questions.members, shape[2])
-    starts = np.tile(questions.starts, (shape[1], 1))
-    optimizer = made(
-        function.space,
-        starts,
-        member=members,
-        settings=made.settings_class.from_mapping(settings),
-        rngs=trajectory_generators(seed, len(members)),
+    share, feasible = np.array([row.share for row in rows]), np.array([row.feasible for row in rows])
+    queries = np.array([row.forward_queries + row.gradient_queries for row in rows])
+    return Outcome(
+        share.reshape(shape), feasible.reshape(shape), queries.reshape(shape), all(row.is_exact for row in rows)
     )
-    differences = None if function.has_gradient or not made.uses_gradient else FiniteDifferences()
-    oracle = QueryOracle(function, trajectories=len(members), budget=questions.budget, finite_differences=differences)
-    result = run(optimizer, oracle)
-    judged = judge_regions(function, result.regions, members, questions.judge)
-    queries = result.forward_queries + result.gradient_queries
-    return Outcome(judged.share.reshape(shape), judged.feasible.reshape(shape), queries.reshape(shape), judged.is_exact)
 
 
 def played_by_seeds(
-    questions: Questions, method: str, settings: Mapping[int, Mapping[str, Any]], *, episodes: int = 1
+    questions: HeldOutQuestions, method: str, settings: Mapping[int, Mapping[str, Any]], *, episodes: int = 1
 ) -> Outcome:
     """Runs of a method on every question with several seeds, each with its own settings.
 
@@ -114,11 +126,8 @@ def _joined(outcomes: Sequence[Outcome], axis: int) -> Outcome:
 
 def mean_interval(values: FloatArray, rng: np.random.Generator) -> tuple[float, float]:
     """Percentile bootstrap interval of a mean over the seeds that values (S, ...) begin with; NaN for one seed."""
-    means = values.reshape(len(values), -1).mean(axis=1)
-    if len(means) < 2:
-        return float("nan"), float("nan")
-    draws = means[rng.integers(len(means), size=(RESAMPLES, len(means)))].mean(axis=1)
-    return _ends(draws)
+    found = cluster_means(values.reshape(len(values), -1).mean(axis=1)[None], np.arange(len(values)), rng)
+    return float(found.low[0]), float(found.high[0])
 
 
 def ratio_interval(
@@ -134,18 +143,15 @@ def ratio_interval(
     """
     if len(values) < 2 and len(base) < 2 and not with_members:
         return float("nan"), float("nan")
-    own, other = values.mean(axis=2), base.mean(axis=2)
-    draws = np.empty(RESAMPLES)
-    for index in range(RESAMPLES):
-        count = own.shape[1]
-        chosen = rng.integers(count, size=count) if with_members else np.arange(count)
-        above = own[rng.integers(len(own), size=len(own))][:, chosen].mean()
-        below = other[rng.integers(len(other), size=len(other))][:, chosen].mean()
-        draws[index] = above / below if below > 0 else (np.inf if above > 0 else 1.0)
-    return _ends(draws)
 
+    def drawn(count: int) -> FloatArray:
+        return cluster_weights(count, rng) if count > 1 else np.ones((RESAMPLES, 1))
 
-def _ends(draws: FloatArray) -> tuple[float, float]:
-    # Order statistics, not interpolation: a ratio may be infinite.
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="nearest")
+    members = drawn(values.shape[1]) if with_members else np.ones((RESAMPLES, values.shape[1]))
+    above, below = (
+        np.einsum("rs,sm,rm->r", drawn(len(own)), own.mean(axis=2), members) / len(own) for own in (values, base)
+    )
+    with np.errstate(divide="ignore", invalid="ignore"):
+        draws = np.where((above == 0) & (below == 0), 1.0, above / below)
+    low, high = percentile_ends(draws)
     return float(low), float(high)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, fields, replace
@@ -281,8 +282,13 @@ def _by_workers(
     methods = {name: get_optimizer(name) for name in {task.method for chunk in chunks for task in chunk}}
     pool = Parallel(n_jobs=workers, return_as="generator_unordered")
     work = (delayed(_work)(chunk, methods, known.maps_file) for chunk in chunks)
-    with closing(pool(work)) as finished:  # closed after Ctrl-C, too: no worker goes on alone
+    finished = pool(work)
+    try:
         yield from finished
+    finally:  # after Ctrl-C, too: no worker goes on alone
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # what was cut short runs again in the next call
+            finished.close()
 
 
 def _work(chunk: Sequence[RunTask], methods: Mapping[str, type[Optimizer[Any]]], maps_file: str | None) -> list[RunRow]:

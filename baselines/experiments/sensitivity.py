@@ -22,6 +22,7 @@ from optimizers.limits import SYMBOL
 from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import ScoreFunction
 from semrob_env.ground_truth import exact_moments
+from semrob_env.metrics import cluster_means
 from semrob_env.regions import Regions
 from semrob_env.store import RunTask, canonical_json
 from semrob_env.types import BoolArray, FloatArray, IntArray
@@ -173,16 +174,7 @@ def _error(line: FloatArray, count: int, turns: bool) -> float:
     return float(np.sqrt(np.mean((np.interp(at, knots, np.interp(knots, at, line)) - line) ** 2)))
 
 
-def paired_interval(
-    differences: FloatArray, groups: Sequence[str], rng: np.random.Generator, resamples: int = 2000
-) -> tuple[float, float]:
+def paired_interval(differences: FloatArray, groups: Sequence[str], rng: np.random.Generator) -> tuple[float, float]:
     """Percentile bootstrap interval (95 %) of the mean of differences (Q,), over their groups; NaN for a single one."""
-    names, owner = np.unique(np.array(groups), return_inverse=True)
-    if len(names) < 2:
-        return float("nan"), float("nan")
-    sums = np.bincount(owner, weights=differences, minlength=len(names))
-    sizes = np.bincount(owner, minlength=len(names)).astype(np.float64)
-    weights = rng.multinomial(len(names), [1 / len(names)] * len(names), size=resamples).astype(np.float64)
-    draws = (weights * sums).sum(axis=1) / (weights * sizes).sum(axis=1)
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return float(low), float(high)
+    found = cluster_means(differences[None], np.array(groups), rng)
+    return float(found.low[0]), float(found.high[0])

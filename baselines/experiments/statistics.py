@@ -18,13 +18,12 @@ most. What was reached may be lost again, so the share of final regions that rea
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import final
 
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.errors import InvalidParameterError, ShapeMismatchError
+from semrob_env.errors import ShapeMismatchError
+from semrob_env.metrics import ClusterMeans, cluster_means
 from semrob_env.types import FloatArray
 
 
@@ -63,19 +62,9 @@ def ranks(scores: npt.ArrayLike) -> FloatArray:
     return np.asarray(above + (equal + 1) / 2)
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class MeanRanks:
-    """Mean ranks (M,) and the ends (M,) of their intervals; NaN where a single group leaves nothing to resample."""
-
-    mean: FloatArray
-    low: FloatArray
-    high: FloatArray
-
-
 def mean_ranks(
     scores: FloatArray, groups: npt.NDArray[np.str_], rng: np.random.Generator, *, resamples: int, level: float
-) -> MeanRanks:
+) -> ClusterMeans:
     """Mean rank of each method over questions, with percentile bootstrap intervals over groups of questions.
 
     Args:
@@ -89,19 +78,6 @@ def mean_ranks(
         InvalidParameterError: Resamples or level not as above.
         ShapeMismatchError: Not one group a question.
     """
-    if resamples < 2 or not 0 < level < 1:
-        raise InvalidParameterError(f"{resamples} resamples at level {level}: give at least 2, and a level in (0, 1)")
     if scores.ndim != 2 or groups.shape != scores.shape[1:]:
         raise ShapeMismatchError(f"scores {scores.shape} and groups {groups.shape}: must be (M, Q) and (Q,)")
-    own = ranks(scores)
-    names, owner = np.unique(groups, return_inverse=True)
-    sums = np.stack([np.bincount(owner, weights=row, minlength=len(names)) for row in own])
-    sizes = np.bincount(owner, minlength=len(names)).astype(np.float64)
-    mean = sums.sum(axis=1) / sizes.sum()
-    if len(names) < 2:
-        nothing = np.full(len(mean), np.nan)
-        return MeanRanks(mean, nothing, nothing)
-    weights = rng.multinomial(len(names), [1 / len(names)] * len(names), size=resamples).astype(np.float64)
-    draws = np.einsum("rg,mg->mr", weights, sums) / np.einsum("rg,g->r", weights, sizes)
-    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2], axis=1)
-    return MeanRanks(mean, low, high)
+    return cluster_means(ranks(scores), groups, rng, resamples=resamples, level=level)

@@ -13,8 +13,9 @@ import numpy as np
 
 from baselines.experiments.protocols import Entry, Protocol
 from baselines.experiments.quality import Outcomes
-from baselines.experiments.statistics import MeanRanks, expected_running_time, mean_ranks
+from baselines.experiments.statistics import expected_running_time, mean_ranks
 from baselines.experiments.suites import Suite
+from semrob_env.metrics import ClusterMeans
 from semrob_env.questions import Goal
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
@@ -256,7 +257,7 @@ class Comparison:
             cells[f"final_{name}"] = float((out.quality[rows] >= target).mean()) if len(times) else ""
         return cells
 
-    def _ranks(self, goal: Goal, budget: int, n: int | None) -> MeanRanks:
+    def _ranks(self, goal: Goal, budget: int, n: int | None) -> ClusterMeans:
         """Ranks of the entries by their mean quality over seeds."""
         scores, questions = [], np.zeros(0, dtype=np.int64)
         for index in range(len(self.protocol.entries)):
@@ -266,7 +267,7 @@ class Comparison:
             scores.append(sums / np.maximum(np.bincount(owner, minlength=len(questions)), 1))
         count = len(scores)
         if not len(questions):
-            return MeanRanks(*(np.full(count, np.nan) for _ in range(3)))
+            return ClusterMeans(*(np.full(count, np.nan) for _ in range(3)))
         groups = np.array([self.suite.groups[question] for question in questions], dtype=np.str_)
         rng = np.random.default_rng(self.protocol.bootstrap_seed)
         return mean_ranks(np.array(scores), groups, rng, resamples=self.protocol.resamples, level=self.protocol.level)

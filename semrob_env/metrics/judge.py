@@ -61,9 +61,7 @@ class Judge:
 class Judgement:
     """What a judge found for B regions: the fields of `Measures`, which says what each means, as arrays (B,).
 
-    Attributes:
-        is_exact: Whether goal_mean, mean, variances and feasible are the truth, else estimates from the points. The
-            others are always estimates.
+    `is_exact` is one for all.
     """
 
     share: FloatArray
@@ -81,7 +79,8 @@ class Judgement:
 
     def measures(self, row: int) -> Measures:
         """The measures of one region."""
-        return Measures(**{field.name: getattr(self, field.name)[row].item() for field in fields(Measures)})
+        values = {field.name: np.asarray(getattr(self, field.name)) for field in fields(Measures)}
+        return Measures(**{name: (value[row] if value.ndim else value).item() for name, value in values.items()})
 
     def standard_error(self) -> FloatArray:
         """Standard error of `mean` (B,) as if the points were independent: cautious, for scrambled points do better."""

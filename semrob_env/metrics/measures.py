@@ -25,6 +25,7 @@ class Measures:
         minimum: Lowest score that the judge saw.
         least_half_width: Smallest half width as a share of the parameter's range; 0.5 is all of it.
         judge_queries: Forward queries of the judge, never charged to a method.
+        is_exact: Whether feasible, means and variances are the truth, else estimates from the judge's points.
     """
 
     share: float = math.nan
@@ -38,3 +39,4 @@ class Measures:
     minimum: float = math.nan
     least_half_width: float = math.nan
     judge_queries: int = 0
+    is_exact: bool = False
