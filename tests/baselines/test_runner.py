@@ -413,7 +413,7 @@ def test_a_budget_that_does_not_pay_one_step_is_told_by_the_row() -> None:
 
 
 def test_the_goal_of_the_question_reaches_method_and_judge() -> None:
-    task = make_tasks("box_quadrature", budget=60)[0]
+    task = changed(make_tasks("box_quadrature", budget=30)[0], start=(10.0, 10.0))
     goals = [MeanGoal(0.5), MeanGoal(0.2), ReliabilityGoal(0.8, 0.95)]
     rows = execute([changed(task, goal=goal) for goal in goals])
     assert [row.feasible for row in rows] == [True, True, True]
