@@ -36,7 +36,7 @@ from semrob_env.scene.acceptance import GRID, THRESHOLD, ShapeReport, judge_for_
 from semrob_env.scene.classifiers.options import add_network_options, network_options
 from semrob_env.scene.classifiers.registry import NETWORKS, canonical_network, load_network
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
-from semrob_env.scene.sources import COLOURS, ShapeInfo, select_shapes
+from semrob_env.scene.sources import COLORS, ShapeInfo, select_shapes
 from semrob_env.types import FloatArray
 
 SPACE = SemanticSpace.of("azimuth,elevation")
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     networks,
                     counts=counts,
                     threshold=options.threshold,
-                    colours=options.colours,
+                    colors=options.colours,
                     feed=feed,
                     options=own,
                     known=known,
@@ -109,7 +109,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--networks", help=f"comma separated; known: {', '.join(NETWORKS)}", default="efficientnet_lite0")
     made.add_argument("--grid", help="views: azimuths x elevations", default=f"{GRID[0]}x{GRID[1]}")
     made.add_argument("--threshold", type=float, help="least mean score of an accepted shape", default=THRESHOLD)
-    made.add_argument("--colours", choices=COLOURS, help="white, or each face as its material", default=COLOURS[0])
+    made.add_argument("--colours", choices=COLORS, help="white, or each face as its material", default=COLORS[0])
     made.add_argument("--unnormalized", action="store_true", help="feed pictures in [0, 1] as the paper's code did")
     add_network_options(made)
     made.add_argument("--out", help="output folder", default="results/acceptance")

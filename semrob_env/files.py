@@ -49,6 +49,15 @@ def write_whole(path: str | os.PathLike[str], data: str | bytes) -> Path:
     return target
 
 
+def file_stamp(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:
+    """What changes where a file is written again: time, size and number; None where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
 def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
     """Flat rows, all with the keys of the first, as CSV with full precision."""
     text = io.StringIO()

@@ -9,7 +9,7 @@ default:
 - `size=224`: pictures of this size instead of the network's own;
 - `renderer=pytorch3d` instead of the rasteriser; `supersample=2`, `blur=0.7`: its options (blur: sigma in pixels);
 - `gradient_supersample=4`, `gradient_blur=1.0`: gradients are those of pictures drawn so; values stay what they are;
-- `colours=material`: each face in the colour of its material instead of white;
+- `colors=material`: each face in the color of its material instead of white;
 - `score=margin` or `top1` instead of softmax, `weights=FILE`, `labels=FILE`, `device=cuda`: options of the network (see
   `semrob_env.scene.classifiers`), paths escaped as in SHAPE;
 - `label=NAME`: the class to score where it is not that of the shape: an index or a name, as CLASS may be.
@@ -43,7 +43,8 @@ from semrob_env.scene.classifiers.registry import canonical_network, load_networ
 from semrob_env.scene.classifiers.score_kinds import score_kind
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.renderers import Rasterizer, Renderer, make_renderer
-from semrob_env.scene.sources import COLOURS, canonical_source, load_shape
+from semrob_env.scene.shapes import SHAPES
+from semrob_env.scene.sources import COLORS, canonical_source, load_shape
 from semrob_env.scene.sources.texts import escape, unescape
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
@@ -205,7 +206,7 @@ class SceneId:
         size: Picture size; 0 means the network's own.
         supersample: Option of the renderer.
         blur: Option of the renderer, in pixels.
-        colours: `white` or `material`.
+        colors: `white` or `material`.
         gradient_supersample: As `supersample`, for gradients alone; 0: as values.
         gradient_blur: As `blur`, for gradients alone.
         score: Option of the network, as the next three.
@@ -224,7 +225,7 @@ class SceneId:
     size: int = 0
     supersample: int = 1
     blur: float = 0.0
-    colours: str = "white"
+    colors: str = "white"
     gradient_supersample: int = 0
     gradient_blur: float = 0.0
     score: str = "softmax"
@@ -237,8 +238,8 @@ class SceneId:
     def __post_init__(self) -> None:
         if self.feed not in ("normalized", "unnormalized"):
             raise InvalidParameterError(f"feed {self.feed!r}: choose normalized or unnormalized")
-        if self.colours not in COLOURS:
-            raise InvalidParameterError(f"colours {self.colours!r}: choose {' or '.join(COLOURS)}")
+        if self.colors not in COLORS:
+            raise InvalidParameterError(f"colors {self.colors!r}: choose {' or '.join(COLORS)}")
         score_kind(self.score)
 
     @classmethod
@@ -249,6 +250,8 @@ class SceneId:
             InvalidParameterError: Not `scene:NETWORK/CLASS/SHAPE?options`, or an unknown or unreadable option.
         """
         body, options = split_options(function_id)
+        if "colours" in options and "colors" not in options:  # as ids were written before
+            options["colors"] = options.pop("colours")
         parts = split_subject(body)
         if parts is None:
             raise InvalidParameterError(f"cannot read {function_id!r}; write scene:NETWORK/CLASS/procedural:0")
@@ -258,7 +261,7 @@ class SceneId:
             "size": int,
             "supersample": int,
             "blur": float,
-            "colours": str,
+            "colors": str,
             "gradient_supersample": int,
             "gradient_blur": float,
             **dict.fromkeys(("score", "weights", "labels", "device", "label", "renderer"), str),
@@ -303,9 +306,10 @@ def make_scene_function(function_id: str) -> SceneFunction:
     )
     wanted = unescape(own.label or own.class_name)
     index = classifier.classes.index(wanted)
-    spelt = wanted if wanted in CLASS_INDEX else escape(classifier.classes.name(index))
+    # A class of shapes keeps its name: procedural shapes are made of it.
+    spelt = wanted if wanted in CLASS_INDEX or wanted in SHAPES else escape(classifier.classes.name(index))
     own = replace(own, label=spelt) if own.label else replace(own, class_name=spelt)
-    mesh = load_shape(own.class_name, own.source, own.colours)
+    mesh = load_shape(own.class_name, own.source, own.colors)
     size = classifier.preprocessing.size
     renderer = make_renderer(own.renderer, size, own.supersample, own.blur, own.device)
     smoothed = None
