@@ -132,8 +132,13 @@ class ScoreFunction(ABC):
         self.score_range = (float(score_range[0]), float(score_range[1]))
         self.scale = UnitScale(*self.score_range, is_logistic)
         self.has_gradient = has_gradient
-        self.fingerprints = tuple(dict(f) for f in fingerprints or ({},) * len(member_ids))
+        self._fingerprints = tuple(dict(f) for f in fingerprints or ({},) * len(member_ids))
         self._family_id = family_id
+
+    @property
+    def fingerprints(self) -> tuple[dict[str, str], ...]:
+        """Per member, facts that pin the answers beyond the id."""
+        return self._fingerprints
 
     @property
     def members(self) -> int:
@@ -262,10 +267,14 @@ class Complement(ScoreFunction):
             score_range=function.score_range,
             is_logistic=function.scale.is_logistic,
             has_gradient=function.has_gradient,
-            fingerprints=function.fingerprints,
             family_id=f"complement({function.id})",
         )
         self.function = function
+
+    @property
+    def fingerprints(self) -> tuple[dict[str, str], ...]:
+        """Those of what is complemented."""
+        return self.function.fingerprints
 
     def leaf(self, member: int) -> Leaf:
         """The leaf of what is complemented, asked the other way round."""
@@ -306,10 +315,14 @@ class Stack(ScoreFunction):
             score_range=first.score_range,
             is_logistic=first.scale.is_logistic,
             has_gradient=first.has_gradient,
-            fingerprints=tuple(print_ for f in functions for print_ in f.fingerprints),
         )
         self.functions = tuple(functions)
         self._first_member = np.cumsum([0, *(f.members for f in functions)])
+
+    @property
+    def fingerprints(self) -> tuple[dict[str, str], ...]:
+        """Those of the parts."""
+        return tuple(own for function in self.functions for own in function.fingerprints)
 
     def leaf(self, member: int) -> Leaf:
         """The leaf of the part that has the member."""

@@ -12,6 +12,7 @@ default:
 - `colors=material`: each face in the color of its material instead of white;
 - `score=margin` or `top1` instead of softmax, `weights=FILE`, `labels=FILE`, `device=cuda`: options of the network (see
   `semrob_env.scene.classifiers`), paths escaped as in SHAPE;
+- `alias=NAME`: what tables call the network, to tell two files of weights of one network apart;
 - `label=NAME`: the class to score where it is not that of the shape: an index or a name, as CLASS may be.
 
 What the gradient means. grad f = <df/dI, dI/dtheta_k>, exact up to rounding for the picture formula. But f itself
@@ -37,7 +38,7 @@ from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.camera import Scenes, check_names
 from semrob_env.scene.classes import CLASS_INDEX
 from semrob_env.scene.classifiers.base import Classifier
-from semrob_env.scene.classifiers.names import split_subject
+from semrob_env.scene.classifiers.names import check_alias, split_subject
 from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.classifiers.registry import canonical_network, load_network
 from semrob_env.scene.classifiers.score_kinds import score_kind
@@ -63,7 +64,8 @@ class SceneFunction(ScoreFunction):
     """A family of shapes seen by one classifier through one renderer.
 
     The first answer probes the classifier at the default point of the space; values are then asked in chunks of at
-    most `MEMORY_BOUND_BYTES`. A theta has the same bytes alone and in any batch.
+    most `MEMORY_BOUND_BYTES`. A theta has the same bytes alone and in any batch. Where the weights of the classifier
+    change, scores and fingerprints are those of the new ones.
 
     Args:
         classifier: Scores pictures; `has_gradient` of the function is its.
@@ -106,20 +108,25 @@ class SceneFunction(ScoreFunction):
                     f"pictures of {own.size} pixels for {classifier.name}, which is set to "
                     f"{classifier.preprocessing.size}; give both the same size"
                 )
-        common = {**classifier.fingerprint, "renderer": self.renderer.identity, "protocol": PROTOCOL}
-        if self.gradient_renderer is not self.renderer:
-            common["gradient_renderer"] = self.gradient_renderer.identity
         super().__init__(
             space,
             tuple(names or (f"scene-object:{classifier.name}/{mesh.name or mesh.digest[:12]}" for mesh in meshes)),
             score_range=classifier.score_range,
+            is_logistic=classifier.is_logistic,
             has_gradient=classifier.has_gradient,
-            fingerprints=[
-                {**common, "mesh": mesh.digest, "class_index": str(index)}
-                for mesh, index in zip(self.meshes, self.class_indices, strict=True)
-            ],
         )
         self._probed = False
+
+    @property
+    def fingerprints(self) -> tuple[dict[str, str], ...]:
+        """Per member: hashes of weights and mesh, versions; those of the weights as they are now."""
+        common = {**self.classifier.fingerprint, "renderer": self.renderer.identity, "protocol": PROTOCOL}
+        if self.gradient_renderer is not self.renderer:
+            common["gradient_renderer"] = self.gradient_renderer.identity
+        return tuple(
+            {**common, "mesh": mesh.digest, "class_index": str(index)}
+            for mesh, index in zip(self.meshes, self.class_indices, strict=True)
+        )
 
     def pictures(self, theta: FloatArray, member: int = 0) -> Float32Array:
         """Pictures (N, 3, size, size) in [0, 1] at theta (N, n): what the classifier sees."""
@@ -215,6 +222,7 @@ class SceneId:
         device: Of torch, for the network and, where it can, the renderer.
         label: Escaped name or index of the class to score; empty: `class_name`.
         renderer: Name, as `make_renderer` reads it.
+        alias: What tables call the network; empty: `network`.
     """
 
     network: str
@@ -234,6 +242,7 @@ class SceneId:
     device: str = "cpu"
     label: str = ""
     renderer: str = "rasterizer"
+    alias: str = ""
 
     def __post_init__(self) -> None:
         if self.feed not in ("normalized", "unnormalized"):
@@ -241,6 +250,8 @@ class SceneId:
         if self.colors not in COLORS:
             raise InvalidParameterError(f"colors {self.colors!r}: choose {' or '.join(COLORS)}")
         score_kind(self.score)
+        if self.alias:
+            check_alias(self.alias)
 
     @classmethod
     def parse(cls, function_id: str) -> SceneId:
@@ -264,7 +275,7 @@ class SceneId:
             "colors": str,
             "gradient_supersample": int,
             "gradient_blur": float,
-            **dict.fromkeys(("score", "weights", "labels", "device", "label", "renderer"), str),
+            **dict.fromkeys(("score", "weights", "labels", "device", "label", "renderer", "alias"), str),
         }
         unknown = [name for name in options if name not in readers]
         if unknown:

@@ -71,6 +71,7 @@ def efficientnet_lite(
         score=own.score,
         categories=read_labels(own.labels) if own.labels else None,
         device=own.device,
+        is_own=True,
     )
 
 

@@ -5,6 +5,7 @@ Loads nothing heavy: recorded maps and tables read names here as well.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from types import MappingProxyType
 from typing import Final
@@ -48,6 +49,16 @@ _ALIASES: Final = MappingProxyType({
 def paper_network(name: str) -> str | None:
     """The network that a spelling of the paper means: `ResNet-50`, `resnet50`, `VGG`, `VGG-11-BN`; None: no other."""
     return _ALIASES.get(name.lower().replace("-", "").replace("_", "").replace(" ", ""))
+
+
+def check_alias(name: str) -> None:
+    """Refuse a name for the row of a network that ids or tables could not hold.
+
+    Raises:
+        InvalidParameterError: Something else than letters, digits, `_`, `-` and `.`.
+    """
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise InvalidParameterError(f"label {name!r} of a network: use letters, digits, _, - and . only")
 
 
 def split_subject(body: str) -> tuple[str, str, str] | None:
