@@ -39,7 +39,7 @@ from semrob_env.scene.acceptance import GRID, THRESHOLD, Acceptance, ShapeReport
 from semrob_env.scene.classifiers.options import add_network_options, network_options
 from semrob_env.scene.classifiers.registry import NETWORKS, canonical_network, load_network
 from semrob_env.scene.classifiers.score_kinds import SCORE_RANGES, SCORE_WORDS
-from semrob_env.scene.sources import COLOURS, ShapeInfo, select_shapes
+from semrob_env.scene.sources import COLORS, ShapeInfo, select_shapes
 from semrob_env.types import Float32Array
 
 SPACE = SemanticSpace.of("azimuth,elevation")
@@ -83,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
                     networks,
                     counts=counts,
                     threshold=options.threshold,
-                    colours=options.colours,
+                    colors=options.colors,
                     feed=feed,
                     options=own,
                     known=known,
@@ -114,7 +114,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--networks", help=f"comma separated; known: {', '.join(NETWORKS)}", default="efficientnet_lite0")
     made.add_argument("--grid", help="views: azimuths x elevations", default=f"{GRID[0]}x{GRID[1]}")
     made.add_argument("--threshold", type=float, help="least mean score of an accepted shape", default=THRESHOLD)
-    made.add_argument("--colours", choices=COLOURS, help="white, or each face as its material", default=COLOURS[0])
+    made.add_argument("--colours", choices=COLORS, help="white, or each face as its material", default=COLORS[0])
     made.add_argument("--unnormalized", action="store_true", help="feed pictures in [0, 1] as the paper's code did")
     add_network_options(made)
     made.add_argument("--out", help="output folder", default="results/acceptance")
@@ -245,7 +245,7 @@ def markdown(reports: Sequence[ShapeReport], networks: Sequence[str], options: N
     parts = [
         "# Which shapes are recognised",
         f"Mean score over {options.grid} views (azimuth x elevation, ends of the elevation included); bold: accepted, "
-        f"mean >= {options.threshold:g}. Score: {SCORE_WORDS[options.score]}. Colours: {options.colours}"
+        f"mean >= {options.threshold:g}. Score: {SCORE_WORDS[options.score]}. Colours: {options.colors}"
         + (", pictures fed in [0, 1]." if options.unnormalized else "."),
         markdown_table([{key: value.replace("|", "\\|") for key, value in row.items()} for row in rows]),
         summary(reports, networks),

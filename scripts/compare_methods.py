@@ -33,10 +33,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-
-import baselines  # noqa: F401  (fills the registry)
-import optimizers  # noqa: F401  (fills the registry)
 from baselines.benchmark.answers import Answers
 from baselines.benchmark.curves import attainment, medians, profiles
 from baselines.benchmark.plugins import import_modules
@@ -53,6 +49,10 @@ from baselines.benchmark.quality import judge_runs
 from baselines.benchmark.suites import SUITES, Suite, make_suite
 from baselines.benchmark.tables import Comparison, entry_lines
 from baselines.benchmark.trial import TRIAL_SECONDS, estimates
+from rich.console import Console
+
+import baselines  # noqa: F401  (fills the registry)
+import optimizers  # noqa: F401  (fills the registry)
 from optimizers.registry import OPTIMIZERS
 from semrob_env.cli import ArgumentParser, make_console, names, numbers, progress_bar, run_script
 from semrob_env.errors import InvalidParameterError, OutputError

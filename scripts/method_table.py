@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-
-import baselines  # noqa: F401  (fills the registry)
-import optimizers  # noqa: F401  (fills the registry)
 from baselines.benchmark.costs import Count, count_queries, growth, hyper_parameters, summary
 from baselines.benchmark.plugins import import_modules
 from baselines.benchmark.protocols import read_method
+
+import baselines  # noqa: F401  (fills the registry)
+import optimizers  # noqa: F401  (fills the registry)
 from optimizers.base import Optimizer, Settings
 from optimizers.corner_method import CornerSettings
 from optimizers.registry import OPTIMIZERS

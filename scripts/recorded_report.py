@@ -23,12 +23,12 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+from optimizers.execute import RunSummary, run_tasks
 from rich.console import Console
 
 import optimizers  # noqa: F401  (fills the registry)
 from optimizers.base import Optimizer, Settings
 from optimizers.corner_method import settings_of_form
-from optimizers.execute import RunSummary, run_tasks
 from optimizers.registry import get_optimizer
 from optimizers.run import run
 from semrob_env.cli import ArgumentParser, make_console, progress_bar, run_script

@@ -29,9 +29,6 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from rich.console import Console
-
-import optimizers  # noqa: F401  (fills the registry)
 from baselines.benchmark.answers import Answers
 from baselines.benchmark.pool import Pool, available_cores
 from baselines.benchmark.quality import best_shares
@@ -47,6 +44,9 @@ from baselines.benchmark.sensitivity import (
     samples_needed,
 )
 from baselines.benchmark.suites import Suite, make_suite
+from rich.console import Console
+
+import optimizers  # noqa: F401  (fills the registry)
 from optimizers.registry import get_optimizer
 from semrob_env.cli import ArgumentParser, make_console, names, numbers, positive, progress_bar, run_script
 from semrob_env.errors import InvalidParameterError, NoGroundTruthError, OutputError

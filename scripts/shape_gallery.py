@@ -34,7 +34,7 @@ from semrob_env.scene.classes import CLASS_INDEX
 from semrob_env.scene.classifiers.registry import NETWORKS, load_network
 from semrob_env.scene.function import make_scene_function
 from semrob_env.scene.renderers import Rasterizer
-from semrob_env.scene.sources import COLOURS, ShapeInfo, load_shape, select_shapes
+from semrob_env.scene.sources import COLORS, ShapeInfo, load_shape, select_shapes
 from semrob_env.types import Float32Array, FloatArray
 
 SPACE = SemanticSpace.of("azimuth,elevation")
@@ -120,7 +120,7 @@ def parser() -> ArgumentParser:
     made.add_argument("--width", type=int, help="most shapes in a row", default=10)
     made.add_argument("--networks", help=f"comma separated; known: {', '.join(NETWORKS)}", default="efficientnet_lite0")
     made.add_argument("--no-scores", dest="scores", action="store_false", help="pictures only: much faster")
-    made.add_argument("--colours", choices=COLOURS, help="white, or each face as its material", default=COLOURS[0])
+    made.add_argument("--colours", choices=COLORS, help="white, or each face as its material", default=COLORS[0])
     made.add_argument("--list", action="store_true", help="print what there is and draw nothing")
     made.add_argument("--out", help="output folder", default="results/gallery")
     return made
@@ -144,14 +144,15 @@ def look_at(info: ShapeInfo, networks: Sequence[str], views: FloatArray, colours
     pictures = Rasterizer(SIZE).render(mesh, scenes)
     if not networks or info.class_name is None:
         return Seen(info, pictures, ShapeReport(info, len(mesh.faces)))
-    report = judge_for_networks(info, networks, colours=colours)
+    report = judge_for_networks(info, networks, colors=colours)
     function = make_scene_function(report.verdicts[networks[0]].function_id) if not report.error else None
     return Seen(info, pictures, report, None if function is None else function.values(views[None])[0], report.error)
 
 
 def class_rows(seen: Sequence[Seen], width: int) -> Iterator[tuple[str, list[Cell]]]:
-    """Rows of at most `width` shapes, class by class in the order of the paper, then what has no class."""
-    for class_name in [*CLASS_INDEX, None]:
+    """Rows of at most `width` shapes, class by class: the paper's in its order, others, then what has no class."""
+    others = [one.info.class_name for one in seen if one.info.class_name]
+    for class_name in [*dict.fromkeys([*CLASS_INDEX, *others]), None]:
         own = [one for one in seen if one.info.class_name == class_name]
         for start in range(0, len(own), width):
             cells = [

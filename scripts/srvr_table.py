@@ -37,12 +37,12 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+from optimizers.execute import RunSummary, run_tasks
 from rich.console import Console
 
 import optimizers  # noqa: F401  (fills the registry)
 from optimizers.base import Optimizer, Settings
 from optimizers.corner_method import START_HALF_WIDTH, settings_of_form
-from optimizers.execute import RunSummary, run_tasks
 from optimizers.registry import OPTIMIZERS, get_optimizer
 from semrob_env.cli import ArgumentParser, make_console, names, numbers, positive, progress_bar, run_script, seconds_of
 from semrob_env.errors import InvalidParameterError, OutputError, UnknownNameError

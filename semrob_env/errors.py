@@ -27,8 +27,10 @@ class ShapeMismatchError(SemrobError, ValueError):
     """An array does not have the shape that was promised."""
 
 
-class UnknownNameError(SemrobError, LookupError):
+class UnknownNameError(SemrobError, KeyError):
     """A name (class, network, method, parameter, function, shape) is not known."""
+
+    __str__ = Exception.__str__  # KeyError's puts the message between quotes
 
 
 class NameClashError(SemrobError, ValueError):
@@ -93,6 +95,14 @@ class OutputError(SemrobError, OSError):
 
 class MissingExtraError(SemrobError, ImportError):
     """An optional library is needed and not installed."""
+
+
+class PluginError(SemrobError, ImportError):
+    """A plug-in that was asked for by name cannot be imported, or brings something else."""
+
+
+class PluginWarning(UserWarning):
+    """A plug-in is left out because it cannot be imported, or its name is taken."""
 
 
 class ContractError(SemrobError, AssertionError):

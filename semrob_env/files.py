@@ -57,6 +57,15 @@ def encodable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
+def file_stamp(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:
+    """What changes where a file is written again: time, size and number; None where there is none."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
 def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
     """Flat rows, all with the keys of the first, as CSV with full precision."""
     text = io.StringIO()

@@ -11,7 +11,6 @@ score range, by which every optimizer finds adversarial regions; `ID + ID` stack
 
 from __future__ import annotations
 
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +21,6 @@ import numpy.typing as npt
 
 from semrob_env.errors import (
     InvalidParameterError,
-    NameClashError,
     NoGradientError,
     NoGroundTruthError,
     ScoreRangeError,
@@ -30,6 +28,7 @@ from semrob_env.errors import (
     UnknownNameError,
 )
 from semrob_env.parameters import SemanticSpace
+from semrob_env.registry import Registry
 from semrob_env.types import FloatArray, IntArray
 
 
@@ -133,8 +132,13 @@ class ScoreFunction(ABC):
         self.score_range = (float(score_range[0]), float(score_range[1]))
         self.scale = UnitScale(*self.score_range, is_logistic)
         self.has_gradient = has_gradient
-        self.fingerprints = tuple(dict(f) for f in fingerprints or ({},) * len(member_ids))
+        self._fingerprints = tuple(dict(f) for f in fingerprints or ({},) * len(member_ids))
         self._family_id = family_id
+
+    @property
+    def fingerprints(self) -> tuple[dict[str, str], ...]:
+        """Per member, facts that pin the answers beyond the id."""
+        return self._fingerprints
 
     @property
     def members(self) -> int:
@@ -263,10 +267,14 @@ class Complement(ScoreFunction):
             score_range=function.score_range,
             is_logistic=function.scale.is_logistic,
             has_gradient=function.has_gradient,
-            fingerprints=function.fingerprints,
             family_id=f"complement({function.id})",
         )
         self.function = function
+
+    @property
+    def fingerprints(self) -> tuple[dict[str, str], ...]:
+        """Those of what is complemented."""
+        return self.function.fingerprints
 
     def leaf(self, member: int) -> Leaf:
         """The leaf of what is complemented, asked the other way round."""
@@ -307,10 +315,14 @@ class Stack(ScoreFunction):
             score_range=first.score_range,
             is_logistic=first.scale.is_logistic,
             has_gradient=first.has_gradient,
-            fingerprints=tuple(print_ for f in functions for print_ in f.fingerprints),
         )
         self.functions = tuple(functions)
         self._first_member = np.cumsum([0, *(f.members for f in functions)])
+
+    @property
+    def fingerprints(self) -> tuple[dict[str, str], ...]:
+        """Those of the parts."""
+        return tuple(own for function in self.functions for own in function.fingerprints)
 
     def leaf(self, member: int) -> Leaf:
         """The leaf of the part that has the member."""
@@ -379,22 +391,25 @@ class CallableFunction(ScoreFunction):
 Factory = Callable[[str], ScoreFunction]
 """Makes a function from its whole id."""
 
-_SCHEMES: dict[str, str | Factory] = {
-    "synthetic": "semrob_env.synthetic:make_synthetic",
-    "scene": "semrob_env.scene.function:make_scene_function",
-    "recorded": "semrob_env.recorded:make_recorded",
-}
+SCHEMES: Registry[Factory] = Registry(
+    "function scheme",
+    "semrob.schemes",
+    {
+        "synthetic": "semrob_env.synthetic:make_synthetic",
+        "scene": "semrob_env.scene.function:make_scene_function",
+        "recorded": "semrob_env.recorded:make_recorded",
+    },
+)
+"""What ids begin with; named, not imported: recorded and synthetic work must not load torch."""
 
 
-def register_scheme(scheme: str, factory: Factory) -> None:
+def register_scheme(scheme: str, factory: Factory, *, replace: bool = False) -> None:
     """Let `make_function` know ids that begin with `scheme:`; `factory` gets the whole id.
 
     Raises:
-        NameClashError: The scheme is taken.
+        NameClashError: The scheme is taken, and `replace` was not given.
     """
-    if scheme in _SCHEMES:
-        raise NameClashError(f"function scheme {scheme!r} is taken; known are {', '.join(_SCHEMES)}")
-    _SCHEMES[scheme] = factory
+    SCHEMES.register(scheme, factory, replace=replace)
 
 
 def make_function(function_id: str) -> ScoreFunction:
@@ -402,6 +417,7 @@ def make_function(function_id: str) -> ScoreFunction:
 
     Raises:
         UnknownNameError: Unknown scheme, or what the scheme's factory does not know.
+        PluginError: The scheme is of a plug-in that cannot be imported.
         InvalidParameterError: A malformed id.
     """
     parts = _stacked(function_id)
@@ -410,15 +426,10 @@ def make_function(function_id: str) -> ScoreFunction:
     if function_id.startswith("complement(") and function_id.endswith(")"):
         return Complement(make_function(function_id[len("complement(") : -1]))
     scheme, colon, _ = function_id.partition(":")
-    if not colon or scheme not in _SCHEMES:
-        raise UnknownNameError(
-            f"unknown function {function_id!r}; ids begin with {', '.join(f'{s}:' for s in _SCHEMES)} or complement("
-        )
-    factory = _SCHEMES[scheme]
-    if isinstance(factory, str):  # named, not imported: recorded and synthetic work must not load torch
-        module, _, attribute = factory.partition(":")
-        factory = getattr(importlib.import_module(module), attribute)
-    return factory(function_id)
+    if not colon or scheme not in SCHEMES:
+        known = ", ".join(f"{own}:" for own in SCHEMES.names())
+        raise UnknownNameError(f"unknown function {function_id!r}; ids begin with {known} or complement(")
+    return SCHEMES[scheme](function_id)
 
 
 def _stacked(function_id: str) -> list[str]:

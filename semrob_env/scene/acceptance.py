@@ -135,7 +135,7 @@ def judge_for_networks(
     *,
     counts: Sequence[int] = GRID,
     threshold: float = THRESHOLD,
-    colours: str = "white",
+    colors: str = "white",
     feed: str = "normalized",
     options: Mapping[str, NetworkOptions] | None = None,
     known: Sequence[tuple[Mapping[str, str], FloatArray]] = (),
@@ -149,7 +149,7 @@ def judge_for_networks(
         networks: Names of known networks.
         counts: Grid points of azimuth and elevation.
         threshold: As `judge_shape`.
-        colours: As `SceneId`.
+        colors: As `SceneId`.
         feed: As `SceneId`.
         options: Of networks by name; those that are missing have none.
         known: Facts and scores (P, Q) of maps that are there already: nothing is asked for those again.
@@ -165,7 +165,7 @@ def judge_for_networks(
     for network in networks:
         try:
             chosen = (options or {}).get(network, NetworkOptions()).in_ids()
-            own = SceneId(network, info.class_name, info.source, feed=feed, colours=colours, **chosen)
+            own = SceneId(network, info.class_name, info.source, feed=feed, colors=colors, **chosen)
             function = make_scene_function(str(own))
             faces = len(function.meshes[0].faces)
             facts = facts_of(function)

@@ -11,8 +11,8 @@ moved the other way without turning), and the lens scales by the field of view. 
 (cos e * sin a, sin e, -cos e * cos a) of its own angles, far away; it casts no shadow, so nothing is special where it
 shines along the view. At light elevation 90 its azimuth has no effect, and a derivative of 0.
 
-A face has the colour min(1, albedo * tint * (ambient + directional * relu(normal . light))), where the tint is the
-parameters albedo_r, albedo_g, albedo_b. Its derivative is 0 where the colour is above 1, and on the kink of relu: so
+A face has the color min(1, albedo * tint * (ambient + directional * relu(normal . light))), where the tint is the
+parameters albedo_r, albedo_g, albedo_b. Its derivative is 0 where the color is above 1, and on the kink of relu: so
 under the default light, from straight above, upright walls have no slope in light_elevation.
 
 To add a parameter: a row in `semrob_env.parameters`, a field of `Scenes` (if there is none yet), a function for what
@@ -34,7 +34,7 @@ import numpy.typing as npt
 from semrob_env.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
 from semrob_env.types import FloatArray
 
-_COLOURS = ("albedo", "background")
+_COLORS = ("albedo", "background")
 
 
 @final
@@ -55,12 +55,12 @@ class Scenes:
         light_elevation_deg: (B,) its height angle: 90 is straight above, where the azimuth has no effect.
         ambient: (B,) intensity of the light from everywhere, >= 0.
         directional: (B,) intensity of the light from one direction, >= 0; a face takes relu(normal . light) of it.
-        albedo: (B, 3) RGB in [0, 1] by which the colours of the mesh are multiplied.
+        albedo: (B, 3) RGB in [0, 1] by which the colors of the mesh are multiplied.
         background: (B, 3) RGB in [0, 1].
 
     Raises:
         ShapeMismatchError: A field does not fit the batch length of azimuth_deg.
-        InvalidParameterError: A value is not finite, or a distance, field of view, intensity or colour is impossible.
+        InvalidParameterError: A value is not finite, or a distance, field of view, intensity or color is impossible.
     """
 
     azimuth_deg: FloatArray
@@ -81,7 +81,7 @@ class Scenes:
         batch = np.atleast_1d(self.azimuth_deg).shape[:1]
         for name in (each.name for each in fields(self)):
             given = np.asarray(getattr(self, name), dtype=np.float64)
-            shape = (*batch, 3) if name in _COLOURS else batch
+            shape = (*batch, 3) if name in _COLORS else batch
             if given.shape not in (shape, shape[1:]):
                 raise ShapeMismatchError(f"{name} has shape {given.shape}; use {shape} or {shape[1:]}")
             if not np.isfinite(given).all():
@@ -96,7 +96,7 @@ class Scenes:
             raise InvalidParameterError("field_of_view_deg must lie between 0 and 180, both excluded")
         if (self.ambient < 0).any() or (self.directional < 0).any():
             raise InvalidParameterError("ambient and directional must not be below 0")
-        for name in _COLOURS:
+        for name in _COLORS:
             if not ((getattr(self, name) >= 0) & (getattr(self, name) <= 1)).all():
                 raise InvalidParameterError(f"{name} must lie in [0, 1]")
 

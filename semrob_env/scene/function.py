@@ -9,9 +9,10 @@ default:
 - `size=224`: pictures of this size instead of the network's own;
 - `renderer=pytorch3d` instead of the rasteriser; `supersample=2`, `blur=0.7`: its options (blur: sigma in pixels);
 - `gradient_supersample=4`, `gradient_blur=1.0`: gradients are those of pictures drawn so; values stay what they are;
-- `colours=material`: each face in the colour of its material instead of white;
+- `colors=material`: each face in the color of its material instead of white;
 - `score=margin` or `top1` instead of softmax, `weights=FILE`, `labels=FILE`, `device=cuda`: options of the network (see
   `semrob_env.scene.classifiers`), paths escaped as in SHAPE;
+- `alias=NAME`: what tables call the network, to tell two files of weights of one network apart;
 - `label=NAME`: the class to score where it is not that of the shape: an index or a name, as CLASS may be.
 
 What the gradient means. grad f = <df/dI, dI/dtheta_k>, exact up to rounding for the picture formula. But f itself
@@ -37,13 +38,14 @@ from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.camera import Scenes, check_names
 from semrob_env.scene.classes import CLASS_INDEX
 from semrob_env.scene.classifiers.base import Classifier
-from semrob_env.scene.classifiers.names import split_subject
+from semrob_env.scene.classifiers.names import check_alias, split_subject
 from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.classifiers.registry import canonical_network, load_network
 from semrob_env.scene.classifiers.score_kinds import score_kind
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.renderers import Rasterizer, Renderer, make_renderer
-from semrob_env.scene.sources import COLOURS, canonical_source, load_shape
+from semrob_env.scene.shapes import SHAPES
+from semrob_env.scene.sources import COLORS, canonical_source, load_shape
 from semrob_env.scene.sources.texts import escape, unescape
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
@@ -62,7 +64,8 @@ class SceneFunction(ScoreFunction):
     """A family of shapes seen by one classifier through one renderer.
 
     The first answer probes the classifier at the default point of the space; values are then asked in chunks of at
-    most `MEMORY_BOUND_BYTES`. A theta has the same bytes alone and in any batch.
+    most `MEMORY_BOUND_BYTES`. A theta has the same bytes alone and in any batch. Where the weights of the classifier
+    change, scores and fingerprints are those of the new ones.
 
     Args:
         classifier: Scores pictures; `has_gradient` of the function is its.
@@ -105,20 +108,25 @@ class SceneFunction(ScoreFunction):
                     f"pictures of {own.size} pixels for {classifier.name}, which is set to "
                     f"{classifier.preprocessing.size}; give both the same size"
                 )
-        common = {**classifier.fingerprint, "renderer": self.renderer.identity, "protocol": PROTOCOL}
-        if self.gradient_renderer is not self.renderer:
-            common["gradient_renderer"] = self.gradient_renderer.identity
         super().__init__(
             space,
             tuple(names or (f"scene-object:{classifier.name}/{mesh.name or mesh.digest[:12]}" for mesh in meshes)),
             score_range=classifier.score_range,
+            is_logistic=classifier.is_logistic,
             has_gradient=classifier.has_gradient,
-            fingerprints=[
-                {**common, "mesh": mesh.digest, "class_index": str(index)}
-                for mesh, index in zip(self.meshes, self.class_indices, strict=True)
-            ],
         )
         self._probed = False
+
+    @property
+    def fingerprints(self) -> tuple[dict[str, str], ...]:
+        """Per member: hashes of weights and mesh, versions; those of the weights as they are now."""
+        common = {**self.classifier.fingerprint, "renderer": self.renderer.identity, "protocol": PROTOCOL}
+        if self.gradient_renderer is not self.renderer:
+            common["gradient_renderer"] = self.gradient_renderer.identity
+        return tuple(
+            {**common, "mesh": mesh.digest, "class_index": str(index)}
+            for mesh, index in zip(self.meshes, self.class_indices, strict=True)
+        )
 
     def pictures(self, theta: FloatArray, member: int = 0) -> Float32Array:
         """Pictures (N, 3, size, size) in [0, 1] at theta (N, n): what the classifier sees."""
@@ -205,7 +213,7 @@ class SceneId:
         size: Picture size; 0 means the network's own.
         supersample: Option of the renderer.
         blur: Option of the renderer, in pixels.
-        colours: `white` or `material`.
+        colors: `white` or `material`.
         gradient_supersample: As `supersample`, for gradients alone; 0: as values.
         gradient_blur: As `blur`, for gradients alone.
         score: Option of the network, as the next three.
@@ -214,6 +222,7 @@ class SceneId:
         device: Of torch, for the network and, where it can, the renderer.
         label: Escaped name or index of the class to score; empty: `class_name`.
         renderer: Name, as `make_renderer` reads it.
+        alias: What tables call the network; empty: `network`.
     """
 
     network: str
@@ -224,7 +233,7 @@ class SceneId:
     size: int = 0
     supersample: int = 1
     blur: float = 0.0
-    colours: str = "white"
+    colors: str = "white"
     gradient_supersample: int = 0
     gradient_blur: float = 0.0
     score: str = "softmax"
@@ -233,13 +242,16 @@ class SceneId:
     device: str = "cpu"
     label: str = ""
     renderer: str = "rasterizer"
+    alias: str = ""
 
     def __post_init__(self) -> None:
         if self.feed not in ("normalized", "unnormalized"):
             raise InvalidParameterError(f"feed {self.feed!r}: choose normalized or unnormalized")
-        if self.colours not in COLOURS:
-            raise InvalidParameterError(f"colours {self.colours!r}: choose {' or '.join(COLOURS)}")
+        if self.colors not in COLORS:
+            raise InvalidParameterError(f"colors {self.colors!r}: choose {' or '.join(COLORS)}")
         score_kind(self.score)
+        if self.alias:
+            check_alias(self.alias)
 
     @classmethod
     def parse(cls, function_id: str) -> SceneId:
@@ -249,6 +261,8 @@ class SceneId:
             InvalidParameterError: Not `scene:NETWORK/CLASS/SHAPE?options`, or an unknown or unreadable option.
         """
         body, options = split_options(function_id)
+        if "colours" in options and "colors" not in options:  # as ids were written before
+            options["colors"] = options.pop("colours")
         parts = split_subject(body)
         if parts is None:
             raise InvalidParameterError(f"cannot read {function_id!r}; write scene:NETWORK/CLASS/procedural:0")
@@ -258,10 +272,10 @@ class SceneId:
             "size": int,
             "supersample": int,
             "blur": float,
-            "colours": str,
+            "colors": str,
             "gradient_supersample": int,
             "gradient_blur": float,
-            **dict.fromkeys(("score", "weights", "labels", "device", "label", "renderer"), str),
+            **dict.fromkeys(("score", "weights", "labels", "device", "label", "renderer", "alias"), str),
         }
         unknown = [name for name in options if name not in readers]
         if unknown:
@@ -303,9 +317,10 @@ def make_scene_function(function_id: str) -> SceneFunction:
     )
     wanted = unescape(own.label or own.class_name)
     index = classifier.classes.index(wanted)
-    spelt = wanted if wanted in CLASS_INDEX else escape(classifier.classes.name(index))
+    # A class of shapes keeps its name: procedural shapes are made of it.
+    spelt = wanted if wanted in CLASS_INDEX or wanted in SHAPES else escape(classifier.classes.name(index))
     own = replace(own, label=spelt) if own.label else replace(own, class_name=spelt)
-    mesh = load_shape(own.class_name, own.source, own.colours)
+    mesh = load_shape(own.class_name, own.source, own.colors)
     size = classifier.preprocessing.size
     renderer = make_renderer(own.renderer, size, own.supersample, own.blur, own.device)
     smoothed = None

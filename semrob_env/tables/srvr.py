@@ -27,7 +27,10 @@ LEAST_SHOWN = 5e-5
 @final
 @dataclass(frozen=True)
 class Subject:
-    """What a function id of the form `scheme:NETWORK/CLASS/SHAPE?options`, or its complement, is about."""
+    """What a function id of the form `scheme:NETWORK/CLASS/SHAPE?options`, or its complement, is about.
+
+    A network that has an `alias` among the options is called by it.
+    """
 
     network: str
     class_name: str
@@ -44,10 +47,11 @@ class Subject:
         plain = function_id
         while plain.startswith("complement(") and plain.endswith(")"):
             plain = plain[len("complement(") : -1]
-        parts = split_subject(split_options(plain)[0])
+        body, options = split_options(plain)
+        parts = split_subject(body)
         if parts is None:
             raise InvalidParameterError(f"{function_id!r} names no network, class and shape; SRVR needs all three")
-        return cls(*parts)
+        return cls(options.get("alias", parts[0]), *parts[1:])
 
 
 @final

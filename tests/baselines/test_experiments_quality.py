@@ -126,7 +126,7 @@ def test_without_exact_moments_regions_are_judged_once_by_the_protocols_points(
     def factory(function_id: str) -> ScoreFunction:
         return CallableFunction(space, scores, name=function_id)
 
-    monkeypatch.setitem(semrob_env.functions._SCHEMES, "wave", factory)
+    monkeypatch.setitem(semrob_env.functions.SCHEMES, "wave", factory)
     suite = Suite("live", {}, (Question("wave:0", (0.0, 40.0)),), ("one",), Functions())
     protocol, _ = small("", ["naive"], suite="synthetic", options={"parameters": ("1",)})
     first, _ = judged(protocol, suite, tmp_path)

@@ -22,9 +22,15 @@ from baselines.experiments.functions import Functions
 from baselines.experiments.runner import RunSummary, execute, run_tasks
 from optimizers.base import RegionOptimizer, Settings, State
 from optimizers.registry import OPTIMIZERS
-from semrob_env import functions
 from semrob_env.errors import InvalidMeshError, InvalidParameterError, NameClashError, SemrobError, UnknownNameError
-from semrob_env.functions import CallableFunction, ScoreFunction, make_function, register_scheme
+from semrob_env.functions import (
+    SCHEMES,
+    CallableFunction,
+    ScoreFunction,
+    make_function,
+    register_scheme,
+    split_options,
+)
 from semrob_env.oracle import Answers
 from semrob_env.parameters import SemanticSpace
 from semrob_env.questions import MeanGoal, Question, ReliabilityGoal
@@ -63,7 +69,7 @@ class Hills(ScoreFunction):
 
 def make_hill(function_id: str) -> ScoreFunction:
     """`hill:SHIFT?pause=SECONDS`; the id in full has a pause; `hill:no` has a broken mesh."""
-    body, options = functions.split_options(function_id)
+    body, options = split_options(function_id)
     if body == "no":
         raise InvalidMeshError("mesh no.obj has no face")
     pause = options.get("pause", "0")
@@ -98,9 +104,8 @@ def register_tests() -> None:
 
 @pytest.fixture(autouse=True)
 def registered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(functions, "_SCHEMES", dict(functions._SCHEMES))
+    monkeypatch.setitem(SCHEMES, "hill", make_hill)
     monkeypatch.setitem(OPTIMIZERS, "wander", Wander)
-    register_scheme("hill", make_hill)
 
 
 def make_tasks(method: str = "naive", function_id: str = ID, **changes: Any) -> list[RunTask]:
@@ -291,7 +296,7 @@ def test_a_failed_task_is_tried_again_only_on_request(tmp_path: Path, monkeypatc
     assert run_tasks(tasks, store) == RunSummary(total=2, done=1, failed=1)
     assert run_tasks(tasks, store) == RunSummary(total=2, skipped=2)
     assert run_tasks(tasks, store, retry_failed=True) == RunSummary(total=2, skipped=1, failed=1)
-    monkeypatch.setitem(functions._SCHEMES, "hill", lambda function_id: Hills(("hill:0?pause=0",)))
+    monkeypatch.setitem(SCHEMES, "hill", lambda function_id: Hills(("hill:0?pause=0",)))
     monkeypatch.setattr(Hills, "__init__", _renamed_hill)
     assert run_tasks(tasks, store, retry_failed=True) == RunSummary(total=2, skipped=1, done=1)
     assert [row.status for row in store.rows() if row.status == FAILED] == []

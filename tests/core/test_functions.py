@@ -10,7 +10,6 @@ from typing import Any, final
 import numpy as np
 import pytest
 
-from semrob_env import functions
 from semrob_env.errors import (
     InvalidParameterError,
     NameClashError,
@@ -22,6 +21,7 @@ from semrob_env.errors import (
     UnknownNameError,
 )
 from semrob_env.functions import (
+    SCHEMES,
     CallableFunction,
     Complement,
     ScoreFunction,
@@ -72,8 +72,7 @@ class Answering(ScoreFunction):
 @pytest.fixture
 def scheme_test(monkeypatch: pytest.MonkeyPatch) -> None:
     """The scheme `test:` for one test."""
-    monkeypatch.setattr(functions, "_SCHEMES", dict(functions._SCHEMES))
-    register_scheme("test", lambda function_id: Family((function_id,)))
+    monkeypatch.setitem(SCHEMES, "test", lambda function_id: Family((function_id,)))
 
 
 def points(*shape: int, seed: int = 0) -> FloatArray:
@@ -111,7 +110,7 @@ def test_an_unknown_id_is_an_error_that_lists_what_there_is(function_id: str) ->
 def test_a_scheme_can_be_registered_once() -> None:
     assert make_function("test:x?y=1").id == "test:x?y=1"
     for taken in ("test", "synthetic", "scene"):
-        with pytest.raises(NameClashError, match="is taken"):
+        with pytest.raises(NameClashError, match="registered already"):
             register_scheme(taken, make_function)
 
 

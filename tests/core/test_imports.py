@@ -16,7 +16,7 @@ PACKAGES = ("semrob_env", "optimizers", "baselines", "scripts")
 """From the bottom to the top: each may import itself and those before it."""
 
 LEVELS = {
-    **dict.fromkeys(("containment", "errors", "types", "files", "sequences"), 0),
+    **dict.fromkeys(("containment", "environments", "errors", "types", "files", "registry", "sequences"), 0),
     "parameters": 1,
     "regions": 2,
     "functions": 3,

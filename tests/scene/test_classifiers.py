@@ -35,7 +35,7 @@ def small_network(seed: int = 0) -> torch.nn.Module:
         torch.nn.AdaptiveAvgPool2d(1),
         torch.nn.Flatten(),
         torch.nn.Linear(8, 5),
-    )
+    ).eval()
 
 
 def pictures(count: int, size: int = SIZE) -> tuple[Float32Array, IntArray]:

@@ -23,7 +23,7 @@ from semrob_env.scene.classifiers import options as options_module
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
 from semrob_env.scene.classifiers.options import NetworkOptions, trust_model_file
 from semrob_env.scene.classifiers.quiet_openvino import openvino
-from semrob_env.scene.classifiers.registry import load_network
+from semrob_env.scene.classifiers.registry import forget_networks, load_network
 from semrob_env.types import Float32Array
 
 SIZE = 20
@@ -32,7 +32,7 @@ SIZE = 20
 @pytest.fixture(autouse=True)
 def no_trust(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(options_module, "_TRUSTED", set())
-    load_network.cache_clear()
+    forget_networks()
 
 
 def small_network(*, ends_in_softmax: bool = False) -> torch.nn.Sequential:

@@ -7,7 +7,7 @@ import os
 import pickle
 import sys
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +19,22 @@ from semrob_env.errors import (
     InvalidParameterError,
     MissingExtraError,
     MissingFileError,
+    NameClashError,
     RefusedFileError,
     UnknownNameError,
 )
 from semrob_env.functions import make_function
 from semrob_env.scene.classifiers.accuracy import published_accuracy
 from semrob_env.scene.classifiers.base import Preprocessing
-from semrob_env.scene.classifiers.names import PAPER_NETWORKS, paper_network, split_subject
+from semrob_env.scene.classifiers.names import NETWORK_FAMILIES, PAPER_NETWORKS, paper_network, split_subject
 from semrob_env.scene.classifiers.options import NetworkOptions
-from semrob_env.scene.classifiers.registry import NETWORKS, canonical_network, load_network, register_network
+from semrob_env.scene.classifiers.registry import (
+    NETWORKS,
+    canonical_network,
+    forget_networks,
+    load_network,
+    register_network,
+)
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
 from semrob_env.scene.classifiers.torchvision_networks import (
     _renamed,
@@ -48,9 +55,12 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 
     monkeypatch.setattr("urllib.request.urlopen", refuse)
     monkeypatch.setattr("torch.hub.get_dir", lambda: str(tmp_path / "hub"))
-    load_network.cache_clear()
+    forget_networks()
     yield
-    load_network.cache_clear()
+    forget_networks()
+
+
+SMALL = Preprocessing(16)
 
 
 def small(classes: int = 5) -> torch.nn.Sequential:
@@ -333,7 +343,6 @@ def test_a_network_of_timm_loads_with_its_own_preprocessing(tmp_path: Path, monk
 
 
 def test_a_registered_network_is_told_only_options_that_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("semrob_env.scene.classifiers.registry.NETWORKS", dict(NETWORKS))
     module = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, 4))
 
     def plain(unnormalized: bool, size: int | None) -> TorchClassifier:
@@ -342,13 +351,52 @@ def test_a_registered_network_is_told_only_options_that_it_takes(monkeypatch: py
     def with_score(unnormalized: bool, size: int | None, score: Any = "softmax") -> TorchClassifier:
         return TorchClassifier(module, Preprocessing(size or 16), name="scored", score=score)
 
-    register_network("plain", plain)
-    register_network("scored", with_score)
+    monkeypatch.setitem(NETWORKS, "plain", plain)
+    monkeypatch.setitem(NETWORKS, "scored", with_score)
     assert load_network("scored", options=NetworkOptions(score="margin")).score == "margin"
     with pytest.raises(InvalidParameterError, match="network 'plain' takes no score: leave that away"):
         load_network("plain", options=NetworkOptions(score="margin"))
-    with pytest.raises(InvalidParameterError, match=r"only torchvision/... and timm/... have a slash"):
+    with pytest.raises(InvalidParameterError, match=r"only those of a family have a slash"):
         register_network("my/net", plain)
+    for taken in ("file", "timm"):
+        with pytest.raises(NameClashError, match="has another meaning in ids"):
+            register_network(taken, plain)
+
+
+def test_a_network_that_is_replaced_or_written_again_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def factory(seed: int) -> Callable[[bool, int | None], TorchClassifier]:
+        def make(unnormalized: bool, size: int | None) -> TorchClassifier:
+            torch.manual_seed(seed)
+            return TorchClassifier(torch.nn.Sequential(torch.nn.Flatten(), torch.nn.LazyLinear(3)), SMALL, name="own")
+
+        return make
+
+    monkeypatch.setitem(NETWORKS, "own", factory(0))
+    old = load_network("own")
+    assert load_network("own") is old
+    with pytest.raises(NameClashError, match="give replace=True"):
+        register_network("own", factory(1))
+    register_network("own", factory(1), replace=True)
+    assert load_network("own").fingerprint != old.fingerprint
+    options = NetworkOptions(str(squeezenet_file(tmp_path / "weights.pth", 1000)))
+    before = load_network(f"torchvision/{SMALLEST}", options=options)
+    assert load_network(f"torchvision/{SMALLEST}", options=options) is before
+    squeezenet_file(tmp_path / "weights.pth", 4)
+    assert load_network(f"torchvision/{SMALLEST}", options=options).labels == 4
+
+
+def test_a_family_of_ones_own_has_networks_with_a_slash(monkeypatch: pytest.MonkeyPatch) -> None:
+    def make(name: str, *, unnormalized: bool, size: int | None, options: NetworkOptions) -> TorchClassifier:
+        network = torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(3, int(name)))
+        return TorchClassifier(network, SMALL, name=f"zoo/{name}", score=options.score)
+
+    monkeypatch.setitem(NETWORK_FAMILIES, "zoo", make)
+    assert canonical_network("zoo/7") == "zoo/7"
+    assert split_subject("zoo/7/cup/procedural:0") == ("zoo/7", "cup", "procedural:0")
+    made = load_network("zoo/7", options=NetworkOptions(score="margin"))
+    assert (made.labels, made.score) == (7, "margin")
 
 
 def test_a_device_that_is_not_there_is_one_line() -> None:

@@ -26,7 +26,7 @@ from semrob_env.parameters import SemanticSpace
 from semrob_env.scene import function as scene_function
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
-from semrob_env.scene.classifiers.registry import NETWORKS, register_network
+from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
 from semrob_env.scene.function import SceneFunction, SceneId
 from semrob_env.scene.mesh import Mesh
@@ -172,7 +172,6 @@ def test_misfits_are_told_at_construction() -> None:
 
 @pytest.fixture
 def tiny_network(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr("semrob_env.scene.classifiers.registry.NETWORKS", dict(NETWORKS))
     name = "tiny_test_network"
 
     def factory(unnormalized: bool, size: int | None) -> Classifier:
@@ -182,7 +181,7 @@ def tiny_network(monkeypatch: pytest.MonkeyPatch) -> str:
 
         return BlackBoxClassifier(answer, size=size or SIZE, name=name)
 
-    register_network(name, factory)
+    monkeypatch.setitem(NETWORKS, name, factory)
     return name
 
 

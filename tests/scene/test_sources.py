@@ -21,7 +21,7 @@ from semrob_env.functions import make_function
 from semrob_env.scene.classes import CLASS_INDEX, IMAGENET_NAME
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
-from semrob_env.scene.classifiers.registry import NETWORKS, register_network
+from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.scene.function import SceneFunction
 from semrob_env.scene.shapes import SHAPES, make_shape
 from semrob_env.scene.sources import (
@@ -193,8 +193,6 @@ def test_shapes_are_selected_by_name_class_and_number(tmp_path: Path) -> None:
 
 @pytest.fixture
 def network(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr("semrob_env.scene.classifiers.registry.NETWORKS", dict(NETWORKS))
-
     def answer(shown: Float32Array) -> Float32Array:
         return np.tile(shown.mean(axis=(1, 2, 3))[:, None], (1, 1000))
 
@@ -202,7 +200,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> str:
         del unnormalized
         return BlackBoxClassifier(answer, size=size or 24, name="bright_test_network")
 
-    register_network("bright_test_network", factory)
+    monkeypatch.setitem(NETWORKS, "bright_test_network", factory)
     return "bright_test_network"
 
 
@@ -220,21 +218,21 @@ def test_ids_of_folders_give_the_same_function_again(tmp_path: Path, network: st
         assert make_function(loose).id == function.id
 
 
-def test_colours_are_an_option_of_the_id_and_change_the_fingerprint(tmp_path: Path, network: str) -> None:
+def test_colors_are_an_option_of_the_id_and_change_the_fingerprint(tmp_path: Path, network: str) -> None:
     write(tmp_path, "paint.mtl", content="newmtl red\nKd 0.5 0 0\n")
     write(tmp_path, "mug.obj", content=f"mtllib paint.mtl\nusemtl red\n{WEDGE}")
     for source in (file_source(str(tmp_path / "mug.obj")), f"folder:{tmp_path}#mug.obj"):
-        white = make_function(f"scene:{network}/cup/{source}?colours=white")
-        red = make_function(f"scene:{network}/cup/{source}?params=azimuth,elevation&colours=material")
-        assert "colours=" not in white.id
-        assert red.id.endswith("&colours=material")
+        white = make_function(f"scene:{network}/cup/{source}?colors=white")
+        red = make_function(f"scene:{network}/cup/{source}?params=azimuth,elevation&colors=material")
+        assert "colors=" not in white.id
+        assert red.id.endswith("&colors=material")
         assert make_function(red.id).fingerprints == red.fingerprints != white.fingerprints
         assert isinstance(red, SceneFunction)
         picture = red.pictures(red.space.default[None])[0]
         assert picture[0].max() > 0.2
         assert picture[1:].max() == 0.0
-    with pytest.raises(InvalidParameterError, match="colours 'pink': choose white or material"):
-        make_function(f"scene:{network}/cup/procedural:0?colours=pink")
+    with pytest.raises(InvalidParameterError, match="colors 'pink': choose white or material"):
+        make_function(f"scene:{network}/cup/procedural:0?colors=pink")
     with pytest.raises(InvalidParameterError, match="procedural shapes have no materials"):
         make_function(f"scene:{network}/cup/procedural:0?colours=material")
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from semrob_env.scene.classifiers.base import Preprocessing
-from semrob_env.scene.classifiers.registry import NETWORKS, load_network, register_network
+from semrob_env.scene.classifiers.registry import NETWORKS, forget_networks, register_network
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
 from semrob_env.scene.classifiers.torchvision_networks import torchvision_module
 
@@ -41,7 +41,7 @@ def squeezenet(tmp_path: Path) -> Path:
 @pytest.fixture
 def tiny() -> Iterator[str]:
     register_network("tiny", make_tiny)
-    load_network.cache_clear()
+    forget_networks()
     yield "tiny"
     del NETWORKS["tiny"]
-    load_network.cache_clear()
+    forget_networks()

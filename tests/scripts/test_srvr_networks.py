@@ -15,7 +15,7 @@ from semrob_env.cli import BAD_INPUT, run_script
 from semrob_env.scene.classifiers.accuracy import Accuracy
 from semrob_env.scene.classifiers.options import network_options
 from semrob_env.scene.classifiers.quiet_openvino import openvino
-from semrob_env.scene.classifiers.registry import NETWORKS, load_network
+from semrob_env.scene.classifiers.registry import NETWORKS, forget_networks
 from semrob_env.store import RunStore
 from semrob_env.tables import accuracy
 from tests.scripts.conftest import make_tiny
@@ -68,7 +68,7 @@ def test_a_network_without_published_accuracy_gets_no_such_table(tiny: str, tmp_
 
 @pytest.mark.slow
 def test_a_model_file_gets_a_table_of_margins(tmp_path: Path) -> None:
-    load_network.cache_clear()
+    forget_networks()
     path = model_file(tmp_path / "mine.xml")
     assert run(tmp_path / "out", "--networks", "file", "--weights", str(path), "--score", "margin") == 0
     ids = {row.task.function_id for row in RunStore(tmp_path / "out" / "runs.sqlite").rows()}

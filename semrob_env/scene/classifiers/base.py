@@ -11,7 +11,7 @@ import numpy as np
 
 from semrob_env.errors import ClassifierError, InvalidParameterError, NoGradientError, UnknownNameError
 from semrob_env.scene.classifiers.labels import Labels
-from semrob_env.scene.classifiers.score_kinds import SCORE_RANGES, ScoreKind
+from semrob_env.scene.classifiers.score_kinds import LOGISTIC_SCORES, SCORE_RANGES, ScoreKind
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
 
@@ -65,6 +65,7 @@ class Classifier(ABC):
 
     Attributes:
         score_range: Lowest and highest score.
+        is_logistic: Whether a score becomes a unit score as a logit margin does (`UnitScale`).
     """
 
     def __init__(
@@ -84,14 +85,22 @@ class Classifier(ABC):
         self.has_gradient = has_gradient and score != "top1"
         self.score: ScoreKind = score
         self.score_range = SCORE_RANGES[score]
+        self.is_logistic = score in LOGISTIC_SCORES
         self.classes = Labels(name, labels, None if categories is None else tuple(categories))
-        self.fingerprint = {"classifier": name, "preprocessing": preprocessing.identity, **fingerprint}
+        self._facts = {"classifier": name, "preprocessing": preprocessing.identity, **fingerprint}
         if score != "softmax":
-            self.fingerprint["score"] = score
+            self._facts["score"] = score
         if preprocessing.size < 1 or labels < 2:
             raise InvalidParameterError(
                 f"{name}: input size {preprocessing.size} and {labels} classes; give at least 1 pixel and 2 classes"
             )
+
+    @final
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """Facts that enter run keys; those of the weights as they are now."""
+        self._follow()
+        return dict(self._facts)
 
     @final
     def scores(self, pictures: Float32Array, class_index: IntArray) -> FloatArray:
@@ -102,6 +111,7 @@ class Classifier(ABC):
             UnknownNameError: A class index outside 0..labels-1.
         """
         self.check_classes(class_index)
+        self._follow()
         answer = np.asarray(self._scores(pictures, class_index), dtype=np.float64)
         if answer.shape != (len(pictures),):
             raise ClassifierError(f"{self.name} answered shape {answer.shape} to {len(pictures)} pictures")
@@ -118,6 +128,7 @@ class Classifier(ABC):
             kind = " of score top1" if self.score == "top1" else ""
             raise NoGradientError(f"{self.name}{kind} has no gradient; use finite differences")
         self.check_classes(class_index)
+        self._follow()
         values, gradients = self._scores_and_gradients(pictures, class_index)
         if np.shape(values) != (len(pictures),) or gradients.shape != pictures.shape:
             raise ClassifierError(
@@ -151,6 +162,9 @@ class Classifier(ABC):
             raise UnknownNameError(
                 f"class index {class_index.min()}..{class_index.max()}: {self.name} has classes 0..{self.labels - 1}"
             )
+
+    def _follow(self) -> None:  # noqa: B027 (most have nothing to follow)
+        """Called before every answer: take over what has changed in a network that others go on training."""
 
     @abstractmethod
     def _scores(self, pictures: Float32Array, class_index: IntArray) -> FloatArray | Float32Array:

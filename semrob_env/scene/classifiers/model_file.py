@@ -71,6 +71,7 @@ def file_network(
         categories=categories,
         device=own.device,
         chunk=1,  # an exported program may take one picture only
+        is_own=True,
     )
 
 

@@ -5,15 +5,29 @@ Loads nothing heavy: recorded maps and tables read names here as well.
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from types import MappingProxyType
 from typing import Final
 
 from semrob_env.errors import InvalidParameterError
+from semrob_env.registry import Registry
 
 TORCHVISION, TIMM, FILE = "torchvision", "timm", "file"
 
-FAMILIES: Final = (TORCHVISION, TIMM)
-"""Words before the slash of a network's name: `torchvision/resnet50`, `timm/resnet50.a1_in1k`."""
+_CLASSIFIERS = "semrob_env.scene.classifiers"
+NETWORK_FAMILIES: Registry[Callable[..., object]] = Registry(
+    "network family",
+    "semrob.network_families",
+    {
+        TORCHVISION: f"{_CLASSIFIERS}.torchvision_networks:torchvision_network",
+        TIMM: f"{_CLASSIFIERS}.timm_networks:timm_network",
+    },
+)
+"""Words before the slash of a network's name, as in `timm/resnet50.a1_in1k`, and what makes its networks.
+
+Called with the name behind the slash, and then as a `ClassifierFactory` of `registry`. Give names without slashes.
+"""
 
 COMPLEMENT: Final = "complement-"
 """What stands before the network in the name of a map of a complement."""
@@ -37,6 +51,16 @@ def paper_network(name: str) -> str | None:
     return _ALIASES.get(name.lower().replace("-", "").replace("_", "").replace(" ", ""))
 
 
+def check_alias(name: str) -> None:
+    """Refuse a name for the row of a network that ids or tables could not hold.
+
+    Raises:
+        InvalidParameterError: Something else than letters, digits, `_`, `-` and `.`.
+    """
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise InvalidParameterError(f"label {name!r} of a network: use letters, digits, _, - and . only")
+
+
 def split_subject(body: str) -> tuple[str, str, str] | None:
     """Network, class and shape of `NETWORK/CLASS/SHAPE`; the shape may hold slashes, a network of a family one.
 
@@ -46,7 +70,7 @@ def split_subject(body: str) -> tuple[str, str, str] | None:
     family = words[0]
     while family.startswith(COMPLEMENT):
         family = family.removeprefix(COMPLEMENT)
-    at = 2 if family in FAMILIES else 1
+    at = 2 if family in NETWORK_FAMILIES else 1
     shape = "/".join(words[at + 1 :])
     return ("/".join(words[:at]), words[at], shape) if shape and all(words[: at + 1]) else None
 
@@ -59,6 +83,6 @@ def parts_of(name: str) -> tuple[str, str, str]:
     """
     parts = split_subject(name)
     if parts is None:
-        families = " or ".join(f"{family}/NAME" for family in FAMILIES)
+        families = " or ".join(f"{family}/NAME" for family in NETWORK_FAMILIES.names())
         raise InvalidParameterError(f"map name {name!r}: write NETWORK/CLASS/SHAPE; a network may be {families}")
     return parts

@@ -104,6 +104,10 @@ def network_options(options: argparse.Namespace, networks: Sequence[str]) -> Map
             name, path = next(iter(made)), text
         if name not in made:
             raise InvalidParameterError(f"--weights {text}: {name!r} is not among the networks {', '.join(made)}")
+        if made[name].weights:
+            raise InvalidParameterError(
+                f"--weights {text}: {name!r} has weights already, {made[name].weights}; give one"
+            )
         if not Path(path).is_file():
             raise MissingFileError(f"--weights {path}: there is no such file; give the path of a file of weights")
         if options.trust_model_file:

@@ -3,7 +3,8 @@
 - `softmax` (default): probability of the class, in [0, 1]; the paper's score.
 - `margin`: logit of the class minus the largest logit of any other. Above 0 the class is the top answer. Cut at
   +-`MARGIN_BOUND`, so that it has a score range; there its gradient is 0. Where a softmax is flat because it is full,
-  the margin still tells how far away the next class is.
+  the margin still tells how far away the next class is. Its unit score is 1/(1+exp(-margin)), so that 0.5 is the
+  decision boundary, as it is for the softmax of two classes.
 - `top1`: 1 where the class is the top answer, else 0. A step, so it has no gradient.
 """
 
@@ -29,9 +30,12 @@ SCORE_RANGES: Final = MappingProxyType({
 })
 """Lowest and highest score of each kind."""
 
+LOGISTIC_SCORES: Final = frozenset({"margin"})
+"""Kinds whose unit score is 1 / (1 + exp(-score)), so that 0.5 is the decision boundary; the others' is linear."""
+
 SCORE_WORDS: Final = MappingProxyType({
     "softmax": "softmax of the class",
-    "margin": f"logit margin of the class, cut at +-{MARGIN_BOUND:g} (judged mapped to 0 to 1; 0.5: no margin)",
+    "margin": f"logit margin of the class, cut at +-{MARGIN_BOUND:g} (judged as 1/(1+exp(-margin)); 0.5: no margin)",
     "top1": "1 where the class is the top answer, else 0",
 })
 """Each kind in a few words."""

@@ -64,6 +64,7 @@ def timm_network(
         score=own.score,
         categories=read_labels(own.labels) if own.labels else _categories(configuration, classes),
         device=own.device,
+        is_own=True,
     )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import hashlib
+import threading
 from collections.abc import Sequence
 from typing import Literal, final
 
@@ -24,6 +26,9 @@ CHUNK = 8
 CUDA_CHUNK = 32
 """The same on another device than the CPU."""
 
+REPEATS = 3
+"""How often a new network is asked for the same picture, to find one that draws random numbers."""
+
 
 @final
 class TorchClassifier(Classifier):
@@ -34,22 +39,31 @@ class TorchClassifier(Classifier):
     fixed chunks filled up with black pictures, on CUDA in full f32 with deterministic kernels).
     Converting and compiling takes seconds: for values when it is made, for gradients when the first is asked.
 
+    The module stays the caller's: it is copied, and the copy is put into eval mode, frozen and moved. Before every
+    answer the classifier looks whether weights, buffers or plain attributes of the module have changed, and if so takes
+    them over, graphs and fingerprint included; so one object serves a whole training run. Other code in its `forward`
+    is not seen: then make a new classifier.
+
     Args:
-        module: The network; put into eval mode, its weights are frozen.
+        module: The network; one of lazy layers that has seen no picture is shown one, which gives them their sizes.
         preprocessing: Input size and the normalisation that its weights ask for.
         name: What messages and run keys call it.
         backend: `openvino` insists on it, `torch` avoids it, `auto` falls back.
-        weights_digest: Hash of the weights for run keys; None: computed from the state dict.
+        weights_digest: Hash of weights and code for run keys, as long as nothing changes; None: computed from
+            parameters, buffers, and types and plain attributes of the layers.
         score: What a score is.
         categories: Name of each class; None: ImageNet's for 1000 labels.
         device: Where torch answers; anything but `cpu` rules OpenVINO out.
         chunk: Pictures a call of torch; None: `CHUNK`, or `CUDA_CHUNK` on another device.
+        is_own: The module belongs to nobody else: it is used itself, which saves memory, and only writes to its weights
+            that torch counts are seen.
 
     Attributes:
         module: The network as given.
 
     Raises:
-        ClassifierError: The module does not answer logits (N, labels).
+        ClassifierError: The module does not answer logits (N, labels), answers the same picture differently each time,
+            or cannot be copied.
         InvalidParameterError: An unknown backend, or a device that is not there.
     """
 
@@ -65,6 +79,7 @@ class TorchClassifier(Classifier):
         categories: Sequence[str] | None = None,
         device: str = "cpu",
         chunk: int | None = None,
+        is_own: bool = False,
     ) -> None:
         if backend not in ("auto", "openvino", "torch"):
             raise InvalidParameterError(f"unknown backend {backend!r}; choose auto, openvino or torch")
@@ -72,35 +87,83 @@ class TorchClassifier(Classifier):
         is_cpu = self._device.type == "cpu"
         if not is_cpu and backend == "openvino":
             raise InvalidParameterError(f"device {device!r}: OpenVINO runs on the CPU here; use backend auto or torch")
-        self.module = module
-        self._module = PictureNetwork(module, preprocessing, is_softmax=score == "softmax").eval().to(self._device)
+        self.module, self.name, self.score, self.preprocessing = module, name, score, preprocessing
+        self._is_own = is_own
         self._backend: Backend = backend if is_cpu else "torch"
-        self._chunk = chunk or (CHUNK if is_cpu else CUDA_CHUNK)
-        self._value_graph: ValueGraph | None = None
-        self._gradient_graph: GradientGraph | None = None
-        self._failed: set[str] = set()
-        shape = (1, 3, preprocessing.size, preprocessing.size)
-        try:
-            with torch.no_grad():
-                answer = self._module(torch.zeros(shape, device=self._device))
-        except Exception as error:  # a stranger's module may raise anything
-            reason = " ".join(str(error).split())
-            raise ClassifierError(f"{name} cannot answer a picture of shape {shape}: {reason}") from error
-        module.requires_grad_(False)
-        if answer.ndim != 2 or answer.shape[0] != 1:
-            raise ClassifierError(f"{name} answers shape {tuple(answer.shape)} to one picture; must be (1, labels)")
-        digest = _digest(module) if weights_digest is None else weights_digest
+        self._wanted_chunk = chunk or (CHUNK if is_cpu else CUDA_CHUNK)
+        self._lock = threading.RLock()
+        _give_sizes(module, preprocessing.size)
+        answer = self._take_over()
+        self._seen = look_of(module, is_deep=not is_own)
         super().__init__(
             name,
             preprocessing,
             int(answer.shape[1]),
             has_gradient=True,
-            fingerprint={"weights": digest},
+            fingerprint={"weights": digest_of(module) if weights_digest is None else weights_digest},
             score=score,
             categories=categories,
         )
         # Which one answers values, not which was asked for: runs of both must not share a key.
-        self.fingerprint["backend"] = self.backend_in_use("values")
+        self._facts["backend"] = self.backend_in_use("values")
+
+    def _follow(self) -> None:
+        with self._lock:
+            if look_of(self.module, is_deep=not self._is_own) == self._seen:
+                return
+            labels = self._take_over().shape[1]
+            if labels != self.labels:
+                raise ClassifierError(f"{self.name} has {labels} classes now, not {self.labels}; make a new classifier")
+            self._seen = look_of(self.module, is_deep=not self._is_own)  # taking over an own module may move it
+            self._facts["weights"] = digest_of(self.module)
+            self._facts["backend"] = self.backend_in_use("values")
+
+    def _take_over(self) -> torch.Tensor:
+        """Make the copy that answers, and ask it for a picture: answers (1, labels)."""
+        try:
+            own = self.module if self._is_own else copy.deepcopy(self.module)
+        except Exception as error:  # whatever a stranger's module raises
+            reason = " ".join(str(error).split())
+            raise ClassifierError(
+                f"{self.name} cannot be copied ({reason}); give a copy of your own with is_own=True"
+            ) from error
+        own.requires_grad_(False)
+        self._module = PictureNetwork(own, self.preprocessing, is_softmax=self.score == "softmax")
+        self._module.eval().to(self._device)
+        self._value_graph: ValueGraph | None = None
+        self._gradient_graph: GradientGraph | None = None
+        self._failed: set[str] = set()
+        size = self.preprocessing.size
+        ramp = torch.linspace(0.0, 1.0, size, device=self._device).expand(1, 3, size, size).contiguous()
+        try:
+            with torch.no_grad(), _full_precision(self._device):
+                answer, *again = (self._module(ramp) for _ in range(REPEATS))
+        except Exception as error:  # a stranger's module may raise anything
+            reason = " ".join(str(error).split())
+            raise ClassifierError(
+                f"{self.name} cannot answer a picture of shape {tuple(ramp.shape)}: {reason}"
+            ) from error
+        if not isinstance(answer, torch.Tensor) or answer.ndim != 2 or answer.shape[0] != 1:
+            shape = tuple(getattr(answer, "shape", ())) or type(answer).__name__
+            raise ClassifierError(f"{self.name} answers shape {shape} to one picture; must be (1, labels)")
+        if not all(torch.allclose(answer, other, rtol=1e-3, atol=1e-5, equal_nan=True) for other in again):
+            raise ClassifierError(
+                f"{self.name} answers the same picture differently each time, as with dropout at work; export it after "
+                "eval()"
+            )
+        self._chunk = self._wanted_chunk if self._answers_each_alone(ramp, answer) else 1
+        return answer
+
+    def _answers_each_alone(self, picture: torch.Tensor, answer: torch.Tensor) -> bool:
+        """Whether a picture's answer is the same beside another: not where a layer normalises over the batch."""
+        if self._wanted_chunk == 1:
+            return False
+        try:
+            with torch.no_grad(), _full_precision(self._device):
+                beside = self._module(torch.cat([picture, *(torch.zeros_like(picture),) * 3]))[:1]
+        except Exception:  # made for one picture only, for example when it was traced
+            return False
+        return torch.allclose(answer, beside, rtol=1e-4, atol=1e-6, equal_nan=True)
 
     def backend_in_use(self, kind: Literal["values", "gradients"]) -> str:
         """`openvino` or `torch`: which one answers values, or gradients; converts the module if that is open."""
@@ -235,9 +298,69 @@ def _margin(answers: torch.Tensor, one_hot: torch.Tensor) -> torch.Tensor:
     return ((answers * one_hot).sum(dim=1) - others).clamp(-MARGIN_BOUND, MARGIN_BOUND)
 
 
-def _digest(module: torch.nn.Module) -> str:
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
+def _give_sizes(module: torch.nn.Module, size: int) -> None:
+    """Let lazy layers find their sizes from a picture; the modes of all layers stay."""
+    if not any(torch.nn.parameter.is_lazy(tensor) for tensor in _tensors(module).values()):
+        return
+    modes = [(layer, layer.training) for layer in module.modules()]
+    try:
+        with torch.no_grad():
+            module.eval()(torch.zeros(1, 3, size, size))
+    except Exception:  # whatever a stranger's module raises; it is asked again, and then told
+        return
+    finally:
+        for layer, mode in modes:
+            layer.training = mode
+
+
+def _tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters and buffers, those that are not saved included."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def _structure(module: torch.nn.Module) -> list[tuple[object, ...]]:
+    """Type and plain attributes of every layer: a ReLU is no Tanh, and a temperature counts."""
+    return [
+        (name, type(layer).__module__, type(layer).__qualname__, *sorted(filter(_is_plain, vars(layer).items())))
+        for name, layer in module.named_modules()
+    ]
+
+
+def _is_plain(attribute: tuple[str, object]) -> bool:
+    name, value = attribute
+    parts = value if isinstance(value, tuple) else (value,)
+    return (
+        name != "training"
+        and not name.startswith("_")
+        and all(part is None or isinstance(part, bool | int | float | str) for part in parts)
+    )
+
+
+def look_of(module: torch.nn.Module, *, is_deep: bool) -> object:
+    """What differs where a module may answer otherwise than before.
+
+    Place and version of every tensor tell of a load, of an optimizer's step and of most else in microseconds. Writes
+    through `.data` are not counted by torch: `is_deep` adds a sum over the bits of each tensor, and the structure.
+    """
+    tensors = _tensors(module)
+    places = [
+        (name, tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version, tensor.shape)
+        for name, tensor in tensors.items()
+    ]
+    if not is_deep:
+        return places
+    return places, [int(_bits(tensor).sum()) for tensor in tensors.values()], _structure(module)
+
+
+def _bits(tensor: torch.Tensor) -> torch.Tensor:
+    flat = tensor.detach().contiguous().reshape(-1)
+    return flat.view(torch.int32 if flat.element_size() % 4 == 0 else torch.uint8)
+
+
+def digest_of(module: torch.nn.Module) -> str:
+    """SHA-256 of parameters, buffers and structure."""
+    digest = hashlib.sha256(repr(_structure(module)).encode())
+    for name, tensor in sorted(_tensors(module).items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

@@ -115,6 +115,7 @@ def torchvision_network(
         score=own.score,
         categories=categories,
         device=own.device,
+        is_own=True,
     )
 
 

@@ -38,26 +38,26 @@ def draw_view(
     nearest = np.full((size, size), faces, np.int64)
     facing = np.empty(faces, np.float32)
     live = np.empty(faces + 1, np.uint8)
-    colours = np.empty((faces + 1, channels), np.float32)
+    colors = np.empty((faces + 1, channels), np.float32)
     tangents = np.empty((count, vertices, 2))
-    colour_tangents = np.empty((count, faces + 1, channels), np.float32)
+    color_tangents = np.empty((count, faces + 1, channels), np.float32)
     project(mesh.vertices, matrix, screen)
     rasterize(screen, mesh.faces, nearest, facing, live)
-    shade(mesh, facing, light, colours)
-    paint(nearest, colours, picture, live)
+    shade(mesh, facing, light, colors)
+    paint(nearest, colors, picture, live)
     for k in range(count):
         if np.any(matrix_tangents[k] != 0.0):
             project_tangent(mesh.vertices, matrix_tangents[k], screen, tangents[k])
         else:
             tangents[k] = 0.0
         if np.any(light_tangents[k] != 0.0):
-            shade_tangent(mesh, facing, light, light_tangents[k], colour_tangents[k])
-            paint(nearest, colour_tangents[k], derivative[k], live)
+            shade_tangent(mesh, facing, light, light_tangents[k], color_tangents[k])
+            paint(nearest, color_tangents[k], derivative[k], live)
         else:
-            colour_tangents[k] = 0.0
+            color_tangents[k] = 0.0
             derivative[k] = 0.0
     if antialias:
-        smooth_edges(screen, mesh, live, nearest, colours, picture, tangents, colour_tangents, derivative)
+        smooth_edges(screen, mesh, live, nearest, colors, picture, tangents, color_tangents, derivative)
     for c in range(channels):
         for row in range(size):
             for column in range(size):

@@ -11,7 +11,7 @@ from semrob_env.scene.renderers.faces import DEPTH, FACE, UInt8Array, compiled
 from semrob_env.scene.renderers.topology import Topology
 from semrob_env.types import Float32Array, FloatArray, Int32Array, IntArray
 
-_SAME = 1e-3  # colour steps below this are not smoothed
+_SAME = 1e-3  # color steps below this are not smoothed
 _SHORT = 2.0  # pixels
 _TOLERANCE = 1e-5  # share of the inverse depth that rounding may cost
 
@@ -102,10 +102,10 @@ def smooth_edges(
     mesh: Topology,
     live: UInt8Array,
     nearest: IntArray,
-    colours: Float32Array,
+    colors: Float32Array,
     picture: Float32Array,
     tangents: FloatArray,
-    colour_tangents: Float32Array,
+    color_tangents: Float32Array,
     derivative: Float32Array,
 ) -> None:
     """Replace every visible edge's hard step by its exact area under the pixel, and differentiate that.
@@ -141,7 +141,7 @@ def smooth_edges(
         if left >= 0 and right >= 0:
             step = 0.0
             for c in range(channels):
-                step = max(step, abs(colours[left, c] - colours[right, c]))
+                step = max(step, abs(colors[left, c] - colors[right, c]))
             if step < _SAME:
                 continue
         origin, sweep = ua - va * slope, abs(slope)
@@ -164,7 +164,7 @@ def smooth_edges(
             to_face = np.uint64(right if right >= 0 else key_q & FACE)
             share_p, share_q, slide_p, slide_q, widen = shares(u, sweep, q)
             for c in range(channels):
-                jump = colours[to_face, c] - colours[from_face, c]
+                jump = colors[to_face, c] - colors[from_face, c]
                 picture[c, row_p, column_p] += jump * share_p
                 picture[c, row_q, column_q] += jump * share_q
             for k in range(count):
@@ -177,7 +177,7 @@ def smooth_edges(
                 slide = tangents[k, a, across] - slope * tangents[k, a, along] + t * slope_change
                 widening = widen * (slope_change if slope > 0.0 else -slope_change)
                 for c in range(channels):
-                    jump = colours[to_face, c] - colours[from_face, c]
-                    change = colour_tangents[k, to_face, c] - colour_tangents[k, from_face, c]
+                    jump = colors[to_face, c] - colors[from_face, c]
+                    change = color_tangents[k, to_face, c] - color_tangents[k, from_face, c]
                     derivative[k, c, row_p, column_p] += jump * (slide_p * slide + widening) + change * share_p
                     derivative[k, c, row_q, column_q] += jump * (slide_q * slide - widening) + change * share_q

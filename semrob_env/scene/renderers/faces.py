@@ -138,29 +138,29 @@ def rasterize(screen: FloatArray, faces: Int32Array, nearest: IntArray, facing: 
 
 
 @compiled
-def shade(mesh: Topology, facing: Float32Array, light: FloatArray, colours: Float32Array) -> None:
-    """Colours (F + 1, C): min(1, albedo * (ambient + directional * relu(normal . light))); last: background."""
-    count, channels = len(mesh.faces), colours.shape[1]
+def shade(mesh: Topology, facing: Float32Array, light: FloatArray, colors: Float32Array) -> None:
+    """Colors (F + 1, C): min(1, albedo * (ambient + directional * relu(normal . light))); last: background."""
+    count, channels = len(mesh.faces), colors.shape[1]
     for f in range(count):
         cosine = 0.0
         for axis in range(3):
             cosine += mesh.normals[f, axis] * light[2, axis]
         lit = max(facing[f] * cosine, 0.0)
         for c in range(channels):
-            colours[f, c] = min(mesh.albedo[f, c] * (light[0, c] + light[1, c] * lit), 1.0)
+            colors[f, c] = min(mesh.albedo[f, c] * (light[0, c] + light[1, c] * lit), 1.0)
     for c in range(channels):
-        colours[count, c] = light[3, c]
+        colors[count, c] = light[3, c]
 
 
 @compiled
 def shade_tangent(
-    mesh: Topology, facing: Float32Array, light: FloatArray, change: FloatArray, colours: Float32Array
+    mesh: Topology, facing: Float32Array, light: FloatArray, change: FloatArray, colors: Float32Array
 ) -> None:
     """Derivative (F + 1, C) of `shade`, given that of the light table.
 
     On a kink it is that of the side without a slope for relu (faces along the light), of the darker side for min.
     """
-    count, channels = len(mesh.faces), colours.shape[1]
+    count, channels = len(mesh.faces), colors.shape[1]
     for f in range(count):
         cosine, turning = 0.0, 0.0
         for axis in range(3):
@@ -170,20 +170,20 @@ def shade_tangent(
         for c in range(channels):
             slope = mesh.albedo[f, c] * (change[0, c] + change[1, c] * lit + light[1, c] * brightening)
             is_white = mesh.albedo[f, c] * (light[0, c] + light[1, c] * lit) > 1.0 + _KINK
-            colours[f, c] = 0.0 if is_white else slope
+            colors[f, c] = 0.0 if is_white else slope
     for c in range(channels):
-        colours[count, c] = change[3, c]
+        colors[count, c] = change[3, c]
 
 
 @compiled
-def paint(nearest: IntArray, colours: Float32Array, picture: Float32Array, live: UInt8Array) -> None:
-    """Give every pixel of `picture` (C, S, S) the colour of its face, and set `live` (F + 1,) of that to 1."""
+def paint(nearest: IntArray, colors: Float32Array, picture: Float32Array, live: UInt8Array) -> None:
+    """Give every pixel of `picture` (C, S, S) the color of its face, and set `live` (F + 1,) of that to 1."""
     channels, size, _ = picture.shape
-    background = len(colours) - 1
+    background = len(colors) - 1
     for row in range(size):
         for c in range(channels):
             for column in range(size):
-                picture[c, row, column] = colours[background, c]
+                picture[c, row, column] = colors[background, c]
         first, last = 0, size
         while first < last and nearest[row, first] == background:
             first += 1
@@ -193,4 +193,4 @@ def paint(nearest: IntArray, colours: Float32Array, picture: Float32Array, live:
             face = np.uint64(nearest[row, column] & FACE)
             live[face] = 1
             for c in range(channels):
-                picture[c, row, column] = colours[face, c]
+                picture[c, row, column] = colors[face, c]

@@ -163,13 +163,13 @@ class PyTorch3DRenderer(Renderer):
         """The picture (3, size, size) as a differentiable formula."""
         fine = self.size * self._supersample
         screen, _ = _project(surface.vertices, matrix)
-        colours = torch.cat([_shade(surface, screen, light), light[3:4]])  # the last one, -1, is the background
-        plain = colours[found.nearest[:, 0]]
+        colors = torch.cat([_shade(surface, screen, light), light[3:4]])  # the last one, -1, is the background
+        plain = colors[found.nearest[:, 0]]
         pixels = torch.nonzero(found.is_edge)[:, 0]
         faces = found.nearest[pixels]
         signed, _ = _nearest_side(screen, surface.faces[faces.clamp_min(0)], self._centres(pixels), fine)
         cover = (0.5 + signed).clamp(0.0, 1.0) * (faces >= 0)
-        blended = _lay_over(cover, signed > 0, colours[faces], light[3])
+        blended = _lay_over(cover, signed > 0, colors[faces], light[3])
         picture = plain.index_copy(0, pixels, blended).clamp(0.0, 1.0)
         blocks = picture.reshape(self.size, self._supersample, self.size, self._supersample, 3)
         return blocks.mean(dim=(1, 3)).permute(2, 0, 1)
@@ -223,7 +223,7 @@ def _project(vertices: torch.Tensor, matrix: torch.Tensor) -> tuple[torch.Tensor
 
 
 def _shade(surface: _Surface, screen: torch.Tensor, light: torch.Tensor) -> torch.Tensor:
-    """Colours (F, 3): min(1, albedo * (ambient + directional * relu(normal . light))), normals towards the camera."""
+    """Colors (F, 3): min(1, albedo * (ambient + directional * relu(normal . light))), normals towards the camera."""
     a, b, c = screen[surface.faces].unbind(dim=1)
     facing = torch.sign(_cross(b - a, c - a))
     lit = torch.relu(facing * (surface.normals @ light[2]))
@@ -282,16 +282,16 @@ def _cross(first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
 
 
 def _lay_over(
-    cover: torch.Tensor, inside: torch.Tensor, colours: torch.Tensor, background: torch.Tensor
+    cover: torch.Tensor, inside: torch.Tensor, colors: torch.Tensor, background: torch.Tensor
 ) -> torch.Tensor:
-    """Colours (P, 3) of pixels whose faces, nearest first, cover shares (P, k) and have colours (P, k, 3)."""
+    """Colors (P, 3) of pixels whose faces, nearest first, cover shares (P, k) and have colors (P, k, 3)."""
     held = torch.zeros_like(cover[:, 0])  # covered by faces that hold the centre ...
     beside = torch.zeros_like(held)  # ... and by those that do not
-    total = torch.zeros_like(colours[:, 0])
+    total = torch.zeros_like(colors[:, 0])
     for face in range(cover.shape[1]):
         share, holds = cover[:, face], inside[:, face]
         gain = torch.minimum((share - torch.where(holds, held, beside)).clamp_min(0.0), 1 - held - beside)
         held = held + torch.where(holds, gain, torch.zeros_like(gain))
         beside = beside + torch.where(holds, torch.zeros_like(gain), gain)
-        total = total + gain[:, None] * colours[:, face]
+        total = total + gain[:, None] * colors[:, face]
     return total + (1 - held - beside)[:, None] * background

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from semrob_env.errors import InvalidParameterError, UnknownNameError
+from semrob_env.errors import InvalidParameterError
+from semrob_env.registry import Registry
 from semrob_env.scene.renderers.base import Renderer
 from semrob_env.scene.renderers.rasterizer import Rasterizer
 
@@ -22,10 +23,9 @@ def _pytorch3d(size: int, supersample: int, blur: float, device: str) -> Rendere
     return PyTorch3DRenderer(size, supersample, device=device)
 
 
-RENDERERS: dict[str, Callable[[int, int, float, str], Renderer]] = {
-    "rasterizer": _rasterizer,
-    "pytorch3d": _pytorch3d,
-}
+RENDERERS: Registry[Callable[[int, int, float, str], Renderer]] = Registry(
+    "renderer", "semrob.renderers", {"rasterizer": _rasterizer, "pytorch3d": _pytorch3d}
+)
 """Every renderer by name; called with picture size, supersampling, blur in pixels and device."""
 
 
@@ -34,9 +34,8 @@ def make_renderer(name: str, size: int, supersample: int = 1, blur: float = 0.0,
 
     Raises:
         UnknownNameError: No such renderer.
+        PluginError: Its plug-in cannot be imported.
         InvalidParameterError: An option that it does not take.
         MissingExtraError: Its library is not installed.
     """
-    if name not in RENDERERS:
-        raise UnknownNameError(f"unknown renderer {name!r}; known are {', '.join(RENDERERS)}")
     return RENDERERS[name](size, supersample, blur, device)

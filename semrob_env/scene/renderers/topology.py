@@ -1,4 +1,4 @@
-"""What the rasteriser needs to know of a mesh beside its vertices: normals, colours and which faces meet where."""
+"""What the rasteriser needs to know of a mesh beside its vertices: normals, colors and which faces meet where."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Topology(NamedTuple):
         faces: (F, 3).
         normals: (F, 3) unit normals, right-handed; zero for a face without area.
         albedo: (F, 3).
-        edges: (E, 2) vertices of the edges that can show: not those between two faces of one plane and colour.
+        edges: (E, 2) vertices of the edges that can show: not those between two faces of one plane and color.
         starts: (E + 1,) faces of edge e are `incident[starts[e] : starts[e + 1]]`.
         incident: (I, 2) face, and its vertex that is not on the edge.
     """

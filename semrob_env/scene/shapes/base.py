@@ -14,8 +14,8 @@ from typing import Final, final
 
 import numpy as np
 
-from semrob_env.errors import NameClashError, UnknownNameError
-from semrob_env.scene.classes import CLASS_INDEX
+from semrob_env.errors import InvalidParameterError, UnknownNameError
+from semrob_env.registry import Registry
 from semrob_env.scene.mesh import Mesh, normalize
 from semrob_env.scene.shapes.solid import Parts, assemble
 
@@ -29,7 +29,7 @@ class ShapeClass:
     """All shapes of one class: object k is of archetype k modulo their number, its sizes are drawn from its seed.
 
     Attributes:
-        name: One of the classes of the paper.
+        name: As ids call it.
         archetypes: Kinds of the object, with clearly different geometry.
     """
 
@@ -52,23 +52,27 @@ class ShapeClass:
         return Mesh(np.round(mesh.vertices, 9) + 0.0, mesh.faces, None, key)
 
 
-SHAPES: Final[dict[str, ShapeClass]] = {}
-"""Registry: class name -> its shapes. `make_shape` is the way in."""
+SHAPES: Final[Registry[ShapeClass]] = Registry(
+    "class of procedural shapes", "semrob.shape_classes", accepts=lambda found: isinstance(found, ShapeClass)
+)
+"""Class name -> its shapes. `make_shape` is the way in."""
 
 
-def register(name: str, *archetypes: Archetype) -> ShapeClass:
-    """Add a class of shapes to `SHAPES`.
+def register(name: str, *archetypes: Archetype, replace: bool = False) -> ShapeClass:
+    """Add a class of shapes to `SHAPES`: one of the paper, or any other that a network knows by its labels.
+
+    Args:
+        name: What ids call it: letters, digits, `_`, `-` and `.`; what it is scored for, unless the id has a `label=`.
+        archetypes: See `ShapeClass`.
+        replace: Take the place of a class of that name.
 
     Raises:
-        NameClashError: The name is taken.
-        UnknownNameError: The name is not a class of the paper.
+        NameClashError: The name is taken, and `replace` was not given.
+        InvalidParameterError: Other letters, which have a meaning in ids.
     """
-    if name in SHAPES:
-        raise NameClashError(f"shapes of class {name!r} are registered already; choose another name")
-    if name not in CLASS_INDEX:
-        raise UnknownNameError(f"class {name!r} is not known; known are {', '.join(CLASS_INDEX)}")
-    SHAPES[name] = ShapeClass(name, archetypes)
-    return SHAPES[name]
+    if not re.fullmatch(r"[\w.-]+", name):
+        raise InvalidParameterError(f"class {name!r}: use letters, digits, _, - and . only")
+    return SHAPES.register(name, ShapeClass(name, archetypes), replace=replace)
 
 
 def make_shape(name: str, seed: int | None = None) -> Mesh:
@@ -82,6 +86,4 @@ def make_shape(name: str, seed: int | None = None) -> Mesh:
         if match is None:
             raise UnknownNameError(f"shape {name!r} is not of the form class:number, e.g. 'cup:3'")
         name, seed = match.group(1), int(match.group(2))
-    if name not in SHAPES:
-        raise UnknownNameError(f"no procedural shapes of class {name!r}; known are {', '.join(sorted(SHAPES))}")
     return SHAPES[name](seed)

@@ -5,6 +5,7 @@
 - `folder:PATH#NAME`: a mesh below a folder, by its path there (`mugs/red.obj`), or by its folder in a ShapeNet layout:
   `chair/ID` for `chair/ID/models/model_normalized.obj`.
 - `sh3f:PATH#NAME`: a piece of a Sweet Home 3D furniture library, by the end of its id: `coffee-mug`.
+- `KIND:PATH#NAME` or `KIND:PATH`: of another `ShapeSource` that is registered in `SHAPE_SOURCES` or plugged in.
 
 PATH and NAME are percent-encoded but for letters, digits and `/ : . - _`, so that `?`, `&`, `#`, spaces and brackets
 of file names do not end an id. NAME may also be a title ("Coffee mug") or differ in case if only one shape fits; the
@@ -14,7 +15,9 @@ id of the function then spells it out. What a person types, `resolve_shape` and 
 from __future__ import annotations
 
 from semrob_env.scene.sources.class_of import class_of as class_of
-from semrob_env.scene.sources.loading import COLOURS as COLOURS
+from semrob_env.scene.sources.kinds import SHAPE_SOURCES as SHAPE_SOURCES
+from semrob_env.scene.sources.kinds import ShapeSource as ShapeSource
+from semrob_env.scene.sources.loading import COLORS as COLORS
 from semrob_env.scene.sources.loading import canonical_source as canonical_source
 from semrob_env.scene.sources.loading import file_source as file_source
 from semrob_env.scene.sources.loading import load_shape as load_shape
@@ -23,3 +26,4 @@ from semrob_env.scene.sources.selection import resolve_shape as resolve_shape
 from semrob_env.scene.sources.selection import select_shapes as select_shapes
 from semrob_env.scene.sources.shape_info import ShapeInfo as ShapeInfo
 from semrob_env.scene.sources.shape_info import pick as pick
+from semrob_env.scene.sources.texts import source_text as source_text

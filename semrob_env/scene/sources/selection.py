@@ -7,31 +7,22 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from semrob_env.errors import InvalidMeshError, LibraryError, UnknownNameError
+from semrob_env.errors import LibraryError, UnknownNameError
 from semrob_env.scene.classes import class_index
-from semrob_env.scene.mesh import SUFFIXES
 from semrob_env.scene.shapes import SHAPES
-from semrob_env.scene.sources.class_of import class_of
-from semrob_env.scene.sources.folders import list_folder
-from semrob_env.scene.sources.libraries import list_library
-from semrob_env.scene.sources.loading import file_source
+from semrob_env.scene.sources.kinds import ALLOWED, LIBRARY_SUFFIX, PROCEDURAL, SHAPE_SOURCES, split_source
 from semrob_env.scene.sources.shape_info import ShapeInfo, pick
-from semrob_env.scene.sources.texts import split_source
+from semrob_env.scene.sources.texts import unescape
 
-PROCEDURAL = "procedural"
-LIBRARY_SUFFIX = ".sh3f"
 STANDARD_NUMBERS = range(10)
 """Object numbers of the standard procedural shapes."""
 
-ALLOWED = f"a folder of meshes, a {LIBRARY_SUFFIX} library, a mesh file ({' '.join(SUFFIXES)}), or {PROCEDURAL}"
-"""For messages."""
-
 
 def list_shapes(root: str, *, numbers: Iterable[int] = STANDARD_NUMBERS) -> tuple[ShapeInfo, ...]:
-    """The shapes of a source: of a folder, a .sh3f library, a mesh file, or `procedural` (every class in `SHAPES`).
+    """The shapes of a source: of a folder, a .sh3f library, a mesh file, `procedural` (every class), or `KIND:PATH`.
 
     Args:
-        root: Path, or `procedural`. Not escaped.
+        root: Path, or `procedural`, not escaped; or a kind in `SHAPE_SOURCES` and a path, escaped as in ids.
         numbers: Object numbers of the procedural shapes.
 
     Raises:
@@ -43,16 +34,13 @@ def list_shapes(root: str, *, numbers: Iterable[int] = STANDARD_NUMBERS) -> tupl
         return tuple(
             ShapeInfo(f"{PROCEDURAL}:{number}", f"{name}:{number}", name, name) for name in SHAPES for number in chosen
         )
-    path = Path(root)
+    if _is_place(root):
+        kind, _, path = root.partition(":")
+        return SHAPE_SOURCES[kind].shapes(unescape(path))
     if os.path.isdir(root):
-        return list_folder(root)
-    if path.suffix.lower() == LIBRARY_SUFFIX:
-        return list_library(root)
-    if not os.path.isfile(root):
-        raise LibraryError(f"{root}: there is no such file or folder; give {ALLOWED}")
-    if path.suffix.lower() not in SUFFIXES:
-        raise InvalidMeshError(f"{root}: file type {path.suffix!r} is not supported; give {ALLOWED}")
-    return (ShapeInfo(file_source(root), path.name, path.stem, class_of(path.stem)),)
+        return SHAPE_SOURCES["folder"].shapes(root)
+    kind = "sh3f" if Path(root).suffix.lower() == LIBRARY_SUFFIX else "file"
+    return SHAPE_SOURCES[kind].shapes(root)
 
 
 def resolve_shape(text: str) -> ShapeInfo:
@@ -75,10 +63,19 @@ def resolve_shape(text: str) -> ShapeInfo:
     if kind in SHAPES:
         _, number, _ = split_source(f"{PROCEDURAL}:{text.partition(':')[2]}")
         return ShapeInfo(f"{PROCEDURAL}:{number}", f"{kind}:{number}", kind, kind)
-    if kind in ("file", "folder", "sh3f"):
+    if kind in SHAPE_SOURCES and not SHAPE_SOURCES[kind].is_procedural:
         _, root, name = split_source(text)
-        return pick(list_shapes(root), name, root) if name else list_shapes(root)[0]
+        shapes = SHAPE_SOURCES[kind].shapes(root)
+        return pick(shapes, name, root) if name else shapes[0]
     raise LibraryError(f"{text}: there is no such file, folder or library; give {ALLOWED}, or one shape as SOURCE#NAME")
+
+
+def _is_place(text: str) -> bool:
+    """Whether a text is KIND:PATH of a kind whose places hold several shapes."""
+    kind, colon, path = text.partition(":")
+    if os.path.exists(text) or not colon or kind not in SHAPE_SOURCES:
+        return False
+    return SHAPE_SOURCES[kind].has_names and "#" not in path
 
 
 def select_shapes(
@@ -103,11 +100,12 @@ def select_shapes(
         AmbiguousNameError, LibraryError, InvalidMeshError: As `list_shapes` and `pick`.
     """
     for name in [*classes, *([as_class] if as_class else [])]:
-        class_index(name)
+        if name not in SHAPES:
+            class_index(name)
     chosen = list(numbers)
     listed: list[ShapeInfo] = []
     for text in texts:
-        is_root = text == PROCEDURAL or os.path.exists(text)
+        is_root = text == PROCEDURAL or os.path.exists(text) or _is_place(text)
         listed += list_shapes(text, numbers=chosen) if is_root else [resolve_shape(text)]
     if names:
         listed = [pick(listed, name, ", ".join(texts)) for name in names]

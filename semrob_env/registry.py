@@ -1,0 +1,229 @@
+"""A registry: objects of one kind by name, from the house, from `register`, and from installed packages of others.
+
+A package plugs in by an entry point of the registry's group in its pyproject.toml, and is imported when what it brings
+is first asked for:
+
+    [project.entry-points."semrob.renderers"]
+    mine = "my_package.renderer:make_mine"
+
+Without an attribute (`mine = "my_package"`) the import itself has to register the name. A plug-in that cannot be
+imported is told in one line (`PluginWarning`) and left out; only who asks for it by name gets an error.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import sys
+import warnings
+from collections.abc import Callable, ItemsView, Iterator, Mapping, MutableMapping, ValuesView
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast, final
+
+from semrob_env.errors import NameClashError, PluginError, PluginWarning, UnknownNameError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+T = TypeVar("T")
+
+
+@final
+class Registry(MutableMapping[str, T]):
+    """Objects of one kind by name. Listing `names()` imports nothing; `registry[name]` imports what it has to.
+
+    Iterating imports the plug-ins, so that one that is broken is told and left out before anything depends on it.
+
+    Args:
+        kind: What it holds, for messages: `renderer`.
+        group: Entry points of this group plug in.
+        known: What the house brings: objects, or texts `module:attribute` that are imported when they are asked for.
+        accepts: Whether what a plug-in brings is of the kind.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        group: str,
+        known: Mapping[str, T | str] | None = None,
+        *,
+        accepts: Callable[[Any], bool] = callable,
+    ) -> None:
+        self.kind, self.group = kind, group
+        self._accepts = accepts
+        self._entries: dict[str, T | _Promise] = {}
+        self._broken: dict[str, str] = {}
+        self._has_plugins = False
+        for name, value in (known or {}).items():
+            self._entries[name] = _Promise(value) if isinstance(value, str) else value
+
+    def names(self) -> tuple[str, ...]:
+        """Every name in the order of registration, those of plug-ins last; nothing is imported."""
+        return tuple(name for name in self._with_plugins() if name not in self._broken)
+
+    def register(self, name: str, value: T, *, replace: bool = False) -> T:
+        """Add an object under a name, and give it back.
+
+        Args:
+            name: What ids, commands and tables call it.
+            value: The object.
+            replace: Take the place of what has the name, for example in a notebook whose cell runs again.
+
+        Raises:
+            NameClashError: The name is taken, and `replace` was not given.
+        """
+        taken = self._with_plugins().get(name)
+        if taken is not None and not replace and not (isinstance(taken, _Promise) and taken.is_being_imported):
+            raise NameClashError(
+                f"{self.kind} {name!r} is registered already; choose another name, or give replace=True"
+            )
+        self[name] = value
+        return value
+
+    def reference(self, name: str) -> T | str:
+        """The object, or the text `module:attribute` where it is not imported yet; nothing is imported here.
+
+        Raises:
+            UnknownNameError: No such name.
+        """
+        entry = self._with_plugins().get(name)
+        if entry is None:
+            raise self._unknown(name)
+        return entry.target if isinstance(entry, _Promise) else entry
+
+    def __getitem__(self, name: str) -> T:
+        """The object of that name.
+
+        Raises:
+            UnknownNameError: No such name; lists those that there are, and the nearest.
+            PluginError: It is a plug-in that cannot be imported.
+        """
+        entry = self._entries.get(name)
+        if entry is None:
+            entry = self._with_plugins().get(name)
+        if entry is None:
+            raise self._unknown(name)
+        return self._fulfilled(name, entry) if isinstance(entry, _Promise) else entry
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries or name in self._with_plugins()
+
+    def __setitem__(self, name: str, value: T) -> None:
+        self._broken.pop(name, None)
+        self._entries[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        if name not in self:
+            raise self._unknown(name)
+        del self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        for name in self.names():
+            entry = self._entries.get(name)
+            if isinstance(entry, _Promise) and entry.plugin:
+                try:
+                    self._fulfilled(name, entry)
+                except PluginError as error:
+                    # A package that breaks as a whole brings many names: they are told once.
+                    warn_of_plugin(str(error), once=f"{entry.plugin}: {error.__cause__!r}")
+                    continue
+            yield name
+
+    def __len__(self) -> int:
+        return len(self.names())
+
+    def items(self) -> ItemsView[str, T]:
+        """Names and objects; all are imported."""
+        return {name: self[name] for name in self}.items()
+
+    def values(self) -> ValuesView[T]:
+        """Objects; all are imported."""
+        return {name: self[name] for name in self}.values()
+
+    def _with_plugins(self) -> dict[str, T | _Promise]:
+        if not self._has_plugins:
+            self._has_plugins = True
+            for point in _entry_points(self.group):
+                promise = _Promise(point.value, point.dist.name if point.dist else point.value)
+                taken = self._entries.setdefault(point.name, promise)
+                if not (isinstance(taken, _Promise) and taken.target == promise.target):  # two copies are installed
+                    warn_of_plugin(
+                        f"plug-in {promise.plugin}: {self.kind} {point.name!r} ({point.value}) is left out, for "
+                        "the name is taken"
+                    )
+        return self._entries
+
+    def _fulfilled(self, name: str, promise: _Promise) -> T:
+        if name in self._broken:
+            raise PluginError(self._broken[name])
+        try:
+            loaded = promise.load()
+            registered = self._entries.get(name)  # the import may have done it
+            loaded = loaded if registered is promise else registered
+            if promise.plugin and not self._accepts(loaded):
+                raise TypeError(f"{loaded!r} is no {self.kind}")
+        except (Exception, SystemExit) as error:  # whatever a stranger's module raises
+            if not promise.plugin:
+                raise
+            reason = " ".join(f"{type(error).__name__}: {error}".split())
+            self._broken[name] = (
+                f"plug-in {promise.plugin}: {self.kind} {name!r} ({promise.target}) cannot be used ({reason}); mend "
+                f"it, or pip uninstall {promise.plugin}"
+            )
+            raise PluginError(self._broken[name]) from error
+        self._entries[name] = cast(T, loaded)
+        return cast(T, loaded)
+
+    def _unknown(self, name: object) -> UnknownNameError:
+        known = self.names()
+        near = difflib.get_close_matches(str(name), known, n=1)
+        return UnknownNameError(
+            f"unknown {self.kind} {name!r}; known are {', '.join(known)}"
+            + (f"; the nearest is {near[0]}" if near else "")
+        )
+
+
+def warn_of_plugin(text: str, *, once: str = "") -> None:
+    """Tell in one line of a plug-in that is left out; what is equal in `once`, or in its words, once a process."""
+    if (once or text) not in _told:
+        _told.add(once or text)
+        # No line of source behind it: where it was noticed says nothing.
+        warnings.warn_explicit(text, PluginWarning, "<plug-in>", 1)
+
+
+_told: set[str] = set()
+
+
+@final
+@dataclass(frozen=True)
+class _Promise:
+    """An object that is imported when it is asked for.
+
+    Attributes:
+        target: `module:attribute`, or `module` whose import registers the name.
+        plugin: The installed package that brings it; empty: the house.
+    """
+
+    target: str
+    plugin: str = ""
+
+    @property
+    def is_being_imported(self) -> bool:
+        """Whether its module runs just now: then it is its own code that registers the name."""
+        module = sys.modules.get(self.target.partition(":")[0])
+        return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+
+    def load(self) -> Any:
+        """Import it."""
+        module, _, attribute = self.target.partition(":")
+        found: Any = importlib.import_module(module)
+        for part in filter(None, attribute.split(".")):
+            found = getattr(found, part)
+        return found
+
+
+def _entry_points(group: str) -> list[EntryPoint]:
+    """Those of all installed packages, by name."""
+    from importlib.metadata import entry_points  # slow to load, and not needed for what the house has itself
+
+    return sorted(entry_points(group=group), key=lambda point: point.name)
