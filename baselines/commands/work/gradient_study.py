@@ -1,0 +1,337 @@
+"""Which gradient of f tells where f goes, over which distance, and which one finds better regions per query?
+
+Examples:
+  python scripts/gradient_study.py --dry-run            what it would ask
+  python scripts/gradient_study.py                      ten shapes, one a class
+  python scripts/gradient_study.py --shapes cup:0,chair:3 --points 24 --emphasis 0.5
+
+The kinds of gradients:
+  exact           the renderer's derivative times the classifier's: the slope of the picture formula
+  smooth picture  the same of a supersampled and blurred picture (gradient_supersample, gradient_blur in an id)
+  mean R deg      the mean of exact gradients over theta and neighbours within R degrees (NeighbourhoodGradients)
+  difference H    central differences over +-H degrees (FiniteDifferences)
+
+Prediction: at random points, theta moves by some degrees along azimuth or elevation; the change of f is compared with
+gradient times move by their correlation over the points of one shape. Regions: OIR_W with each kind of gradient and
+the same budget, from the paper's start points, judged on held-out points. A value costs 1 and a gradient 1: an exact
+gradient with its value 2, a mean over m neighbours 2 + 2m, a difference 1 + 2n.
+
+Written to --out: prediction.csv, regions.csv, gradient_study.md and gradient_study.png.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from semrob_env.cli import ArgumentParser, make_console, names, positive, progress_bar, run_script
+
+from optimizers.oir_w import OirW, OirWSettings
+from optimizers.run import run
+from scripts.grow_regions import shape_of
+from semrob_env.errors import InvalidParameterError
+from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
+from semrob_env.metrics import Judge, judge_regions
+from semrob_env.oracle import FiniteDifferences, NeighbourhoodGradients, Queries, QueryOracle
+from semrob_env.parameters import PAPER_STARTS, SemanticSpace
+from semrob_env.plotting import PALETTE, save_figure
+from semrob_env.scene.function import SceneFunction, SceneId, make_scene_function
+from semrob_env.types import FloatArray
+
+SPACE = SemanticSpace.of("paper2")
+"""The space of the study."""
+
+SHAPES = "aeroplane:0,bathtub:0,bench:0,bottle:0,chair:0,cup:0,piano:0,rifle:0,vase:0,toilet:0"
+
+MOVES_DEG = (0.1, 0.5, 1.0, 2.0, 5.0)
+"""Distances over which changes are predicted."""
+
+
+class Kind(NamedTuple):
+    """One kind of gradient: its options of the id and of the oracle, and whether regions are grown with it."""
+
+    scene: Mapping[str, float] = {}
+    oracle: Mapping[str, Any] = {}
+    grows: bool = False
+
+
+KINDS: Mapping[str, Kind] = {
+    "exact": Kind(grows=True),
+    "smooth picture": Kind({"gradient_supersample": 2, "gradient_blur": 1.5}, grows=True),
+    "mean 1 deg": Kind(oracle={"neighbourhood": NeighbourhoodGradients((1.0, 1.0), 4)}),
+    "mean 3 deg": Kind(oracle={"neighbourhood": NeighbourhoodGradients((3.0, 3.0), 4)}, grows=True),
+    "difference 0.1": Kind(oracle={"finite_differences": FiniteDifferences((0.1, 0.1))}),
+    "difference 1": Kind(oracle={"finite_differences": FiniteDifferences((1.0, 1.0))}),
+    "difference 3": Kind(oracle={"finite_differences": FiniteDifferences((3.0, 3.0))}, grows=True),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read arguments, measure, write tables and picture."""
+    options = parser().parse_args(arguments)
+    console = make_console()
+    for option in ("points", "budget", "judge_points"):
+        positive(getattr(options, option), f"--{option.replace('_', '-')}")
+    if options.points < 3:
+        raise InvalidParameterError(f"--points {options.points}: a correlation needs at least 3")
+    emphases = [_emphasis(text) for text in names(options.emphasis)]
+    shapes = [shape_of(text, options.network) for text in names(options.shapes)]
+    judge = Judge(points=options.judge_points, seed=options.seed)
+    grown = [name for name, kind in KINDS.items() if kind.grows]
+    runs = len(shapes) * len(grown) * len(emphases) * len(PAPER_STARTS)
+    bill = sum(_bill(name) for name in KINDS) * options.points + len(MOVES_DEG) * 2 * options.points
+    console.print(
+        f"{len(shapes)} shapes: {bill} queries each for predictions; {runs} runs of OIR_W of at most "
+        f"{options.budget} queries, {options.judge_points} more for the judge"
+    )
+    if options.dry_run:
+        return
+    folder = output_folder(options.out)
+    predictions: list[dict[str, Any]] = []
+    regions: list[dict[str, Any]] = []
+    with progress_bar(console, "shapes") as progress:
+        bar = progress.add_task("prediction", total=len(shapes))
+        for number, shape in enumerate(shapes):
+            rng = np.random.default_rng([options.seed, number])
+            predictions += predict(functions_of(shape, list(KINDS)), str(shape.class_name), options.points, rng)
+            write_report(folder, predictions, regions, options.network)
+            progress.advance(bar)
+        bar = progress.add_task("regions", total=len(shapes))
+        for shape in shapes:
+            for name, function in functions_of(shape, grown).items():
+                for emphasis in emphases:
+                    regions += grow(function, name, emphasis, options.budget, judge)
+            write_report(folder, predictions, regions, options.network)
+            progress.advance(bar)
+    console.print(report_text(predictions, regions), soft_wrap=True)
+    console.print(f"wrote gradient_study.md, gradient_study.png, prediction.csv and regions.csv to {folder}")
+
+
+def write_report(
+    folder: Path, predictions: Sequence[dict[str, Any]], regions: Sequence[dict[str, Any]], network: str
+) -> None:
+    """Tables and picture of what has been measured so far, after every shape: an interrupt loses one."""
+    write_whole(folder / "prediction.csv", csv_text(predictions))
+    if regions:
+        write_whole(folder / "regions.csv", csv_text(regions))
+    write_whole(folder / "gradient_study.md", report_text(predictions, regions) + "\n")
+    save_figure(study_figure(predictions, regions, network), folder / "gradient_study.png")
+
+
+def parser() -> ArgumentParser:
+    """The command line."""
+    head, _, tail = (__doc__ or "").partition("\n\n")
+    made = ArgumentParser(head, tail)
+    made.add_argument("--shapes", help="built-in shapes class:number, comma separated", default=SHAPES)
+    made.add_argument("--network", help="network by name", default="efficientnet_lite0")
+    made.add_argument("--points", type=int, help="random points a shape", default=16)
+    made.add_argument("--budget", type=int, help="most queries a run, forward + gradient", default=150)
+    made.add_argument("--emphasis", help="emphasis factors beta of OIR_W, comma separated", default="0.0009,0.5")
+    made.add_argument("--judge-points", type=int, help="held-out points a region", default=32)
+    made.add_argument("--seed", type=int, help="seed of points and judge", default=0)
+    made.add_argument("--out", help="output folder", default="results/gradients")
+    made.add_argument("--dry-run", action="store_true", help="tell the cost, measure nothing")
+    return made
+
+
+def predict(
+    functions: Mapping[str, SceneFunction], shape: str, points: int, rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    """One row a kind and distance: how changes of f go with gradient times move, over points and both directions."""
+    theta = SPACE.sample(points, rng)
+    function = functions["exact"]
+    signs = np.where(theta[:, 1] > SPACE.high[1] - max(MOVES_DEG), -1.0, 1.0)[:, None, None]  # away from the bound
+    value = function.values(theta[None])[0]
+    changes = {}
+    for move in MOVES_DEG:
+        moved = theta[:, None, :] + signs * move * np.eye(SPACE.n)
+        changes[move] = function.values(SPACE.project(moved)) - value[:, None]
+    rows = []
+    for name, kind in KINDS.items():
+        oracle = QueryOracle(functions[name], **kind.oracle)
+        active = np.ones((1, points), dtype=np.bool_)
+        answers = oracle.query(Queries(theta[None], np.zeros(1, dtype=np.int64), active, wants_gradient=True))
+        assert answers.gradients is not None
+        for move, change in changes.items():
+            told = answers.gradients[0] * signs[:, 0] * move
+            rows.append({
+                "shape": shape,
+                "kind": name,
+                "move_deg": move,
+                "correlation": correlation(told.ravel(), change.ravel()),
+                "cosine": cosine(told.ravel(), change.ravel()),
+                "slope": float((told * change).sum() / max(float((told**2).sum()), 1e-300)),
+                "queries_a_point": float(oracle.spent[0] / points),
+            })
+    return rows
+
+
+def correlation(told: FloatArray, change: FloatArray) -> float:
+    """Pearson correlation of two (N,); 0 where one of them is constant."""
+    return cosine(told - told.mean(), change - change.mean())
+
+
+def cosine(told: FloatArray, change: FloatArray) -> float:
+    """Cosine of two (N,); 0 where one of them is 0."""
+    norms = float(np.linalg.norm(told) * np.linalg.norm(change))
+    return float((told * change).sum()) / norms if norms > 0 else 0.0
+
+
+def grow(function: SceneFunction, name: str, emphasis: float, budget: int, judge: Judge) -> list[dict[str, Any]]:
+    """One row a start point: the region of OIR_W with one kind of gradient."""
+    starts = np.array([SPACE.point(start) for start in PAPER_STARTS])
+    optimizer = OirW(SPACE, starts, settings=OirWSettings(emphasis_factor=emphasis))
+    result = run(optimizer, QueryOracle(function, trajectories=len(starts), budget=budget, **KINDS[name].oracle))
+    judged = judge_regions(function, result.regions, judge=judge)
+    return [
+        {
+            "shape": function.id.partition("/")[2].partition("?")[0],
+            "kind": name,
+            "emphasis": emphasis,
+            "start": start,
+            "share": float(judged.share[row]),
+            "feasible": bool(judged.feasible[row]),
+            "mean": float(judged.mean[row]),
+            "steps": int(result.steps[row]),
+            "queries": int(result.forward_queries[row] + result.gradient_queries[row]),
+            "status": result.status[row],
+        }
+        for row, start in enumerate(PAPER_STARTS)
+    ]
+
+
+def report_text(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Mapping[str, Any]]) -> str:
+    """Both tables; that of regions once there are any."""
+    return "\n\n".join([prediction_table(predictions)] + ([region_table(regions)] if regions else []))
+
+
+def prediction_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Median correlation over shapes with its quartiles, a row a kind and a column a distance."""
+    lines = []
+    for name in KINDS:
+        own = [row for row in rows if row["kind"] == name]
+        line = {"gradient": name, "queries": f"{own[0]['queries_a_point']:g}"}
+        for move in MOVES_DEG:
+            low, middle, high = np.quantile([row["correlation"] for row in own if row["move_deg"] == move], QUARTILES)
+            line[f"{move:g}°"] = f"{middle:.2f} ({low:.2f} to {high:.2f})"
+        lines.append(line)
+    head = (
+        f"Correlation of gradient times move with the change of f: median over {_shapes(rows)} (quartiles). "
+        f"Queries: of a value with its gradient, n = {SPACE.n}."
+    )
+    return f"{head}\n\n{markdown_table(lines)}"
+
+
+def region_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Mean share of the space, in %, with infeasible regions as 0 in brackets: a row a kind, a column an emphasis."""
+    lines = []
+    emphases = sorted({row["emphasis"] for row in rows})
+    for name in dict.fromkeys(row["kind"] for row in rows):
+        line = {"gradient": name}
+        for emphasis in emphases:
+            own = [row for row in rows if row["kind"] == name and row["emphasis"] == emphasis]
+            share, feasible = shares(own)
+            line[f"β = {emphasis:g}"] = f"{100 * share.mean():.1f} ({100 * feasible.mean():.1f})"
+            line[f"steps, β = {emphasis:g}"] = f"{np.mean([row['steps'] for row in own]):.1f}"
+        lines.append(line)
+    head = (
+        f"Regions of OIR_W on {_shapes(rows)}: mean share of the space in % (infeasible regions as 0), and steps paid "
+        f"from at most {max(row['queries'] for row in rows)} queries."
+    )
+    return f"{head}\n\n{markdown_table(lines)}"
+
+
+def shares(rows: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, FloatArray]:
+    """Shares of the regions, and the same with 0 for infeasible ones."""
+    share = np.array([row["share"] for row in rows])
+    return share, share * np.array([row["feasible"] for row in rows])
+
+
+QUARTILES = (0.25, 0.5, 0.75)
+
+
+def study_figure(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Mapping[str, Any]], title: str) -> Figure:
+    """Correlation over distance for each kind (bars: quartiles), and shares of regions (bars: standard errors)."""
+    figure = Figure(figsize=(12.0, 4.6), layout="constrained")
+    figure.suptitle(f"{title}, {_shapes(predictions)}", fontsize=11)
+    left, right = figure.subplots(1, 2, width_ratios=[1.5, 1.0])
+    places = np.arange(len(MOVES_DEG))
+    for index, (name, colour) in enumerate(zip(KINDS, PALETTE, strict=False)):
+        found = np.array([
+            np.quantile(
+                [row["correlation"] for row in predictions if (row["kind"], row["move_deg"]) == (name, move)], QUARTILES
+            )
+            for move in MOVES_DEG
+        ])
+        beside = places + 0.09 * (index - (len(KINDS) - 1) / 2)
+        spread = np.abs(found[:, [0, 2]] - found[:, [1]]).T
+        style = "--" if name.startswith("difference") else "-"
+        left.errorbar(beside, found[:, 1], yerr=spread, color=colour, ls=style, marker="o", ms=4, lw=1.4, label=name)
+    left.axhline(0.0, color="black", lw=0.6)
+    left.set(xticks=places, xticklabels=[f"{move:g}°" for move in MOVES_DEG], xlabel="move of theta")
+    left.set(ylabel="correlation with the change of f", ylim=(-0.6, 1.02))
+    left.legend(fontsize=8, loc="lower left", ncols=2)
+    left.set_title("what a gradient foretells (bars: quartiles over shapes)", fontsize=9)
+    right.set_title("regions of OIR_W, equal budgets (bars: standard errors)", fontsize=9)
+    if not regions:
+        right.text(0.5, 0.5, "not grown yet", ha="center", transform=right.transAxes)
+        return figure
+    kinds = list(dict.fromkeys(row["kind"] for row in regions))
+    emphases = sorted({row["emphasis"] for row in regions})
+    for index, emphasis in enumerate(emphases):
+        at = np.arange(len(kinds)) + 0.8 * (index - (len(emphases) - 1) / 2) / len(emphases)
+        means, errors, alls = [], [], []
+        for name in kinds:
+            share, feasible = shares([row for row in regions if (row["kind"], row["emphasis"]) == (name, emphasis)])
+            means.append(100 * feasible.mean())
+            errors.append(100 * feasible.std() / max(1.0, np.sqrt(len(feasible))))
+            alls.append(100 * share.mean())
+        colour = PALETTE[index % len(PALETTE)]
+        right.bar(
+            at, means, 0.7 / len(emphases), yerr=errors, color=colour, capsize=3, label=f"feasible, β = {emphasis:g}"
+        )
+        right.plot(at, alls, "_", color="black", ms=14, label="all regions" if index == 0 else None)
+    right.set(xticks=range(len(kinds)), ylabel="mean share of the space, %")
+    right.set_xticklabels(kinds, fontsize=8)
+    right.legend(fontsize=8)
+    return figure
+
+
+def functions_of(shape: SceneId, kinds: Sequence[str]) -> dict[str, SceneFunction]:
+    """The function of a shape for each kind of gradient; kinds of the same scene share one."""
+    made: dict[tuple[tuple[str, float], ...], SceneFunction] = {}
+    for name in kinds:
+        options = tuple(KINDS[name].scene.items())
+        if options not in made:
+            text = str(replace(shape, params=SPACE.spec))
+            made[options] = make_scene_function(text + "".join(f"&{key}={value:g}" for key, value in options))
+    return {name: made[tuple(KINDS[name].scene.items())] for name in kinds}
+
+
+def _shapes(rows: Sequence[Mapping[str, Any]]) -> str:
+    count = len({row["shape"] for row in rows})
+    return f"{count} shape{'s' if count != 1 else ''}"
+
+
+def _bill(name: str) -> int:
+    """Queries of a value with a gradient of one kind."""
+    oracle = KINDS[name].oracle
+    if "finite_differences" in oracle:
+        return 1 + 2 * SPACE.n
+    return 2 * (1 + (oracle["neighbourhood"].neighbours if "neighbourhood" in oracle else 0))
+
+
+def _emphasis(text: str) -> float:
+    try:
+        return OirWSettings(emphasis_factor=float(text)).emphasis_factor
+    except ValueError as error:
+        raise InvalidParameterError(f"--emphasis {text!r}: give numbers of 0 or above ({error})") from error
+
+
+if __name__ == "__main__":
+    sys.exit(run_script(main))
