@@ -129,7 +129,7 @@ class Command(Generic[OptionsT]):
             options = self.options() if given is None else given
             return replace(options, sources=words) if words else options  # type: ignore[type-var]
 
-        flat = Annotated[self.options, cyclopts.Parameter(name="*")]
+        flat: Any = Annotated[self.options, cyclopts.Parameter(name="*")]
         call.__annotations__ = {"words": Annotated[str, cyclopts.Parameter(show=False)], "given": flat}
         app = cyclopts.App(
             name=self.name,

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts import accept_shapes, grow_regions
-from semrob_env.cli import BAD_INPUT, run_script
+from baselines.commands import accept_shapes, grow_regions
+from baselines.commands.program import BAD_INPUT, run_command
 from semrob_env.functions import ScoreFunction, make_function
 from semrob_env.recorded import RecordedMaps, load_maps
 from semrob_env.scene import acceptance
@@ -34,7 +34,7 @@ def library(tmp_path: Path) -> str:
 
 
 def run(folder: Path, *extra: str) -> int:
-    return run_script(accept_shapes.main, ["--networks", "tiny", "--grid", "4x3", "--out", str(folder), *extra])
+    return run_command(accept_shapes.main, ["--networks", "tiny", "--grid", "4x3", "--out", str(folder), *extra])
 
 
 def test_a_report_has_a_row_a_shape_and_network_and_keeps_the_maps(
@@ -105,7 +105,7 @@ def test_weights_and_score_reach_the_network_and_margins_keep_their_range(tmp_pa
 
 
 def test_class_names_and_colours_choose_what_is_scored(tiny: str, tmp_path: Path, library: str) -> None:
-    assert run(tmp_path, library, "--class", "vase", "--names", "Lamp,COFFEE", "--colours", "material") == 0
+    assert run(tmp_path, library, "--class", "vase", "--names", "Lamp,COFFEE", "--colors", "material") == 0
     rows = list(csv.DictReader((tmp_path / "acceptance.csv").read_text().splitlines()))
     assert [(row["name"], row["class"]) for row in rows] == [("lamp", "vase"), ("coffee", "vase")]
 
@@ -134,7 +134,7 @@ def test_a_dry_run_lists_the_shapes_and_writes_nothing(
         (["--score", "margin"], "network 'tiny' takes no score"),
         (["--numbers", "a"], "cannot read 'a'"),
         (["--names", "nothing"], "has no shape 'nothing'"),
-        (["cup:0", "--colours", "material"], "none of 1 shapes could be scored; the first one: procedural shapes"),
+        (["cup:0", "--colors", "material"], "none of 1 shapes could be scored; the first one: procedural shapes"),
     ],
     ids=lambda case: str(case),
 )
@@ -156,10 +156,12 @@ def test_shapes_whose_class_nobody_tells_want_a_class(
 
 
 def test_regions_are_grown_on_shapes_of_libraries_as_well(library: str) -> None:
-    options = grow_regions.parser().parse_args(["--mesh", f"{library}#Coffee Cup"])
-    scene = grow_regions.scene_of(options)
-    assert scene.class_name == "cup"
-    assert scene.source.startswith("sh3f:")
-    assert scene.source.endswith("my%20lib.sh3f#coffee")
-    options = grow_regions.parser().parse_args(["--mesh", f"{library}#lamp", "--class", "vase"])
-    assert grow_regions.scene_of(options).class_name == "vase"
+    options = grow_regions.main.read([f"{library}#Coffee Cup"])
+    assert options is not None
+    shape = options.one_shape()
+    assert shape.class_name == "cup"
+    assert shape.source.startswith("sh3f:")
+    assert shape.source.endswith("my%20lib.sh3f#coffee")
+    options = grow_regions.main.read([f"{library}#lamp", "--class", "vase"])
+    assert options is not None
+    assert options.one_shape().class_name == "vase"

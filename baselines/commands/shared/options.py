@@ -13,11 +13,11 @@ from cyclopts import Group, Parameter
 
 import baselines  # noqa: F401  (fills the registry)
 import optimizers  # noqa: F401  (fills the registry)
-from baselines.commands.shared.reading import GoalValue, Names, Numbers, OptionalCount
+from baselines.commands.shared.reading import GoalValue, GoalValues, Names, Numbers, OptionalCount, by, count
 from optimizers.registry import OPTIMIZERS
 from semrob_env.errors import InvalidParameterError
 from semrob_env.parameters import NAMED_SPACES, SemanticSpace, paper_starts
-from semrob_env.questions import GOAL_EXAMPLES
+from semrob_env.questions import GOAL_EXAMPLES, Goal, MeanGoal
 from semrob_env.scene.classifiers.options import NetworkOptions, changed_options, network_options
 from semrob_env.scene.classifiers.registry import NETWORKS, canonical_network
 from semrob_env.types import FloatArray
@@ -29,12 +29,15 @@ if TYPE_CHECKING:
 SHAPES, NETWORK, SPACE = Group("Shapes", sort_key=1), Group("Networks", sort_key=2), Group("Views", sort_key=3)
 METHOD, QUESTION, RUN = Group("Methods", sort_key=4), Group("Question", sort_key=5), Group("Run", sort_key=6)
 
+DEFAULT_GOAL: Goal = MeanGoal()
+THREE_GOALS: tuple[Goal, ...] = tuple(MeanGoal(1 - least) for least in (0.2, 0.4, 0.6))
+
 PAPER = "paper"
 """The paper's start points, as --starts has them."""
 
 
 def _option(group: Group, text: str, *flags: str, **others: Any) -> Parameter:
-    return Parameter(group=group, help=text, **({"name": flags} if flags else {}), **others)
+    return Parameter(group=group, help=text, name=flags or None, **others)
 
 
 Sources = Annotated[tuple[str, ...], Parameter(parse=False)]
@@ -51,8 +54,10 @@ Starts = Annotated[str, _option(SPACE, f"start points by name, ; between them; {
 Adversarial = Annotated[bool, _option(QUESTION, "regions of low score: f is low + high - f")]
 GoalOption = Annotated[GoalValue, _option(QUESTION, f"what makes a region good: {GOAL_EXAMPLES}")]
 JudgePoints = Annotated[int, _option(QUESTION, "held-out points a region, counted apart")]
-Thresholds = Annotated[tuple[float, ...], _option(QUESTION, "least mean scores, a goal each")]
+Goals = Annotated[GoalValues, _option(QUESTION, f"a goal of the questions, may be repeated: {GOAL_EXAMPLES}", "--goal")]
 Methods = Annotated[Names, _option(METHOD, f"comma separated; known: {', '.join(OPTIMIZERS)}")]
+Budget = Annotated[int, by(count, "N"), _option(QUESTION, "most queries a run, forward + gradient")]
+OptionalBudget = Annotated[int | None, by(count, "N"), _option(QUESTION, "most queries a run, forward + gradient")]
 Form = Annotated[Literal["normalized", "paper"], _option(METHOD, "form of the updates of the paper's methods")]
 MaxSteps = Annotated[OptionalCount, _option(METHOD, "most steps a start point; none: the budget ends it")]
 Imports = Annotated[
@@ -60,6 +65,15 @@ Imports = Annotated[
     _option(METHOD, "module that registers methods, networks, ... (may be repeated)", "--import"),
 ]
 GradientCost = Annotated[float, _option(QUESTION, "weight of a gradient query in every bill")]
+ObjectNumbers = Annotated[Numbers, _option(SHAPES, "objects of procedural shapes", "--numbers", "--shapes")]
+NetworkNames = Annotated[
+    Names,
+    _option(
+        NETWORK,
+        f"by name, comma separated: {', '.join(NETWORKS)}, the paper's four, torchvision/NAME, timm/NAME, or file (a "
+        "model in --weights)",
+    ),
+]
 Out = Annotated[str, _option(RUN, "output folder")]
 Seed = Annotated[int, _option(RUN, "seed of all that is drawn")]
 Workers = Annotated[int, _option(RUN, "processes; 0: one a core, on live functions 1")]
@@ -75,9 +89,20 @@ class ShapeOptions:
     names: Annotated[Names, _option(SHAPES, "only these shapes, by name or title")] = ()
     classes: Annotated[Names, _option(SHAPES, "only shapes of these classes")] = ()
     class_name: ClassName = ""
-    numbers: Annotated[Numbers, _option(SHAPES, "objects of procedural shapes", "--numbers", "--shapes")] = tuple(
-        range(10)
-    )
+    numbers: ObjectNumbers = tuple(range(10))
+
+    def one_shape(self) -> "ShapeInfo":
+        """The one shape of commands that take no more.
+
+        Raises:
+            InvalidParameterError: There is none, or there are several.
+        """
+        shapes = self.selected() if self.sources else ()
+        if len(shapes) != 1:
+            raise InvalidParameterError(
+                f"{len(shapes)} shapes; give one: cup:3, a mesh file with --class, FOLDER#NAME or LIBRARY.sh3f#NAME"
+            )
+        return shapes[0]
 
     def selected(self) -> tuple["ShapeInfo", ...]:
         """The shapes, at least one."""
@@ -92,14 +117,7 @@ class ShapeOptions:
 class Networks:
     """Which networks, and what is said about them beside their names: the one place that reads it."""
 
-    networks: Annotated[
-        Names,
-        _option(
-            NETWORK,
-            f"by name, comma separated: {', '.join(NETWORKS)}, the paper's four, torchvision/NAME, timm/NAME, or file "
-            "(a model in --weights)",
-        ),
-    ] = ("efficientnet_lite0",)
+    networks: NetworkNames = ("efficientnet_lite0",)
     weights: Annotated[
         tuple[str, ...],
         _option(

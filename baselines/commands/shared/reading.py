@@ -124,3 +124,9 @@ GridCounts = Annotated[
     tuple[int, int], by(grid_counts, "12x7"), Parameter(show_default=lambda value: "x".join(map(str, value)))
 ]
 GoalValue = Annotated[Goal, by(read_goal, "GOAL")]
+GoalValues = Annotated[
+    tuple[Goal, ...],
+    Parameter(
+        converter=lambda _, tokens: tuple(read_goal(token.value) for token in tokens), n_tokens=1, metavar="GOAL"
+    ),
+]

@@ -1,62 +1,36 @@
-"""Which shapes does a network recognise: the paper's acceptance rule over any source of shapes.
-
-Examples:
-  python scripts/accept_shapes.py                                        the ten standard shapes of every class
-  python scripts/accept_shapes.py my_meshes/ --class cup                 every mesh below a folder, scored as a cup
-  python scripts/accept_shapes.py KatorLegaz.sh3f --networks efficientnet_lite0,efficientnet_lite2
-  python scripts/accept_shapes.py ShapeNetCore.v2 --classes chair,piano --dry-run
-  python scripts/accept_shapes.py --networks ResNet-50,file --weights file=mine.onnx --score margin --threshold 0
-
-A shape is accepted by a network if the mean score over a regular grid on the whole space is at least --threshold
-(Hamdi & Ghanem 2020, section 5: 0.1). Sources: "procedural", a folder of meshes or of ShapeNet, a Sweet Home 3D library
-(.sh3f), a mesh file, or one shape of these as SOURCE#NAME. The class is told by the names of folders and shapes unless
---class says it; shapes whose class nobody tells are left out and counted. A shape that cannot be loaded is a line of
-the report. Written to --out: acceptance.md, acceptance.csv (a row per shape and network) and maps.npz, which is written
-after every shape: an interrupted command goes on from there, and recorded:NETWORK/CLASS/SHAPE?file=... reads it.
-"""
+"""What `semrob accept_shapes` does."""
 
 from __future__ import annotations
 
-import sys
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 from rich.console import Console
 from rich.table import Table
-from semrob_env.cli import ArgumentParser, make_console, names, numbers, progress_bar, run_script
 
+from baselines.commands.accept_shapes import Options
+from baselines.commands.shared.terminal import Bundle, progress_bar
 from semrob_env.errors import InvalidMapsError, InvalidParameterError, LibraryError, MissingFileError
-from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
+from semrob_env.files import markdown_table
 from semrob_env.maps import map_name
-from semrob_env.parameters import SemanticSpace
 from semrob_env.recorded import ScoreMaps, load_maps, save_maps
-from semrob_env.scene.acceptance import GRID, THRESHOLD, ShapeReport, judge_for_networks
-from semrob_env.scene.classifiers.options import add_network_options, network_options
-from semrob_env.scene.classifiers.registry import NETWORKS, canonical_network, load_network
+from semrob_env.scene.acceptance import ShapeReport, judge_for_networks
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
-from semrob_env.scene.sources import COLOURS, ShapeInfo, select_shapes
+from semrob_env.scene.sources import ShapeInfo
 from semrob_env.types import FloatArray
 
-SPACE = SemanticSpace.of("azimuth,elevation")
-"""The space of the paper's rule."""
 
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read arguments, judge every shape, write the report."""
-    options = parser().parse_args(arguments)
-    console = make_console()
-    counts = grid_counts(options.grid)
-    networks = list(dict.fromkeys(map(canonical_network, names(options.networks))))
-    own = network_options(options, networks)
+def run(options: Options, console: Console) -> None:
+    """Judge every shape, write the report."""
+    networks = options.network_options()
     if not np.isfinite(options.threshold):
         raise InvalidParameterError(f"--threshold {options.threshold}: give a finite number")
     shapes, unknown = chosen_shapes(options)
-    feed = "unnormalized" if options.unnormalized else "normalized"
-    scores = len(shapes) * len(networks) * int(np.prod(counts))
+    azimuths, elevations = options.grid
+    scores = len(shapes) * len(networks) * azimuths * elevations
     console.print(
-        f"{len(shapes)} shapes x {len(networks)} networks x {options.grid} views = {scores:,} scores"
+        f"{len(shapes)} shapes x {len(networks)} networks x {azimuths}x{elevations} views = {scores:,} scores"
         + (f"; {unknown} shapes of no known class are left out: --class NAME scores them all" if unknown else ""),
         soft_wrap=True,
     )
@@ -64,10 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for shape in shapes:
             console.print(f"  {shape.class_name}  {shape.label}", soft_wrap=True)
         return
-    for network in networks:
-        load_network(network, unnormalized=options.unnormalized, options=own[network])  # a broken one ends here
-    folder = output_folder(options.out)
-    known = stored(folder / "maps.npz")
+    options.load()  # a broken one ends here
+    bundle = Bundle(options.out, console)
+    known = stored(bundle.folder / "maps.npz")
     reports: list[ShapeReport] = []
     with progress_bar(console, "scores") as progress:
         bar = progress.add_task("acceptance", total=scores)
@@ -75,46 +48,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
             reports.append(
                 judge_for_networks(
                     shape,
-                    networks,
-                    counts=counts,
+                    list(networks),
+                    counts=options.grid,
                     threshold=options.threshold,
-                    colours=options.colours,
-                    feed=feed,
-                    options=own,
+                    colours=options.colors,
+                    feed=options.feed,
+                    options=networks,
                     known=known,
                     on_scores=lambda count: progress.advance(bar, count),
                 )
             )
             progress.update(bar, completed=scores * number / len(shapes))
-            keep(reports, folder / "maps.npz")
+            keep(reports, bundle.folder / "maps.npz")
     if not any(report.verdicts for report in reports):
         raise LibraryError(f"none of {len(reports)} shapes could be scored; the first one: {reports[0].error}")
-    write_whole(folder / "acceptance.csv", csv_text(csv_rows(reports, networks)))
-    write_whole(folder / "acceptance.md", markdown(reports, networks, options, unknown))
-    console.print(terminal_table(reports, networks, options.threshold))
+    bundle.text("acceptance.md", markdown(reports, list(networks), options, unknown))
+    bundle.rows("acceptance.csv", csv_rows(reports, list(networks)))
+    console.print(terminal_table(reports, list(networks), options.threshold))
     show_failures(reports, console)
-    console.print(summary(reports, networks), soft_wrap=True)
-    console.print(f"wrote acceptance.md, acceptance.csv and maps.npz to {folder}", soft_wrap=True)
-
-
-def parser() -> ArgumentParser:
-    """The command line."""
-    head, _, tail = (__doc__ or "").partition("\n\n")
-    made = ArgumentParser(head, tail)
-    made.add_argument("sources", nargs="*", help="sources of shapes", default=["procedural"])
-    made.add_argument("--names", help="only these shapes, by name or title, comma separated; empty: all", default="")
-    made.add_argument("--classes", help="only shapes of these classes, comma separated; empty: all", default="")
-    made.add_argument("--class", dest="class_name", help="score every mesh for this class", default="")
-    made.add_argument("--numbers", help="object numbers of procedural shapes, e.g. 0-4,7", default="0-9")
-    made.add_argument("--networks", help=f"comma separated; known: {', '.join(NETWORKS)}", default="efficientnet_lite0")
-    made.add_argument("--grid", help="views: azimuths x elevations", default=f"{GRID[0]}x{GRID[1]}")
-    made.add_argument("--threshold", type=float, help="least mean score of an accepted shape", default=THRESHOLD)
-    made.add_argument("--colours", choices=COLOURS, help="white, or each face as its material", default=COLOURS[0])
-    made.add_argument("--unnormalized", action="store_true", help="feed pictures in [0, 1] as the paper's code did")
-    add_network_options(made)
-    made.add_argument("--out", help="output folder", default="results/acceptance")
-    made.add_argument("--dry-run", action="store_true", help="list the shapes and count the scores only")
-    return made
+    console.print(summary(reports, list(networks)), soft_wrap=True)
+    bundle.close("maps.npz")
 
 
 def stored(path: Path) -> list[tuple[Mapping[str, str], FloatArray]]:
@@ -136,26 +89,9 @@ def keep(reports: Sequence[ShapeReport], path: Path) -> None:
         save_maps(ScoreMaps(some.space, some.axes, scores, tuple(verdicts), facts, some.score_range), path)
 
 
-def grid_counts(text: str) -> tuple[int, int]:
-    """Azimuths and elevations of `12x7`."""
-    parts = text.split("x")
-    if len(parts) != 2 or not all(part.isascii() and part.isdigit() and int(part[:6]) >= 2 for part in parts):
-        raise InvalidParameterError(f"--grid {text[:40]!r}: write azimuths x elevations, at least 2 of each, e.g. 12x7")
-    counts = int(parts[0][:6]), int(parts[1][:6])
-    if max(counts) > 1000:
-        raise InvalidParameterError(f"--grid {text[:40]!r}: give at most 1000 of each")
-    return counts
-
-
-def chosen_shapes(options: Namespace) -> tuple[list[ShapeInfo], int]:
+def chosen_shapes(options: Options) -> tuple[list[ShapeInfo], int]:
     """The shapes whose class is known, and how many others there are."""
-    selected = select_shapes(
-        options.sources,
-        names=names(options.names) if options.names else (),
-        classes=names(options.classes) if options.classes else (),
-        as_class=options.class_name,
-        numbers=numbers(options.numbers),
-    )
+    selected = options.selected()
     known = [shape for shape in selected if shape.class_name]
     if not known:
         raise LibraryError(f"{len(selected)} shapes, and their names tell no class; give --class NAME")
@@ -186,7 +122,7 @@ def csv_rows(reports: Sequence[ShapeReport], networks: Sequence[str]) -> list[di
     return rows
 
 
-def markdown(reports: Sequence[ShapeReport], networks: Sequence[str], options: Namespace, unknown: int) -> str:
+def markdown(reports: Sequence[ShapeReport], networks: Sequence[str], options: Options, unknown: int) -> str:
     """The report: a table of means, failures, and whom the shapes are owed to."""
     rows = [
         {
@@ -200,9 +136,9 @@ def markdown(reports: Sequence[ShapeReport], networks: Sequence[str], options: N
         if not report.error
     ]
     parts = [
-        "# Which shapes are recognised",
-        f"Mean score over {options.grid} views (azimuth x elevation, ends of the elevation included); bold: accepted, "
-        f"mean >= {options.threshold:g}. Score: {SCORE_WORDS[options.score]}. Colours: {options.colours}"
+        "# Which shapes are recognized",
+        f"Mean score over {'x'.join(map(str, options.grid))} views (azimuth x elevation, ends of it included); "
+        f"bold: accepted, mean >= {options.threshold:g}. Score: {SCORE_WORDS[options.score]}. Colors: {options.colors}"
         + (", pictures fed in [0, 1]." if options.unnormalized else "."),
         markdown_table([{key: value.replace("|", "\\|") for key, value in row.items()} for row in rows]),
         summary(reports, networks),
@@ -215,7 +151,7 @@ def markdown(reports: Sequence[ShapeReport], networks: Sequence[str], options: N
     owed = sorted({report.info.licence for report in reports if report.info.licence})
     if owed:
         parts += ["## Licences", "\n".join(f"- {licence}" for licence in owed)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(parts)
 
 
 def mean_text(report: ShapeReport, network: str) -> str:
@@ -254,7 +190,3 @@ def terminal_table(reports: Sequence[ShapeReport], networks: Sequence[str], thre
             cells = [f"{mean}{mark}" for mean, mark in zip(means, marks, strict=True)]
             table.add_row(report.info.class_name, report.info.label, str(report.faces), *cells)
     return table
-
-
-if __name__ == "__main__":
-    sys.exit(run_script(main, after_interrupt="what was scored is kept; run the same command to go on"))

@@ -1,28 +1,9 @@
-"""Measure networks: OpenVINO against torch, answers alone against answers in a batch, gradients against values.
-
-Examples:
-  python scripts/benchmark_networks.py
-  python scripts/benchmark_networks.py --networks AlexNet,ResNet-50 --random-weights
-  python scripts/benchmark_networks.py --networks torchvision/resnet50 --weights resnet50-0676ba61.pth --repeats 9
-
-On renders of a cup and a chair, for each network: the largest difference between a score (any class) by OpenVINO and
-by torch eager, and the share of pictures with the same top answer; whether an answer is the same alone and in any
-batch (moved: the largest difference; 0 means the same bytes) with what is in use, with torch in padded chunks, and with
-plain torch, whose kernels depend on the size of a batch; milliseconds a picture and ratios of speed; the cost of a
-value with its gradient as a multiple of a value, for the classifier and for f at n = 2 and n = 6, and what part of it
-the classifier and the derivative pictures take.
-Times vary between machines and runs, ratios much less: medians over repeats in which all sides are timed in turn.
-
---random-weights gives torchvision's networks seeded random weights, with batch norms that fit the renders and the last
-layer scaled so that logits spread as those of a trained network do: to measure speed and agreement without weights.
-"""
+"""What `semrob benchmark_networks` does."""
 
 from __future__ import annotations
 
-import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -30,20 +11,22 @@ from typing import Any
 
 import numpy as np
 import torch
-from semrob_env.cli import ArgumentParser, make_console, names, positive, progress_bar, run_script
+from rich.console import Console
 
+from baselines.commands.benchmark_networks import Options
+from baselines.commands.shared.terminal import Bundle, interleaved, progress_bar, shown
 from semrob_env.errors import InvalidParameterError
-from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
+from semrob_env.files import markdown_table
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.camera import Scenes
 from semrob_env.scene.classifiers.names import TORCHVISION
-from semrob_env.scene.classifiers.options import NetworkOptions, add_network_options, network_options
-from semrob_env.scene.classifiers.registry import NETWORKS, canonical_network, load_network
+from semrob_env.scene.classifiers.options import NetworkOptions
+from semrob_env.scene.classifiers.registry import load_network
 from semrob_env.scene.classifiers.torch_module import PictureNetwork, TorchClassifier
 from semrob_env.scene.function import SceneFunction
 from semrob_env.scene.renderers import Rasterizer
 from semrob_env.scene.shapes import make_shape
-from semrob_env.types import Float32Array, FloatArray
+from semrob_env.types import Float32Array
 
 SPACES = {2: SemanticSpace.of("azimuth,elevation"), 6: SemanticSpace.of("paper6")}
 """Spaces of the cost of a gradient."""
@@ -52,52 +35,26 @@ SPREAD = 3.0
 """Standard deviation of the logits that --random-weights aims at."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read arguments, measure, print and write the table."""
-    options = parser().parse_args(arguments)
-    console = make_console()
-    repeats, batch = positive(options.repeats, "--repeats"), positive(options.batch, "--batch")
-    networks = list(dict.fromkeys(map(canonical_network, names(options.networks))))
-    chosen = dict(network_options(options, networks))
-    folder = output_folder(options.out)
+def run(options: Options, console: Console) -> None:
+    """Measure, print and write the table."""
+    chosen = options.network_options()
+    bundle = Bundle(options.out, console)
     rows = []
     with progress_bar(console, "networks") as progress, tempfile.TemporaryDirectory() as scratch:
-        bar = progress.add_task("networks", total=len(networks))
-        for network in networks:
-            own = chosen[network]
+        for network, own in progress.track(list(chosen.items()), description="networks"):
             if options.random_weights and network.startswith(f"{TORCHVISION}/") and not own.weights:
                 own = replace(own, weights=random_weights(network, Path(scratch), options.seed))
-            rows.append({"network": network, **measure(network, own, repeats, batch)})
-            progress.advance(bar)
+            rows.append({"network": network, **measure(network, own, options)})
     lines = [
         {"measure": name.replace("_", " "), **{str(row["network"]): shown(row[name]) for row in rows}}
         for name in list(rows[0])[1:]
     ]
     told = "random weights; " if options.random_weights else ""
-    text = f"{told}batches of {batch} pictures, medians of {repeats} repeats\n\n{markdown_table(lines)}\n"
+    text = f"{told}batches of {options.batch} pictures, medians of {options.repeats} repeats\n\n{markdown_table(lines)}"
     console.print(text, soft_wrap=True)
-    write_whole(folder / "networks.csv", csv_text(rows))
-    write_whole(folder / "networks.md", text)
-    console.print(f"wrote networks.md and networks.csv to {folder}")
-
-
-def shown(value: object) -> str:
-    """A number with three digits; other things as they are."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def parser() -> ArgumentParser:
-    """The command line."""
-    head, _, tail = (__doc__ or "").partition("\n\n")
-    made = ArgumentParser(head, tail)
-    made.add_argument("--networks", help="comma separated", default=",".join(NETWORKS))
-    made.add_argument("--random-weights", action="store_true", help="for torchvision's networks without --weights")
-    made.add_argument("--batch", type=int, help="pictures a call", default=16)
-    made.add_argument("--repeats", type=int, help="repeats that medians are taken over", default=5)
-    made.add_argument("--seed", type=int, help="seed of random weights", default=0)
-    made.add_argument("--out", help="output folder", default="results/networks")
-    add_network_options(made)
-    return made
+    bundle.text("networks.md", text)
+    bundle.rows("networks.csv", rows)
+    bundle.close()
 
 
 def random_weights(network: str, folder: Path, seed: int) -> str:
@@ -122,9 +79,10 @@ def random_weights(network: str, folder: Path, seed: int) -> str:
     return str(path)
 
 
-def measure(network: str, options: NetworkOptions, repeats: int, batch: int) -> dict[str, Any]:
+def measure(network: str, own: NetworkOptions, options: Options) -> dict[str, Any]:
     """One row of the table."""
-    classifier = load_network(network, options=options)
+    batch = options.batch
+    classifier = load_network(network, unnormalized=options.unnormalized, options=own)
     if not isinstance(classifier, TorchClassifier):
         raise InvalidParameterError(f"{network} has no torch side to compare with; give a network of torch")
     by_torch = TorchClassifier(
@@ -133,8 +91,8 @@ def measure(network: str, options: NetworkOptions, repeats: int, batch: int) -> 
         name="torch",
         backend="torch",
         weights_digest="",
-        score=options.score,
-        device=options.device,
+        score=own.score,
+        device=own.device,
     )
     pictures = renders(classifier.preprocessing.size, batch)
     eager = Eager(classifier)
@@ -155,7 +113,7 @@ def measure(network: str, options: NetworkOptions, repeats: int, batch: int) -> 
         steps[f"slopes_{n}"] = partial(
             function.renderer.render_with_derivatives, function.meshes[0], scenes, SPACES[n].names
         )
-    times = {name: 1e3 * taken / batch for name, taken in interleaved(steps, repeats).items()}
+    times = {name: 1e3 * np.array(taken) / batch for name, taken in interleaved(steps, options.repeats).items()}
     return {
         "values_by": classifier.backend_in_use("values"),
         "gradients_by": classifier.backend_in_use("gradients"),
@@ -171,17 +129,6 @@ def measure(network: str, options: NetworkOptions, repeats: int, batch: int) -> 
             f"of_it_derivatives_n{n}": float(np.median(times[f"slopes_{n}"] / times[f"f_gradient_{n}"])) for n in SPACES
         },
     }
-
-
-def interleaved(steps: dict[str, Callable[[], object]], repeats: int) -> dict[str, FloatArray]:
-    """Seconds (repeats,) of each step; every repeat times all of them in turn, after one untimed call."""
-    times = np.zeros((repeats + 1, len(steps)))
-    for repeat in range(repeats + 1):
-        for column, step in enumerate(steps.values()):
-            started = time.perf_counter()
-            step()
-            times[repeat, column] = time.perf_counter() - started
-    return dict(zip(steps, times[1:].T, strict=True))
 
 
 def renders(size: int, count: int) -> Float32Array:
@@ -235,7 +182,3 @@ def invariance(
         "moved_torch_chunks": moved(by_torch.answers),
         "moved_eager": moved(eager),
     }
-
-
-if __name__ == "__main__":
-    sys.exit(run_script(main))

@@ -1,36 +1,25 @@
-"""Measure replays on recorded maps against a plain loop that asks one corner at a time, and queries through the oracle.
-
-Examples:
-  python scripts/benchmark_recorded.py
-  python scripts/benchmark_recorded.py --maps maps.npz --shapes 40 --reference-runs 32
-
-Replays: networks x shapes x 4 start points x 600 steps of a method in the paper's form, all in one batch through the
-oracle (maps are taken again where a file holds fewer shapes). The reference does the same with plain NumPy from the
-formulas of the method, one corner after the other, without an oracle, on a part of the same runs: its time is told per
-query, and both must end with the same regions. Every number is the median of --repeats, both sides in turn.
-"""
+"""What `semrob benchmark_recorded` does."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from semrob_env.cli import ArgumentParser, make_console, names, positive, progress_bar, run_script
+from rich.console import Console
 
-import optimizers  # noqa: F401  (fills the registry)
+from baselines.commands.benchmark_recorded import Options
+from baselines.commands.shared.terminal import Bundle, digits_table, interleaved, progress_bar
 from optimizers.corner_method import LEAST_SHARE, START_HALF_WIDTH, settings_of_form
 from optimizers.registry import get_optimizer
-from optimizers.run import RunResult, run
+from optimizers.run import RunResult
+from optimizers.run import run as run_optimizer
 from semrob_env.errors import InvalidParameterError
-from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 from semrob_env.oracle import Queries, QueryOracle
 from semrob_env.parameters import PAPER_STARTS, SemanticSpace
 from semrob_env.recorded import RecordedMaps, load_maps
-from semrob_env.recorded.function import DEFAULT_FILE
 from semrob_env.regions import Regions, corner_masks
 from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.types import Float32Array, FloatArray, IntArray
@@ -42,47 +31,28 @@ STEPS = 600
 """Steps of the released runs."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read arguments, measure, print and write the tables."""
-    options = parser().parse_args(arguments)
-    console = make_console()
-    for name in ("shapes", "repeats", "reference_runs"):
-        positive(getattr(options, name), f"--{name.replace('_', '-')}")
-    methods = names(options.methods)
-    unknown = [name for name in methods if name not in DIRECTIONS]
+def run(options: Options, console: Console) -> None:
+    """Measure, print and write the tables."""
+    unknown = [name for name in options.methods if name not in DIRECTIONS]
     if unknown:
         raise InvalidParameterError(f"no plain loop for {unknown[0]!r}; there is one for {', '.join(DIRECTIONS)}")
     maps = load_maps(options.maps)
     if maps.space != SPACE:
         raise InvalidParameterError(f"{options.maps} is over {', '.join(maps.space.names)}, not azimuth, elevation")
-    folder = output_folder(options.out)
+    bundle = Bundle(options.out, console)
     plan = Replays.of(RecordedMaps(maps), options.shapes)
     with progress_bar(console, "measurements") as progress:
-        bar = progress.add_task("replays", total=len(methods) * options.repeats + 1)
-        replays = []
-        for name in methods:
-            replays.append(
-                replay_line(plan, name, options.repeats, options.reference_runs, lambda: progress.advance(bar))
-            )
+        bar = progress.add_task("replays", total=len(options.methods) * options.repeats + 1)
+        replays = [
+            replay_line(plan, name, options.repeats, options.reference_runs, lambda: progress.advance(bar))
+            for name in options.methods
+        ]
         queries = query_lines(plan.function, options.repeats)
         progress.advance(bar)
-    console.print(shown(replays), "", shown(queries), sep="\n", soft_wrap=True)
-    write_whole(folder / "replays.csv", csv_text(replays))
-    write_whole(folder / "queries.csv", csv_text(queries))
-    console.print(f"wrote replays.csv and queries.csv to {folder}")
-
-
-def parser() -> ArgumentParser:
-    """The command line."""
-    head, _, tail = (__doc__ or "").partition("\n\n")
-    made = ArgumentParser(head, tail)
-    made.add_argument("--maps", help="file of maps", default=DEFAULT_FILE)
-    made.add_argument("--methods", help=f"comma separated; of {', '.join(DIRECTIONS)}", default=",".join(DIRECTIONS))
-    made.add_argument("--shapes", type=int, help="shapes of each network", default=100)
-    made.add_argument("--reference-runs", type=int, help="runs that the plain loop does", default=8)
-    made.add_argument("--repeats", type=int, help="repeats that medians are taken over", default=5)
-    made.add_argument("--out", help="output folder", default="results/recorded_speed")
-    return made
+    console.print(digits_table(replays), "", digits_table(queries), sep="\n", soft_wrap=True)
+    bundle.rows("replays.csv", replays)
+    bundle.rows("queries.csv", queries)
+    bundle.close()
 
 
 @final
@@ -109,7 +79,7 @@ class Replays:
         chosen = get_optimizer(method)
         settings = settings_of_form(chosen, "paper")
         optimizer = chosen(self.function.space, self.start, member=self.member, settings=settings)
-        return run(optimizer, QueryOracle(self.function, trajectories=len(self.start)), max_steps=STEPS)
+        return run_optimizer(optimizer, QueryOracle(self.function, trajectories=len(self.start)), max_steps=STEPS)
 
 
 def replay_line(
@@ -235,22 +205,5 @@ def query_lines(function: RecordedMaps, repeats: int) -> list[dict[str, object]]
         "oracle.query, one by one": (len(points), lambda: [one.query(queries) for queries in single]),
         "oracle.query, 102 400 at once": (theta[..., 0].size, lambda: many.query(batch)),
     }
-    times: dict[str, list[float]] = {name: [] for name in ways}
-    for repeat in range(repeats + 1):
-        for name, (_, call) in ways.items():
-            started = time.perf_counter()
-            call()
-            if repeat:
-                times[name].append(time.perf_counter() - started)
+    times = interleaved({name: call for name, (_, call) in ways.items()}, repeats)
     return [{"way": name, "queries_a_second": ways[name][0] / float(np.median(times[name]))} for name in ways]
-
-
-def shown(rows: Sequence[dict[str, object]]) -> str:
-    """Rows as a table, numbers with three digits."""
-    return markdown_table([
-        {key: f"{value:.3g}" if isinstance(value, float) else str(value) for key, value in row.items()} for row in rows
-    ])
-
-
-if __name__ == "__main__":
-    sys.exit(run_script(main))

@@ -1,65 +1,41 @@
-"""Measure the rasteriser: speed, error of its pictures and of their derivatives, and batch invariance.
-
-Examples:
-  python scripts/check_rasterizer.py                        the procedural shapes
-  python scripts/check_rasterizer.py models/*.obj           meshes of yours
-
-Columns, per mesh:
-  ms            milliseconds a view in a batch of 32 (best of the repeats)
-  x deriv       time with derivatives in azimuth and elevation, relative to without
-  error         mean absolute difference, in 1/255, to a picture supersampled 8 x 8 without edge smoothing
-  outline       the same over the pixels that the outline of the object passes
-  no AA         error of plain samples at pixel centres, to compare with
-  cosine        between derivative pictures and central differences (median over views and parameters)
-"""
+"""What `semrob check_rasterizer` does."""
 
 from __future__ import annotations
 
-import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable
 
 import numpy as np
-from semrob_env.cli import ArgumentParser, positive, run_script
+from rich.console import Console
 
+from baselines.commands.check_rasterizer import Options
 from semrob_env.errors import ContractError
 from semrob_env.scene.camera import Scenes
-from semrob_env.scene.mesh import Mesh, load_mesh, normalize
+from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.renderers import Rasterizer
-from semrob_env.scene.shapes import SHAPES, make_shape
+from semrob_env.scene.sources import load_shape
 from semrob_env.types import BoolArray, Float32Array
 
 PARAMETERS = ("azimuth", "elevation")
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
+def run(options: Options, console: Console) -> None:
     """Print one line per mesh and the medians; an error if the same scene gave different bytes in another batch."""
-    head, _, tail = (__doc__ or "").partition("\n\n")
-    parser = ArgumentParser(head, tail)
-    parser.add_argument("meshes", nargs="*", type=Path, help="mesh files; none: procedural shapes")
-    parser.add_argument("--size", type=int, default=224, help="picture size in pixels")
-    parser.add_argument("--threads", type=int, default=None, help="threads; none: all")
-    parser.add_argument("--views", type=int, default=6, help="random views a mesh for error and cosine")
-    parser.add_argument("--repeats", type=int, default=7, help="repeats of each timing")
-    parser.add_argument("--supersample", type=int, default=2, help="supersampling for the cosine")
-    parser.add_argument("--blur", type=float, default=0.7, help="blur in pixels for the cosine")
-    parser.add_argument("--step", type=float, default=0.3, help="step of the central differences in degrees")
-    options = parser.parse_args(arguments)
-    views, repeats = positive(options.views, "--views"), positive(options.repeats, "--repeats")
     plain = Rasterizer(options.size, threads=options.threads)
     smooth = Rasterizer(options.size, options.supersample, options.blur, options.threads)
     console.print(f"{'mesh':34}{'faces':>7}{'ms':>7}{'x deriv':>9}{'error':>7}{'outline':>9}{'no AA':>7}{'cosine':>8}")
     plain.warm_up()
     lines, invariant = [], True
-    for name, mesh in meshes(options.meshes):
-        seconds, slower = speed(plain, mesh, repeats)
-        error, outline, samples = errors(plain, mesh, scenes(views))
-        agreement = cosine(smooth, mesh, scenes(views), options.step)
+    for shape in options.selected():
+        mesh = load_shape(shape.class_name or "", shape.source, options.colors)
+        views = scenes(options.views, options.seed)
+        seconds, slower = speed(plain, mesh, options.repeats)
+        error, outline, samples = errors(plain, mesh, views)
+        agreement = cosine(smooth, mesh, views, options.step)
         line = (len(mesh.faces), 1000 * seconds, slower, error, outline, samples, agreement)
         lines.append(line)
         invariant &= batch_invariant(plain, mesh)
-        console.print(row(name, line))
+        console.print(row(shape.name, line))
     console.print(row("median", tuple(np.median(lines, axis=0))))
     if not invariant:
         raise ContractError("a scene has different bytes in another batch; a kernel depends on its neighbours")
@@ -72,16 +48,6 @@ def row(name: str, line: tuple[float, ...]) -> str:
         f"{name[:33]:34}{line[0]:7.0f}{line[1]:7.2f}{line[2]:9.2f}"
         f"{line[3]:7.2f}{line[4]:9.2f}{line[5]:7.2f}{line[6]:8.3f}"
     )
-
-
-def meshes(paths: list[Path]) -> Iterator[tuple[str, Mesh]]:
-    """Meshes to measure, with names to print."""
-    for path in paths:
-        folder, item = path.absolute().parts[-4:-2] if path.parent.name == "models" else path.absolute().parts[-2:]
-        yield f"{folder}/{item[:12]}", normalize(load_mesh(path))
-    if not paths:
-        for name in sorted(SHAPES):
-            yield f"{name}:0", make_shape(name, 0)
 
 
 def scenes(count: int, seed: int = 0) -> Scenes:
@@ -147,7 +113,3 @@ def batch_invariant(renderer: Rasterizer, mesh: Mesh) -> bool:
         == pictures[order].tobytes()
         for order in orders
     )
-
-
-if __name__ == "__main__":
-    sys.exit(run_script(main))

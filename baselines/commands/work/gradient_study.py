@@ -1,52 +1,31 @@
-"""Which gradient of f tells where f goes, over which distance, and which one finds better regions per query?
-
-Examples:
-  python scripts/gradient_study.py --dry-run            what it would ask
-  python scripts/gradient_study.py                      ten shapes, one a class
-  python scripts/gradient_study.py --shapes cup:0,chair:3 --points 24 --emphasis 0.5
-
-The kinds of gradients:
-  exact           the renderer's derivative times the classifier's: the slope of the picture formula
-  smooth picture  the same of a supersampled and blurred picture (gradient_supersample, gradient_blur in an id)
-  mean R deg      the mean of exact gradients over theta and neighbours within R degrees (NeighbourhoodGradients)
-  difference H    central differences over +-H degrees (FiniteDifferences)
-
-Prediction: at random points, theta moves by some degrees along azimuth or elevation; the change of f is compared with
-gradient times move by their correlation over the points of one shape. Regions: OIR_W with each kind of gradient and
-the same budget, from the paper's start points, judged on held-out points. A value costs 1 and a gradient 1: an exact
-gradient with its value 2, a mean over m neighbours 2 + 2m, a difference 1 + 2n.
-
-Written to --out: prediction.csv, regions.csv, gradient_study.md and gradient_study.png.
-"""
+"""What `semrob gradient_study` does."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-from semrob_env.cli import ArgumentParser, make_console, names, positive, progress_bar, run_script
+from rich.console import Console
 
+from baselines.commands.gradient_study import Options
+from baselines.commands.shared.questions import thresholds
+from baselines.commands.shared.terminal import Bundle, progress_bar
 from optimizers.oir_w import OirW, OirWSettings
-from optimizers.run import run
-from scripts.grow_regions import shape_of
+from optimizers.run import run as run_optimizer
 from semrob_env.errors import InvalidParameterError
-from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
+from semrob_env.files import markdown_table
 from semrob_env.metrics import Judge, judge_regions
 from semrob_env.oracle import FiniteDifferences, NeighbourhoodGradients, Queries, QueryOracle
 from semrob_env.parameters import PAPER_STARTS, SemanticSpace
-from semrob_env.plotting import PALETTE, save_figure
+from semrob_env.plotting import PALETTE
 from semrob_env.scene.function import SceneFunction, SceneId, make_scene_function
 from semrob_env.types import FloatArray
 
 SPACE = SemanticSpace.of("paper2")
 """The space of the study."""
-
-SHAPES = "aeroplane:0,bathtub:0,bench:0,bottle:0,chair:0,cup:0,piano:0,rifle:0,vase:0,toilet:0"
 
 MOVES_DEG = (0.1, 0.5, 1.0, 2.0, 5.0)
 """Distances over which changes are predicted."""
@@ -71,72 +50,51 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read arguments, measure, write tables and picture."""
-    options = parser().parse_args(arguments)
-    console = make_console()
-    for option in ("points", "budget", "judge_points"):
-        positive(getattr(options, option), f"--{option.replace('_', '-')}")
+def run(options: Options, console: Console) -> None:
+    """Measure, write tables and picture."""
     if options.points < 3:
         raise InvalidParameterError(f"--points {options.points}: a correlation needs at least 3")
-    emphases = [_emphasis(text) for text in names(options.emphasis)]
-    shapes = [shape_of(text, options.network) for text in names(options.shapes)]
-    judge = Judge(points=options.judge_points, seed=options.seed)
+    for value in options.emphasis:
+        OirWSettings(emphasis_factor=value)
+    options.one_network()
+    scenes = options.scenes(options.selected(), SPACE.spec, options.colors)
+    judge = Judge(thresholds(options.goal), points=options.judge_points, seed=options.seed)
     grown = [name for name, kind in KINDS.items() if kind.grows]
-    runs = len(shapes) * len(grown) * len(emphases) * len(PAPER_STARTS)
+    runs = len(scenes) * len(grown) * len(options.emphasis) * len(PAPER_STARTS)
     bill = sum(_bill(name) for name in KINDS) * options.points + len(MOVES_DEG) * 2 * options.points
     console.print(
-        f"{len(shapes)} shapes: {bill} queries each for predictions; {runs} runs of OIR_W of at most "
-        f"{options.budget} queries, {options.judge_points} more for the judge"
+        f"{len(scenes)} shapes: {bill} queries each for predictions; {runs} runs of OIR_W of at most "
+        f"{options.budget} queries, {options.judge_points} more for the judge",
+        soft_wrap=True,
     )
     if options.dry_run:
         return
-    folder = output_folder(options.out)
+    bundle = Bundle(options.out, console)
     predictions: list[dict[str, Any]] = []
     regions: list[dict[str, Any]] = []
     with progress_bar(console, "shapes") as progress:
-        bar = progress.add_task("prediction", total=len(shapes))
-        for number, shape in enumerate(shapes):
+        for number, scene in enumerate(progress.track(scenes, description="prediction")):
             rng = np.random.default_rng([options.seed, number])
-            predictions += predict(functions_of(shape, list(KINDS)), str(shape.class_name), options.points, rng)
-            write_report(folder, predictions, regions, options.network)
-            progress.advance(bar)
-        bar = progress.add_task("regions", total=len(shapes))
-        for shape in shapes:
-            for name, function in functions_of(shape, grown).items():
-                for emphasis in emphases:
+            predictions += predict(functions_of(scene, list(KINDS)), scene.class_name, options.points, rng)
+            write_report(bundle, predictions, regions, scene.network)
+        for scene in progress.track(scenes, description="regions"):
+            for name, function in functions_of(scene, grown).items():
+                for emphasis in options.emphasis:
                     regions += grow(function, name, emphasis, options.budget, judge)
-            write_report(folder, predictions, regions, options.network)
-            progress.advance(bar)
+            write_report(bundle, predictions, regions, scene.network)
     console.print(report_text(predictions, regions), soft_wrap=True)
-    console.print(f"wrote gradient_study.md, gradient_study.png, prediction.csv and regions.csv to {folder}")
+    bundle.close()
 
 
 def write_report(
-    folder: Path, predictions: Sequence[dict[str, Any]], regions: Sequence[dict[str, Any]], network: str
+    bundle: Bundle, predictions: Sequence[dict[str, Any]], regions: Sequence[dict[str, Any]], network: str
 ) -> None:
     """Tables and picture of what has been measured so far, after every shape: an interrupt loses one."""
-    write_whole(folder / "prediction.csv", csv_text(predictions))
+    bundle.rows("prediction.csv", predictions)
     if regions:
-        write_whole(folder / "regions.csv", csv_text(regions))
-    write_whole(folder / "gradient_study.md", report_text(predictions, regions) + "\n")
-    save_figure(study_figure(predictions, regions, network), folder / "gradient_study.png")
-
-
-def parser() -> ArgumentParser:
-    """The command line."""
-    head, _, tail = (__doc__ or "").partition("\n\n")
-    made = ArgumentParser(head, tail)
-    made.add_argument("--shapes", help="built-in shapes class:number, comma separated", default=SHAPES)
-    made.add_argument("--network", help="network by name", default="efficientnet_lite0")
-    made.add_argument("--points", type=int, help="random points a shape", default=16)
-    made.add_argument("--budget", type=int, help="most queries a run, forward + gradient", default=150)
-    made.add_argument("--emphasis", help="emphasis factors beta of OIR_W, comma separated", default="0.0009,0.5")
-    made.add_argument("--judge-points", type=int, help="held-out points a region", default=32)
-    made.add_argument("--seed", type=int, help="seed of points and judge", default=0)
-    made.add_argument("--out", help="output folder", default="results/gradients")
-    made.add_argument("--dry-run", action="store_true", help="tell the cost, measure nothing")
-    return made
+        bundle.rows("regions.csv", regions)
+    bundle.text("gradient_study.md", report_text(predictions, regions))
+    bundle.figure("gradient_study.png", study_figure(predictions, regions, network))
 
 
 def predict(
@@ -186,7 +144,9 @@ def grow(function: SceneFunction, name: str, emphasis: float, budget: int, judge
     """One row a start point: the region of OIR_W with one kind of gradient."""
     starts = np.array([SPACE.point(start) for start in PAPER_STARTS])
     optimizer = OirW(SPACE, starts, settings=OirWSettings(emphasis_factor=emphasis))
-    result = run(optimizer, QueryOracle(function, trajectories=len(starts), budget=budget, **KINDS[name].oracle))
+    result = run_optimizer(
+        optimizer, QueryOracle(function, trajectories=len(starts), budget=budget, **KINDS[name].oracle)
+    )
     judged = judge_regions(function, result.regions, judge=judge)
     return [
         {
@@ -324,14 +284,3 @@ def _bill(name: str) -> int:
     if "finite_differences" in oracle:
         return 1 + 2 * SPACE.n
     return 2 * (1 + (oracle["neighbourhood"].neighbours if "neighbourhood" in oracle else 0))
-
-
-def _emphasis(text: str) -> float:
-    try:
-        return OirWSettings(emphasis_factor=float(text)).emphasis_factor
-    except ValueError as error:
-        raise InvalidParameterError(f"--emphasis {text!r}: give numbers of 0 or above ({error})") from error
-
-
-if __name__ == "__main__":
-    sys.exit(run_script(main))

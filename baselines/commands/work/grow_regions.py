@@ -1,31 +1,9 @@
-"""Grow regions around start points on one shape, judge them and draw them.
-
-Examples:
-  python scripts/grow_regions.py --shape cup:3
-  python scripts/grow_regions.py --mesh mug.obj --class cup --methods naive,oir_b --budget 300
-  python scripts/grow_regions.py --mesh "KatorLegaz.sh3f#coffee-mug" --budget 300
-  python scripts/grow_regions.py --shape chair:0 --starts "azimuth=90,elevation=10" --adversarial
-  python scripts/grow_regions.py --shape piano:0 --export results/inside
-  python scripts/grow_regions.py --shape cup:3 --params paper6 --corners 8 --methods naive,oir_b,oir_w
-  python scripts/grow_regions.py --shape cup:3 --params "azimuth[90:180],roll" --dry-run
-  python scripts/grow_regions.py --shape cup:3 --network torchvision/resnet18 --weights mine.pth --score margin
-
-A start point is given by name, several with ; between them; what is missing takes its default. Written to --out:
-regions.csv, and for each method METHOD_regions.png (the map of f with the regions; renders from inside and from just
-outside) and METHOD_bounds.png (how the bounds moved). With more than two parameters there is no map: instead,
-METHOD_projections.png (the regions on every pair of parameters) and METHOD_sides.png (renders along each side).
---export also writes theta and renders from inside each region. Map, renders and the judge's held-out points are not
-charged to any method.
-
-A step of a corner method asks all 2^n corners of a box, or with --corners so many drawn ones; both bills are told.
-"""
+"""What `semrob grow_regions` does."""
 
 from __future__ import annotations
 
 import io
 import math
-import sys
-from argparse import Namespace
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -34,54 +12,48 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from rich.console import Console
 from rich.table import Table
-from semrob_env.cli import ArgumentParser, make_console, names, positive, progress_bar, run_script
 
-import optimizers  # noqa: F401  (fills the registry)
+from baselines.commands.grow_regions import Options
+from baselines.commands.shared.questions import region_methods, thresholds, told_settings
+from baselines.commands.shared.terminal import Bundle, progress_bar
 from optimizers.base import Optimizer, Settings
-from optimizers.corner_method import CornerSettings, settings_of_form
-from optimizers.registry import OPTIMIZERS, get_optimizer
-from optimizers.run import RunResult, run
-from semrob_env.errors import InvalidBudgetError, InvalidParameterError, UnknownNameError
+from optimizers.corner_method import CornerSettings
+from optimizers.run import RunResult
+from optimizers.run import run as run_optimizer
+from semrob_env.errors import InvalidBudgetError, InvalidParameterError
 from semrob_env.files import csv_text, output_folder, write_whole
 from semrob_env.functions import Complement, ScoreFunction
 from semrob_env.maps import live_maps, map_axes
-from semrob_env.metrics import Judge, Judgement, Thresholds, judge_regions
+from semrob_env.metrics import Judge, Judgement, judge_regions
 from semrob_env.oracle import QueryOracle
-from semrob_env.parameters import NAMED_SPACES, SemanticSpace, paper_starts
+from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import (
     BoundsHistory,
     bounds_columns,
     example_views,
     point_label,
     projections_figure,
-    read_points,
     region_figure,
-    save_figure,
     side_views,
     sides_figure,
 )
 from semrob_env.regions import MOST_CORNER_PARAMETERS, Regions
-from semrob_env.scene.classifiers.options import add_network_options, network_options
-from semrob_env.scene.classifiers.registry import canonical_network
-from semrob_env.scene.function import SceneFunction, SceneId, make_scene_function
-from semrob_env.scene.sources import resolve_shape
+from semrob_env.scene.function import SceneFunction, make_scene_function
 from semrob_env.types import FloatArray
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read arguments, then map, grow, judge and draw."""
-    options = parser().parse_args(arguments)
-    console = make_console()
-    positive(options.budget, "--budget")
-    positive(options.export_count, "--export-count")
-    methods = [get_optimizer(name) for name in names(options.methods)]
-    judge = Judge(Thresholds(options.epsilon_m, options.epsilon_v), seed=options.seed)
-    scene_id = scene_of(options)
-    space = SemanticSpace.of(scene_id.params)
-    starts = paper_starts(space) if options.starts == PAPER else read_points(space, options.starts)
+def run(options: Options, console: Console) -> None:
+    """Map, grow, judge and draw."""
+    methods = region_methods(options.methods)
+    judge = Judge(thresholds(options.goal), seed=options.seed)
+    options.one_network()
+    (scene_id,) = options.scenes((options.one_shape(),), options.params, options.colors)
+    space = options.space()
+    starts = options.start_points(space)
     optimizers_by_name: dict[str, Optimizer[Any]] = {}
-    for method in methods:
+    for method in methods.values():
         settings = settings_of(method, options)
         optimizer = method(space, starts, settings=settings, seed=options.seed)
         if options.dry_run or space.n > 2:
@@ -97,14 +69,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     function: ScoreFunction = Complement(scene) if options.adversarial else scene
     if not options.map_step >= LEAST_MAP_STEP:
         raise InvalidParameterError(f"--map-step {options.map_step}: give at least {LEAST_MAP_STEP} degrees")
-    if options.max_steps is not None:
-        positive(options.max_steps, "--max-steps")
     # Degrees for angles; a thirtieth of the range for all else.
     widths = zip(space.parameters, space.width.tolist(), strict=True)
     map_steps = [min(options.map_step, width / 2) if p.unit == "deg" else width / 30 for p, width in widths]
     axes = map_axes(space, map_steps) if space.n <= 2 else ()
     scene.probe()
-    folder = output_folder(options.out)
+    bundle = Bundle(options.out, console)
     export = output_folder(options.export) if options.export else None
 
     console.print(f"{function.id}: {len(scene.meshes[0].faces)} faces", soft_wrap=True)
@@ -118,7 +88,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             history, steps = BoundsHistory(), progress.add_task(name, total=options.max_steps)
             oracle = QueryOracle(function, trajectories=len(starts), budget=options.budget)
             on_step = partial(record, history, partial(progress.advance, steps))
-            result = run(optimizer, oracle, max_steps=options.max_steps, on_step=on_step)
+            result = run_optimizer(optimizer, oracle, max_steps=options.max_steps, on_step=on_step)
             judged = judge_regions(function, result.regions, judge=judge)
             rows += table_rows(name, starts, result, judged)
             title = f"{name} ({options.form} form, at most {options.budget} queries a start point)\n{function.id}"
@@ -127,35 +97,31 @@ def main(arguments: Sequence[str] | None = None) -> None:
             if maps is not None:
                 views = [example_views(function, scene.pictures, region) for region in each]
                 figure = region_figure(result.regions, starts, labels, views, title=title, maps=maps)
-                save_figure(figure, folder / f"{name}_regions.png")
+                bundle.figure(f"{name}_regions.png", figure)
             else:
                 sides = [side_views(function, scene.pictures, region) for region in each]
                 figure = projections_figure(result.regions, starts, labels, title=title)
-                save_figure(figure, folder / f"{name}_projections.png")
-                save_figure(sides_figure(result.regions, sides, labels, title=title), folder / f"{name}_sides.png")
-            save_figure(history.figure(space, range(len(labels)), labels, title=title), folder / f"{name}_bounds.png")
+                bundle.figure(f"{name}_projections.png", figure)
+                bundle.figure(f"{name}_sides.png", sides_figure(result.regions, sides, labels, title=title))
+            bundle.figure(f"{name}_bounds.png", history.figure(space, range(len(labels)), labels, title=title))
             if export is not None:
                 export_inside(scene, function, result.regions, export / name, options)
     console.print(terminal_table(rows, space))
-    write_whole(folder / "regions.csv", csv_text(rows))
-    console.print(f"wrote regions.csv and pictures to {folder}" + (f", renders to {export}" if export else ""))
+    bundle.rows("regions.csv", rows)
+    bundle.close(*([f"renders ({export})"] if export else []))
 
 
 LEAST_MAP_STEP = 0.5
 """Finest grid of the drawn map, in degrees."""
 
 
-PAPER = "paper"
-"""The paper's start points, as --starts has them."""
-
-
-def settings_of(method: type[Optimizer[Any]], options: Namespace) -> Settings:
+def settings_of(method: type[Optimizer[Any]], options: Options) -> Settings:
     """A method's settings in the form asked for, with sampled corners if it knows them.
 
     Raises:
         InvalidParameterError: --corners is not a number of corners, or the method has no such form.
     """
-    settings = settings_of_form(method, options.form)
+    settings = told_settings(method, options.form, options.goal, options.budget)
     return replace(settings, corners=options.corners) if isinstance(settings, CornerSettings) else settings
 
 
@@ -190,67 +156,6 @@ def record(history: BoundsHistory, advance: Callable[[], None], optimizer: Optim
     """Keep the state after a step."""
     history.record(optimizer.recommend(), optimizer.start, oracle.spent)
     advance()
-
-
-def parser() -> ArgumentParser:
-    """The command line."""
-    head, _, tail = (__doc__ or "").partition("\n\n")
-    made = ArgumentParser(head, tail)
-    made.add_argument("--shape", help="procedural shape, class:number, e.g. cup:3", default="")
-    made.add_argument("--mesh", help="mesh file with --class, or FOLDER#NAME, LIBRARY.sh3f#NAME", default="")
-    made.add_argument("--class", dest="class_name", help="class that a --mesh is scored for", default="")
-    made.add_argument(
-        "--params",
-        help=f"parameters, comma separated, {', '.join(NAMED_SPACES)}, or a part of a range, azimuth[90:180]",
-        default="azimuth,elevation",
-    )
-    made.add_argument("--network", help="network by name", default="efficientnet_lite0")
-    made.add_argument("--methods", help=f"comma separated; known: {', '.join(OPTIMIZERS)}", default="oir_b")
-    made.add_argument("--form", choices=("normalized", "paper"), help="form of the updates", default="normalized")
-    made.add_argument("--starts", help=f"start points by name, ; between them; {PAPER}: its own four", default=PAPER)
-    made.add_argument("--budget", type=int, help="most queries a start point", default=150)
-    made.add_argument("--corners", type=int, help="corners that a step asks of each box, an even number; none: all 2^n")
-    made.add_argument("--max-steps", type=int, help="most steps a start point; none: the budget ends it")
-    made.add_argument("--epsilon-m", type=float, help="feasible: mean score >= 1 - epsilon_m", default=0.5)
-    made.add_argument("--epsilon-v", type=float, help="feasible: variance <= epsilon_v", default=0.25)
-    made.add_argument("--adversarial", action="store_true", help="grow regions where the score is low")
-    made.add_argument("--unnormalized", action="store_true", help="feed pictures in [0, 1] as the paper's code did")
-    add_network_options(made)
-    made.add_argument("--map-step", type=float, help="grid of the drawn map in degrees", default=6.0)
-    made.add_argument("--export", help="folder for theta and renders from inside each region", default="")
-    made.add_argument("--export-count", type=int, help="renders a region that --export writes", default=8)
-    made.add_argument("--seed", type=int, help="seed of methods, judge and export", default=0)
-    made.add_argument("--out", help="output folder", default="results/regions")
-    made.add_argument("--dry-run", action="store_true", help="tell what a step costs, grow nothing")
-    return made
-
-
-def scene_of(options: Namespace) -> SceneId:
-    """The scene that --shape, or --mesh and --class, ask for."""
-    if bool(options.shape) == bool(options.mesh):
-        raise InvalidParameterError("give either --shape class:number, or --mesh FILE and --class NAME")
-    network = canonical_network(options.network)
-    own: dict[str, Any] = network_options(options, [network])[network].in_ids()
-    own["feed"] = "unnormalized" if options.unnormalized else "normalized"
-    if options.mesh:
-        mesh = resolve_shape(options.mesh) if options.class_name or "#" in options.mesh else None
-        class_name = options.class_name or (mesh.class_name if mesh else None)
-        if mesh is None or class_name is None:
-            raise InvalidParameterError("--mesh needs --class: the class that the shape is scored for")
-        return SceneId(network, class_name, mesh.source, params=options.params, **own)
-    return replace(shape_of(options.shape, network), params=options.params, **own)
-
-
-def shape_of(text: str, network: str) -> SceneId:
-    """The scene of a built-in shape, `class:number`.
-
-    Raises:
-        UnknownNameError: It is not written so.
-    """
-    class_name, _, number = text.partition(":")
-    if not (number.isascii() and number.isdigit() and len(number) <= 15):
-        raise UnknownNameError(f"unknown shape {text!r}; write class:number, e.g. cup:3")
-    return SceneId(network, class_name, f"procedural:{int(number)}")
 
 
 def table_rows(method: str, starts: FloatArray, result: RunResult, judged: Judgement) -> list[dict[str, Any]]:
@@ -298,7 +203,7 @@ def terminal_table(rows: Sequence[dict[str, Any]], space: SemanticSpace) -> Tabl
 
 
 def export_inside(
-    scene: SceneFunction, function: ScoreFunction, regions: Regions, folder: Path, options: Namespace
+    scene: SceneFunction, function: ScoreFunction, regions: Regions, folder: Path, options: Options
 ) -> None:
     """Random theta from inside each region with their scores (theta.csv) and renders (REGION_NUMBER.png)."""
     output_folder(folder)
@@ -316,7 +221,3 @@ def export_inside(
             named = dict(zip(regions.space.names, map(float, points[number]), strict=True))
             rows.append({"region": region, **named, "score": float(scores[region, number]), "picture": file_name})
     write_whole(folder / "theta.csv", csv_text(rows))
-
-
-if __name__ == "__main__":
-    sys.exit(run_script(main))

@@ -1,27 +1,16 @@
-"""Turn the release of the paper's authors, or a part of it, into one file of maps and one of traces.
-
-Examples:
-  python scripts/import_recorded.py ../shared/recorded
-  python scripts/import_recorded.py path/to/release --out results/recorded --no-traces
-
-The folder holds checkpoint/NETWORK/CLASS/OBJECT/{map,optim}.pt (Hamdi & Ghanem 2020, arXiv 1904.04621). The files are
-pickles of a stranger: nothing in them is executed, and what is no plain number, text, array or interval is refused.
-
-Written to --out: maps.npz (what functions recorded:* read), traces.npz (final regions and traces of the authors' runs)
-and problems.txt (every file that is missing, damaged or refused, one a line; they are not fatal).
-"""
+"""What `semrob import_recorded` does."""
 
 from __future__ import annotations
 
-import sys
-from argparse import BooleanOptionalAction
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from rich.console import Console
-from semrob_env.cli import ArgumentParser, make_console, progress_bar, run_script
 
+from baselines.commands.import_recorded import Options
+from baselines.commands.shared.terminal import progress_bar
+from semrob_env.errors import InvalidParameterError
 from semrob_env.files import output_folder, write_whole
 from semrob_env.recorded import ScoreMaps, held_out_error, save_maps
 from semrob_env.recorded.release import Problem, Release, read_release
@@ -31,15 +20,15 @@ MOST_SHOWN = 10
 """Problems shown in the terminal; all are in the file."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read arguments, then the release; write files and a summary."""
-    options = parser().parse_args(arguments)
-    console = make_console()
+def run(options: Options, console: Console) -> None:
+    """The release; write files and a summary."""
+    if len(options.sources) != 1:
+        raise InvalidParameterError("give one SOURCE: the folder that holds checkpoint/")
     folder = output_folder(options.out)
     with progress_bar(console, "objects") as progress:
         bar = progress.add_task("read", total=None)
         release = read_release(
-            options.release,
+            options.sources[0],
             with_traces=options.traces,
             on_object=lambda done, total: progress.update(bar, completed=done, total=total),
         )
@@ -56,18 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
             console.print(f"wrote {path}: {path.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
         elif path.exists():
             console.print(f"left {path} of an earlier import as it was", soft_wrap=True)
-
-
-def parser() -> ArgumentParser:
-    """The command line."""
-    head, _, tail = (__doc__ or "").partition("\n\n")
-    made = ArgumentParser(head, tail)
-    made.add_argument("release", help="folder that holds checkpoint/", metavar="RELEASE_DIR")
-    made.add_argument("--out", help="output folder", default="results/recorded")
-    made.add_argument(
-        "--traces", action=BooleanOptionalAction, help="also final regions and traces, which takes longer", default=True
-    )
-    return made
 
 
 def tell(console: Console, release: Release, problems: Path) -> None:
@@ -133,7 +110,3 @@ def kind_of(path: str) -> str:
 def counts(words: Iterable[str]) -> str:
     """How often each word occurs, in the order of first occurrence."""
     return ", ".join(f"{word} {count}" for word, count in Counter(words).items())
-
-
-if __name__ == "__main__":
-    sys.exit(run_script(main))

@@ -1,43 +1,24 @@
-"""The method table (paper's Table 2) by counting: what each method asks a step and in all, and its hyper-parameters.
-
-Examples:
-  python scripts/method_table.py
-  python scripts/method_table.py --methods naive,oir_b,oir_w,grid:lines=3 --parameters 1-6
-  python scripts/method_table.py --methods naive,mine --import my_module
-
-Every number is the oracle's count after a run on a synthetic function of n parameters: means over ten steps for the
-columns by n, and totals at n = 2. Methods with a paper's form are counted in it, for --steps steps in all (600 in the
-paper's runs); the total at the defaults is that of the normalised form, to its end or for as many steps. Growth is
-fitted to the counts a step. A dash: the method does not run at this n; the reason is in the file.
-
-Written to --out: methods.md, methods.csv (a line for every method and n), hyper_parameters.csv, methods.png.
-"""
+"""What `semrob method_table` does."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from semrob_env.cli import ArgumentParser, make_console, names, numbers, positive, progress_bar, run_script
+from rich.console import Console
 
-import baselines  # noqa: F401  (fills the registry)
-import optimizers  # noqa: F401  (fills the registry)
 from baselines.benchmark.costs import Count, count_queries, growth, hyper_parameters, summary
-from baselines.benchmark.plugins import import_modules
 from baselines.benchmark.protocols import read_method
+from baselines.commands.method_table import PAPER_N, Options
+from baselines.commands.shared.terminal import Bundle, progress_bar
 from optimizers.base import Optimizer, Settings
 from optimizers.corner_method import CornerSettings
 from optimizers.registry import OPTIMIZERS
-from semrob_env.errors import InvalidParameterError, OutputError
-from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
-from semrob_env.plotting import save_figure
+from semrob_env.errors import OutputError
+from semrob_env.files import markdown_table
 from semrob_env.plotting.comparison import CostCurve, cost_figure
-
-PAPER_N = 2
-"""Parameters in the paper's tables."""
 
 COUNTED_STEPS = 10
 """Steps whose mean is told as the queries of one: the first steps of some methods differ from later ones."""
@@ -46,26 +27,17 @@ FIXED = {"grid": "grid:lines=4"}
 """How a method that fits itself into a budget stands in the table: the paper's N^n, with a fixed N."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read arguments, count, write the tables and the picture."""
-    options = parser().parse_args(arguments)
-    console = make_console()
-    import_modules(options.imports)
-    sizes = sorted(numbers(options.parameters))
-    if sizes[0] < 1:
-        raise InvalidParameterError(f"--parameters {options.parameters}: give numbers of at least 1")
-    positive(options.steps, "--steps")
-    texts = names(options.methods) if options.methods else [FIXED.get(name, name) for name in OPTIMIZERS]
-    methods = [Row.of(text) for text in texts]
-    folder = output_folder(options.out)
+def run(options: Options, console: Console) -> None:
+    """Count, write the tables and the picture."""
+    sizes = sorted(options.parameters)
+    methods = [Row.of(text) for text in options.methods or [FIXED.get(name, name) for name in OPTIMIZERS]]
+    bundle = Bundle(options.out, console)
     with progress_bar(console, "methods") as progress:
-        bar = progress.add_task("count", total=len(methods))
         lines, counted, totals = [], {}, {}
-        for row in methods:
+        for row in progress.track(methods, description="count"):
             counted[row.label] = [count_queries(row.method, row.settings, n, steps=COUNTED_STEPS) for n in sizes]
             totals[row.label] = row.totals(options.steps)
             lines += [row.line(count, counted[row.label]) for count in counted[row.label]]
-            progress.advance(bar)
     if all(count.refusal for counts in counted.values() for count in counts):
         raise OutputError(f"no method ran; the first reason: {next(iter(counted.values()))[0].refusal}")
     body = [
@@ -80,28 +52,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ]
     if reasons := [f"- {label}, n = {c.n}: {c.refusal}" for label, own in counted.items() for c in own if c.refusal]:
         body += ["## Where a method does not run", "\n".join(reasons)]
-    write_whole(folder / "methods.md", "\n\n".join(body) + "\n")
-    write_whole(folder / "methods.csv", csv_text(lines))
-    write_whole(folder / "hyper_parameters.csv", csv_text([h for row in methods for h in row.hyper_parameters(sizes)]))
+    bundle.text("methods.md", "\n\n".join(body))
+    bundle.rows("methods.csv", lines)
+    bundle.rows("hyper_parameters.csv", [line for row in methods for line in row.hyper_parameters(sizes)])
     picture = cost_figure(
         {label: drawn for label, counts in counted.items() if len((drawn := curve(counts)).n)},
         title="Queries a step by the oracle's count, and the growth fitted to them",
     )
-    save_figure(picture, folder / "methods.png")
+    bundle.figure("methods.png", picture)
     console.print("\n\n".join(body[:4]), soft_wrap=True)
-    console.print(f"\nwrote methods.md, methods.csv, hyper_parameters.csv and methods.png to {folder}")
-
-
-def parser() -> ArgumentParser:
-    """The command line."""
-    head, _, tail = (__doc__ or "").partition("\n\n")
-    made = ArgumentParser(head, tail)
-    made.add_argument("--methods", help="comma separated, NAME or NAME:SETTING=VALUE:...; all by default")
-    made.add_argument("--parameters", help="numbers of parameters, e.g. 1-6,10", default="1-10")
-    made.add_argument("--steps", type=int, help=f"steps of the total at n = {PAPER_N}", default=600)
-    made.add_argument("--import", dest="imports", action="append", help="module that registers a method", default=[])
-    made.add_argument("--out", help="output folder", default="results/methods")
-    return made
+    bundle.close()
 
 
 @final
@@ -195,7 +155,3 @@ def curve(counts: Sequence[Count]) -> CostCurve:
 def plain(value: float) -> str:
     """A count, or a mean to a tenth."""
     return f"{value:.0f}" if value == round(value) else f"{value:.1f}"
-
-
-if __name__ == "__main__":
-    sys.exit(run_script(main))

@@ -1,46 +1,29 @@
-"""Replay the paper's methods on the recorded maps, beside the regions that its authors recorded: tables and pictures.
-
-Examples:
-  python scripts/import_recorded.py RELEASE_DIR && python scripts/recorded_report.py
-  python scripts/recorded_report.py --maps maps.npz --traces none --out results/report
-
-Replays use the paper's exact updates and hyper-parameters, 600 steps, on maps interpolated between their grid points.
-What the released code did otherwise is switched on and off, where that can be replayed: bounds that leave the space and
-are cut at the end only, a "gradient" through a cross-entropy on top of the softmax, and the number of steps. Its
-un-normalised pictures are in the recorded scores; `srvr_table.py --unnormalized` shows what they change, live.
-
-Written to --out: report.md, report.csv (one line a network, method and kind of region), srvr.png, overlap.png,
-bounds.png (recorded bounds over the steps with the replayed ones) and runs.sqlite. The same command goes on where an
-interrupted one stopped.
-"""
+"""What `semrob recorded_report` does."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 from rich.console import Console
-from semrob_env.cli import ArgumentParser, make_console, progress_bar, run_script
 
-import optimizers  # noqa: F401  (fills the registry)
+from baselines.commands.recorded_report import NO_TRACES, Options
+from baselines.commands.shared.questions import thresholds
+from baselines.commands.shared.terminal import Bundle, progress_bar
 from optimizers.base import Optimizer, Settings
 from optimizers.corner_method import settings_of_form
 from optimizers.execute import RunSummary, run_tasks
 from optimizers.registry import get_optimizer
-from optimizers.run import run
+from optimizers.run import run as run_optimizer
 from semrob_env.errors import InvalidParameterError, OutputError
-from semrob_env.files import csv_text, interval_text, markdown_table, output_folder, write_whole
+from semrob_env.files import interval_text, markdown_table
 from semrob_env.metrics import SrvrRow, Thresholds
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import PAPER_STARTS
-from semrob_env.plotting import save_figure
 from semrob_env.plotting.release import Beside, bounds_beside_figure, overlap_figure, srvr_beside_figure
 from semrob_env.recorded import RecordedMaps, held_out_error, load_maps
-from semrob_env.recorded.function import DEFAULT_FILE
 from semrob_env.recorded.implied import implied_scores
 from semrob_env.recorded.traces import METHODS, SPACE, ReleaseTraces, load_traces
 from semrob_env.scene.classifiers.names import parts_of
@@ -60,23 +43,19 @@ from semrob_env.types import FloatArray
 
 PAPER_STEPS = 600  # of the released runs
 
-NO_TRACES, DEFAULT_TRACES = "none", str(Path(DEFAULT_FILE).with_name("traces.npz"))
 
-
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read arguments, replay what is missing, write the report."""
-    options = parser().parse_args(arguments)
-    console = make_console()
-    thresholds = Thresholds(options.epsilon_m, options.epsilon_v)
+def run(options: Options, console: Console) -> None:
+    """Replay what is missing, write the report."""
+    limits = thresholds(options.goal)
     maps = load_maps(options.maps)
     if maps.space != SPACE:
         raise InvalidParameterError(f"{options.maps} is over {', '.join(maps.space.names)}, not azimuth, elevation")
     traces = None if options.traces == NO_TRACES else load_traces(options.traces)
-    folder = output_folder(options.out)
+    bundle = Bundle(options.out, console)
     function = RecordedMaps(maps)
-    tasks = {name: variant.tasks(function, thresholds) for name, variant in variants().items()}
+    tasks = {name: variant.tasks(function, limits) for name, variant in variants().items()}
     runs: dict[str, list[RunRow]] = {name: [] for name in tasks}
-    store = RunStore(folder / "runs.sqlite")
+    store = RunStore(bundle.folder / "runs.sqlite")
     with progress_bar(console, "runs") as progress:
         bar = progress.add_task("replay", total=sum(map(len, tasks.values())))
         for name, own in tasks.items():
@@ -88,25 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             run_tasks(own, store, functions={function.id: function}, unit_size=2048, retry_failed=True, on_rows=on_rows)
     lost = sum(map(len, tasks.values())) - sum(map(len, runs.values()))
     if lost:
-        raise OutputError(f"{lost} replays failed; their errors are in {folder / 'runs.sqlite'}")
-    write(ReleaseReport(function, traces, runs, STARTS, thresholds, options.seed), folder, console)
-
-
-def parser() -> ArgumentParser:
-    """The command line."""
-    head, _, tail = (__doc__ or "").partition("\n\n")
-    made = ArgumentParser(head, tail)
-    made.add_argument("--maps", help="file of maps", default=DEFAULT_FILE)
-    made.add_argument(
-        "--traces",
-        help=f"file of the recorded runs, or {NO_TRACES}",
-        default=DEFAULT_TRACES,
-    )
-    made.add_argument("--epsilon-m", type=float, help="feasible: mean score >= 1 - epsilon_m", default=0.5)
-    made.add_argument("--epsilon-v", type=float, help="feasible: variance <= epsilon_v", default=0.25)
-    made.add_argument("--seed", type=int, help="seed of the intervals", default=0)
-    made.add_argument("--out", help="output folder", default="results/recorded_report")
-    return made
+        raise OutputError(f"{lost} replays failed; their errors are in {bundle.folder / 'runs.sqlite'}")
+    write(ReleaseReport(function, traces, runs, STARTS, limits, options.seed), bundle, console)
 
 
 @final
@@ -123,7 +85,7 @@ class Variant:
         known = settings.to_mapping()
         return replace(settings, **{name: word for name, word in (self.changes or {}).items() if name in known})
 
-    def tasks(self, function: RecordedMaps, thresholds: Thresholds) -> list[RunTask]:
+    def tasks(self, function: RecordedMaps, limits: Thresholds) -> list[RunTask]:
         """A run for every map, method and start point."""
         tasks = []
         for method in self.methods:
@@ -135,8 +97,8 @@ class Variant:
                     settings=settings,
                     start=start,
                     max_steps=self.steps,
-                    epsilon_m=thresholds.epsilon_m,
-                    epsilon_v=thresholds.epsilon_v,
+                    epsilon_m=limits.epsilon_m,
+                    epsilon_v=limits.epsilon_v,
                 )
                 for member_id in function.member_ids
                 for start in STARTS
@@ -159,7 +121,7 @@ def variants() -> dict[str, Variant]:
     }
 
 
-def write(report: ReleaseReport, folder: Path, console: Console) -> None:
+def write(report: ReleaseReport, bundle: Bundle, console: Console) -> None:
     """Write and print the tables and the pictures."""
     lines = report.lines()
     body = "\n\n".join([
@@ -177,18 +139,15 @@ def write(report: ReleaseReport, folder: Path, console: Console) -> None:
         *claims_part(report),
         *optimum_part(report),
     ])
-    write_whole(folder / "report.md", body + "\n")
-    write_whole(folder / "report.csv", csv_text(lines))
-    save_figure(srvr_beside_figure(lines, report.networks, report.main_kinds), folder / "srvr.png")
-    written = ["report.md", "report.csv", "srvr.png"]
+    bundle.text("report.md", body)
+    bundle.rows("report.csv", lines)
+    bundle.figure("srvr.png", srvr_beside_figure(lines, report.networks, report.main_kinds))
     if RECORDED in report.sets:
-        save_figure(overlap_figure(report.sets, REPLAY, RECORDED, report.networks), folder / "overlap.png")
-        written.append("overlap.png")
+        bundle.figure("overlap.png", overlap_figure(report.sets, REPLAY, RECORDED, report.networks))
     if report.traces is not None and (beside := traced(report.traces, report.function)):
-        save_figure(bounds_beside_figure(beside), folder / "bounds.png")
-        written.append("bounds.png")
+        bundle.figure("bounds.png", bounds_beside_figure(beside))
     console.print(body, soft_wrap=True)
-    console.print(f"\nwrote {', '.join(written)} and runs.sqlite to {folder}")
+    bundle.close("runs.sqlite")
 
 
 def data_part(report: ReleaseReport) -> list[str]:
@@ -374,7 +333,7 @@ def traced(traces: ReleaseTraces, function: RecordedMaps) -> list[Beside]:
         ) -> None:
             history.append(own_bounds(optimizer))
 
-        run(optimizer, QueryOracle(function), max_steps=max(1, int(traces.steps[row])), on_step=on_step)
+        run_optimizer(optimizer, QueryOracle(function), max_steps=max(1, int(traces.steps[row])), on_step=on_step)
         lower, upper = np.moveaxis(np.array(history[:-1]), 1, 0)  # before each step, as recorded ones are
         found.append(
             Beside(
@@ -392,7 +351,3 @@ def own_bounds(optimizer: Optimizer[Any]) -> tuple[FloatArray, FloatArray]:
     """The bounds (n,) of the first trajectory as they are, not as they are recommended."""
     state = optimizer.save()
     return state["state.lower"][0], state["state.upper"][0]
-
-
-if __name__ == "__main__":
-    sys.exit(run_script(main, after_interrupt="what was finished is kept; run the same command to go on"))

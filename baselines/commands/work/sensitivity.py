@@ -1,27 +1,8 @@
-"""How much do the paper's methods depend on eta, lambda, alpha and beta, and which defaults follow from that?
-
-Examples:
-  python scripts/sensitivity.py
-  python scripts/sensitivity.py --networks ResNet50 --shapes 0-1 --budgets 150,600 --methods naive,oir_b
-  python scripts/sensitivity.py --form paper --eta 0.03,0.1,0.3,1 --budgets 2400,4800
-  python scripts/sensitivity.py --suite synthetic --parameters 2,4
-
-Each method runs with every step size together with every value of each of its other letters, on recorded maps, or on
-synthetic functions where there is no file of maps. What is told is the mean over questions (function, start point,
-least mean score) of the feasible volume over that of the exact optimum, infeasible regions counting 0.
-
-Two rules of thumb of the paper are marked: a side moves about 0.001 of the range a step at score 1 (eta), and alpha is
-about one over the samples a dimension needs; these are measured on lines through the start points.
-
-Written to --out: sensitivity.md, sensitivity.csv (a line for every setting, budget and least mean score),
-sensitivity.png, runs.sqlite and answers.sqlite. The same command goes on where an interrupted one stopped.
-"""
+"""What `semrob sensitivity` does."""
 
 from __future__ import annotations
 
 import json
-import sys
-from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,9 +11,7 @@ from typing import Any, final
 
 import numpy as np
 from rich.console import Console
-from semrob_env.cli import ArgumentParser, make_console, names, numbers, positive, progress_bar, run_script
 
-import optimizers  # noqa: F401  (fills the registry)
 from baselines.benchmark.answers import Answers
 from baselines.benchmark.pool import Pool, available_cores
 from baselines.benchmark.quality import best_shares
@@ -48,12 +27,12 @@ from baselines.benchmark.sensitivity import (
     samples_needed,
 )
 from baselines.benchmark.suites import Suite, make_suite
-from optimizers.registry import get_optimizer
-from semrob_env.errors import InvalidParameterError, NoGroundTruthError, OutputError
-from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
-from semrob_env.plotting import save_figure
+from baselines.commands.sensitivity import Options
+from baselines.commands.shared.questions import limits_of, region_methods
+from baselines.commands.shared.terminal import Bundle, progress_bar
+from semrob_env.errors import NoGroundTruthError, OutputError
+from semrob_env.files import markdown_table
 from semrob_env.plotting.sensitivity import Lines, Pairs, sensitivity_figure
-from semrob_env.recorded.function import DEFAULT_FILE
 from semrob_env.store import FAILED, RunRow, RunStore, RunTask
 from semrob_env.types import BoolArray, FloatArray
 
@@ -63,22 +42,16 @@ RULE_STEP = 0.001
 CHUNK = 256
 """Tasks of one batch: they are many, and short."""
 
-VALUES = {
-    "eta": "0.01,0.03,0.1,0.2,0.5,1,2,4",
-    "lambda": "0,0.03,0.2,0.3,0.5",
-    "alpha": "0.0125,0.1,0.2,0.4,0.8",
-    "beta": "0,0.01,0.1,0.5,1,1.5",
-}
-"""What is tried of every letter, besides its default."""
+SYMBOLS = ("eta", "lambda", "alpha", "beta")
+NAMED = {"lambda": "lambda_"}
+"""Where a letter is called otherwise among the options."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read arguments, run what is missing, judge, write the table and the picture."""
-    options = parser().parse_args(arguments)
-    console = make_console()
-    budgets = sorted(positive(budget, "--budgets") for budget in numbers(options.budgets))
-    values = {symbol: reals(getattr(options, symbol), symbol) for symbol in VALUES}
-    sweeps = [make_sweep(get_optimizer(name), options.form, values) for name in names(options.methods)]
+def run(options: Options, console: Console) -> None:
+    """Run what is missing, judge, write the table and the picture."""
+    budgets = sorted(options.budgets)
+    values = {symbol: list(getattr(options, NAMED.get(symbol, symbol))) for symbol in SYMBOLS}
+    sweeps = [make_sweep(method, options.form, values) for method in region_methods(options.methods).values()]
     suite = chosen_suite(options)
     tasks: dict[tuple[Setting, int, int], RunTask] = {}
     for sweep in sweeps:
@@ -95,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     if options.dry_run:
         return
-    folder = output_folder(options.out)
+    bundle = Bundle(options.out, console)
+    folder = bundle.folder
     pool = Pool(str(folder / "runs.sqlite"), options.maps, options.workers or available_cores(), CHUNK)
     with progress_bar(console, "runs") as progress:
         bar = progress.add_task("sweep", total=len(distinct))
@@ -105,51 +79,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if not is_exact.all():
         raise NoGroundTruthError("the best region of some functions is not known; choose recorded or synthetic ones")
     rows = {run: found[keys[task]] for run, task in tasks.items()}
-    report(Results(suite, sweeps, budgets, rows, best), folder, console, options.form)
+    report(Results(suite, sweeps, budgets, rows, best), bundle, console, options.form)
 
 
-def parser() -> ArgumentParser:
-    """The command line."""
-    head, _, tail = (__doc__ or "").partition("\n\n")
-    made = ArgumentParser(head, tail)
-    made.add_argument("--methods", help="corner methods, comma separated", default="naive,oir_b,oir_w")
-    made.add_argument("--form", choices=("normalized", "paper"), help="of their formulas", default="normalized")
-    for symbol, text in VALUES.items():
-        made.add_argument(f"--{symbol}", help="values besides its default", default=text)
-    made.add_argument("--suite", choices=("recorded", "synthetic"), help="default: recorded, if the file is there")
-    made.add_argument("--networks", help="recorded: comma separated; all by default")
-    made.add_argument("--classes", help="recorded: comma separated; all by default")
-    made.add_argument("--shapes", help="recorded: object numbers", default="0-1")
-    made.add_argument("--parameters", help="synthetic: numbers of parameters", default="2")
-    made.add_argument("--thresholds", help="least mean scores, 1 - epsilon_m", default="0.2,0.4,0.6")
-    made.add_argument("--epsilon-v", type=float, help="largest variance; 0.25: no constraint", default=0.25)
-    made.add_argument("--budgets", help="most queries a run, a run for each", default="150,600,2400")
-    made.add_argument("--gradient-cost", type=float, help="weight of a gradient query in every bill", default=1.0)
-    made.add_argument("--maps", help="file of maps of the recorded suite", default=DEFAULT_FILE)
-    made.add_argument("--workers", type=int, help="processes; 0: one a core", default=0)
-    made.add_argument("--out", help="output folder", default="results/sensitivity")
-    made.add_argument("--dry-run", action="store_true", help="tell what would run")
-    return made
-
-
-def reals(text: str, option: str) -> list[float]:
-    """Numbers with commas between them."""
-    try:
-        return [float(part) for part in names(text)]
-    except ValueError as error:
-        raise InvalidParameterError(f"--{option} {text!r}: give numbers with commas between them") from error
-
-
-def chosen_suite(options: Namespace) -> Suite:
+def chosen_suite(options: Options) -> Suite:
     """The suite of the command line."""
     name = options.suite or ("recorded" if Path(options.maps).exists() else "synthetic")
-    chosen = {"parameters": tuple(map(str, numbers(options.parameters)))}
+    chosen = {"parameters": tuple(map(str, options.parameters))}
     if name == "recorded":
-        texts = {"networks": options.networks, "classes": options.classes}
-        chosen = {word: tuple(names(text)) for word, text in texts.items() if text is not None}
-        chosen["shapes"] = tuple(map(str, numbers(options.shapes)))
-    limits = [(round(1 - least, 12), options.epsilon_v) for least in reals(options.thresholds, "thresholds")]
-    return make_suite(name, chosen, limits, options.maps)
+        parts = {"networks": options.networks, "classes": options.classes, "shapes": tuple(map(str, options.shapes))}
+        chosen = {word: texts for word, texts in parts.items() if texts}
+    return make_suite(name, chosen, limits_of(options.goals), options.maps)
 
 
 @final
@@ -227,7 +167,7 @@ class Results:
                         own = np.array([q.epsilon_m == epsilon_m for q in self.suite.questions]) & self._asked
                         lines.append({
                             "method": sweep.method,
-                            **{symbol: dict(setting.values).get(symbol, "") for symbol in VALUES},
+                            **{symbol: dict(setting.values).get(symbol, "") for symbol in SYMBOLS},
                             "budget": budget,
                             "epsilon_m": epsilon_m,
                             "questions": int(own.sum()),
@@ -239,7 +179,7 @@ class Results:
         return lines
 
 
-def report(results: Results, folder: Path, console: Console, form: str) -> None:
+def report(results: Results, bundle: Bundle, console: Console, form: str) -> None:
     """Write and print tables and picture."""
     suite = results.suite
     needed = [
@@ -260,14 +200,14 @@ def report(results: Results, folder: Path, console: Console, form: str) -> None:
                 f"## {sweep.method}: {symbol}, the others at their defaults",
                 markdown_table(along(results, sweep, symbol)),
             ]
-    write_whole(folder / "sensitivity.md", "\n\n".join(body) + "\n")
-    write_whole(folder / "sensitivity.csv", csv_text(results.lines()))
+    bundle.text("sensitivity.md", "\n\n".join(body))
+    bundle.rows("sensitivity.csv", results.lines())
     marks = {STEP: rule_of_step(results.sweeps[0].at_defaults(), suite), "alpha": 1 / samples}
     panels = [panels_of(results, sweep, marks) for sweep in results.sweeps]
     title = f"Feasible share of the optimum, mean over questions: suite {suite.name}, {form} form"
-    save_figure(sensitivity_figure(panels, title=title), folder / "sensitivity.png")
+    bundle.figure("sensitivity.png", sensitivity_figure(panels, title=title))
     console.print("\n\n".join(body), soft_wrap=True)
-    console.print(f"\nwrote sensitivity.md, sensitivity.csv and sensitivity.png to {folder}")
+    bundle.close()
     if len(failed) == len(results.rows):
         raise OutputError(f"all runs failed; the first one: {failed[0]}")
 
@@ -345,7 +285,3 @@ def rule_of_step(setting: Setting, suite: Suite) -> float:
         return float(RULE_STEP / np.mean(full["scale_share"]))
     function, _ = suite.functions.member(suite.questions[0].function_id)
     return float(RULE_STEP * np.exp(np.log(function.space.width).mean()))
-
-
-if __name__ == "__main__":
-    sys.exit(run_script(main, after_interrupt="what was finished is kept; run the same command to go on"))

@@ -1,73 +1,42 @@
-"""SRVR table: how much of the viewpoint space around each start point a network is robust in, by counted queries.
-
-Examples:
-  python scripts/srvr_table.py                               the default table, at most 100 queries a run
-  python scripts/srvr_table.py --dry-run                     what would run, its queries and estimated time
-  python scripts/srvr_table.py --classes cup,chair --shapes 0-4 --methods naive,oir_b,oir_w --budget 300
-  python scripts/srvr_table.py --protocol paper --shapes 0   the paper's exact updates, 600 steps
-  python scripts/srvr_table.py --functions recorded --protocol paper --out results/srvr_recorded
-  python scripts/srvr_table.py --networks AlexNet,ResNet-50,timm/convnext_tiny --score margin
-  python scripts/srvr_table.py --networks file --weights mine.onnx --labels names.txt
-
-SRVR of a network for a class is the mean over shapes and start points of Vol(region) / Vol(space), over every returned
-region cut to the space (Hamdi & Ghanem 2020, arXiv 1904.04621). "feasible only" counts a region as 0 unless its mean
-score is at least 1 - epsilon_m and its variance at most epsilon_v: exactly where the function knows its integrals, as
-recorded maps do, else judged on held-out points that no method paid for.
-The 95 % intervals resample shapes within a class and keep the start points: they need two shapes or more.
-
---functions recorded replays on a file of maps (scripts/import_recorded.py, scripts/semantic_map.py): all of it, or the
---networks, --classes and --shapes given.
-
-Networks whose accuracy is published get a table and a picture of it beside their SRVR, and how far the ranks agree.
-
-Written to --out: srvr.md, srvr.csv, srvr.png, accuracy.png, and runs.sqlite with one row and one trace a run. The same
-command goes on where an interrupted one stopped; a finished one only draws its tables again.
-"""
+"""What `semrob srvr_table` does."""
 
 from __future__ import annotations
 
-import sys
 import time
-from argparse import BooleanOptionalAction, Namespace
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 from rich.console import Console
-from semrob_env.cli import ArgumentParser, make_console, names, numbers, positive, progress_bar, run_script, seconds_of
 
-import optimizers  # noqa: F401  (fills the registry)
+from baselines.commands.shared.questions import region_methods, thresholds, told_settings
+from baselines.commands.shared.terminal import Bundle, progress_bar, seconds_of
+from baselines.commands.srvr_table import Options
 from optimizers.base import Optimizer, Settings
-from optimizers.corner_method import START_HALF_WIDTH, settings_of_form
+from optimizers.corner_method import START_HALF_WIDTH
 from optimizers.execute import RunSummary, run_tasks
-from optimizers.registry import OPTIMIZERS, get_optimizer
+from optimizers.registry import get_optimizer
 from semrob_env.errors import InvalidParameterError, OutputError, UnknownNameError
-from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
+from semrob_env.files import markdown_table
 from semrob_env.functions import Complement, ScoreFunction, make_function
-from semrob_env.metrics import Judge, Thresholds
+from semrob_env.metrics import Judge
 from semrob_env.oracle import QueryOracle
-from semrob_env.parameters import PAPER_STARTS, SemanticSpace
-from semrob_env.plotting import save_figure, srvr_figure
+from semrob_env.parameters import SemanticSpace
+from semrob_env.plotting import srvr_figure
 from semrob_env.plotting.srvr import accuracy_figure
 from semrob_env.recorded import RecordedMaps, load_maps
-from semrob_env.recorded.function import DEFAULT_FILE, map_id
+from semrob_env.recorded.function import map_id
 from semrob_env.scene.classifiers.names import parts_of
-from semrob_env.scene.classifiers.options import add_network_options, changed_options, network_options
-from semrob_env.scene.classifiers.registry import NETWORKS, canonical_network
+from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
-from semrob_env.scene.function import SceneId
-from semrob_env.scene.shapes import SHAPES, make_shape
+from semrob_env.scene.sources import load_shape
 from semrob_env.store import FAILED, RunRow, RunStore, RunTask, canonical_json
 from semrob_env.tables import AccuracyTable, SrvrTable, Subject, group, srvr_text
 
-SPACE = SemanticSpace.of("azimuth,elevation")
-"""The space of the paper's tables."""
-
-CLASSES = "cup,chair,bottle,piano"
+CLASSES = ("cup", "chair", "bottle", "piano")
 """Classes of the default table of live functions."""
 
 PAPER_STEPS = 600  # of the paper's released runs
@@ -76,10 +45,8 @@ BATCH, LIVE_BATCH = 4096, 16
 """Runs of one method at once, on maps and on live functions: what a kill can lose."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read arguments, run what is missing, write the table."""
-    options = parser().parse_args(arguments)
-    console = make_console()
+def run(options: Options, console: Console) -> None:
+    """Run what is missing, write the table."""
     plan = Plan.of(options)
     console.print(plan.describe(), soft_wrap=True)
     if options.dry_run or options.protocol == "paper":
@@ -87,9 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if options.dry_run:
         return
     for network in plan.networks:
-        plan.function(network).values(SPACE.default[None, None])  # a broken one ends here
-    folder = output_folder(options.out)
-    path = folder / "runs.sqlite"
+        plan.function(network).values(plan.space.default[None, None])  # a broken one ends here
+    bundle = Bundle(options.out, console)
+    path = bundle.folder / "runs.sqlite"
     if not options.resume and path.exists():
         raise OutputError(f"{path} is there already; --no-resume wants an empty --out, leave it away to go on")
     store = RunStore(path)
@@ -114,47 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             on_rows=on_rows,
             on_step=on_step,
         )
-    report(plan, table.rows, summary, folder, console)
-
-
-def parser() -> ArgumentParser:
-    """The command line."""
-    head, _, tail = (__doc__ or "").partition("\n\n")
-    made = ArgumentParser(head, tail)
-    made.add_argument(
-        "--functions", choices=("scenes", "recorded"), help="rendered scenes, or a file of maps", default="scenes"
-    )
-    made.add_argument(
-        "--networks",
-        help=f"comma separated; by default {', '.join(NETWORKS)}, or all in --maps; scenes also know the paper's four, "
-        "torchvision/NAME, timm/NAME and file (a model in --weights)",
-    )
-    made.add_argument(
-        "--classes", help=f"comma separated; by default {CLASSES}, or all in --maps; scenes know {', '.join(SHAPES)}"
-    )
-    made.add_argument("--shapes", help="object numbers of each class, e.g. 0-4,7; by default 0, or all in --maps")
-    made.add_argument("--maps", help="file of maps for --functions recorded", default=DEFAULT_FILE)
-    made.add_argument("--methods", help=f"comma separated; known: {', '.join(OPTIMIZERS)}", default="naive,oir_b,oir_w")
-    made.add_argument("--budget", type=int, help="most queries a run, forward + gradient", default=100)
-    made.add_argument(
-        "--protocol",
-        choices=("normalized", "paper"),
-        help=f"paper: the exact form, {PAPER_STEPS} steps, no budget; tells its cost first",
-        default="normalized",
-    )
-    made.add_argument("--unnormalized", action="store_true", help="feed pictures in [0, 1] as the paper's code did")
-    made.add_argument("--adversarial", action="store_true", help="regions of low score: f is low + high - f")
-    made.add_argument("--epsilon-m", type=float, help="feasible: mean score >= 1 - epsilon_m", default=0.5)
-    made.add_argument("--epsilon-v", type=float, help="feasible: variance <= epsilon_v", default=0.25)
-    made.add_argument("--judge-points", type=int, help="held-out points a region, counted apart", default=32)
-    made.add_argument("--seed", type=int, help="seed of methods, judge and intervals", default=0)
-    add_network_options(made)
-    made.add_argument("--out", help="output folder", default="results/srvr")
-    made.add_argument("--resume", action=BooleanOptionalAction, help="go on with the runs in --out", default=True)
-    made.add_argument(
-        "--dry-run", action="store_true", help="tell what would run and what it costs; only a short trial"
-    )
-    return made
+    report(plan, table.rows, summary, bundle, console)
 
 
 @final
@@ -164,25 +91,31 @@ class Plan:
 
     Attributes:
         options: The command line.
+        space: What all functions are over.
         tasks: One a run, network by network.
         settings: Hyper-parameters of each method.
         functions: Functions already at hand, by id.
     """
 
-    options: Namespace
+    options: Options
+    space: SemanticSpace
     tasks: tuple[RunTask, ...]
     settings: dict[str, Settings]
     functions: Mapping[str, ScoreFunction] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, options: Namespace) -> Plan:
+    def of(cls, options: Options) -> Plan:
         """Tasks of a command line; everything that is misspelt is told here, before any work."""
         is_paper = options.protocol == "paper"
-        positive(options.budget, "--budget")
-        Judge(Thresholds(options.epsilon_m, options.epsilon_v), options.judge_points, options.seed)
-        methods = {name: get_optimizer(name) for name in names(options.methods)}
-        settings = {name: settings_of_form(method, options.protocol) for name, method in methods.items()}
-        starts = [tuple(SPACE.point(text).tolist()) for text in PAPER_STARTS]
+        limits = thresholds(options.goal)
+        Judge(limits, options.judge_points, options.seed)
+        budget = None if is_paper else options.budget
+        settings = {
+            name: told_settings(method, options.protocol, options.goal, budget)
+            for name, method in region_methods(options.methods).items()
+        }
+        space = options.space()
+        starts = [tuple(start) for start in options.start_points(space).tolist()]
         ids, functions = recorded_functions(options) if options.functions == "recorded" else (scene_ids(options), {})
         tasks = [
             RunTask(
@@ -190,19 +123,19 @@ class Plan:
                 method=name,
                 settings=canonical_json(settings[name].to_mapping()),
                 start=start,
-                budget=None if is_paper else options.budget,
+                budget=budget,
                 max_steps=PAPER_STEPS if is_paper else None,
                 seed=options.seed,
-                epsilon_m=options.epsilon_m,
-                epsilon_v=options.epsilon_v,
+                epsilon_m=limits.epsilon_m,
+                epsilon_v=limits.epsilon_v,
                 judge_points=options.judge_points,
                 judge_seed=options.seed,
             )
             for function_id in ids
-            for name in methods
+            for name in settings
             for start in starts
         ]
-        return cls(options, tuple(tasks), settings, functions)
+        return cls(options, space, tuple(tasks), settings, functions)
 
     @property
     def subjects(self) -> list[Subject]:
@@ -219,7 +152,7 @@ class Plan:
         """Networks that run with weights of the user."""
         if self.functions:
             return []
-        return [name for name, own in network_options(self.options, self.networks).items() if own.weights]
+        return [name for name, own in live(self.options).network_options().items() if own.weights]
 
     @property
     def classes(self) -> list[str]:
@@ -236,7 +169,7 @@ class Plan:
         """Most forward and gradient queries of all runs, and those of the judge, by counting one ask of each method."""
         bill: Counter[str] = Counter(judge=sum(task.judge_points for task in self.tasks))
         for name, settings in self.settings.items():
-            optimizer = get_optimizer(name)(SPACE, SPACE.default, settings=settings)
+            optimizer = get_optimizer(name)(self.space, self.space.default, settings=settings)
             queries = optimizer.ask()
             points, gradients = queries.theta.shape[1], int(queries.wants_gradient)
             for task in self.tasks:
@@ -254,7 +187,8 @@ class Plan:
         shapes = len({(subject.class_name, subject.shape) for subject in self.subjects})
         return (
             f"{len(self.tasks)} runs ({options.protocol} form, {each} each): {','.join(self.networks)} x "
-            f"{','.join(self.classes)} ({shapes} shapes) x {len(PAPER_STARTS)} start points x {options.methods}\n"
+            f"{','.join(self.classes)} ({shapes} shapes) x {len({task.start for task in self.tasks})} start points x "
+            f"{','.join(options.methods)}\n"
             f"at most {bill['forward']:,} forward and {bill['gradient']:,} gradient queries, "
             f"and {bill['judge']:,} forward queries of the judge, which are counted apart"
         )
@@ -262,7 +196,7 @@ class Plan:
     def estimate(self) -> str:
         """Time that the runs will take, from a short trial of each network."""
         bill = self.most_queries()
-        theta = SPACE.sample(8, np.random.default_rng(0))[None]
+        theta = self.space.sample(8, np.random.default_rng(0))[None]
         value = slope = 0.0
         for network in self.networks:
             function = self.function(network)
@@ -276,32 +210,38 @@ class Plan:
         )
 
 
-def scene_ids(options: Namespace) -> list[str]:
-    """Ids of live functions: networks x classes x shapes."""
-    networks = list(dict.fromkeys(map(canonical_network, names(options.networks or ",".join(NETWORKS)))))
-    chosen = network_options(options, networks)
-    classes, feed = names(options.classes or CLASSES), "unnormalized" if options.unnormalized else "normalized"
-    shapes = [(name, number) for name in classes for number in numbers(options.shapes or "0")]
-    for name, number in shapes:
-        make_shape(name, number)
-    return [
-        str(SceneId(network, name, f"procedural:{number}", feed=feed, **chosen[network].in_ids()))
-        for network in networks
-        for name, number in shapes
-    ]
+def live(options: Options) -> Options:
+    """The options of rendered scenes, what is left away at its default."""
+    return replace(
+        options,
+        networks=options.networks or tuple(NETWORKS),
+        classes=options.classes or (CLASSES if options.sources == ("procedural",) and not options.class_name else ()),
+        numbers=options.numbers or (0,),
+    )
 
 
-def recorded_functions(options: Namespace) -> tuple[list[str], dict[str, ScoreFunction]]:
+def scene_ids(options: Options) -> list[str]:
+    """Ids of live functions: networks x shapes; a shape that cannot be loaded ends here."""
+    own = live(options)
+    shapes = own.selected()
+    for shape in shapes:
+        load_shape(shape.class_name or "", shape.source, own.colors)
+    return [str(scene) for scene in own.scenes(shapes, own.params, own.colors)]
+
+
+def recorded_functions(options: Options) -> tuple[list[str], dict[str, ScoreFunction]]:
     """Ids of the chosen maps of a file, and the one function that answers them all."""
-    for option in ["unnormalized"] * options.unnormalized + changed_options(options):
+    for option in options.changed():
         raise InvalidParameterError(f"--{option} is for scenes; recorded maps are as they were recorded")
     maps = load_maps(options.maps)
-    if maps.space != SPACE:
-        raise InvalidParameterError(f"{options.maps} is over {', '.join(maps.space.names)}, not azimuth, elevation")
+    if maps.space != options.space():
+        raise InvalidParameterError(
+            f"{options.maps} is over {', '.join(maps.space.names)}, not {', '.join(options.space().names)}"
+        )
     wanted = (
-        names(options.networks) if options.networks else None,
-        names(options.classes) if options.classes else None,
-        [str(number) for number in numbers(options.shapes)] if options.shapes else None,
+        options.networks or None,
+        options.classes or None,
+        tuple(map(str, options.numbers)) or None,
     )
     parts = [parts_of(name) for name in maps.names]
     for index, (option, allowed) in enumerate(zip(("--networks", "--classes", "--shapes"), wanted, strict=True)):
@@ -352,7 +292,7 @@ class Streamed:
         )
 
 
-def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, folder: Path, console: Console) -> None:
+def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bundle, console: Console) -> None:
     """Write and print the tables and the picture."""
     good = [row for row in rows if row.status != FAILED]
     failed = [row for row in rows if row.status == FAILED]
@@ -376,24 +316,19 @@ def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, folder: Path
     notes += accuracy.notes()
     body = "\n\n".join([
         "# SRVR: semantic robustness volume ratio",
-        f"In % of the space of {' and '.join(SPACE.names)}. Score: "
+        f"In % of the space of {' and '.join(plan.space.names)}. Score: "
         + ("low + high - f (adversarial regions)." if options.adversarial else f"{SCORE_WORDS[options.score]}."),
         markdown_table(table.shown()),
         *([markdown_table(accuracy.shown())] if accuracy.networks else []),
         *([markdown_table(differences)] if differences else []),
         "\n".join(f"- {note}" for note in notes),
     ])
-    write_whole(folder / "srvr.md", body + "\n")
+    bundle.text("srvr.md", body)
     exact = [{**row, **accuracy.columns(str(row["network"]))} for row in table.exact()]
-    write_whole(folder / "srvr.csv", csv_text(exact))
-    title = f"SRVR, {options.protocol} form, {options.methods}"
-    save_figure(srvr_figure(table.by_method, plan.networks, title=title), folder / "srvr.png")
+    bundle.rows("srvr.csv", exact)
+    title = f"SRVR, {options.protocol} form, {','.join(options.methods)}"
+    bundle.figure("srvr.png", srvr_figure(table.by_method, plan.networks, title=title))
     if accuracy.networks:
-        save_figure(accuracy_figure(accuracy.points, title=f"accuracy and {title}"), folder / "accuracy.png")
+        bundle.figure("accuracy.png", accuracy_figure(accuracy.points, title=f"accuracy and {title}"))
     console.print(body, soft_wrap=True)
-    pictures = "srvr.png, accuracy.png" if accuracy.networks else "srvr.png"
-    console.print(f"\nwrote srvr.md, srvr.csv, {pictures} and runs.sqlite to {folder}")
-
-
-if __name__ == "__main__":
-    sys.exit(run_script(main, after_interrupt="what was finished is kept; run the same command to go on"))
+    bundle.close("runs.sqlite")

@@ -1,33 +1,9 @@
-"""Train agents to grow regions, and see what they find on networks and shapes that they never met.
-
-Examples:
-  python scripts/train_agent.py --function "recorded:*" --test-networks Inceptionv3 --test-shapes 3
-  python scripts/train_agent.py --function "recorded:*" --test-networks Inceptionv3 --test-shapes 3 --algorithms ppo,sac
-  python scripts/train_agent.py --function "synthetic:hill?n=2&seed=0 + synthetic:hill?n=2&seed=1" --test-members 1
-  python scripts/train_agent.py --function "recorded:*" --test-shapes 3 --dry-run
-  python scripts/compare_methods.py --suite recorded --methods oir_b,reinforcement:policy=results/agents/ppo/seed_0
-
---function names a family: recorded maps, or functions joined by " + ". Members to train on and to test on are split by
-what their ids name (--test-networks, --test-classes, --test-shapes: a test member has a held-out part of every kind
-given, a train member of none), or by number (--test-members).
-
-Agents are trained by PPO and SAC of stable-baselines3 (pip install semrob[agents]) on semrob/RegionGrow-v0, each with a
-seed, and saved as agent.json and policy.pt: the method `reinforcement` plays them with policy=FOLDER. They are compared
-by the feasible volume of the region they end with: its share of the space if mean >= 1 - epsilon_m and variance <=
-epsilon_v, else 0; exactly where the truth is known, else judged on held-out points that nobody paid for. Beside them,
-at the same budget: a random policy, and other --methods. Nothing is chosen by what the test members tell: each agent is
-the one of its last round.
-
-Written to --out: ALGORITHM/seed_N with the agent and its curve, training.md, training.csv, curves.csv, learning.png and
-plan.json. The same command goes on where an interrupted one stopped, at the last finished round.
-"""
+"""What `semrob train_agent` does."""
 
 from __future__ import annotations
 
 import json
-import sys
 import time
-from argparse import Namespace
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
@@ -36,28 +12,24 @@ from typing import Any, final
 
 import numpy as np
 from rich.console import Console
-from semrob_env.cli import ArgumentParser, make_console, names, numbers, positive, progress_bar, run_script
 
-import baselines  # noqa: F401  (fills the registry)
-import optimizers  # noqa: F401  (fills the registry)
 from baselines.agents.actor import Actor
 from baselines.agents.evaluation import Outcome, Questions, mean_interval, played, played_by_seeds
 from baselines.agents.policies import lent_policy
 from baselines.agents.rounds import Curve, train_in
 from baselines.agents.table import shown, table_rows
 from baselines.agents.training import ALGORITHMS, Algorithm, Recipe, Trainer
+from baselines.commands.shared.questions import region_methods, thresholds, told_settings
+from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.train_agent import STEPS, Options
 from optimizers.registry import get_optimizer
 from semrob_env.errors import InvalidParameterError, OutputError, UnknownNameError
-from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
+from semrob_env.files import markdown_table, write_whole
 from semrob_env.functions import ScoreFunction, make_function
-from semrob_env.metrics import Judge, Thresholds
+from semrob_env.metrics import Judge
 from semrob_env.parameters import PAPER_STARTS
-from semrob_env.plotting import save_figure
 from semrob_env.plotting.learning import LearningCurve, learning_figure
 from semrob_env.types import IntArray
-
-STEPS: dict[Algorithm, int] = {"ppo": 1_000_000, "sac": 120_000}
-"""Default steps of training: SAC learns from each several times."""
 
 RANDOM_POLICY = "random policy"
 RANDOM_STARTS = 8
@@ -67,16 +39,15 @@ TRIAL_STEPS = 8192
 """Of --dry-run."""
 
 
-def main(arguments: Sequence[str] | None = None) -> None:
-    """Read arguments, train what is missing, evaluate, write tables, curves and picture."""
-    options = parser().parse_args(arguments)
-    console = make_console()
+def run(options: Options, console: Console) -> None:
+    """Train what is missing, evaluate, write tables, curves and picture."""
     plan = Plan.of(options)
     console.print(plan.describe(), soft_wrap=True)
     if options.dry_run:
         console.print(plan.estimate(), soft_wrap=True)
         return
-    folder = output_folder(options.out)
+    bundle = Bundle(options.out, console)
+    folder = bundle.folder
     keep_plan(plan, folder)
     curves: dict[Algorithm, list[Curve]] = {}
     with progress_bar(console, "rounds") as progress:
@@ -90,43 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
             curve = trained(plan, recipe, agent_folder(folder, recipe), on_progress, console)
             curves.setdefault(recipe.algorithm, []).append(curve)
-    report(plan, curves, folder, console)
-
-
-def parser() -> ArgumentParser:
-    """The command line."""
-    head, _, tail = (__doc__ or "").partition("\n\n")
-    made = ArgumentParser(head, tail)
-    made.add_argument("--function", help="id of a family of functions", default="recorded:*")
-    made.add_argument("--test-networks", help="held out, comma separated")
-    made.add_argument("--test-classes", help="held out, comma separated")
-    made.add_argument("--test-shapes", help="object numbers held out in every class, e.g. 3")
-    made.add_argument("--test-members", help="numbers of members held out, e.g. 0-3, in place of the three above")
-    made.add_argument("--algorithms", help=f"comma separated, of {', '.join(ALGORITHMS)}", default="ppo")
-    made.add_argument("--seeds", help="one agent of each algorithm a seed", default="0-4")
-    made.add_argument(
-        "--steps",
-        type=int,
-        help=f"of training an agent, all environments together; by default ppo {STEPS['ppo']}, sac {STEPS['sac']}",
-    )
-    made.add_argument("--rounds", type=int, help="of training; each ends with a checkpoint", default=15)
-    made.add_argument("--environments", type=int, help="asked at once", default=256)
-    made.add_argument("--budget", type=int, help="queries of an episode and of every method", default=200)
-    made.add_argument("--epsilon-m", type=float, help="feasible: mean score >= 1 - epsilon_m", default=0.5)
-    made.add_argument("--epsilon-v", type=float, help="feasible: variance <= epsilon_v", default=0.25)
-    made.add_argument("--largest-step", type=float, help="share of its range that a bound moves at most", default=0.1)
-    made.add_argument(
-        "--start",
-        choices=("paper", "random"),
-        help="where episodes begin, in the test as well",
-        default="paper",
-    )
-    made.add_argument("--methods", help="shown beside the agents and the random policy", default="oir_b")
-    made.add_argument("--episodes", type=int, help="runs of each agent and seed on each test question", default=4)
-    made.add_argument("--judge-points", type=int, help="held-out points a region, without a known truth", default=256)
-    made.add_argument("--out", help="output folder", default="results/agents")
-    made.add_argument("--dry-run", action="store_true", help="tell what would run and how long; only a short trial")
-    return made
+    report(plan, curves, bundle, console)
 
 
 @final
@@ -143,7 +78,7 @@ class Plan:
         methods: Other methods, by name.
     """
 
-    options: Namespace
+    options: Options
     function: ScoreFunction
     train: IntArray
     test: IntArray
@@ -151,29 +86,23 @@ class Plan:
     methods: tuple[str, ...] = field(default=())
 
     @classmethod
-    def of(cls, options: Namespace) -> Plan:
+    def of(cls, options: Options) -> Plan:
         """The plan of a command line; everything that is misspelt is told here, before any work."""
-        for name in ("budget", "rounds", "environments", "episodes"):
-            positive(getattr(options, name), f"--{name}")
-        Judge(Thresholds(options.epsilon_m, options.epsilon_v), options.judge_points)
-        algorithms = [known for text in names(options.algorithms) for known in [algorithm(text)]]
-        methods = tuple(names(options.methods)) if options.methods else ()
-        for name in methods:
-            if get_optimizer(name).recommends != "regions":
-                raise InvalidParameterError(f"--methods {name} recommends points; a comparison is one of regions")
+        Judge(thresholds(options.goal), options.judge_points)
+        algorithms = [algorithm(text) for text in options.algorithms]
+        methods = tuple(region_methods(options.methods))
         function = make_function(options.function)
         train, test = split(function, options)
-        seeds = numbers(options.seeds)
         recipes = tuple(
             Recipe(
                 algorithm=name,
                 seed=seed,
-                steps=positive(STEPS[name] if options.steps is None else options.steps, "--steps"),
+                steps=options.steps or STEPS[name],
                 rounds=options.rounds,
                 environments=options.environments,
             )
             for name in algorithms
-            for seed in seeds
+            for seed in options.seeds
         )
         plan = cls(options, function, train, test, recipes, methods)
         Trainer(recipes[0], function, train, rules=plan.rules, start=plan.start)  # rules that do not fit end here
@@ -182,12 +111,12 @@ class Plan:
     @property
     def rules(self) -> dict[str, Any]:
         """Fields of `RegionRules`."""
-        given = self.options
+        given, limits = self.options, thresholds(self.options.goal)
         corners = None if self.function.space.n <= 6 else 16
         return {
             "budget": given.budget,
-            "epsilon_m": given.epsilon_m,
-            "epsilon_v": given.epsilon_v,
+            "epsilon_m": limits.epsilon_m,
+            "epsilon_v": limits.epsilon_v,
             "largest_step": given.largest_step,
             "corners": corners,
         }
@@ -201,7 +130,7 @@ class Plan:
     def questions(self) -> Questions:
         """The test."""
         given, space = self.options, self.function.space
-        judge = Judge(Thresholds(given.epsilon_m, given.epsilon_v), given.judge_points)
+        judge = Judge(thresholds(given.goal), given.judge_points)
         known = [[part for part in text.split(",") if part.split("=")[0] in space.names] for text in PAPER_STARTS]
         if given.start == "paper" and any(known):
             starts = np.array([space.point(",".join(parts)) for parts in known])
@@ -216,7 +145,7 @@ class Plan:
         return (
             f"{len(self.recipes)} agents ({each} each, {self.options.rounds} rounds) learn on {len(self.train)} "
             f"members and are tested on {len(self.test)} others x {len(self.questions.starts)} start points, "
-            f"{self.options.budget} queries a run, mean >= {1 - self.options.epsilon_m:g}"
+            f"{self.options.budget} queries a run, {self.options.goal.words}"
         )
 
     def estimate(self) -> str:
@@ -234,7 +163,7 @@ class Plan:
 
     def frozen(self) -> dict[str, Any]:
         """All that decides about the results, as plain data."""
-        given = {name: value for name, value in vars(self.options).items() if name not in {"out", "dry_run"}}
+        given = {name: value for name, value in vars(self.options).items() if name not in {"out", "dry_run", "imports"}}
         members = {
             "train": [self.function.member_ids[row] for row in self.train],
             "test": [self.function.member_ids[row] for row in self.test],
@@ -251,33 +180,33 @@ def algorithm(text: str) -> Algorithm:
     raise UnknownNameError(f"unknown algorithm {text!r}; choose {', '.join(ALGORITHMS)}")
 
 
-def split(function: ScoreFunction, options: Namespace) -> tuple[IntArray, IntArray]:
+def split(function: ScoreFunction, options: Options) -> tuple[IntArray, IntArray]:
     """Members to train on and members to test on."""
     from semrob_env.envs.splits import parts_of_member, split_members
 
     parts = {"network": options.test_networks, "class": options.test_classes, "shape": options.test_shapes}
-    if options.test_members is not None:
+    if options.test_members:
         if any(parts.values()):
             raise InvalidParameterError("give --test-members, or held-out networks, classes and shapes, not both")
-        test = np.array(numbers(options.test_members))
+        test = np.array(options.test_members)
         train = np.setdiff1d(np.arange(function.members), test)
         if test.max() >= function.members or not len(train):
             raise InvalidParameterError(
-                f"--test-members {options.test_members}: there are 0..{function.members - 1}; leave some to train on"
+                f"--test-members {max(options.test_members)}: there are 0..{function.members - 1}; leave some"
             )
         return train, test
-    held_out: dict[str, list[str]] = {kind: names(text) for kind, text in parts.items() if text}
+    held_out: dict[str, list[str]] = {kind: list(map(str, held)) for kind, held in parts.items() if held}
     if not held_out:
         raise InvalidParameterError(
             "nothing is held out; give --test-networks, --test-classes, --test-shapes or members"
         )
     if "shape" in held_out:
         shapes = {parts_of_member(name)["shape"] for name in function.member_ids}
-        objects = {str(number) for number in numbers(options.test_shapes)}
+        objects = set(map(str, options.test_shapes))
         found = sorted(shape for shape in shapes if shape.partition("/")[2].split(":")[-1] in objects)
         if not found:
             raise UnknownNameError(
-                f"--test-shapes {options.test_shapes}: no member of {function.id} has such an object"
+                f"--test-shapes {options.test_shapes[0]}: no member of {function.id} has such an object"
             )
         held_out["shape"] = found
     chosen = split_members(function, held_out)
@@ -337,18 +266,15 @@ def outcomes_of(plan: Plan, folder: Path) -> dict[str, Outcome]:
         outcomes[RANDOM_POLICY] = played_by_seeds(questions, "reinforcement", settings, episodes=given.episodes)
     for name in plan.methods:
         method = get_optimizer(name)
-        known = method.settings_class().to_mapping()
-        asked: dict[str, Any] = {
-            key: getattr(given, key) for key in ("epsilon_m", "epsilon_v", "budget") if key in known
-        }
+        asked = dict(told_settings(method, "normalized", given.goal, given.budget).to_mapping())
         settings = dict.fromkeys(seeds if method.is_stochastic else seeds[:1], asked)
         outcomes[name] = played_by_seeds(questions, name, settings, episodes=given.episodes)
     return outcomes
 
 
-def report(plan: Plan, curves: Mapping[Algorithm, Sequence[Curve]], folder: Path, console: Console) -> None:
+def report(plan: Plan, curves: Mapping[Algorithm, Sequence[Curve]], bundle: Bundle, console: Console) -> None:
     """Write and print the table, and draw the curves."""
-    outcomes = outcomes_of(plan, folder)
+    outcomes = outcomes_of(plan, bundle.folder)
     rows = table_rows(outcomes, RANDOM_POLICY)
     is_exact = all(outcome.is_exact for outcome in outcomes.values())
     judged = "exactly" if is_exact else f"on {plan.options.judge_points} held-out points a region"
@@ -359,15 +285,15 @@ def report(plan: Plan, curves: Mapping[Algorithm, Sequence[Curve]], folder: Path
         f"- Volumes in % of the space; a region is judged {judged}, an infeasible one counts 0.\n"
         "- Intervals by bootstrap over seeds; the last one over seeds and test members.",
     ])
-    write_whole(folder / "training.md", body + "\n")
-    write_whole(folder / "training.csv", csv_text(rows))
+    bundle.text("training.md", body)
+    bundle.rows("training.csv", rows)
     lines = [
         {"algorithm": kind, "seed": seed, **point}
         for kind, own in curves.items()
         for seed, curve in zip((recipe.seed for recipe in plan.recipes if recipe.algorithm == kind), own, strict=True)
         for point in curve
     ]
-    write_whole(folder / "curves.csv", csv_text(lines))
+    bundle.rows("curves.csv", lines)
     levels = {
         str(row["method"]): (100 * row["feasible_volume"], 100 * row["low"], 100 * row["high"])
         for row in rows
@@ -379,9 +305,9 @@ def report(plan: Plan, curves: Mapping[Algorithm, Sequence[Curve]], folder: Path
         title=f"{len(plan.test)} members that were not trained on, {plan.options.budget} queries a run",
         y_label="feasible volume, % of the space",
     )
-    save_figure(figure, folder / "learning.png")
+    bundle.figure("learning.png", figure)
     console.print(body, soft_wrap=True)
-    console.print(f"\nwrote training.md, training.csv, curves.csv, learning.png and the agents to {folder}")
+    bundle.close("the agents")
 
 
 def learning_curve(kind: str, curves: Sequence[Curve]) -> LearningCurve:
@@ -391,7 +317,3 @@ def learning_curve(kind: str, curves: Sequence[Curve]) -> LearningCurve:
     rng = np.random.default_rng(0)
     ends = np.array([mean_interval(column[:, None], rng) for column in each.T])
     return LearningCurve(f"{kind} agents", steps, each.mean(axis=0), ends[:, 0], ends[:, 1], each)
-
-
-if __name__ == "__main__":
-    sys.exit(run_script(main, after_interrupt="finished rounds are kept; run the same command to go on"))
