@@ -1,8 +1,6 @@
 """The command benchmark_speed: `semrob benchmark_speed` is the same."""
 
-import sys
-
 from baselines.commands.program import script
 
 if __name__ == "__main__":
-    sys.exit(script(__file__))
+    script(__file__)

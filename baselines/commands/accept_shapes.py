@@ -19,23 +19,23 @@ from dataclasses import dataclass
 from typing import final
 
 from baselines.commands.program import Command
-from baselines.commands.shared.options import Colors, DryRun, Imports, Networks, Out, ShapeOptions
+from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import GridCounts
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(ShapeOptions, Networks):
+class Options(shared.ShapeOptions, shared.Networks):
     """What may be said."""
 
     grid: GridCounts = (12, 7)
     """views: azimuths x elevations"""
     threshold: float = 0.1
     """least mean score of an accepted shape"""
-    colors: Colors = "white"
-    imports: Imports = ()
-    out: Out = "results/acceptance"
-    dry_run: DryRun = False
+    colors: shared.Colors = "white"
+    imports: shared.Imports = ()
+    out: shared.Out = "results/acceptance"
+    dry_run: shared.DryRun = False
 
 
 main = Command(Options, after_interrupt="what was scored is kept; run the same command to go on")

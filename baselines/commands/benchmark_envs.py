@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import final
 
 from baselines.commands.program import Command
-from baselines.commands.shared.options import Imports, Out, Seed
+from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Count, Counts, Names
 
 
@@ -36,9 +36,9 @@ class Options:
     """steps of one repeat"""
     repeats: Count = 15
     """repeats that medians are taken over"""
-    imports: Imports = ()
-    seed: Seed = 0
-    out: Out = "results/envs_speed"
+    imports: shared.Imports = ()
+    seed: shared.Seed = 0
+    out: shared.Out = "results/envs_speed"
 
 
 main = Command(Options)

@@ -21,26 +21,26 @@ from dataclasses import dataclass
 from typing import final
 
 from baselines.commands.program import Command
-from baselines.commands.shared.options import Imports, NetworkNames, Networks, Out, Seed
+from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Count
 from semrob_env.scene.classifiers.registry import NETWORKS
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(Networks):
+class Options(shared.Networks):
     """What may be said."""
 
-    networks: NetworkNames = tuple(NETWORKS)
+    networks: shared.NetworkNames = tuple(NETWORKS)
     random_weights: bool = False
     """for torchvision's networks without --weights"""
     batch: Count = 16
     """pictures a call"""
     repeats: Count = 5
     """repeats that medians are taken over"""
-    imports: Imports = ()
-    seed: Seed = 0
-    out: Out = "results/networks"
+    imports: shared.Imports = ()
+    seed: shared.Seed = 0
+    out: shared.Out = "results/networks"
 
 
 main = Command(Options)

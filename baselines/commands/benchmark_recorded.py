@@ -16,7 +16,7 @@ from typing import Annotated, final
 from cyclopts import Parameter
 
 from baselines.commands.program import Command
-from baselines.commands.shared.options import Maps, Out
+from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Count, Names
 from semrob_env.recorded.function import DEFAULT_FILE
 
@@ -29,7 +29,7 @@ KNOWN = ("naive", "oir_b")
 class Options:
     """What may be said."""
 
-    maps: Maps = DEFAULT_FILE
+    maps: shared.Maps = DEFAULT_FILE
     methods: Annotated[Names, Parameter(help=f"comma separated; of {', '.join(KNOWN)}")] = KNOWN
     shapes: Count = 100
     """shapes of each network"""
@@ -37,7 +37,7 @@ class Options:
     """runs that the plain loop does"""
     repeats: Count = 5
     """repeats that medians are taken over"""
-    out: Out = "results/recorded_speed"
+    out: shared.Out = "results/recorded_speed"
 
 
 main = Command(Options)

@@ -20,27 +20,27 @@ from dataclasses import dataclass
 from typing import final
 
 from baselines.commands.program import Command
-from baselines.commands.shared.options import Colors, Imports, Networks, ObjectNumbers, Out, Params, Seed, ShapeOptions
+from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Count
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(ShapeOptions, Networks):
+class Options(shared.ShapeOptions, shared.Networks):
     """What may be said."""
 
-    numbers: ObjectNumbers = (0, 1)
-    colors: Colors = "white"
-    params: Params = "azimuth,elevation"
+    numbers: shared.ObjectNumbers = (0, 1)
+    colors: shared.Colors = "white"
+    params: shared.Params = "azimuth,elevation"
     repeats: Count = 7
     """repeats that medians are taken over"""
     gradients: bool = False
     """time derivatives and gradients as well"""
     overhead: bool = False
     """only the overhead of oracle and optimizers"""
-    imports: Imports = ()
-    seed: Seed = 0
-    out: Out = "results/speed"
+    imports: shared.Imports = ()
+    seed: shared.Seed = 0
+    out: shared.Out = "results/speed"
 
 
 main = Command(Options)

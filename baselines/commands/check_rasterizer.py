@@ -17,17 +17,17 @@ from dataclasses import dataclass
 from typing import final
 
 from baselines.commands.program import Command
-from baselines.commands.shared.options import Colors, ObjectNumbers, Seed, ShapeOptions
+from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Count, OptionalCount
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(ShapeOptions):
+class Options(shared.ShapeOptions):
     """What may be said."""
 
-    numbers: ObjectNumbers = (0,)
-    colors: Colors = "white"
+    numbers: shared.ObjectNumbers = (0,)
+    colors: shared.Colors = "white"
     size: Count = 224
     """picture size in pixels"""
     threads: OptionalCount = None
@@ -42,7 +42,7 @@ class Options(ShapeOptions):
     """blur in pixels for the cosine"""
     step: float = 0.3
     """step of the central differences in degrees"""
-    seed: Seed = 0
+    seed: shared.Seed = 0
 
 
 main = Command(Options)

@@ -31,19 +31,7 @@ from cyclopts import Parameter
 
 from baselines.benchmark.protocols import published_protocols
 from baselines.commands.program import KEPT_TEXT, Command
-from baselines.commands.shared.options import (
-    METHOD,
-    THREE_GOALS,
-    DryRun,
-    Goals,
-    GradientCost,
-    Imports,
-    JudgePoints,
-    Maps,
-    Out,
-    Seed,
-    Workers,
-)
+from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Counts, Names, Numbers, Reals
 from optimizers.registry import OPTIMIZERS
 from semrob_env.recorded.function import DEFAULT_FILE
@@ -75,30 +63,30 @@ class Options:
     """synthetic: numbers of parameters"""
     instances: Numbers = ()
     """synthetic: seeds of the functions"""
-    maps: Maps = DEFAULT_FILE
+    maps: shared.Maps = DEFAULT_FILE
     methods: Annotated[
         Names,
         Parameter(
-            group=METHOD,
+            group=shared.METHOD,
             help="NAME or NAME:SETTING=VALUE:..., or all for every one of regions; known: " + ", ".join(OPTIMIZERS),
         ),
     ] = ("naive", "oir_b", "oir_w")
-    imports: Imports = ()
-    goals: Goals = THREE_GOALS
+    imports: shared.Imports = ()
+    goals: shared.Goals = shared.THREE_GOALS
     budgets: Counts = (40, 72, 150, 600)
     """most queries a run, a run for each"""
     seeds: Numbers = (0,)
     """of methods that draw something"""
-    gradient_cost: GradientCost = 1.0
+    gradient_cost: shared.GradientCost = 1.0
     targets: Reals = (0.5, 0.8, 0.9)
     """shares of the optimum"""
-    judge_points: JudgePoints = 256
-    seed: Seed = 0
-    workers: Workers = 0
-    out: Out = "results/comparison"
+    judge_points: shared.JudgePoints = 256
+    seed: shared.Seed = 0
+    workers: shared.Workers = 0
+    out: shared.Out = "results/comparison"
     freeze: str = ""
     """write the protocol to this file, by the methods as they are now, and stop"""
-    dry_run: DryRun = False
+    dry_run: shared.DryRun = False
 
 
 main = Command(Options, after_interrupt=KEPT_TEXT)

@@ -23,41 +23,29 @@ from dataclasses import dataclass
 from typing import final
 
 from baselines.commands.program import Command
-from baselines.commands.shared.options import (
-    DEFAULT_GOAL,
-    Colors,
-    DryRun,
-    GoalOption,
-    Imports,
-    JudgePoints,
-    Networks,
-    ObjectNumbers,
-    Out,
-    Seed,
-    ShapeOptions,
-)
+from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Count, Reals
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(ShapeOptions, Networks):
+class Options(shared.ShapeOptions, shared.Networks):
     """What may be said."""
 
-    numbers: ObjectNumbers = (0,)
-    colors: Colors = "white"
+    numbers: shared.ObjectNumbers = (0,)
+    colors: shared.Colors = "white"
     points: Count = 16
     """random points a shape"""
     budget: Count = 150
     """most queries a run, forward + gradient"""
     emphasis: Reals = (0.0009, 0.5)
     """emphasis factors beta of OIR_W"""
-    goal: GoalOption = DEFAULT_GOAL
-    judge_points: JudgePoints = 32
-    imports: Imports = ()
-    seed: Seed = 0
-    out: Out = "results/gradients"
-    dry_run: DryRun = False
+    goal: shared.GoalOption = shared.DEFAULT_GOAL
+    judge_points: shared.JudgePoints = 32
+    imports: shared.Imports = ()
+    seed: shared.Seed = 0
+    out: shared.Out = "results/gradients"
+    dry_run: shared.DryRun = False
 
 
 main = Command(Options)

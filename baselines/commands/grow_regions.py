@@ -24,41 +24,24 @@ from dataclasses import dataclass
 from typing import final
 
 from baselines.commands.program import Command
-from baselines.commands.shared.options import (
-    DEFAULT_GOAL,
-    Adversarial,
-    Budget,
-    Colors,
-    DryRun,
-    Form,
-    GoalOption,
-    Imports,
-    MaxSteps,
-    Methods,
-    Networks,
-    Out,
-    Seed,
-    ShapeOptions,
-    Sources,
-    Views,
-)
+from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Count
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(ShapeOptions, Networks, Views):
+class Options(shared.ShapeOptions, shared.Networks, shared.Views):
     """What may be said."""
 
-    sources: Sources = ()
-    colors: Colors = "white"
-    methods: Methods = ("oir_b",)
-    form: Form = "normalized"
-    goal: GoalOption = DEFAULT_GOAL
-    budget: Budget = 150
-    max_steps: MaxSteps = None
-    adversarial: Adversarial = False
-    imports: Imports = ()
+    sources: shared.Sources = ()
+    colors: shared.Colors = "white"
+    methods: shared.Methods = ("oir_b",)
+    form: shared.Form = "normalized"
+    goal: shared.GoalOption = shared.DEFAULT_GOAL
+    budget: shared.Budget = 150
+    max_steps: shared.MaxSteps = None
+    adversarial: shared.Adversarial = False
+    imports: shared.Imports = ()
     corners: int | None = None
     """corners that a step asks of each box, an even number; none: all 2^n"""
     map_step: float = 6.0
@@ -67,9 +50,9 @@ class Options(ShapeOptions, Networks, Views):
     """folder for theta and renders from inside each region"""
     export_count: Count = 8
     """renders a region that --export writes"""
-    seed: Seed = 0
-    out: Out = "results/regions"
-    dry_run: DryRun = False
+    seed: shared.Seed = 0
+    out: shared.Out = "results/regions"
+    dry_run: shared.DryRun = False
 
 
 main = Command(Options)

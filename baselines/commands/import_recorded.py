@@ -18,7 +18,7 @@ from typing import Annotated, final
 from cyclopts import Parameter
 
 from baselines.commands.program import Command
-from baselines.commands.shared.options import Out, Sources
+from baselines.commands.shared import options as shared
 
 
 @final
@@ -26,10 +26,10 @@ from baselines.commands.shared.options import Out, Sources
 class Options:
     """What may be said."""
 
-    sources: Sources = ()
+    sources: shared.Sources = ()
     traces: Annotated[bool, Parameter(negative="--no-traces")] = True
     """also final regions and traces, which takes longer"""
-    out: Out = "results/recorded"
+    out: shared.Out = "results/recorded"
 
 
 main = Command(Options)

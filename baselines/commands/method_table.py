@@ -19,7 +19,7 @@ from typing import Annotated, final
 from cyclopts import Parameter
 
 from baselines.commands.program import Command
-from baselines.commands.shared.options import METHOD, Imports, Out
+from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Count, Counts, Names
 
 PAPER_N = 2
@@ -32,13 +32,14 @@ class Options:
     """What may be said."""
 
     methods: Annotated[
-        Names, Parameter(group=METHOD, help="comma separated, NAME or NAME:SETTING=VALUE:...; none: all registered")
+        Names,
+        Parameter(group=shared.METHOD, help="comma separated, NAME or NAME:SETTING=VALUE:...; none: all registered"),
     ] = ()
-    imports: Imports = ()
+    imports: shared.Imports = ()
     parameters: Counts = tuple(range(1, 11))
     """numbers of parameters"""
     steps: Annotated[Count, Parameter(help=f"steps of the total at n = {PAPER_N}")] = 600
-    out: Out = "results/methods"
+    out: shared.Out = "results/methods"
 
 
 main = Command(Options)

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
-from typing import Annotated, Any, Generic, TypeVar, final
+from typing import Annotated, Any, Generic, NoReturn, TypeVar, final
 
 from baselines.commands.table import COMMANDS, NAMES
 from semrob_env.errors import InvalidParameterError, SemrobError, UnknownNameError
@@ -60,9 +60,9 @@ def semrob(arguments: Sequence[str] | None = None) -> int:
     return _guarded(call, lambda: text)
 
 
-def script(path: str) -> int:
-    """Run the command that a script is named after, with the arguments of the command line."""
-    return semrob([os.path.splitext(os.path.basename(path))[0], *sys.argv[1:]])
+def script(path: str) -> NoReturn:
+    """Run the command that a script is named after, with the arguments of the command line, and exit."""
+    sys.exit(semrob([os.path.splitext(os.path.basename(path))[0], *sys.argv[1:]]))
 
 
 def run_command(command: Command[Any], arguments: Sequence[str]) -> int:

@@ -21,7 +21,7 @@ from typing import Annotated, final
 from cyclopts import Parameter
 
 from baselines.commands.program import KEPT_TEXT, Command
-from baselines.commands.shared.options import DEFAULT_GOAL, GoalOption, Maps, Out, Seed
+from baselines.commands.shared import options as shared
 from semrob_env.recorded.function import DEFAULT_FILE
 
 NO_TRACES = "none"
@@ -32,13 +32,13 @@ NO_TRACES = "none"
 class Options:
     """What may be said."""
 
-    maps: Maps = DEFAULT_FILE
+    maps: shared.Maps = DEFAULT_FILE
     traces: Annotated[str, Parameter(help=f"file of the recorded runs, or {NO_TRACES}")] = str(
         Path(DEFAULT_FILE).with_name("traces.npz")
     )
-    goal: GoalOption = DEFAULT_GOAL
-    seed: Seed = 0
-    out: Out = "results/recorded_report"
+    goal: shared.GoalOption = shared.DEFAULT_GOAL
+    seed: shared.Seed = 0
+    out: shared.Out = "results/recorded_report"
 
 
 main = Command(Options, after_interrupt=KEPT_TEXT)

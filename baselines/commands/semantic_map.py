@@ -27,38 +27,20 @@ from typing import Annotated, final
 from cyclopts import Parameter
 
 from baselines.commands.program import Command
-from baselines.commands.shared.options import (
-    DEFAULT_GOAL,
-    Adversarial,
-    Colors,
-    DryRun,
-    Form,
-    GoalOption,
-    Imports,
-    Maps,
-    MaxSteps,
-    Methods,
-    Networks,
-    OptionalBudget,
-    Out,
-    Seed,
-    ShapeOptions,
-    Sources,
-    Views,
-)
+from baselines.commands.shared import options as shared
 from semrob_env.maps import bias as bias_defaults
 from semrob_env.maps import traps as trap_defaults
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(ShapeOptions, Networks, Views):
+class Options(shared.ShapeOptions, shared.Networks, shared.Views):
     """What may be said."""
 
-    sources: Sources = ()
-    colors: Colors = "white"
+    sources: shared.Sources = ()
+    colors: shared.Colors = "white"
     functions: Annotated[tuple[str, ...], Parameter(name="--function", help="a function id; may be repeated")] = ()
-    maps: Maps = ""
+    maps: shared.Maps = ""
     select: tuple[str, ...] = ()
     """maps of --maps by name, * fits all: "ResNet50/chair/*"; may be repeated"""
     map_step: float = 3.0
@@ -77,16 +59,16 @@ class Options(ShapeOptions, Networks, Views):
     """a trap reaches below this score"""
     trap_high: float = trap_defaults.HIGH
     """and is enclosed by this score"""
-    methods: Methods = ()
-    form: Form = "normalized"
-    goal: GoalOption = DEFAULT_GOAL
-    budget: OptionalBudget = None
-    max_steps: MaxSteps = None
-    adversarial: Adversarial = False
-    imports: Imports = ()
-    seed: Seed = 0
-    out: Out = "results/maps"
-    dry_run: DryRun = False
+    methods: shared.Methods = ()
+    form: shared.Form = "normalized"
+    goal: shared.GoalOption = shared.DEFAULT_GOAL
+    budget: shared.OptionalBudget = None
+    max_steps: shared.MaxSteps = None
+    adversarial: shared.Adversarial = False
+    imports: shared.Imports = ()
+    seed: shared.Seed = 0
+    out: shared.Out = "results/maps"
+    dry_run: shared.DryRun = False
 
 
 main = Command(Options, after_interrupt="scores are kept in --out; the same command goes on from there")

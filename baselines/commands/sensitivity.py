@@ -23,18 +23,7 @@ from typing import Annotated, Literal, final
 from cyclopts import Parameter
 
 from baselines.commands.program import KEPT_TEXT, Command
-from baselines.commands.shared.options import (
-    THREE_GOALS,
-    DryRun,
-    Form,
-    Goals,
-    GradientCost,
-    Imports,
-    Maps,
-    Methods,
-    Out,
-    Workers,
-)
+from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Counts, Names, Numbers, Reals
 from semrob_env.recorded.function import DEFAULT_FILE
 
@@ -46,7 +35,7 @@ class Options:
 
     suite: Literal["recorded", "synthetic"] | None = None
     """default: recorded, if the file is there"""
-    maps: Maps = DEFAULT_FILE
+    maps: shared.Maps = DEFAULT_FILE
     networks: Names = ()
     """recorded: all by default"""
     classes: Names = ()
@@ -55,9 +44,9 @@ class Options:
     """recorded: object numbers"""
     parameters: Counts = (2,)
     """synthetic: numbers of parameters"""
-    methods: Methods = ("naive", "oir_b", "oir_w")
-    form: Form = "normalized"
-    imports: Imports = ()
+    methods: shared.Methods = ("naive", "oir_b", "oir_w")
+    form: shared.Form = "normalized"
+    imports: shared.Imports = ()
     eta: Reals = (0.01, 0.03, 0.1, 0.2, 0.5, 1, 2, 4)
     """values besides its default"""
     lambda_: Annotated[Reals, Parameter(name="--lambda")] = (0, 0.03, 0.2, 0.3, 0.5)
@@ -66,13 +55,13 @@ class Options:
     """values besides its default"""
     beta: Reals = (0, 0.01, 0.1, 0.5, 1, 1.5)
     """values besides its default"""
-    goals: Goals = THREE_GOALS
+    goals: shared.Goals = shared.THREE_GOALS
     budgets: Counts = (150, 600, 2400)
     """most queries a run, a run for each"""
-    gradient_cost: GradientCost = 1.0
-    workers: Workers = 0
-    out: Out = "results/sensitivity"
-    dry_run: DryRun = False
+    gradient_cost: shared.GradientCost = 1.0
+    workers: shared.Workers = 0
+    out: shared.Out = "results/sensitivity"
+    dry_run: shared.DryRun = False
 
 
 main = Command(Options, after_interrupt=KEPT_TEXT)

@@ -19,7 +19,7 @@ from typing import Annotated, Literal, final
 from cyclopts import Parameter
 
 from baselines.commands.program import Command
-from baselines.commands.shared.options import Colors, Imports, Networks, Out, ShapeOptions
+from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Count
 
 ONE_VIEW = "azimuth=40,elevation=25"
@@ -28,10 +28,10 @@ SIX_VIEWS = ";".join([*(f"azimuth={azimuth},elevation=20" for azimuth in (0, 40,
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(ShapeOptions, Networks):
+class Options(shared.ShapeOptions, shared.Networks):
     """What may be said."""
 
-    colors: Colors = "white"
+    colors: shared.Colors = "white"
     columns: Literal["shapes", "views"] = "shapes"
     """what stands side by side"""
     views: Annotated[str, Parameter(help=f"points with ; between them; none: {ONE_VIEW}, or six sides")] = ""
@@ -40,8 +40,8 @@ class Options(ShapeOptions, Networks):
     scores: Annotated[bool, Parameter(negative="--no-scores", help="without them it is much faster")] = True
     list: bool = False
     """print what there is and draw nothing"""
-    imports: Imports = ()
-    out: Out = "results/gallery"
+    imports: shared.Imports = ()
+    out: shared.Out = "results/gallery"
 
 
 main = Command(Options)

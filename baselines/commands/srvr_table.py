@@ -29,52 +29,33 @@ from dataclasses import dataclass
 from typing import Literal, final
 
 from baselines.commands.program import KEPT_TEXT, Command
-from baselines.commands.shared.options import (
-    DEFAULT_GOAL,
-    Adversarial,
-    Budget,
-    Colors,
-    DryRun,
-    GoalOption,
-    Imports,
-    JudgePoints,
-    Maps,
-    Methods,
-    NetworkNames,
-    Networks,
-    ObjectNumbers,
-    Out,
-    Resume,
-    Seed,
-    ShapeOptions,
-    Views,
-)
+from baselines.commands.shared import options as shared
 from semrob_env.recorded.function import DEFAULT_FILE
 
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(ShapeOptions, Networks, Views):
+class Options(shared.ShapeOptions, shared.Networks, shared.Views):
     """What may be said."""
 
     functions: Literal["scenes", "recorded"] = "scenes"
     """rendered scenes, or a file of maps"""
-    numbers: ObjectNumbers = ()
-    networks: NetworkNames = ()
-    colors: Colors = "white"
-    maps: Maps = DEFAULT_FILE
-    methods: Methods = ("naive", "oir_b", "oir_w")
-    imports: Imports = ()
+    numbers: shared.ObjectNumbers = ()
+    networks: shared.NetworkNames = ()
+    colors: shared.Colors = "white"
+    maps: shared.Maps = DEFAULT_FILE
+    methods: shared.Methods = ("naive", "oir_b", "oir_w")
+    imports: shared.Imports = ()
     protocol: Literal["normalized", "paper"] = "normalized"
     """paper: the exact form, 600 steps, no budget; tells its cost first"""
-    goal: GoalOption = DEFAULT_GOAL
-    budget: Budget = 100
-    adversarial: Adversarial = False
-    judge_points: JudgePoints = 32
-    seed: Seed = 0
-    out: Out = "results/srvr"
-    resume: Resume = True
-    dry_run: DryRun = False
+    goal: shared.GoalOption = shared.DEFAULT_GOAL
+    budget: shared.Budget = 100
+    adversarial: shared.Adversarial = False
+    judge_points: shared.JudgePoints = 32
+    seed: shared.Seed = 0
+    out: shared.Out = "results/srvr"
+    resume: shared.Resume = True
+    dry_run: shared.DryRun = False
 
 
 main = Command(Options, after_interrupt=KEPT_TEXT)

@@ -27,16 +27,7 @@ from typing import Annotated, Literal, final
 from cyclopts import Parameter
 
 from baselines.commands.program import Command
-from baselines.commands.shared.options import (
-    DEFAULT_GOAL,
-    Budget,
-    DryRun,
-    GoalOption,
-    Imports,
-    JudgePoints,
-    Methods,
-    Out,
-)
+from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Count, Names, Numbers, OptionalCount
 
 STEPS = {"ppo": 1_000_000, "sac": 120_000}
@@ -75,13 +66,13 @@ class Options:
     """where episodes begin, in the test as well"""
     episodes: Count = 4
     """runs of each agent and seed on each test question"""
-    goal: GoalOption = DEFAULT_GOAL
-    budget: Budget = 200
-    judge_points: JudgePoints = 256
-    methods: Methods = ("oir_b",)
-    imports: Imports = ()
-    out: Out = "results/agents"
-    dry_run: DryRun = False
+    goal: shared.GoalOption = shared.DEFAULT_GOAL
+    budget: shared.Budget = 200
+    judge_points: shared.JudgePoints = 256
+    methods: shared.Methods = ("oir_b",)
+    imports: shared.Imports = ()
+    out: shared.Out = "results/agents"
+    dry_run: shared.DryRun = False
 
 
 main = Command(Options, after_interrupt="finished rounds are kept; run the same command to go on")

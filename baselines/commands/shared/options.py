@@ -40,6 +40,8 @@ def _option(group: Group, text: str, *flags: str, **others: Any) -> Parameter:
     return Parameter(group=group, help=text, name=flags or None, **others)
 
 
+REGION_METHODS = [name for name, method in OPTIMIZERS.items() if method.recommends == "regions"]
+
 Sources = Annotated[tuple[str, ...], Parameter(parse=False)]
 """Words without an option."""
 
@@ -55,7 +57,7 @@ Adversarial = Annotated[bool, _option(QUESTION, "regions of low score: f is low 
 GoalOption = Annotated[GoalValue, _option(QUESTION, f"what makes a region good: {GOAL_EXAMPLES}")]
 JudgePoints = Annotated[int, _option(QUESTION, "held-out points a region, counted apart")]
 Goals = Annotated[GoalValues, _option(QUESTION, f"a goal of the questions, may be repeated: {GOAL_EXAMPLES}", "--goal")]
-Methods = Annotated[Names, _option(METHOD, f"comma separated; known: {', '.join(OPTIMIZERS)}")]
+Methods = Annotated[Names, _option(METHOD, f"comma separated; known: {', '.join(REGION_METHODS)}")]
 Budget = Annotated[int, by(count, "N"), _option(QUESTION, "most queries a run, forward + gradient")]
 OptionalBudget = Annotated[int | None, by(count, "N"), _option(QUESTION, "most queries a run, forward + gradient")]
 Form = Annotated[Literal["normalized", "paper"], _option(METHOD, "form of the updates of the paper's methods")]

@@ -111,8 +111,11 @@ def _default(value: object) -> Any:
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
-DEFAULTS = Parameter(negative_bool=(), negative_iterable=(), negative_none=(), show_default=_default)
-"""How options are unless they say otherwise: a switch has no --no- form, and defaults read as they are written."""
+DEFAULTS = Parameter(
+    negative_bool=(), negative_iterable=(), negative_none=(), allow_repeating=True, show_default=_default
+)
+"""How options are unless they say otherwise: a switch has no --no- form, of an option given twice the last one
+counts, and defaults read as they are written."""
 
 Names = Annotated[tuple[str, ...], by(names, "A,B,...")]
 Numbers = Annotated[tuple[int, ...], by(numbers, "0-4,7")]

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from baselines.commands.accept_shapes import Options
 from baselines.commands.shared.terminal import Bundle, progress_bar
@@ -62,11 +61,10 @@ def run(options: Options, console: Console) -> None:
             keep(reports, bundle.folder / "maps.npz")
     if not any(report.verdicts for report in reports):
         raise LibraryError(f"none of {len(reports)} shapes could be scored; the first one: {reports[0].error}")
-    bundle.text("acceptance.md", markdown(reports, list(networks), options, unknown))
+    told = markdown(reports, list(networks), options, unknown)
+    bundle.text("acceptance.md", told)
     bundle.rows("acceptance.csv", csv_rows(reports, list(networks)))
-    console.print(terminal_table(reports, list(networks), options.threshold))
-    show_failures(reports, console)
-    console.print(summary(reports, list(networks)), soft_wrap=True)
+    console.print(told, soft_wrap=True)
     bundle.close("maps.npz")
 
 
@@ -169,24 +167,3 @@ def summary(reports: Sequence[ShapeReport], networks: Sequence[str]) -> str:
     ]
     failed = len(reports) - len(good)
     return ", ".join(parts) + (f"; {failed} could not be loaded" if failed else "")
-
-
-def show_failures(reports: Sequence[ShapeReport], console: Console) -> None:
-    """One line for each shape that could not be loaded."""
-    for report in reports:
-        if report.error:
-            console.print(f"not loaded: {report.info.label}: {report.error}", soft_wrap=True)
-
-
-def terminal_table(reports: Sequence[ShapeReport], networks: Sequence[str], threshold: float) -> Table:
-    """The means for the eye."""
-    table = Table(title="mean score over the whole space", caption=f"*: accepted, at least {threshold:g}")
-    for name in ("class", "shape", "faces", *networks):
-        table.add_column(name, justify="left" if name in ("class", "shape") else "right")
-    for report in reports:
-        if not report.error:
-            means = [mean_text(report, network).replace("**", "") for network in networks]
-            marks = ["*" if report.verdicts[network].is_accepted else " " for network in networks]
-            cells = [f"{mean}{mark}" for mean, mark in zip(means, marks, strict=True)]
-            table.add_row(report.info.class_name, report.info.label, str(report.faces), *cells)
-    return table

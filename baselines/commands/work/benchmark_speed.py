@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 from rich.console import Console
-from rich.table import Table
 
 from baselines.commands.benchmark_speed import Options
-from baselines.commands.shared.terminal import Bundle, interleaved, progress_bar
+from baselines.commands.shared.terminal import Bundle, digits_table, interleaved, progress_bar
 from optimizers.registry import OPTIMIZERS
 from semrob_env.errors import MissingExtraError
 from semrob_env.functions import CallableFunction
@@ -149,18 +148,10 @@ def step_times(name: str, count: int, function: CallableFunction) -> tuple[float
 
 def report(console: Console, title: str, rows: Sequence[dict[str, Any]]) -> None:
     """Print rows, with the median and the worst of each number below where there are several."""
-    table = Table(title=title)
-    for name in rows[0]:
-        table.add_column(name.replace("_", "\n"), justify="right")
-    for row in rows:
-        table.add_row(*(f"{value:.3g}" if isinstance(value, float) else str(value) for value in row.values()))
-    if len(rows) > 1:
-        numbers = {name: [row[name] for row in rows] for name, value in rows[0].items() if isinstance(value, float)}
-        table.add_section()
-        for label, pick in (("median", np.median), ("lowest", np.min), ("highest", np.max)):
-            first = next(iter(rows[0]))
-            shown = (
-                label if name == first else f"{pick(numbers[name]):.3g}" if name in numbers else "" for name in rows[0]
-            )
-            table.add_row(*shown, style="bold")
-    console.print(table)
+    first, *names = rows[0]
+    summary = [
+        {first: label}
+        | {name: pick([row[name] for row in rows]) if isinstance(rows[0][name], float) else "" for name in names}
+        for label, pick in (("median", np.median), ("lowest", np.min), ("highest", np.max))
+    ]
+    console.print(f"{title}\n\n{digits_table([*rows, *(summary if len(rows) > 1 else [])])}", soft_wrap=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 from rich.console import Console
-from rich.table import Table
 
 from baselines.commands.grow_regions import Options
 from baselines.commands.shared.questions import region_methods, thresholds, told_settings
@@ -23,7 +22,7 @@ from optimizers.corner_method import CornerSettings
 from optimizers.run import RunResult
 from optimizers.run import run as run_optimizer
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError
-from semrob_env.files import csv_text, output_folder, write_whole
+from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 from semrob_env.functions import Complement, ScoreFunction
 from semrob_env.maps import live_maps, map_axes
 from semrob_env.metrics import Judge, Judgement, judge_regions
@@ -106,7 +105,7 @@ def run(options: Options, console: Console) -> None:
             bundle.figure(f"{name}_bounds.png", history.figure(space, range(len(labels)), labels, title=title))
             if export is not None:
                 export_inside(scene, function, result.regions, export / name, options)
-    console.print(terminal_table(rows, space))
+    console.print(markdown_table([table_line(row, space) for row in rows]), soft_wrap=True)
     bundle.rows("regions.csv", rows)
     bundle.close(*([f"renders ({export})"] if export else []))
 
@@ -183,23 +182,18 @@ def table_rows(method: str, starts: FloatArray, result: RunResult, judged: Judge
     return rows
 
 
-def terminal_table(rows: Sequence[dict[str, Any]], space: SemanticSpace) -> Table:
-    """The rows for the eye."""
-    table = Table(title="regions, judged on held-out points", caption="share: % of the space; end: why a run stopped")
-    for name in ("method", "start", "region", "share", "feasible", "mean", "purity", "5 %", "lowest", "queries", "end"):
-        table.add_column(name, justify="left" if name in ("method", "start", "region", "end") else "right")
-    for row in rows:
-        table.add_row(
-            row["method"],
-            "\n".join(f"{name} {value:g}" for name, value in zip(space.names, space.point(row["start"]), strict=True)),
-            "\n".join(f"{row[f'{name}_low']:.4g} to {row[f'{name}_high']:.4g}" for name in space.names),
-            f"{100 * row['share']:.2f}",
-            "yes" if row["feasible"] else "no",
-            *(f"{row[name]:.2f}" for name in ("mean", "purity", "quantile_05", "minimum")),
-            f"{row['forward_queries']} + {row['gradient_queries']}",
-            row["status"],
-        )
-    return table
+def table_line(row: Mapping[str, Any], space: SemanticSpace) -> dict[str, str]:
+    """A row for the eye: shares in % of the space."""
+    return {
+        "method": row["method"],
+        "start": row["start"],
+        "region": ", ".join(f"{row[f'{name}_low']:.4g} to {row[f'{name}_high']:.4g}" for name in space.names),
+        "share %": f"{100 * row['share']:.2f}",
+        "feasible": "yes" if row["feasible"] else "no",
+        **{name: f"{row[name]:.2f}" for name in ("mean", "purity", "quantile_05", "minimum")},
+        "queries": f"{row['forward_queries']} + {row['gradient_queries']}",
+        "end": row["status"],
+    }
 
 
 def export_inside(
