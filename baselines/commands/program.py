@@ -170,7 +170,8 @@ def _without_words(call: Callable[..., OptionsT], flat: Any) -> Callable[..., Op
 
 def _as_own(error: Any) -> SemrobError:
     """An error of cyclopts as one of the house, that of a reader with the name of its option."""
-    token, cause = getattr(error, "token", None), error.__cause__
+    cause, given = error.__cause__, getattr(error, "argument", None)
+    token = getattr(error, "token", None) or (given.tokens[-1] if given is not None and given.tokens else None)
     if isinstance(cause, SemrobError) and token is not None:
         return type(cause)(f"{token.keyword} {token.value[:40]}: {cause}")
     if isinstance(cause, SemrobError):

@@ -59,7 +59,7 @@ class Options(shared.ShapeOptions, shared.Networks, shared.Views):
     """a trap reaches below this score"""
     trap_high: float = trap_defaults.HIGH
     """and is enclosed by this score"""
-    methods: shared.Methods = ()
+    methods: shared.MethodsOrNone = ()
     form: shared.Form = "normalized"
     goal: shared.GoalOption = shared.DEFAULT_GOAL
     budget: shared.OptionalBudget = None

@@ -69,7 +69,7 @@ class Options:
     goal: shared.GoalOption = shared.DEFAULT_GOAL
     budget: shared.Budget = 200
     judge_points: shared.JudgePoints = 256
-    methods: shared.Methods = ("oir_b",)
+    methods: shared.MethodsOrNone = ("oir_b",)
     imports: shared.Imports = ()
     out: shared.Out = "results/agents"
     dry_run: shared.DryRun = False

@@ -203,7 +203,7 @@ def test_synthetic_functions_of_several_sizes_have_a_table_by_size(maps: Path, t
         (["--suite", "recorded", "--methods", "magic"], "unknown method 'magic'"),
         (["--suite", "recorded", "--families", "hill"], "suite recorded has no option 'families'"),
         (["--suite", "recorded", "--networks", "VGG"], "no map of 'VGG'"),
-        (["--suite", "recorded", "--budgets", "0"], "budgets [0]"),
+        (["--suite", "recorded", "--budgets", "0"], "--budgets 0"),
         (["--suite", "recorded", "--goal", "high"], "cannot read 'high' of goal"),
         (["--suite", "recorded", "--goal", "mean=1.5"], "mean 1.5 must be in [0, 1]"),
         (["--suite", "recorded", "--judge-points", "5"], "5 judge points"),

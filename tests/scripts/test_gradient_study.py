@@ -38,7 +38,7 @@ def test_both_tables_and_the_picture_are_written(tiny: str, tmp_path: Path, caps
 
 
 def test_a_dry_run_tells_what_it_would_ask_and_writes_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(tmp_path / "out", "--dry-run") == 0
     per_point = 2 + 2 + 10 + 10 + 5 + 5 + 5
@@ -63,13 +63,13 @@ def test_correlation_and_cosine_of_known_numbers() -> None:
         (["--budget", "0"], "--budget 0"),
         (["--emphasis", "big"], "--emphasis big"),
         (["--emphasis", "-1"], "emphasis_factor"),
-        (["cup"], "cup"),
+        (["cup"], "unknown shape source"),
         (["--judge-points", "3"], "power of two"),
     ],
     ids=lambda case: str(case),
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
 ) -> None:
     assert run(tmp_path / "out", *extra) == BAD_INPUT
     error = capsys.readouterr().err

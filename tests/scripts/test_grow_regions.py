@@ -110,7 +110,7 @@ def test_a_dry_run_tells_the_bill_of_a_step_and_writes_nothing(
     [
         ([], "0 shapes; give one: cup:3, a mesh file with --class"),
         (["cup:0", "cup:1"], "2 shapes; give one"),
-        (["cup"], "cup"),
+        (["cup"], "unknown shape source"),
         (["dragon:1"], "dragon"),
         (["nowhere.obj"], "nowhere.obj: there is no such file"),
         (["nowhere.obj", "--class", "cup"], "nowhere.obj"),

@@ -124,7 +124,7 @@ def test_a_dry_run_writes_nothing(maps: Path, tmp_path: Path, capsys: pytest.Cap
     [
         (["--methods", "magic"], "unknown method 'magic'"),
         (["--methods", "box_quadrature"], "box_quadrature has no letters"),
-        (["--eta", "fast"], "--eta 'fast'"),
+        (["--eta", "fast"], "--eta fast"),
         (["--eta", "-1"], "step_size -1.0: give a finite number above 0"),
         (["--budgets", "0"], "--budgets 0"),
         (["--classes", "dragon"], "no map of 'dragon'"),

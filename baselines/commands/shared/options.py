@@ -13,7 +13,16 @@ from cyclopts import Group, Parameter
 
 import baselines  # noqa: F401  (fills the registry)
 import optimizers  # noqa: F401  (fills the registry)
-from baselines.commands.shared.reading import GoalValue, GoalValues, Names, Numbers, OptionalCount, by, count
+from baselines.commands.shared.reading import (
+    GoalValue,
+    GoalValues,
+    Names,
+    NamesOrNone,
+    Numbers,
+    OptionalCount,
+    by,
+    count,
+)
 from optimizers.registry import OPTIMIZERS
 from semrob_env.errors import InvalidParameterError
 from semrob_env.parameters import NAMED_SPACES, SemanticSpace, paper_starts
@@ -57,7 +66,9 @@ Adversarial = Annotated[bool, _option(QUESTION, "regions of low score: f is low 
 GoalOption = Annotated[GoalValue, _option(QUESTION, f"what makes a region good: {GOAL_EXAMPLES}")]
 JudgePoints = Annotated[int, _option(QUESTION, "held-out points a region, counted apart")]
 Goals = Annotated[GoalValues, _option(QUESTION, f"a goal of the questions, may be repeated: {GOAL_EXAMPLES}", "--goal")]
-Methods = Annotated[Names, _option(METHOD, f"comma separated; known: {', '.join(REGION_METHODS)}")]
+_METHODS = _option(METHOD, f"comma separated; known: {', '.join(REGION_METHODS)}")
+Methods = Annotated[Names, _METHODS]
+MethodsOrNone = Annotated[NamesOrNone, _METHODS]
 Budget = Annotated[int, by(count, "N"), _option(QUESTION, "most queries a run, forward + gradient")]
 OptionalBudget = Annotated[int | None, by(count, "N"), _option(QUESTION, "most queries a run, forward + gradient")]
 Form = Annotated[Literal["normalized", "paper"], _option(METHOD, "form of the updates of the paper's methods")]

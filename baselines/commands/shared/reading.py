@@ -118,6 +118,7 @@ DEFAULTS = Parameter(
 counts, and defaults read as they are written."""
 
 Names = Annotated[tuple[str, ...], by(names, "A,B,...")]
+NamesOrNone = Annotated[tuple[str, ...], by(lambda text: names(text) if text else (), "A,B,...")]
 Numbers = Annotated[tuple[int, ...], by(numbers, "0-4,7")]
 Counts = Annotated[tuple[int, ...], by(counts, "1-4,7")]
 Reals = Annotated[tuple[float, ...], by(reals, "X,Y,...")]

@@ -223,7 +223,8 @@ def live(options: Options) -> Options:
 def scene_ids(options: Options) -> list[str]:
     """Ids of live functions: networks x shapes; a shape that cannot be loaded ends here."""
     own = live(options)
-    shapes = own.selected()
+    order = {name: number for number, name in enumerate(own.classes)}
+    shapes = tuple(sorted(own.selected(), key=lambda shape: order.get(str(shape.class_name), 0)))
     for shape in shapes:
         load_shape(shape.class_name or "", shape.source, own.colors)
     return [str(scene) for scene in own.scenes(shapes, own.params, own.colors)]
