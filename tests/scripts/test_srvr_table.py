@@ -9,15 +9,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from baselines.commands import srvr_table
 from baselines.commands.program import BAD_INPUT, INTERRUPTED, run_command
+from baselines.commands.shared.options import REGION_METHODS
 from baselines.commands.work import srvr_table as srvr_table_work
 from optimizers.execute import run_tasks
+from semrob_env.recorded import save_maps
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
 from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.store import RunStore
+from tests.recorded_maker import wavy_maps
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -77,6 +81,42 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
     assert 0 < len(RunStore(broken / "runs.sqlite").rows()) < 16
     assert run(broken, "--methods", "naive") == 0
     assert (broken / "srvr.csv").read_text() == (whole / "srvr.csv").read_text()
+
+
+def test_any_region_method_space_start_and_source_makes_a_table(tiny: str, tmp_path: Path) -> None:
+    mesh = tmp_path / "mine.obj"
+    trimesh.creation.annulus(0.4, 0.5, 1.0).export(mesh)
+    chosen = [
+        "chair:1",
+        str(mesh),
+        "--classes",
+        "chair,cup",
+        "--class",
+        "cup",
+        "--params",
+        "azimuth,elevation,distance",
+    ]
+    chosen += ["--params", "azimuth,elevation,distance"]
+    starts = ["--starts", "azimuth=130;distance=2", "--methods", "naive,grid,random_search", "--goal", "mean=0.2"]
+    assert run(tmp_path / "out", *chosen, *starts) == 0
+    rows = RunStore(tmp_path / "out" / "runs.sqlite").rows()
+    assert {row.task.method for row in rows} == {"naive", "grid", "random_search"}
+    assert {len(row.task.start) for row in rows} == {3}
+    assert len(rows) == 2 * 2 * 3
+    assert {row.task.epsilon_m for row in rows} == {0.8}
+    assert all(row.task.settings_mapping["budget"] == 24 for row in rows if row.task.method == "grid")
+    assert "azimuth and elevation and distance" in (tmp_path / "out" / "srvr.md").read_text()
+    assert run(tmp_path / "none", "--methods", "random_attack") == BAD_INPUT
+
+
+def test_every_region_method_has_a_column_on_recorded_maps(tmp_path: Path) -> None:
+    maps = save_maps(wavy_maps(["ResNet50/cup/0"]), tmp_path / "maps.npz")
+    known = [name for name in REGION_METHODS if name != "reinforcement"]  # which needs an agent
+    recorded = ["--functions", "recorded", "--maps", str(maps), "--methods", ",".join(known), "--budget", "30"]
+    assert run_command(srvr_table.main, [*recorded, "--out", str(tmp_path / "out")]) == 0
+    rows = csv.DictReader((tmp_path / "out" / "srvr.csv").read_text().splitlines())
+    assert {row["method"] for row in rows} == {*known, "all"}
+    assert (tmp_path / "out" / "srvr_2.png").exists()
 
 
 def test_a_dry_run_tells_the_cost_and_writes_nothing(

@@ -25,7 +25,7 @@ from semrob_env.functions import Complement, ScoreFunction, make_function
 from semrob_env.metrics import Judge
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
-from semrob_env.plotting import srvr_figure
+from semrob_env.plotting import PALETTE, srvr_figure
 from semrob_env.plotting.srvr import accuracy_figure
 from semrob_env.recorded import RecordedMaps, load_maps
 from semrob_env.recorded.function import map_id
@@ -328,7 +328,11 @@ def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bund
     exact = [{**row, **accuracy.columns(str(row["network"]))} for row in table.exact()]
     bundle.rows("srvr.csv", exact)
     title = f"SRVR, {options.protocol} form, {','.join(options.methods)}"
-    bundle.figure("srvr.png", srvr_figure(table.by_method, plan.networks, title=title))
+    methods = list(table.by_method.items())
+    for first in range(0, len(methods), len(PALETTE)):  # one color a method: more of them go on in srvr_2.png, ...
+        name = f"srvr_{first // len(PALETTE) + 1}.png" if first else "srvr.png"
+        page = dict(methods[first : first + len(PALETTE)])
+        bundle.figure(name, srvr_figure(page, plan.networks, title=title))
     if accuracy.networks:
         bundle.figure("accuracy.png", accuracy_figure(accuracy.points, title=f"accuracy and {title}"))
     console.print(body, soft_wrap=True)
