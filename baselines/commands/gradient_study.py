@@ -34,6 +34,7 @@ class Options(shared.ShapeOptions, shared.Networks):
 
     numbers: shared.ObjectNumbers = (0,)
     colors: shared.Colors = "white"
+    starts: shared.Starts = shared.PAPER
     points: Count = 16
     """random points a shape"""
     budget: Count = 150

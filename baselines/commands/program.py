@@ -127,6 +127,10 @@ class Command(Generic[OptionsT]):
 
         def call(*words: str, given: OptionsT | None = None) -> OptionsT:
             options = self.options() if given is None else given
+            if words and not takes_words:
+                raise InvalidParameterError(
+                    f"{words[0][:40]!r} is no option of {self.name}; --help tells what is allowed"
+                )
             return replace(options, sources=words) if words else options  # type: ignore[type-var]
 
         flat: Any = Annotated[self.options, cyclopts.Parameter(name="*")]
@@ -143,7 +147,7 @@ class Command(Generic[OptionsT]):
             group_parameters=cyclopts.Group("Options", sort_key=0),
             console=make_console(),
         )
-        app.default(call if takes_words else _without_words(call, flat))
+        app.default(call)
         try:
             read: OptionsT | None = app(
                 sys.argv[1:] if arguments is None else list(arguments),
@@ -158,14 +162,6 @@ class Command(Generic[OptionsT]):
 
             import_modules(imports)
         return read
-
-
-def _without_words(call: Callable[..., OptionsT], flat: Any) -> Callable[..., OptionsT]:
-    def without(*, given: OptionsT | None = None) -> OptionsT:
-        return call(given=given)
-
-    without.__annotations__ = {"given": flat}
-    return without
 
 
 def _as_own(error: Any) -> SemrobError:

@@ -210,7 +210,12 @@ class Views:
 
     def start_points(self, space: SemanticSpace) -> FloatArray:
         """Start points (S, n) in a space."""
-        return paper_starts(space) if self.starts == PAPER else read_points(space, self.starts)
+        return start_points(space, self.starts)
+
+
+def start_points(space: SemanticSpace, text: str) -> FloatArray:
+    """Start points (S, n) of the text of --starts."""
+    return paper_starts(space) if text == PAPER else read_points(space, text)
 
 
 def read_points(space: SemanticSpace, text: str, option: str = "--starts") -> FloatArray:

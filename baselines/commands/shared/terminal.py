@@ -61,18 +61,20 @@ class Bundle:
 
     def text(self, name: str, text: str) -> None:
         """Write a text, which then ends with a line break."""
-        self._keep(name, write_whole(self.folder / name, text.rstrip("\n") + "\n" if text else text))
+        write_whole(self.folder / name, text.rstrip("\n") + "\n" if text else text)
+        self._keep(name)
 
     def rows(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Write flat rows as CSV, in full precision."""
-        self._keep(name, write_whole(self.folder / name, csv_text(rows)))
+        write_whole(self.folder / name, csv_text(rows))
+        self._keep(name)
 
     def figure(self, name: str, figure: Figure) -> None:
         """Write a picture."""
         from semrob_env.plotting import save_figure
 
         save_figure(figure, self.folder / name)
-        self._keep(name, None)
+        self._keep(name)
 
     def close(self, *others: str) -> None:
         """Tell what was written, other files in the folder included."""
@@ -80,7 +82,7 @@ class Bundle:
         told = " and ".join([", ".join(every[:-1]), every[-1]] if len(every) > 1 else every)
         self._console.print(f"wrote {told} to {self.folder}", soft_wrap=True)
 
-    def _keep(self, name: str, _: object) -> None:
+    def _keep(self, name: str) -> None:
         if name not in self.written:
             self.written.append(name)
 

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from baselines.commands.gradient_study import Options
+from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import thresholds
 from baselines.commands.shared.terminal import Bundle, progress_bar
 from optimizers.oir_w import OirW, OirWSettings
@@ -19,7 +20,7 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.files import markdown_table
 from semrob_env.metrics import Judge, judge_regions
 from semrob_env.oracle import FiniteDifferences, NeighbourhoodGradients, Queries, QueryOracle
-from semrob_env.parameters import PAPER_STARTS, SemanticSpace
+from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import PALETTE
 from semrob_env.scene.function import SceneFunction, SceneId, make_scene_function
 from semrob_env.types import FloatArray
@@ -58,9 +59,10 @@ def run(options: Options, console: Console) -> None:
         OirWSettings(emphasis_factor=value)
     options.one_network()
     scenes = options.scenes(options.selected(), SPACE.spec, options.colors)
+    starts = start_points(SPACE, options.starts)
     judge = Judge(thresholds(options.goal), points=options.judge_points, seed=options.seed)
     grown = [name for name, kind in KINDS.items() if kind.grows]
-    runs = len(scenes) * len(grown) * len(options.emphasis) * len(PAPER_STARTS)
+    runs = len(scenes) * len(grown) * len(options.emphasis) * len(starts)
     bill = sum(_bill(name) for name in KINDS) * options.points + len(MOVES_DEG) * 2 * options.points
     console.print(
         f"{len(scenes)} shapes: {bill} queries each for predictions; {runs} runs of OIR_W of at most "
@@ -80,7 +82,7 @@ def run(options: Options, console: Console) -> None:
         for scene in progress.track(scenes, description="regions"):
             for name, function in functions_of(scene, grown).items():
                 for emphasis in options.emphasis:
-                    regions += grow(function, name, emphasis, options.budget, judge)
+                    regions += grow(function, name, starts, emphasis, options.budget, judge)
             write_report(bundle, predictions, regions, scene.network)
     console.print(report_text(predictions, regions), soft_wrap=True)
     bundle.close()
@@ -140,9 +142,10 @@ def cosine(told: FloatArray, change: FloatArray) -> float:
     return float((told * change).sum()) / norms if norms > 0 else 0.0
 
 
-def grow(function: SceneFunction, name: str, emphasis: float, budget: int, judge: Judge) -> list[dict[str, Any]]:
+def grow(
+    function: SceneFunction, name: str, starts: FloatArray, emphasis: float, budget: int, judge: Judge
+) -> list[dict[str, Any]]:
     """One row a start point: the region of OIR_W with one kind of gradient."""
-    starts = np.array([SPACE.point(start) for start in PAPER_STARTS])
     optimizer = OirW(SPACE, starts, settings=OirWSettings(emphasis_factor=emphasis))
     result = run_optimizer(
         optimizer, QueryOracle(function, trajectories=len(starts), budget=budget, **KINDS[name].oracle)
@@ -161,7 +164,7 @@ def grow(function: SceneFunction, name: str, emphasis: float, budget: int, judge
             "queries": int(result.forward_queries[row] + result.gradient_queries[row]),
             "status": result.status[row],
         }
-        for row, start in enumerate(PAPER_STARTS)
+        for row, start in enumerate(map(SPACE.format_point, starts))
     ]
 
 
