@@ -24,7 +24,7 @@ LEVELS = {
     **dict.fromkeys(("scene", "recorded", "synthetic"), 4),
     "oracle": 5,
     **dict.fromkeys(("metrics", "ground_truth", "store"), 6),
-    **dict.fromkeys(("envs", "plotting", "maps", "cli", "tables"), 7),
+    **dict.fromkeys(("envs", "plotting", "maps", "tables"), 7),
 }
 """Rooms of semrob_env: each may import rooms of its own level and below."""
 

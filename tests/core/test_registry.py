@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from baselines.benchmark.plugins import import_modules
+from baselines.experiments.plugins import import_modules
 
 import baselines
 from optimizers.registry import OPTIMIZERS

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from scripts import benchmark_envs
-from semrob_env.cli import BAD_INPUT, run_script
+from baselines.commands import benchmark_envs
+from baselines.commands.program import BAD_INPUT, run_command
 
 SMALL = ["--function", "synthetic:plateau?n=2&seed=0", "--steps", "20", "--repeats", "2", "--budget", "36"]
 
 
 def test_the_table_has_a_line_an_environment_and_size(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = [*SMALL, "--num-envs", "1,3", "--out", str(tmp_path)]
-    assert run_script(benchmark_envs.main, arguments) == 0
+    assert run_command(benchmark_envs.main, arguments) == 0
     lines = list(csv.DictReader((tmp_path / "envs.csv").read_text().splitlines()))
     ids = ["RegionGrow-v0", "PointSearch-v0"]
     assert [(line["environment"], line["num_envs"]) for line in lines] == [
@@ -45,7 +45,7 @@ def test_the_table_has_a_line_an_environment_and_size(tmp_path: Path, capsys: py
 def test_bad_input_is_one_line_and_exit_code_2_and_nothing_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
 ) -> None:
-    assert run_script(benchmark_envs.main, [*SMALL, "--out", str(tmp_path / "out"), *extra]) == BAD_INPUT
+    assert run_command(benchmark_envs.main, [*SMALL, "--out", str(tmp_path / "out"), *extra]) == BAD_INPUT
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts import benchmark_recorded
-from semrob_env.cli import BAD_INPUT, run_script
+from baselines.commands import benchmark_recorded
+from baselines.commands.program import BAD_INPUT, run_command
+from baselines.commands.work import benchmark_recorded as benchmark_recorded_work
 from semrob_env.parameters import SemanticSpace
 from semrob_env.recorded import RecordedMaps, ScoreMaps, save_maps
 from tests.recorded_maker import AZIMUTHS, ELEVATIONS, NAMES, SPACE, STARTS, wavy_maps
@@ -19,13 +20,13 @@ STEPS = 150
 
 def benchmark(maps: Path, out: Path, *extra: str) -> int:
     sizes = ["--shapes", "2", "--repeats", "1", "--reference-runs", "2"]
-    return run_script(benchmark_recorded.main, ["--maps", str(maps), "--out", str(out), *sizes, *extra])
+    return run_command(benchmark_recorded.main, ["--maps", str(maps), "--out", str(out), *sizes, *extra])
 
 
 def test_replays_and_the_plain_loop_end_with_the_same_regions(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(benchmark_recorded, "STEPS", STEPS)
+    monkeypatch.setattr(benchmark_recorded_work, "STEPS", STEPS)
     maps = save_maps(wavy_maps(), tmp_path / "maps.npz")
     assert benchmark(maps, tmp_path / "out") == 0
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["queries.csv", "replays.csv"]
@@ -45,19 +46,19 @@ def test_replays_and_the_plain_loop_end_with_the_same_regions(
     assert "largest_difference" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("method", list(benchmark_recorded.DIRECTIONS))
+@pytest.mark.parametrize("method", list(benchmark_recorded_work.DIRECTIONS))
 def test_the_plain_loop_agrees_with_the_batch_on_every_run(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark_recorded, "STEPS", STEPS)
-    plan = benchmark_recorded.Replays.of(RecordedMaps(wavy_maps(NAMES[:3])), 3)
+    monkeypatch.setattr(benchmark_recorded_work, "STEPS", STEPS)
+    plan = benchmark_recorded_work.Replays.of(RecordedMaps(wavy_maps(NAMES[:3])), 3)
     result = plan.run(method)
     assert (result.regions.share() > 1e-3).sum() >= 4, "some have grown"
-    line = benchmark_recorded.replay_line(plan, method, 1, 12, lambda: None)
+    line = benchmark_recorded_work.replay_line(plan, method, 1, 12, lambda: None)
     assert line["runs"] == 12
     assert 0 <= float(str(line["largest_difference"])) < 1e-6
 
 
 def test_maps_are_taken_again_where_a_network_has_fewer_shapes() -> None:
-    plan = benchmark_recorded.Replays.of(RecordedMaps(wavy_maps(["A/cup/0", "B/cup/0", "B/cup/1"])), 3)
+    plan = benchmark_recorded_work.Replays.of(RecordedMaps(wavy_maps(["A/cup/0", "B/cup/0", "B/cup/1"])), 3)
     assert plan.member[::4].tolist() == [0, 0, 0, 1, 2, 1]
     assert plan.member.shape == (24,)
     np.testing.assert_array_equal(plan.start, np.tile(STARTS, (6, 1)))

@@ -8,20 +8,21 @@ from pathlib import Path
 import pytest
 import trimesh
 
+from baselines.commands import benchmark_speed
+from baselines.commands.program import BAD_INPUT, run_command
+from baselines.commands.work import benchmark_speed as benchmark_speed_work
 from optimizers.registry import OPTIMIZERS
-from scripts import benchmark_speed
-from semrob_env.cli import BAD_INPUT, run_script
 
 
 @pytest.fixture(autouse=True)
 def few_and_short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(benchmark_speed, "TRAJECTORIES", (1, 3))
-    monkeypatch.setattr(benchmark_speed, "MOST_SECONDS", 0.1)
-    monkeypatch.setattr(benchmark_speed, "STEPS", 5)
+    monkeypatch.setattr(benchmark_speed_work, "TRAJECTORIES", (1, 3))
+    monkeypatch.setattr(benchmark_speed_work, "MOST_SECONDS", 0.1)
+    monkeypatch.setattr(benchmark_speed_work, "STEPS", 5)
 
 
 def test_the_overhead_alone_needs_no_network(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run_script(benchmark_speed.main, ["--overhead", "--repeats", "1", "--out", str(tmp_path)]) == 0
+    assert run_command(benchmark_speed.main, ["--overhead", "--repeats", "1", "--out", str(tmp_path)]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {"overhead.csv"}
     rows = {row["method"]: row for row in csv.DictReader((tmp_path / "overhead.csv").read_text().splitlines())}
     assert list(rows) == list(OPTIMIZERS)
@@ -37,12 +38,13 @@ def test_stages_and_overhead_are_timed(tiny: str, tmp_path: Path) -> None:
     meshes.mkdir()
     for name, solid in (("ball", trimesh.creation.icosphere()), ("box", trimesh.creation.box())):
         solid.export(meshes / f"{name}.ply")
-    arguments = ["--network", "tiny", "--meshes", str(meshes), "--repeats", "2", "--gradients", "--out", str(tmp_path)]
-    assert run_script(benchmark_speed.main, arguments) == 0
+    arguments = [str(meshes), "--class", "cup", "--networks", "tiny", "--repeats", "2", "--gradients"]
+    assert run_command(benchmark_speed.main, [*arguments, "--out", str(tmp_path)]) == 0
     rows = list(csv.DictReader((tmp_path / "stages.csv").read_text().splitlines()))
-    assert [(row["mesh"], row["faces"]) for row in rows] == [("ball", "1280"), ("box", "12")]
+    found = [(row["shape"].rpartition("#")[2], row["faces"]) for row in rows]
+    assert found == [("ball.ply", "1280"), ("box.ply", "12")]
     for row in rows:
-        numbers = [float(value) for name, value in row.items() if name not in ("mesh", "faces")]
+        numbers = [float(value) for name, value in row.items() if name not in ("network", "shape", "faces")]
         assert len(numbers) == 14
         assert min(numbers) > 0
     overhead = list(csv.DictReader((tmp_path / "overhead.csv").read_text().splitlines()))
@@ -52,15 +54,15 @@ def test_stages_and_overhead_are_timed(tiny: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (["--meshes", "nowhere"], "no mesh file"),
+        (["nowhere"], "nowhere: there is no such file"),
         (["--repeats", "0"], "--repeats 0"),
-        (["--network", "lenet"], "unknown network"),
+        (["--networks", "lenet"], "unknown network"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
     tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
 ) -> None:
-    assert run_script(benchmark_speed.main, ["--network", "tiny", "--out", str(tmp_path), *extra]) == BAD_INPUT
+    assert run_command(benchmark_speed.main, ["--networks", "tiny", "--out", str(tmp_path), *extra]) == BAD_INPUT
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 import trimesh
 
-from scripts import check_rasterizer
-from semrob_env.cli import BAD_INPUT, run_script
+from baselines.commands import check_rasterizer
+from baselines.commands.program import BAD_INPUT, run_command
 
 
 def test_a_mesh_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     trimesh.creation.icosphere().export(tmp_path / "ball.ply")
     quick = ["--size", "48", "--views", "2", "--repeats", "1"]
-    assert run_script(check_rasterizer.main, [*quick, str(tmp_path / "ball.ply")]) == 0
+    assert run_command(check_rasterizer.main, [*quick, str(tmp_path / "ball.ply")]) == 0
     lines = capsys.readouterr().out.splitlines()
     numbers = lines[1].split()[1:]
     assert numbers[0] == "1280"
@@ -28,7 +28,7 @@ def test_bad_input_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str
         (["--views", "0"], "--views 0"),
         (["--size", "0"], "size 0"),
     ):
-        assert run_script(check_rasterizer.main, extra) == BAD_INPUT
+        assert run_command(check_rasterizer.main, extra) == BAD_INPUT
         error = capsys.readouterr().err
         assert message in error
         assert error.count("\n") == 1

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from baselines.commands import compare_methods
+from baselines.commands.program import BAD_INPUT, INTERRUPTED, run_command
+from baselines.commands.work import compare_methods as compare_methods_work
 from optimizers.registry import OPTIMIZERS
-from scripts import compare_methods
-from semrob_env.cli import BAD_INPUT, INTERRUPTED, run_script
 from semrob_env.recorded import save_maps
 from semrob_env.store import RunStore
 from tests.baselines.experiments_maker import Planner, registered
@@ -54,12 +55,13 @@ def maps(tmp_path: Path) -> Path:
 
 def compare(maps: Path, out: Path, *extra: str) -> int:
     fixed = ["--maps", str(maps), "--out", str(out), "--workers", "1"]
-    return run_script(compare_methods.main, [*fixed, *extra])
+    return run_command(compare_methods.main, [*fixed, *extra])
 
 
 def new(maps: Path, out: Path, *extra: str) -> int:
-    budgets = ["--suite", "recorded", "--thresholds", "0.5,0.7", "--budgets", "20,60", "--judge-points", "16"]
-    return compare(maps, out, *budgets, *extra)
+    goals = [] if "--goal" in extra else ["--goal", "mean=0.5", "--goal", "mean=0.7"]
+    budgets = ["--suite", "recorded", "--budgets", "20,60", "--judge-points", "16"]
+    return compare(maps, out, *budgets, *goals, *extra)
 
 
 def lines(path: Path) -> list[dict[str, str]]:
@@ -102,7 +104,7 @@ def test_an_interrupt_is_told_and_the_same_command_goes_on(
         raise KeyboardInterrupt
 
     out = tmp_path / "out"
-    monkeypatch.setattr(compare_methods, "judge_runs", interrupt)
+    monkeypatch.setattr(compare_methods_work, "judge_runs", interrupt)
     assert new(maps, out, "--methods", "naive") == INTERRUPTED
     assert "interrupted" in capsys.readouterr().err
     created = [row.created for row in RunStore(out / "runs.sqlite").rows()]
@@ -152,7 +154,8 @@ def test_a_grid_is_told_per_start_point_and_amortised(maps: Path, tmp_path: Path
 
 def test_the_thresholds_in_the_table_are_least_mean_scores(maps: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert new(maps, out, "--methods", "naive", "--epsilon-v", "0.05") == 0
+    goals = [part for mean in (0.5, 0.7) for part in ("--goal", f"mean={mean},variance=0.05")]
+    assert new(maps, out, "--methods", "naive", *goals) == 0
     assert json.loads((out / "protocol.json").read_text())["thresholds"] == [[0.5, 0.05], [0.3, 0.05]]
     assert {line["epsilon_m"] for line in lines(out / "runs.csv")} == {"0.5", "0.3"}
     assert "variance <= 0.05" in (out / "comparison.md").read_text()
@@ -184,7 +187,7 @@ def test_a_registered_method_takes_part_from_python(maps: Path, tmp_path: Path) 
 def test_synthetic_functions_of_several_sizes_have_a_table_by_size(maps: Path, tmp_path: Path) -> None:
     extra = ["--suite", "synthetic", "--families", "plateau", "--parameters", "1,3", "--instances", "0", "--methods"]
     out = tmp_path / "out"
-    assert compare(maps, out, *extra, "naive", "--thresholds", "0.5", "--budgets", "100", "--targets", "0.2,0.8") == 0
+    assert compare(maps, out, *extra, "naive", "--goal", "mean=0.5", "--budgets", "100", "--targets", "0.2,0.8") == 0
     assert "ERT 80 %, n=3" in (out / "comparison.md").read_text()
     by_size = {line["n"]: line for line in lines(out / "comparison.csv")}
     assert set(by_size) == {"all", "1", "3"}
@@ -200,9 +203,9 @@ def test_synthetic_functions_of_several_sizes_have_a_table_by_size(maps: Path, t
         (["--suite", "recorded", "--methods", "magic"], "unknown method 'magic'"),
         (["--suite", "recorded", "--families", "hill"], "suite recorded has no option 'families'"),
         (["--suite", "recorded", "--networks", "VGG"], "no map of 'VGG'"),
-        (["--suite", "recorded", "--budgets", "0"], "budgets [0]"),
-        (["--suite", "recorded", "--thresholds", "high"], "--thresholds 'high'"),
-        (["--suite", "recorded", "--thresholds", "1.5"], "epsilon_m -0.5"),
+        (["--suite", "recorded", "--budgets", "0"], "--budgets 0"),
+        (["--suite", "recorded", "--goal", "high"], "cannot read 'high' of goal"),
+        (["--suite", "recorded", "--goal", "mean=1.5"], "mean 1.5 must be in [0, 1]"),
         (["--suite", "recorded", "--judge-points", "5"], "5 judge points"),
         (["--suite", "recorded", "--import", "no_such_module"], "--import no_such_module"),
         (["--suite", "recorded", "--workers", "-1"], "-1 workers"),

@@ -9,25 +9,26 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts import gradient_study
-from semrob_env.cli import BAD_INPUT, run_script
+from baselines.commands import gradient_study
+from baselines.commands.program import BAD_INPUT, run_command
+from baselines.commands.work import gradient_study as gradient_study_work
 
 
 def run(folder: Path, *extra: str) -> int:
-    small = ["--shapes", "cup:0", "--points", "4", "--budget", "24", "--judge-points", "2", "--emphasis", "0.5"]
-    return run_script(gradient_study.main, [*small, "--network", "tiny", "--out", str(folder), *extra])
+    small = ["cup:0", "--points", "4", "--budget", "24", "--judge-points", "2", "--emphasis", "0.5"]
+    return run_command(gradient_study.main, [*small, "--networks", "tiny", "--out", str(folder), *extra])
 
 
 def test_both_tables_and_the_picture_are_written(tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path) == 0
-    kinds = list(gradient_study.KINDS)
+    kinds = list(gradient_study_work.KINDS)
     predictions = list(csv.DictReader((tmp_path / "prediction.csv").read_text().splitlines()))
-    assert [row["kind"] for row in predictions[:: len(gradient_study.MOVES_DEG)]] == kinds
+    assert [row["kind"] for row in predictions[:: len(gradient_study_work.MOVES_DEG)]] == kinds
     assert all(-1 <= float(row["correlation"]) <= 1 for row in predictions)
     bills = {row["kind"]: float(row["queries_a_point"]) for row in predictions}
     assert (bills["exact"], bills["smooth picture"], bills["mean 3 deg"], bills["difference 3"]) == (2, 2, 10, 5)
     regions = list(csv.DictReader((tmp_path / "regions.csv").read_text().splitlines()))
-    assert len(regions) == 4 * sum(kind.grows for kind in gradient_study.KINDS.values())
+    assert len(regions) == 4 * sum(kind.grows for kind in gradient_study_work.KINDS.values())
     assert all(0 < int(row["queries"]) <= 24 or row["kind"] == "mean 3 deg" for row in regions)
     text = (tmp_path / "gradient_study.md").read_text()
     assert "median over 1 shape (quartiles)" in text
@@ -37,7 +38,7 @@ def test_both_tables_and_the_picture_are_written(tiny: str, tmp_path: Path, caps
 
 
 def test_a_dry_run_tells_what_it_would_ask_and_writes_nothing(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(tmp_path / "out", "--dry-run") == 0
     per_point = 2 + 2 + 10 + 10 + 5 + 5 + 5
@@ -47,11 +48,11 @@ def test_a_dry_run_tells_what_it_would_ask_and_writes_nothing(
 
 def test_correlation_and_cosine_of_known_numbers() -> None:
     told = np.array([1.0, 2.0, 3.0])
-    assert gradient_study.correlation(told, 2 * told + 1) == pytest.approx(1.0)
-    assert gradient_study.correlation(told, -told) == pytest.approx(-1.0)
-    assert gradient_study.correlation(told, np.ones(3)) == 0.0
-    assert gradient_study.cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])) == pytest.approx(np.sqrt(0.5))
-    assert gradient_study.cosine(np.zeros(2), np.ones(2)) == 0.0
+    assert gradient_study_work.correlation(told, 2 * told + 1) == pytest.approx(1.0)
+    assert gradient_study_work.correlation(told, -told) == pytest.approx(-1.0)
+    assert gradient_study_work.correlation(told, np.ones(3)) == 0.0
+    assert gradient_study_work.cosine(np.array([1.0, 0.0]), np.array([1.0, 1.0])) == pytest.approx(np.sqrt(0.5))
+    assert gradient_study_work.cosine(np.zeros(2), np.ones(2)) == 0.0
 
 
 @pytest.mark.parametrize(
@@ -60,15 +61,15 @@ def test_correlation_and_cosine_of_known_numbers() -> None:
         (["--points", "2"], "needs at least 3"),
         (["--points", "0"], "--points 0"),
         (["--budget", "0"], "--budget 0"),
-        (["--emphasis", "big"], "--emphasis 'big'"),
-        (["--emphasis", "-1"], "--emphasis '-1'"),
-        (["--shapes", "cup"], "write class:number"),
+        (["--emphasis", "big"], "--emphasis big"),
+        (["--emphasis", "-1"], "emphasis_factor"),
+        (["cup"], "unknown shape source"),
         (["--judge-points", "3"], "power of two"),
     ],
     ids=lambda case: str(case),
 )
 def test_bad_input_is_one_line_and_exit_code_2(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
 ) -> None:
     assert run(tmp_path / "out", *extra) == BAD_INPUT
     error = capsys.readouterr().err

@@ -9,8 +9,8 @@ import pytest
 import trimesh
 from PIL import Image
 
-from scripts import grow_regions
-from semrob_env.cli import BAD_INPUT, run_script
+from baselines.commands import grow_regions
+from baselines.commands.program import BAD_INPUT, run_command
 from semrob_env.functions import make_function
 from semrob_env.parameters import SemanticSpace
 from semrob_env.regions import Regions
@@ -18,14 +18,14 @@ from semrob_env.scene.classifiers.score_kinds import MARGIN_BOUND
 
 
 def run(folder: Path, *extra: str) -> int:
-    common = ["--network", "tiny", "--budget", "40", "--map-step", "45", "--out", str(folder)]
-    return run_script(grow_regions.main, [*common, *extra])
+    common = ["--networks", "tiny", "--budget", "40", "--map-step", "45", "--out", str(folder)]
+    return run_command(grow_regions.main, [*common, *extra])
 
 
 def test_regions_pictures_and_exports_are_written(tiny: str, tmp_path: Path) -> None:
     export = tmp_path / "inside"
     methods = ["--methods", "naive,oir_b", "--export", str(export), "--export-count", "3"]
-    assert run(tmp_path, "--shape", "cup:0", *methods) == 0
+    assert run(tmp_path, "cup:0", *methods) == 0
     rows = list(csv.DictReader((tmp_path / "regions.csv").read_text().splitlines()))
     assert [row["method"] for row in rows] == ["naive"] * 4 + ["oir_b"] * 4
     assert all(int(row["forward_queries"]) == 40 for row in rows)
@@ -49,7 +49,7 @@ def test_ones_own_mesh_and_start_points_work(tiny: str, tmp_path: Path) -> None:
     mesh = tmp_path / "my mug.obj"
     trimesh.creation.annulus(0.4, 0.5, 1.0).export(mesh)
     starts = ["--starts", "azimuth=359,elevation=89; elevation=-10"]
-    assert run(tmp_path, "--mesh", str(mesh), "--class", "cup", "--adversarial", *starts) == 0
+    assert run(tmp_path, str(mesh), "--class", "cup", "--adversarial", *starts) == 0
     rows = list(csv.DictReader((tmp_path / "regions.csv").read_text().splitlines()))
     assert [row["start"] for row in rows] == ["azimuth=359,elevation=89", "azimuth=0,elevation=-10"]
 
@@ -57,7 +57,7 @@ def test_ones_own_mesh_and_start_points_work(tiny: str, tmp_path: Path) -> None:
 def test_more_than_two_parameters_get_projections_and_pictures_along_the_sides(
     tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    extra = ["--shape", "cup:0", "--params", "paper6", "--corners", "4", "--methods", "naive,oir_w"]
+    extra = ["cup:0", "--params", "paper6", "--corners", "4", "--methods", "naive,oir_w"]
     assert run(tmp_path, *extra, "--starts", "azimuth=130,elevation=30;azimuth=355,light_elevation=60") == 0
     assert "naive, n = 6: queries a step 64 with all corners, 4 with 4; 40 pay 10 steps" in capsys.readouterr().out
     rows = list(csv.DictReader((tmp_path / "regions.csv").read_text().splitlines()))
@@ -73,8 +73,8 @@ def test_more_than_two_parameters_get_projections_and_pictures_along_the_sides(
 def test_weights_and_score_reach_the_network(
     squeezenet: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    chosen = ["--network", "torchvision/squeezenet1_1", "--weights", str(squeezenet), "--score", "margin"]
-    shape = ["--shape", "cup:0", "--params", "azimuth", "--starts", "azimuth=130", "--max-steps", "2"]
+    chosen = ["--networks", "torchvision/squeezenet1_1", "--weights", str(squeezenet), "--score", "margin"]
+    shape = ["cup:0", "--params", "azimuth", "--starts", "azimuth=130", "--max-steps", "2"]
     assert run(tmp_path / "out", *shape, *chosen, "--methods", "naive") == 0
     escaped = str(squeezenet).replace(" ", "%20")
     function_id = f"scene:{chosen[1]}/cup/procedural:0?params=azimuth&score=margin&weights={escaped}"
@@ -87,8 +87,8 @@ def test_weights_and_score_reach_the_network(
 
 
 def test_one_parameter_and_a_part_of_a_range_get_a_curve(tiny: str, tmp_path: Path) -> None:
-    assert run(tmp_path, "--shape", "cup:0", "--params", "distance[2:3]") == 0
-    assert run(tmp_path, "--shape", "cup:0", "--params", "azimuth[90:180],elevation") == 0
+    assert run(tmp_path, "cup:0", "--params", "distance[2:3]") == 0
+    assert run(tmp_path, "cup:0", "--params", "azimuth[90:180],elevation") == 0
     rows = list(csv.DictReader((tmp_path / "regions.csv").read_text().splitlines()))
     assert [row["start"] for row in rows] == ["azimuth=130,elevation=30"]
 
@@ -96,9 +96,9 @@ def test_one_parameter_and_a_part_of_a_range_get_a_curve(tiny: str, tmp_path: Pa
 def test_a_dry_run_tells_the_bill_of_a_step_and_writes_nothing(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arguments = ["--shape", "cup:0", "--params", "paper10", "--budget", "3000", "--methods", "naive,oir_b,oir_w"]
+    arguments = ["cup:0", "--params", "paper10", "--budget", "3000", "--methods", "naive,oir_b,oir_w"]
     out = ["--out", str(tmp_path / "out"), "--dry-run"]
-    assert run_script(grow_regions.main, [*arguments, *out]) == 0
+    assert run_command(grow_regions.main, [*arguments, *out]) == 0
     told = capsys.readouterr().out
     for line in ("naive, n = 10: queries a step 1024", "oir_b, n = 10: queries a step 2048", "3000 pay 1 steps"):
         assert line in told
@@ -108,30 +108,30 @@ def test_a_dry_run_tells_the_bill_of_a_step_and_writes_nothing(
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        ([], "give either --shape class:number, or --mesh FILE"),
-        (["--shape", "cup:0", "--mesh", "x.obj"], "give either --shape"),
-        (["--shape", "cup"], "write class:number"),
-        (["--shape", "dragon:1"], "dragon"),
-        (["--mesh", "nowhere.obj"], "--mesh needs --class"),
-        (["--mesh", "nowhere.obj", "--class", "cup"], "nowhere.obj"),
-        (["--shape", "cup:0", "--starts", "azimuth=400"], "azimuth=400"),
-        (["--shape", "cup:0", "--starts", "zoom=1"], "unknown parameter 'zoom'"),
-        (["--shape", "cup:0", "--starts", "azimuth"], "write azimuth=130,elevation=30"),
-        (["--shape", "cup:0", "--starts", ";"], "names no point"),
-        (["--shape", "cup:0", "--budget", "0"], "--budget 0"),
-        (["--shape", "cup:0", "--max-steps", "0"], "--max-steps 0"),
-        (["--shape", "cup:" + "9" * 5000], "write class:number"),
-        (["--shape", "cup:0", "--methods", "magic"], "unknown method 'magic'"),
-        (["--shape", "cup:0", "--map-step", "0"], "give at least 0.5 degrees"),
-        (["--shape", "cup:0", "--budget", "3"], "cannot pay one step"),
-        (["--shape", "cup:0", "--network", "lenet"], "unknown network 'lenet'"),
-        (["--shape", "cup:0", "--weights", "none.pth"], "--weights none.pth: there is no such file"),
-        (["--shape", "cup:0", "--score", "margin"], "network 'tiny' takes no score"),
-        (["--shape", "cup:0", "--params", "zoom"], "unknown parameter 'zoom'"),
-        (["--shape", "cup:0", "--params", "azimuth,azimuth"], "named twice"),
-        (["--shape", "cup:0", "--params", "azimuth[180:90]"], "must be below high"),
-        (["--shape", "cup:0", "--params", "paper10"], "fewer --corners"),
-        (["--shape", "cup:0", "--corners", "3"], "corners 3"),
+        ([], "0 shapes; give one: cup:3, a mesh file with --class"),
+        (["cup:0", "cup:1"], "2 shapes; give one"),
+        (["cup"], "unknown shape source"),
+        (["dragon:1"], "dragon"),
+        (["nowhere.obj"], "nowhere.obj: there is no such file"),
+        (["nowhere.obj", "--class", "cup"], "nowhere.obj"),
+        (["cup:0", "--starts", "azimuth=400"], "azimuth=400"),
+        (["cup:0", "--starts", "zoom=1"], "unknown parameter 'zoom'"),
+        (["cup:0", "--starts", "azimuth"], "write azimuth=130,elevation=30"),
+        (["cup:0", "--starts", ";"], "names no point"),
+        (["cup:0", "--budget", "0"], "--budget 0"),
+        (["cup:0", "--max-steps", "0"], "--max-steps 0"),
+        (["cup:" + "9" * 5000], "999"),
+        (["cup:0", "--methods", "magic"], "unknown method 'magic'"),
+        (["cup:0", "--map-step", "0"], "give at least 0.5 degrees"),
+        (["cup:0", "--budget", "3"], "cannot pay one step"),
+        (["cup:0", "--networks", "lenet"], "unknown network 'lenet'"),
+        (["cup:0", "--weights", "none.pth"], "--weights none.pth: there is no such file"),
+        (["cup:0", "--score", "margin"], "network 'tiny' takes no score"),
+        (["cup:0", "--params", "zoom"], "unknown parameter 'zoom'"),
+        (["cup:0", "--params", "azimuth,azimuth"], "named twice"),
+        (["cup:0", "--params", "azimuth[180:90]"], "must be below high"),
+        (["cup:0", "--params", "paper10"], "fewer --corners"),
+        (["cup:0", "--corners", "3"], "corners 3"),
     ],
     ids=lambda case: str(case),
 )

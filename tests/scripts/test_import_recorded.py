@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts import import_recorded
-from scripts.import_recorded import main
-from semrob_env.cli import run_script
+from baselines.commands.import_recorded import main
+from baselines.commands.program import run_command
+from baselines.commands.work import import_recorded as import_recorded_work
 from semrob_env.recorded import load_maps
 from semrob_env.recorded.release import read_release
 from semrob_env.recorded.traces import load_traces
@@ -30,7 +30,7 @@ def test_the_release_becomes_two_files_a_list_of_problems_and_a_summary(
     folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert run_script(main, [str(folder), "--out", str(out)]) == 0
+    assert run_command(main, [str(folder), "--out", str(out)]) == 0
     assert sorted(path.name for path in out.iterdir()) == ["maps.npz", "problems.txt", "traces.npz"]
     assert load_maps(out / "maps.npz").names == ("VGG/cup/3", "ResNet50/chair/0")
     assert len(load_traces(out / "traces.npz")) == 36
@@ -82,7 +82,7 @@ def test_a_folder_without_a_release_is_one_line_and_exit_code_2(
 ) -> None:
     (tmp_path / "empty/checkpoint").mkdir(parents=True)
     for given in ("nowhere", "empty"):
-        assert run_script(main, [str(tmp_path / given), "--out", str(tmp_path / "out")]) == 2
+        assert run_command(main, [str(tmp_path / given), "--out", str(tmp_path / "out")]) == 2
         error = capsys.readouterr().err
         assert error.startswith("error: no ")
         assert error.count("\n") == 1
@@ -95,8 +95,8 @@ def test_an_interrupt_leaves_nothing_half_written(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(import_recorded, "save_traces", interrupted)
-    assert run_script(main, [str(folder), "--out", str(tmp_path / "out")]) == 130
+    monkeypatch.setattr(import_recorded_work, "save_traces", interrupted)
+    assert run_command(main, [str(folder), "--out", str(tmp_path / "out")]) == 130
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["maps.npz"], "whole, and nothing else"
     assert len(load_maps(tmp_path / "out/maps.npz")) == 2
     assert "nothing half-written" in capsys.readouterr().err

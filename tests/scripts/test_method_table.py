@@ -11,12 +11,12 @@ import pytest
 
 import baselines  # noqa: F401  (fills the registry)
 from baselines.experiments.costs import Count, count_queries, growth, hyper_parameters
+from baselines.commands import method_table
+from baselines.commands.program import BAD_INPUT, run_command
 from optimizers import Naive, OirB, OirW, Trapezoidal
 from optimizers.limits import limits_of
 from optimizers.oir_w import OirWSettings
 from optimizers.registry import OPTIMIZERS
-from scripts import method_table
-from semrob_env.cli import BAD_INPUT, run_script
 from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import make_function
 from tests.baselines.experiments_maker import Planner, registered
@@ -104,7 +104,7 @@ def test_hyper_parameters_come_with_defaults_words_and_meaning() -> None:
 def test_the_script_writes_tables_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     arguments = ["--methods", "naive,oir_w,grid:lines=3", "--parameters", "1-3", "--steps", "20", "--out", str(out)]
-    assert run_script(method_table.main, arguments) == 0
+    assert run_command(method_table.main, arguments) == 0
     assert {path.name for path in out.iterdir()} == {"methods.md", "methods.csv", "hyper_parameters.csv", "methods.png"}
     rows = list(csv.DictReader((out / "methods.csv").read_text().splitlines()))
     found = {(row["method"], int(row["n"])): (float(row["forward"]), float(row["backward"])) for row in rows}
@@ -155,7 +155,7 @@ def test_the_limits_in_the_table_are_those_that_settings_enforce(name: str) -> N
 def test_a_method_of_ones_own_has_its_row(tmp_path: Path) -> None:
     with registered(Planner):
         arguments = ["--methods", "planner", "--parameters", "1,2", "--out", str(tmp_path)]
-        assert run_script(method_table.main, arguments) == 0
+        assert run_command(method_table.main, arguments) == 0
     text = (tmp_path / "methods.md").read_text()
     assert "constant" in text
     assert "5+0 (ended after 5)" in text  # half of its budget of 10
@@ -175,7 +175,7 @@ def test_a_method_of_ones_own_has_its_row(tmp_path: Path) -> None:
 def test_what_is_misspelt_is_one_line_and_exit_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
 ) -> None:
-    assert run_script(method_table.main, [*extra, "--out", str(tmp_path / "out")]) == BAD_INPUT
+    assert run_command(method_table.main, [*extra, "--out", str(tmp_path / "out")]) == BAD_INPUT
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

@@ -11,11 +11,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from baselines.commands import recorded_report
+from baselines.commands.program import BAD_INPUT, INTERRUPTED, run_command
+from baselines.commands.work import recorded_report as recorded_report_work
 from optimizers.naive import Naive
 from optimizers.oir_b import OirB, OirBSettings
 from optimizers.run import run
-from scripts import recorded_report
-from semrob_env.cli import BAD_INPUT, INTERRUPTED, run_script
 from semrob_env.ground_truth import exact_moments
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
@@ -34,17 +35,17 @@ FILES = ["bounds.png", "overlap.png", "report.csv", "report.md", "runs.sqlite", 
 
 def report(maps: Path, traces: Path | str, out: Path, *extra: str) -> int:
     arguments = ["--maps", str(maps), "--traces", str(traces), "--out", str(out), *extra]
-    return run_script(recorded_report.main, arguments)
+    return run_command(recorded_report.main, arguments)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def fewer_steps() -> Iterator[None]:
     """A quarter of the steps in all replays."""
-    given = recorded_report.variants()
+    given = recorded_report_work.variants()
     assert given["replay"].steps == 4 * STEPS
     fewer = {name: replace(variant, steps=variant.steps // 4) for name, variant in given.items()}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recorded_report, "variants", lambda: fewer)
+        patch.setattr(recorded_report_work, "variants", lambda: fewer)
         yield
 
 
@@ -162,7 +163,7 @@ def test_replays_as_released_are_the_regions_of_runs_with_the_released_choices(l
 
 
 def test_drawn_bounds_are_those_before_each_step_on_both_sides(folder: Path) -> None:
-    panels = recorded_report.traced(load_traces(folder / "traces.npz"), FUNCTION)
+    panels = recorded_report_work.traced(load_traces(folder / "traces.npz"), FUNCTION)
     assert {(panel.network, panel.method) for panel in panels} == {
         (network, method) for network in ("ResNet50", "Inceptionv3") for method in METHODS
     }
@@ -229,7 +230,7 @@ def test_an_interrupted_report_goes_on_where_it_stopped(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(recorded_report, "write", interrupted)
+        patch.setattr(recorded_report_work, "write", interrupted)
         assert report(maps, "none", out) == INTERRUPTED
     assert "what was finished is kept" not in capsys.readouterr().out
     assert [path.name for path in out.iterdir()] == ["runs.sqlite"]
@@ -252,8 +253,8 @@ def one_parameter() -> ScoreMaps:
         ("maps.npz", "damaged.npz", [], "not a file of 'semrob traces', or damaged"),
         ("maps.npz", "maps.npz", [], "not a file of 'semrob traces'"),
         ("maps.npz", "nowhere.npz", [], "no such file"),
-        ("maps.npz", "none", ["--epsilon-m", "2"], "epsilon_m 2.0: give a number in [0, 1]"),
-        ("maps.npz", "none", ["--epsilon-v", "nan"], "epsilon_v nan"),
+        ("maps.npz", "none", ["--goal", "mean=2"], "mean 2 must be in [0, 1]"),
+        ("maps.npz", "none", ["--goal", "mean=0.5,variance=nan"], "cannot read 'variance=nan'"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2_and_nothing_written(

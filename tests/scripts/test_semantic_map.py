@@ -11,8 +11,9 @@ import pytest
 import trimesh
 from PIL import Image
 
-from scripts import semantic_map
-from semrob_env.cli import BAD_INPUT, INTERRUPTED, run_script
+from baselines.commands import semantic_map
+from baselines.commands.program import BAD_INPUT, INTERRUPTED, run_command
+from baselines.commands.work import semantic_map as semantic_map_work
 from semrob_env.functions import make_function
 from semrob_env.maps import map_axes, unfinished_file
 from semrob_env.parameters import SemanticSpace
@@ -24,7 +25,7 @@ SPACE = SemanticSpace.of("azimuth,elevation")
 
 
 def run(folder: Path, *arguments: str) -> int:
-    return run_script(semantic_map.main, [*arguments, "--out", str(folder)])
+    return run_command(semantic_map.main, [*arguments, "--out", str(folder)])
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -70,7 +71,7 @@ def test_recorded_maps_give_pictures_and_tables(recorded: Path, tmp_path: Path) 
 def test_regions_grow_on_a_selected_map_with_renders_of_a_shape_at_hand(recorded: Path, tmp_path: Path) -> None:
     mesh, out = tmp_path / "my mug.obj", tmp_path / "out"
     trimesh.creation.annulus(0.4, 0.5, 1.0).export(mesh)
-    choice = ["--maps", str(recorded), "--select", "b/chair/0", "--mesh", str(mesh)]
+    choice = ["--maps", str(recorded), "--select", "b/chair/0", str(mesh)]
     assert run(out, *choice, "--methods", "naive,oir_b", "--budget", "48", "--starts", "azimuth=200") == 0
     methods = ("naive", "oir_b")
     single = [f"{method}_0_b-chair-0_{kind}" for method in methods for kind in ("bounds", "regions")]
@@ -100,11 +101,11 @@ def test_adversarial_regions_grow_where_the_score_is_low(recorded: Path, tmp_pat
 
 
 def test_a_live_map_is_drawn_kept_and_not_asked_again(tiny: str, tmp_path: Path) -> None:
-    live = ["--shape", "cup:0", "--network", tiny, "--map-step", "30"]
+    live = ["cup:0", "--networks", tiny, "--map-step", "30"]
     assert run(tmp_path, *live, "--methods", "naive", "--budget", "20", "--starts", "azimuth=90") == 0
     shown = pictures(tmp_path)
     assert "naive_0_tiny-cup-procedural-0_regions" in shown
-    file = tmp_path / semantic_map.LIVE_FILE
+    file = tmp_path / semantic_map_work.LIVE_FILE
     maps = load_maps(file)
     assert maps.names == ("tiny/cup/procedural:0",)
     theta = [[[maps.axes[0][3], maps.axes[1][2]]]]
@@ -118,17 +119,17 @@ def test_a_live_map_is_drawn_kept_and_not_asked_again(tiny: str, tmp_path: Path)
 
 def test_weights_and_score_reach_the_network_of_a_live_map(squeezenet: Path, tmp_path: Path) -> None:
     out, name = tmp_path / "out", "torchvision/squeezenet1_1"
-    chosen = ["--network", name, "--weights", str(squeezenet), "--score", "margin"]
-    assert run(out, "--shape", "cup:0", *chosen, "--params", "azimuth", "--map-step", "90") == 0
+    chosen = ["--networks", name, "--weights", str(squeezenet), "--score", "margin"]
+    assert run(out, "cup:0", *chosen, "--params", "azimuth", "--map-step", "90") == 0
     assert pictures(out) == ["nsm_1d"]
-    maps, escaped = load_maps(out / semantic_map.LIVE_FILE), str(squeezenet).replace(" ", "%20")
+    maps, escaped = load_maps(out / semantic_map_work.LIVE_FILE), str(squeezenet).replace(" ", "%20")
     assert maps.facts[0]["function"] == f"scene:{name}/cup/procedural:0?params=azimuth&score=margin&weights={escaped}"
     values = make_function(maps.facts[0]["function"]).values(maps.axes[0][None, :, None])
     assert maps.scores.tobytes() == values.astype(np.float32).tobytes()
 
 
 def test_a_live_map_of_one_parameter_is_a_curve(tiny: str, tmp_path: Path) -> None:
-    live = ["--shape", "cup:0", "--network", tiny, "--params", "azimuth", "--map-step", "45"]
+    live = ["cup:0", "--networks", tiny, "--params", "azimuth", "--map-step", "45"]
     assert run(tmp_path, *live, "--methods", "oir_b", "--budget", "16") == 0
     assert pictures(tmp_path) == [
         "nsm_1d",
@@ -149,10 +150,10 @@ def test_after_an_interrupt_the_same_command_goes_on(
         return scores(self, images, classes)
 
     monkeypatch.setattr(TorchClassifier, "scores", counted)
-    live = ["--shape", "cup:0", "--network", tiny, "--map-step", "20"]
+    live = ["cup:0", "--networks", tiny, "--map-step", "20"]
     limit = 65 + 32  # a probe, then chunks of 32
     assert run(tmp_path, *live) == INTERRUPTED
-    file = tmp_path / semantic_map.LIVE_FILE
+    file = tmp_path / semantic_map_work.LIVE_FILE
     assert unfinished_file(file).exists()
     limit, before, asked[0] = -1, 64, 0
     assert run(tmp_path, *live) == 0
@@ -164,7 +165,7 @@ def test_a_dry_run_tells_the_cost_and_writes_nothing(
     tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    assert run(out, "--shape", "cup:0", "--shape", "chair:1", "--network", tiny, "--dry-run") == 0
+    assert run(out, "cup:0", "chair:1", "--networks", tiny, "--dry-run") == 0
     said = capsys.readouterr().out
     assert "2 maps of 120 x 34 scores: 8160 queries" in said
     assert "ms a query" in said
@@ -190,17 +191,17 @@ def test_tables_of_an_earlier_run_do_not_stay(recorded: Path, tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "give --shape"),
-        (["--shape", "cup:0", "--function", "synthetic:trap?n=2"], "give --shape"),
-        (["--shape", "cup:0", "--select", "a/*"], "--select chooses among --maps"),
-        (["--shape", "cup:0", "--network", "lenet"], "unknown network 'lenet'"),
-        (["--shape", "cup:0", "--weights", "none.pth"], "--weights none.pth: there is no such file"),
-        (["--shape", "cup:0", "--score", "margin"], "network 'tiny' takes no score"),
+        ([], "give a SOURCE"),
+        (["cup:0", "--function", "synthetic:trap?n=2"], "give a SOURCE"),
+        (["cup:0", "--select", "a/*"], "--select chooses among --maps"),
+        (["cup:0", "--networks", "lenet"], "unknown network 'lenet'"),
+        (["cup:0", "--weights", "none.pth"], "--weights none.pth: there is no such file"),
+        (["cup:0", "--score", "margin"], "network 'tiny' takes no score"),
         (["--maps", "FILE", "--score", "margin"], "--score is for --network"),
         (["--function", "synthetic:trap?n=2", "--device", "cuda"], "--device is for --network"),
-        (["--shape", "dragon:1"], "dragon"),
-        (["--shape", "cup:0", "--map-step", "0"], "at least 0.5"),
-        (["--shape", "cup:0", "--map-step", "90"], "at most half"),
+        (["dragon:1"], "dragon"),
+        (["cup:0", "--map-step", "0"], "at least 0.5"),
+        (["cup:0", "--map-step", "90"], "at most half"),
         (["--function", "synthetic:trap?n=3"], "1 or 2 parameters"),
         (["--function", "nonsense"], "unknown function"),
         (["--maps", "nowhere.npz"], "nowhere.npz"),
@@ -225,7 +226,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     message: str,
 ) -> None:
     given = [str(recorded) if part == "FILE" else part for part in arguments]
-    network = [] if "--network" in given else ["--network", tiny]
+    network = [] if "--networks" in given else ["--networks", tiny]
     assert run(tmp_path / "out", *given, *network) == BAD_INPUT
     error = capsys.readouterr().err
     assert message in error

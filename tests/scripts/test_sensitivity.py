@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from baselines.experiments.sensitivity import make_sweep, paired_interval, samples_needed
+from baselines.commands import sensitivity
+from baselines.commands.program import BAD_INPUT, run_command
 from optimizers import BoxQuadrature, Naive, OirB, OirW, Unregularized
 from optimizers.run import run
-from scripts import sensitivity
-from semrob_env.cli import BAD_INPUT, run_script
 from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import CallableFunction
 from semrob_env.metrics import Thresholds, regrets
@@ -34,8 +34,8 @@ def maps(tmp_path: Path) -> Path:
 
 def sweep(maps: Path, out: Path, *extra: str) -> int:
     small = ["--eta", "0.1,1", "--lambda", "0", "--alpha", "0.2", "--beta", "0.1", "--budgets", "20,60"]
-    fixed = ["--maps", str(maps), "--out", str(out), "--workers", "1", "--thresholds", "0.5,0.7"]
-    return run_script(sensitivity.main, [*fixed, *small, *extra])
+    fixed = ["--maps", str(maps), "--out", str(out), "--workers", "1", "--goal", "mean=0.5", "--goal", "mean=0.7"]
+    return run_command(sensitivity.main, [*fixed, *small, *extra])
 
 
 def lines(out: Path) -> list[dict[str, str]]:
@@ -124,7 +124,7 @@ def test_a_dry_run_writes_nothing(maps: Path, tmp_path: Path, capsys: pytest.Cap
     [
         (["--methods", "magic"], "unknown method 'magic'"),
         (["--methods", "box_quadrature"], "box_quadrature has no letters"),
-        (["--eta", "fast"], "--eta 'fast'"),
+        (["--eta", "fast"], "--eta fast"),
         (["--eta", "-1"], "step_size -1.0: give a finite number above 0"),
         (["--budgets", "0"], "--budgets 0"),
         (["--classes", "dragon"], "no map of 'dragon'"),

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scripts import shape_gallery
-from semrob_env.cli import BAD_INPUT, run_script
+from baselines.commands import shape_gallery
+from baselines.commands.program import BAD_INPUT, run_command
+from baselines.commands.work import shape_gallery as work
 from semrob_env.errors import InvalidParameterError
 from semrob_env.plotting import Cell, gallery_figure
+from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.sources import select_shapes
 
 WEDGE = "v 0 0 6\nv 2 0 0\nv 0 4 0\nv 0 0 0\nf 1 2 3\nf 1 3 4\nf 1 4 2\nf 2 4 3\n"
@@ -37,7 +39,7 @@ def library(tmp_path: Path) -> str:
 
 
 def run(folder: Path, *extra: str) -> int:
-    return run_script(shape_gallery.main, ["--networks", "tiny", "--out", str(folder), *extra])
+    return run_command(shape_gallery.main, ["--networks", "tiny", "--out", str(folder), *extra])
 
 
 def size_of(folder: Path) -> tuple[int, int]:
@@ -71,8 +73,8 @@ def test_columns_may_be_views_of_one_shape(tiny: str, tmp_path: Path) -> None:
     assert run(tmp_path, "cup:0", "cup:1", "--columns", "views", "--views", "azimuth=0;azimuth=90;elevation=80") == 0
     width, height = size_of(tmp_path)
     assert width > height
-    row = shape_gallery.views_rows(
-        [shape_gallery.look_at(select_shapes(["cup:0"])[0], ["tiny"], np.zeros((2, 2)), "white")],
+    row = work.views_rows(
+        [work.look_at(select_shapes(["cup:0"])[0], {"tiny": NetworkOptions()}, np.zeros((2, 2)))],
         np.zeros((2, 2)),
     )
     label, cells = next(row)

@@ -10,10 +10,10 @@ import pytest
 import torch
 from PIL import Image
 
-from scripts import srvr_table
-from semrob_env.cli import BAD_INPUT, run_script
+from baselines.commands import srvr_table
+from baselines.commands.program import BAD_INPUT, run_command
+from baselines.commands.shared.options import Networks
 from semrob_env.scene.classifiers.accuracy import Accuracy
-from semrob_env.scene.classifiers.options import network_options
 from semrob_env.scene.classifiers.quiet_openvino import openvino
 from semrob_env.scene.classifiers.registry import NETWORKS, forget_networks
 from semrob_env.store import RunStore
@@ -25,7 +25,7 @@ SIZE = 224
 
 def run(folder: Path, *extra: str) -> int:
     arguments = ["--classes", "cup", "--shapes", "0-1", "--methods", "naive", "--budget", "16", "--judge-points", "4"]
-    return run_script(srvr_table.main, [*arguments, "--out", str(folder), *extra])
+    return run_command(srvr_table.main, [*arguments, "--out", str(folder), *extra])
 
 
 def model_file(path: Path) -> Path:
@@ -96,11 +96,7 @@ def test_a_model_file_gets_a_table_of_margins(tmp_path: Path) -> None:
 def test_bad_input_about_networks_is_one_line_exit_code_2_and_nothing_written(
     tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
 ) -> None:
-    try:
-        code = run(tmp_path / "out", *extra)
-    except SystemExit as left:  # argparse's own way to end
-        code = int(left.code or 0)
-    assert code == BAD_INPUT
+    assert run(tmp_path / "out", *extra) == BAD_INPUT
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -110,12 +106,11 @@ def test_bad_input_about_networks_is_one_line_exit_code_2_and_nothing_written(
 def test_weights_belong_to_the_network_that_they_name(tmp_path: Path) -> None:
     for name in ("one.pth", "a=b.pth"):
         (tmp_path / name).write_bytes(b"x")
-    options = srvr_table.parser().parse_args(["--weights", f"b={tmp_path / 'one.pth'}", "--score", "margin"])
-    made = network_options(options, ["a", "b"])
-    assert [made[name].weights for name in "ab"] == ["", str(tmp_path / "one.pth")]
+    two, odd = ("efficientnet_lite0", "efficientnet_lite1"), str(tmp_path / "a=b.pth")
+    made = Networks(networks=two, weights=(f"{two[1]}={tmp_path / 'one.pth'}",), score="margin").network_options()
+    assert [made[name].weights for name in two] == ["", str(tmp_path / "one.pth")]
     assert {own.score for own in made.values()} == {"margin"}
-    odd = srvr_table.parser().parse_args(["--weights", str(tmp_path / "a=b.pth")])
-    assert network_options(odd, ["net"])["net"].weights == str(tmp_path / "a=b.pth")
+    assert Networks(networks=two[:1], weights=(odd,)).network_options()[two[0]].weights == odd
 
 
 def test_pairs_of_networks_are_counted_by_their_paired_difference() -> None:

@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from baselines.commands import srvr_table
+from baselines.commands.program import BAD_INPUT, run_command
+from baselines.commands.work import srvr_table as srvr_table_work
 from optimizers.corner_method import settings_of_form
 from optimizers.registry import get_optimizer
 from optimizers.run import run
-from scripts import srvr_table
-from semrob_env.cli import BAD_INPUT, run_script
 from semrob_env.functions import Complement, ScoreFunction
 from semrob_env.ground_truth import exact_moments
 from semrob_env.oracle import QueryOracle
@@ -33,7 +34,7 @@ def maps(tmp_path: Path) -> Path:
 
 
 def table(maps: Path, out: Path, *extra: str) -> int:
-    return run_script(
+    return run_command(
         srvr_table.main,
         ["--functions", "recorded", "--maps", str(maps), "--judge-points", "8", "--out", str(out), *extra],
     )
@@ -116,10 +117,10 @@ def test_points_do_not_decide_what_is_feasible(tmp_path: Path) -> None:
 def test_the_paper_protocol_is_600_plain_steps(
     maps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert srvr_table.PAPER_STEPS == 600
-    monkeypatch.setattr(srvr_table, "PAPER_STEPS", 130)
+    assert srvr_table_work.PAPER_STEPS == 600
+    monkeypatch.setattr(srvr_table_work, "PAPER_STEPS", 130)
     out = tmp_path / "out"
-    assert table(maps, out, "--protocol", "paper", "--epsilon-m", "0.2") == 0
+    assert table(maps, out, "--protocol", "paper", "--goal", "mean=0.8") == 0
     assert "estimated time" in capsys.readouterr().out
     rows = by_method(rows_of(out))
     for method in METHODS:
@@ -141,7 +142,7 @@ def test_the_result_does_not_depend_on_the_size_of_batches(
 ) -> None:
     texts = []
     for size in (4096, 5):
-        monkeypatch.setattr(srvr_table, "BATCH", size)
+        monkeypatch.setattr(srvr_table_work, "BATCH", size)
         out = tmp_path / str(size)
         assert table(maps, out, "--networks", "ResNet50", "--methods", "oir_b,oir_w") == 0
         texts.append((out / "srvr.csv").read_text())
@@ -166,7 +167,9 @@ def test_the_result_does_not_depend_on_the_size_of_batches(
 )
 def test_networks_classes_and_shapes_choose_maps(maps: Path, extra: list[str], expected: tuple[str, ...]) -> None:
     arguments = ["--functions", "recorded", "--maps", str(maps), *extra]
-    plan = srvr_table.Plan.of(srvr_table.parser().parse_args(arguments))
+    options = srvr_table.main.read(arguments)
+    assert options is not None
+    plan = srvr_table_work.Plan.of(options)
     ids = list(dict.fromkeys(task.function_id for task in plan.tasks))
     assert ids == [f"recorded:{name}" for name in expected]
     assert len(plan.tasks) == len(expected) * 3 * 4

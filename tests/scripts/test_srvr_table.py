@@ -9,21 +9,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from optimizers.execute import run_tasks
+import trimesh
 from PIL import Image
 
-from scripts import srvr_table
-from semrob_env.cli import BAD_INPUT, INTERRUPTED, run_script
+from baselines.commands import srvr_table
+from baselines.commands.program import BAD_INPUT, INTERRUPTED, run_command
+from baselines.commands.shared.options import REGION_METHODS
+from baselines.commands.work import srvr_table as srvr_table_work
+from optimizers.execute import run_tasks
+from semrob_env.recorded import save_maps
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
 from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.store import RunStore
+from tests.recorded_maker import wavy_maps
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(folder: Path, *extra: str) -> int:
     arguments = ["--networks", "tiny", "--classes", "cup,chair", "--shapes", "0-1", "--budget", "24"]
-    return run_script(srvr_table.main, [*arguments, "--judge-points", "8", "--out", str(folder), *extra])
+    return run_command(srvr_table.main, [*arguments, "--judge-points", "8", "--out", str(folder), *extra])
 
 
 def test_the_table_its_picture_and_its_runs_are_written_and_a_second_run_only_reads(
@@ -70,12 +75,48 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
         run_tasks(*arguments, **{**options, "on_rows": on_rows})  # type: ignore[arg-type]
 
     with monkeypatch.context() as patch:
-        patch.setattr(srvr_table, "run_tasks", interrupted)
+        patch.setattr(srvr_table_work, "run_tasks", interrupted)
         assert run(broken, "--methods", "naive") == INTERRUPTED
     assert "interrupted" in capsys.readouterr().err
     assert 0 < len(RunStore(broken / "runs.sqlite").rows()) < 16
     assert run(broken, "--methods", "naive") == 0
     assert (broken / "srvr.csv").read_text() == (whole / "srvr.csv").read_text()
+
+
+def test_any_region_method_space_start_and_source_makes_a_table(tiny: str, tmp_path: Path) -> None:
+    mesh = tmp_path / "mine.obj"
+    trimesh.creation.annulus(0.4, 0.5, 1.0).export(mesh)
+    chosen = [
+        "chair:1",
+        str(mesh),
+        "--classes",
+        "chair,cup",
+        "--class",
+        "cup",
+        "--params",
+        "azimuth,elevation,distance",
+    ]
+    chosen += ["--params", "azimuth,elevation,distance"]
+    starts = ["--starts", "azimuth=130;distance=2", "--methods", "naive,grid,random_search", "--goal", "mean=0.2"]
+    assert run(tmp_path / "out", *chosen, *starts) == 0
+    rows = RunStore(tmp_path / "out" / "runs.sqlite").rows()
+    assert {row.task.method for row in rows} == {"naive", "grid", "random_search"}
+    assert {len(row.task.start) for row in rows} == {3}
+    assert len(rows) == 2 * 2 * 3
+    assert {row.task.epsilon_m for row in rows} == {0.8}
+    assert all(row.task.settings_mapping["budget"] == 24 for row in rows if row.task.method == "grid")
+    assert "azimuth and elevation and distance" in (tmp_path / "out" / "srvr.md").read_text()
+    assert run(tmp_path / "none", "--methods", "random_attack") == BAD_INPUT
+
+
+def test_every_region_method_has_a_column_on_recorded_maps(tmp_path: Path) -> None:
+    maps = save_maps(wavy_maps(["ResNet50/cup/0"]), tmp_path / "maps.npz")
+    known = [name for name in REGION_METHODS if name != "reinforcement"]  # which needs an agent
+    recorded = ["--functions", "recorded", "--maps", str(maps), "--methods", ",".join(known), "--budget", "30"]
+    assert run_command(srvr_table.main, [*recorded, "--out", str(tmp_path / "out")]) == 0
+    rows = csv.DictReader((tmp_path / "out" / "srvr.csv").read_text().splitlines())
+    assert {row["method"] for row in rows} == {*known, "all"}
+    assert (tmp_path / "out" / "srvr_2.png").exists()
 
 
 def test_a_dry_run_tells_the_cost_and_writes_nothing(
@@ -94,7 +135,7 @@ def test_a_dry_run_tells_the_cost_and_writes_nothing(
 def test_the_paper_protocol_tells_its_cost_first_and_names_regions_that_have_not_grown(
     tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(srvr_table, "PAPER_STEPS", 3)
+    monkeypatch.setattr(srvr_table_work, "PAPER_STEPS", 3)
     assert run(tmp_path, "--protocol", "paper", "--methods", "naive", "--classes", "cup") == 0
     out = capsys.readouterr().out
     assert out.index("estimated time") < out.index("SRVR")
@@ -120,9 +161,9 @@ BAD_INPUT_CASES = [
     (["--networks", ","], "empty list"),
     (["--budget", "0"], "--budget 0: give a whole number of at least 1"),
     (["--budget", "-5"], "--budget -5"),
-    (["--epsilon-m", "2"], "epsilon_m"),
+    (["--goal", "mean=2"], "mean 2 must be in [0, 1]"),
     (["--judge-points", "100"], "100 judge points"),
-    (["--epsilon-v", "0.5"], "epsilon_v"),
+    (["--goal", "variance=0.5"], "unknown goal 'variance=0.5'"),
     (["--budget", "nan"], "--budget"),
     (["--budget", "9" * 400], "--budget 999"),
     (["--shapes", "0-999999999"], "long range"),
@@ -135,11 +176,7 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(
     tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
 ) -> None:
     folder = tmp_path / "out"
-    try:
-        code = run(folder, *extra)
-    except SystemExit as left:  # argparse's own way to end
-        code = int(left.code or 0)
-    assert code == BAD_INPUT
+    assert run(folder, *extra) == BAD_INPUT
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1

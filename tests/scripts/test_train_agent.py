@@ -13,8 +13,9 @@ pytest.importorskip("stable_baselines3")
 
 from baselines.agents import load_agent
 from baselines.agents.training import Trainer
-from scripts.train_agent import main, parser, split
-from semrob_env.cli import run_script
+from baselines.commands.program import run_command
+from baselines.commands.train_agent import main
+from baselines.commands.work.train_agent import split
 from semrob_env.functions import make_function
 from semrob_env.recorded import save_maps
 from tests.recorded_maker import wavy_maps
@@ -80,7 +81,8 @@ def test_what_was_interrupted_goes_on_to_the_same_bytes(
 
     monkeypatch.setattr(Trainer, "round", interrupted)
     again = [*command, "--out", str(tmp_path / "parts")]
-    assert run_script(main, again, after_interrupt="kept") == 130
+    assert run_command(main, again) == 130
+    assert "finished rounds are kept" in capsys.readouterr().err
     assert (tmp_path / "parts" / "ppo" / "seed_3" / "checkpoint.pt").exists()
     main(again)
     assert calls == [0, 1, 0, 1, 1]
@@ -89,8 +91,7 @@ def test_what_was_interrupted_goes_on_to_the_same_bytes(
         assert (tmp_path / "parts" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     main(again)
     assert len(calls) == 5
-    capsys.readouterr()
-    assert run_script(main, [*again, "--budget", "150"]) == 2
+    assert run_command(main, [*again, "--budget", "150"]) == 2
     assert "is of another training; give an --out of its own" in capsys.readouterr().err
 
 
@@ -116,7 +117,8 @@ def test_a_dry_run_tells_what_would_run_and_writes_nothing(tmp_path: Path, capsy
 @pytest.mark.parametrize("function", ["recorded:*", "complement(recorded:*)"])
 def test_a_network_of_a_family_is_held_out_by_its_whole_name(function: str, maps: Path) -> None:
     save_maps(wavy_maps(["timm/a/cup/0", "timm/a/cup/1", "timm/b/cup/0", "timm/b/cup/1"]), maps)
-    options = parser().parse_args(["--function", function, "--test-networks", "timm/b", "--test-shapes", "1"])
+    options = main.read(["--function", function, "--test-networks", "timm/b", "--test-shapes", "1"])
+    assert options is not None
     train, test = split(make_function(function), options)
     assert (train.tolist(), test.tolist()) == ([0], [3])
 
@@ -128,7 +130,7 @@ def test_a_network_of_a_family_is_held_out_by_its_whole_name(function: str, maps
         (["--steps", "0"], "--steps 0: give a whole number of at least 1"),
         (["--rounds", "0"], "--rounds 0"),
         (["--budget", "20"], "give at least 24"),
-        (["--epsilon-m", "2"], "epsilon_m 2.0: give a number in [0, 1]"),
+        (["--goal", "mean=2"], "mean 2 must be in [0, 1]"),
         (["--largest-step", "0"], "largest_step 0.0"),
         (["--methods", "nobody"], "unknown method 'nobody'"),
         (["--methods", "random_attack"], "random_attack recommends points"),
@@ -142,7 +144,7 @@ def test_a_network_of_a_family_is_held_out_by_its_whole_name(function: str, maps
 def test_bad_input_is_one_line(
     options: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_script(main, [*SPLIT, *options, "--out", str(tmp_path / "out")]) == 2
+    assert run_command(main, [*SPLIT, *options, "--out", str(tmp_path / "out")]) == 2
     error = capsys.readouterr().err
     assert message in error
     assert error.count("\n") == 1
@@ -160,5 +162,5 @@ def test_bad_input_is_one_line(
 def test_a_split_without_a_test_or_a_training_is_one_line(
     options: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_script(main, ["--function", "recorded:*", *options]) == 2
+    assert run_command(main, ["--function", "recorded:*", *options]) == 2
     assert message in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""What commands have in common: readers of values, groups of options, terminal output and files."""

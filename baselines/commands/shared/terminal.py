@@ -1,0 +1,117 @@
+"""What commands show and write: the console, progress bars, tables, bundles of files, and how long calls take."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@final
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave it to whoever chooses the exit code."""
+        raise BrokenPipeError
+
+
+def make_console() -> Console:
+    """The console of a command: 120 columns where the output is no terminal, so that tables stay readable in files."""
+    # Paths and names are text: never markup, never emoji.
+    console = _Console(highlight=False, markup=False, emoji=False)
+    return console if console.is_terminal else _Console(highlight=False, markup=False, emoji=False, width=120)
+
+
+def progress_bar(console: Console, unit: str) -> Progress:
+    """A bar with counts, elapsed and remaining time; a console that is no terminal gets plain lines instead."""
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+        TextColumn("left"),
+        TimeRemainingColumn(),
+        console=console,
+        disable=not console.is_terminal,
+    )
+
+
+@final
+class Bundle:
+    """The files that a command writes into its folder, which is made and proven writable at once.
+
+    Attributes:
+        folder: The folder.
+        written: Names of the files so far.
+    """
+
+    def __init__(self, folder: str, console: Console) -> None:
+        self.folder: Path = output_folder(folder)
+        self.written: list[str] = []
+        self._console = console
+
+    def text(self, name: str, text: str) -> None:
+        """Write a text, which then ends with a line break."""
+        write_whole(self.folder / name, text.rstrip("\n") + "\n" if text else text)
+        self._keep(name)
+
+    def rows(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Write flat rows as CSV, in full precision."""
+        write_whole(self.folder / name, csv_text(rows))
+        self._keep(name)
+
+    def figure(self, name: str, figure: Figure) -> None:
+        """Write a picture."""
+        from semrob_env.plotting import save_figure
+
+        save_figure(figure, self.folder / name)
+        self._keep(name)
+
+    def close(self, *others: str) -> None:
+        """Tell what was written, other files in the folder included."""
+        every = [*self.written, *others]
+        told = " and ".join([", ".join(every[:-1]), every[-1]] if len(every) > 1 else every)
+        self._console.print(f"wrote {told} to {self.folder}", soft_wrap=True)
+
+    def _keep(self, name: str) -> None:
+        if name not in self.written:
+            self.written.append(name)
+
+
+def shown(value: object) -> str:
+    """A number with three digits; other things as they are."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def digits_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as a Markdown table, numbers with three digits."""
+    return markdown_table([{key: shown(value) for key, value in row.items()} for row in rows])
+
+
+def seconds_of(call: Callable[[], object]) -> float:
+    """Wall time of a call, after one call to warm up."""
+    call()
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def interleaved(steps: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each step in every repeat; a repeat times all of them in turn, after one that is not counted."""
+    times: dict[str, list[float]] = {name: [] for name in steps}
+    for repeat in range(repeats + 1):
+        for name, step in steps.items():
+            started = time.perf_counter()
+            step()
+            if repeat:
+                times[name].append(time.perf_counter() - started)
+    return times

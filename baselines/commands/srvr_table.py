@@ -1,0 +1,61 @@
+"""SRVR table: how much of the viewpoint space around each start point a network is robust in, by counted queries.
+
+Examples:
+  semrob srvr_table                               the default table, at most 100 queries a run
+  semrob srvr_table --dry-run                     what would run, its queries and estimated time
+  semrob srvr_table --classes cup,chair --shapes 0-4 --methods naive,oir_b,oir_w,grid --budget 300
+  semrob srvr_table my_meshes/ --class cup --params azimuth,elevation,distance --goal mean=0.6
+  semrob srvr_table --protocol paper --shapes 0   the paper's exact updates, 600 steps
+  semrob srvr_table --functions recorded --protocol paper --out results/srvr_recorded
+  semrob srvr_table --networks AlexNet,ResNet-50,timm/convnext_tiny --score margin
+  semrob srvr_table --networks file --weights mine.onnx --labels names.txt
+
+SRVR of a network for a class is the mean over shapes and start points of Vol(region) / Vol(space), over every returned
+region cut to the space (Hamdi & Ghanem 2020, arXiv 1904.04621). "feasible only" counts a region as 0 unless it meets
+the goal: exactly where the function knows its integrals, as recorded maps do, else judged on held-out points that no
+method paid for. The 95 % intervals resample shapes within a class and keep the start points: they need two shapes or
+more.
+
+Without a SOURCE, shapes are procedural: by default object 0 of cup, chair, bottle and piano. --functions recorded
+replays on a file of maps (semrob import_recorded, semrob semantic_map): all of it, or the --networks, --classes and
+--shapes given. Networks whose accuracy is published get a table and a picture of it beside their SRVR, and how far the
+ranks agree.
+
+Written to --out: srvr.md, srvr.csv, srvr.png, accuracy.png, and runs.sqlite with one row and one trace a run. The same
+command goes on where an interrupted one stopped; a finished one only draws its tables again.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, final
+
+from baselines.commands.program import KEPT_TEXT, Command
+from baselines.commands.shared import options as shared
+from semrob_env.recorded.function import DEFAULT_FILE
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class Options(shared.ShapeOptions, shared.Networks, shared.Views):
+    """What may be said."""
+
+    functions: Literal["scenes", "recorded"] = "scenes"
+    """rendered scenes, or a file of maps"""
+    numbers: shared.ObjectNumbers = ()
+    networks: shared.NetworkNames = ()
+    colors: shared.Colors = "white"
+    maps: shared.Maps = DEFAULT_FILE
+    methods: shared.Methods = ("naive", "oir_b", "oir_w")
+    imports: shared.Imports = ()
+    protocol: Literal["normalized", "paper"] = "normalized"
+    """paper: the exact form, 600 steps, no budget; tells its cost first"""
+    goal: shared.GoalOption = shared.DEFAULT_GOAL
+    budget: shared.Budget = 100
+    adversarial: shared.Adversarial = False
+    judge_points: shared.JudgePoints = 32
+    seed: shared.Seed = 0
+    out: shared.Out = "results/srvr"
+    resume: shared.Resume = True
+    dry_run: shared.DryRun = False
+
+
+main = Command(Options, after_interrupt=KEPT_TEXT)

@@ -1,0 +1,184 @@
+"""What `semrob benchmark_networks` does."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from rich.console import Console
+
+from baselines.commands.benchmark_networks import Options
+from baselines.commands.shared.terminal import Bundle, interleaved, progress_bar, shown
+from semrob_env.errors import InvalidParameterError
+from semrob_env.files import markdown_table
+from semrob_env.parameters import SemanticSpace
+from semrob_env.scene.camera import Scenes
+from semrob_env.scene.classifiers.names import TORCHVISION
+from semrob_env.scene.classifiers.options import NetworkOptions
+from semrob_env.scene.classifiers.registry import load_network
+from semrob_env.scene.classifiers.torch_module import PictureNetwork, TorchClassifier
+from semrob_env.scene.function import SceneFunction
+from semrob_env.scene.renderers import Rasterizer
+from semrob_env.scene.shapes import make_shape
+from semrob_env.types import Float32Array
+
+SPACES = {2: SemanticSpace.of("azimuth,elevation"), 6: SemanticSpace.of("paper6")}
+"""Spaces of the cost of a gradient."""
+
+SPREAD = 3.0
+"""Standard deviation of the logits that --random-weights aims at."""
+
+
+def run(options: Options, console: Console) -> None:
+    """Measure, print and write the table."""
+    chosen = options.network_options()
+    bundle = Bundle(options.out, console)
+    rows = []
+    with progress_bar(console, "networks") as progress, tempfile.TemporaryDirectory() as scratch:
+        for network, own in progress.track(list(chosen.items()), description="networks"):
+            if options.random_weights and network.startswith(f"{TORCHVISION}/") and not own.weights:
+                own = replace(own, weights=random_weights(network, Path(scratch), options.seed))
+            rows.append({"network": network, **measure(network, own, options)})
+    lines = [
+        {"measure": name.replace("_", " "), **{str(row["network"]): shown(row[name]) for row in rows}}
+        for name in list(rows[0])[1:]
+    ]
+    told = "random weights; " if options.random_weights else ""
+    text = f"{told}batches of {options.batch} pictures, medians of {options.repeats} repeats\n\n{markdown_table(lines)}"
+    console.print(text, soft_wrap=True)
+    bundle.text("networks.md", text)
+    bundle.rows("networks.csv", rows)
+    bundle.close()
+
+
+def random_weights(network: str, folder: Path, seed: int) -> str:
+    """A file of seeded random weights of a torchvision network, whose logits spread by about `SPREAD`."""
+    from semrob_env.scene.classifiers.torchvision_networks import torchvision_module, torchvision_weights
+
+    architecture, weights = torchvision_weights(network.partition("/")[2])
+    torch.manual_seed(seed)
+    module = torchvision_module(architecture, size=weights.meta["min_size"][0]).eval()
+    pipeline = weights.transforms()
+    *_, last = (value for value in module.state_dict().values() if value.ndim > 1)
+    mean, std = (torch.tensor(numbers).reshape(3, 1, 1) for numbers in (pipeline.mean, pipeline.std))
+    pictures = (torch.from_numpy(renders(pipeline.crop_size[0], 4)) - mean) / std
+    with torch.no_grad():
+        for layer in module.modules():
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                layer.momentum = None  # the mean of all batches seen: of the next one
+        module.train()(pictures)
+        last *= SPREAD / module.eval()(pictures).std()
+    path = folder / f"{architecture}.pth"
+    torch.save(module.state_dict(), path)
+    return str(path)
+
+
+def measure(network: str, own: NetworkOptions, options: Options) -> dict[str, Any]:
+    """One row of the table."""
+    batch = options.batch
+    classifier = load_network(network, unnormalized=options.unnormalized, options=own)
+    if not isinstance(classifier, TorchClassifier):
+        raise InvalidParameterError(f"{network} has no torch side to compare with; give a network of torch")
+    by_torch = TorchClassifier(
+        classifier.module,
+        classifier.preprocessing,
+        name="torch",
+        backend="torch",
+        weights_digest="",
+        score=own.score,
+        device=own.device,
+    )
+    pictures = renders(classifier.preprocessing.size, batch)
+    eager = Eager(classifier)
+    classes = np.arange(batch) % classifier.labels
+    steps: dict[str, Callable[[], object]] = {
+        "eager": lambda: eager(pictures),
+        "torch": lambda: by_torch.scores(pictures, classes),
+        "in_use": lambda: classifier.scores(pictures, classes),
+        "gradient": lambda: classifier.scores_and_gradients(pictures, classes),
+    }
+    functions = {n: SceneFunction(classifier, [make_shape("cup", 0)], [0], space) for n, space in SPACES.items()}
+    for n, function in functions.items():
+        theta = SPACES[n].sample(batch, np.random.default_rng(0))[None]
+        steps[f"f_{n}"] = partial(function.values, theta)
+        steps[f"f_gradient_{n}"] = partial(function.values_and_gradients, theta)
+        scenes = function.scenes(theta[0])
+        steps[f"render_{n}"] = partial(function.renderer.render, function.meshes[0], scenes)
+        steps[f"slopes_{n}"] = partial(
+            function.renderer.render_with_derivatives, function.meshes[0], scenes, SPACES[n].names
+        )
+    times = {name: 1e3 * np.array(taken) / batch for name, taken in interleaved(steps, options.repeats).items()}
+    return {
+        "values_by": classifier.backend_in_use("values"),
+        "gradients_by": classifier.backend_in_use("gradients"),
+        **agreement(classifier, eager, pictures),
+        **invariance(classifier, by_torch, eager, pictures),
+        **{f"{name}_ms": float(np.median(times[name])) for name in ("in_use", "torch", "eager")},
+        "speed_of_eager": float(np.median(times["eager"] / times["in_use"])),
+        "speed_of_torch": float(np.median(times["torch"] / times["in_use"])),
+        "gradient_of_value": float(np.median(times["gradient"] / times["in_use"])),
+        **{f"f_gradient_of_value_n{n}": float(np.median(times[f"f_gradient_{n}"] / times[f"f_{n}"])) for n in SPACES},
+        **{f"of_it_classifier_n{n}": float(np.median(times["gradient"] / times[f"f_gradient_{n}"])) for n in SPACES},
+        **{
+            f"of_it_derivatives_n{n}": float(np.median(times[f"slopes_{n}"] / times[f"f_gradient_{n}"])) for n in SPACES
+        },
+    }
+
+
+def renders(size: int, count: int) -> Float32Array:
+    """Pictures of a cup and a chair, half each, seen from anywhere."""
+    theta = SPACES[2].sample(count, np.random.default_rng(1))
+    parts = []
+    for name, part in (("cup", theta[: count // 2]), ("chair", theta[count // 2 :])):
+        scenes = Scenes.from_parameters(dict(zip(SPACES[2].names, part.T, strict=True)))
+        parts.append(Rasterizer(size).render(make_shape(name, 0), scenes))
+    return np.concatenate(parts)
+
+
+class Eager:
+    """The same network by torch as anyone would run it: one batch, default memory order."""
+
+    def __init__(self, classifier: TorchClassifier) -> None:
+        self._device = next(classifier.module.parameters()).device
+        network = PictureNetwork(classifier.module, classifier.preprocessing, is_softmax=classifier.score == "softmax")
+        self._network = network.eval().to(self._device)
+
+    def __call__(self, pictures: Float32Array) -> Float32Array:
+        """Answers (N, labels), as `TorchClassifier.answers`."""
+        with torch.inference_mode():
+            answers: Float32Array = self._network(torch.from_numpy(pictures).to(self._device)).cpu().numpy()
+        return answers
+
+
+def agreement(classifier: TorchClassifier, eager: Eager, pictures: Float32Array) -> dict[str, float]:
+    """Largest difference of the answer of any class, and share of pictures with the same top answer."""
+    expected, found = eager(pictures), classifier.answers(pictures)
+    return {
+        "largest_difference": float(np.abs(found - expected).max()),
+        "same_top1": float((found.argmax(axis=1) == expected.argmax(axis=1)).mean()),
+        "mean_top_answer": float(expected.max(axis=1).mean()),
+    }
+
+
+def invariance(
+    classifier: TorchClassifier, by_torch: TorchClassifier, eager: Eager, pictures: Float32Array
+) -> dict[str, Any]:
+    """Whether pictures keep their bytes in batches of 1 and 5 and in another order; how far plain torch moves."""
+
+    def moved(ask: Callable[[Float32Array], Float32Array]) -> float:
+        whole = ask(pictures)
+        order = np.random.default_rng(2).permutation(len(pictures))
+        several = [(rows, ask(pictures[rows])) for rows in (np.array([0]), np.arange(min(5, len(pictures))), order)]
+        return max(float(np.abs(answers - whole[rows]).max()) for rows, answers in several)
+
+    return {
+        "moved_in_use": moved(classifier.answers),
+        "moved_torch_chunks": moved(by_torch.answers),
+        "moved_eager": moved(eager),
+    }

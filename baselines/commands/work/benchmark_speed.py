@@ -1,0 +1,157 @@
+"""What `semrob benchmark_speed` does."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from baselines.commands.benchmark_speed import Options
+from baselines.commands.shared.terminal import Bundle, digits_table, interleaved, progress_bar
+from optimizers.registry import OPTIMIZERS
+from semrob_env.errors import MissingExtraError
+from semrob_env.functions import CallableFunction
+from semrob_env.oracle import QueryOracle
+from semrob_env.parameters import SemanticSpace
+from semrob_env.scene.classifiers.torch_module import TorchClassifier
+from semrob_env.scene.function import SceneFunction, make_scene_function
+from semrob_env.types import FloatArray
+
+BATCH = 32
+"""Views a call."""
+
+SPACE = SemanticSpace.of("azimuth,elevation")
+
+GOAL_MS = 0.2
+"""Milliseconds that a step of the paper's methods may take besides f, at n = 2."""
+
+TRAJECTORIES, STEPS, MOST_SECONDS = (1, 64), 100, 3.0
+"""Trajectories of the overhead's batches, steps that medians are over, and when a slow method stops short of them; one
+that takes as long in all is not repeated."""
+
+
+def run(options: Options, console: Console) -> None:
+    """Measure, print and write the tables."""
+    bundle = Bundle(options.out, console)
+    if not options.overhead:
+        bundle.rows("stages.csv", measured_stages(options, console))
+    overhead = optimizer_overhead(options.repeats)
+    title = f"milliseconds a step besides f at n = 2, for all B trajectories; goal of the paper's methods: {GOAL_MS:g}"
+    report(console, title, overhead)
+    bundle.rows("overhead.csv", overhead)
+    bundle.close()
+
+
+def measured_stages(options: Options, console: Console) -> list[dict[str, Any]]:
+    """Rows of the stages of f, printed: every network with every shape."""
+    rows: list[dict[str, Any]] = []
+    scenes = options.scenes(options.selected(), options.params, options.colors)
+    with progress_bar(console, "shapes") as progress:
+        for scene in progress.track(scenes, description="stages"):
+            function = make_scene_function(str(scene))
+            theta = function.space.sample(BATCH, np.random.default_rng(options.seed))
+            faces = len(function.meshes[0].faces)
+            head = {"network": scene.network, "shape": f"{scene.class_name}/{scene.source}", "faces": faces}
+            rows.append(head | stages(function, theta, options.repeats, with_gradients=options.gradients))
+    report(console, f"batches of {BATCH} views, milliseconds a view and ratios", rows)
+    return rows
+
+
+def stages(function: SceneFunction, theta: FloatArray, repeats: int, *, with_gradients: bool) -> dict[str, float]:
+    """Milliseconds a view of each stage, and ratios of medians over repeats taken in turn."""
+    classifier, renderer, mesh = function.classifier, function.renderer, function.meshes[0]
+    scenes, classes = function.scenes(theta), np.full(len(theta), function.class_indices[0])
+    pictures = renderer.render(mesh, scenes)
+    steps: dict[str, Callable[[], object]] = {
+        "render": lambda: renderer.render(mesh, scenes),
+        "classify": lambda: classifier.scores(pictures, classes),
+        "f": lambda: function.values(theta[None]),
+    }
+    if with_gradients:
+        by_torch = None
+        if isinstance(classifier, TorchClassifier):
+            by_torch = TorchClassifier(
+                classifier.module, classifier.preprocessing, name="torch", backend="torch", weights_digest=""
+            )
+        steps["render_derivatives"] = lambda: renderer.render_with_derivatives(mesh, scenes, function.space.names)
+        steps["classify_gradients"] = lambda: classifier.scores_and_gradients(pictures, classes)
+        steps["f_gradients"] = lambda: function.values_and_gradients(theta[None])
+        if by_torch is not None:
+            torch_classifier = by_torch
+            steps["torch_classify"] = lambda: torch_classifier.scores(pictures, classes)
+            steps["torch_gradients"] = lambda: torch_classifier.scores_and_gradients(pictures, classes)
+    times = {name: np.array(taken) for name, taken in interleaved(steps, repeats).items()}
+    result = {name: 1e3 * float(np.median(taken)) / len(theta) for name, taken in times.items()}
+    ratio = {"f_throughput_of_classify": float(np.median(times["classify"] / times["f"]))}
+    for name, (above, below) in {
+        "derivatives_of_render": ("render_derivatives", "render"),
+        "gradients_of_classify": ("classify_gradients", "classify"),
+        "gradients_of_f": ("f_gradients", "f"),
+        "torch_of_openvino_values": ("torch_classify", "classify"),
+        "torch_of_openvino_gradients": ("torch_gradients", "classify_gradients"),
+    }.items():
+        if above in times:
+            ratio[name] = float(np.median(times[above] / times[below]))
+    return result | ratio
+
+
+def optimizer_overhead(repeats: int) -> list[dict[str, Any]]:
+    """What a step of each method takes besides f, which is a constant here: medians over steps, then over repeats."""
+    function = CallableFunction(
+        SPACE, lambda theta: np.full(len(theta), 0.5), gradients=lambda theta: np.zeros_like(theta)
+    )
+    taken: dict[tuple[str, int], list[tuple[float, float]]] = {}
+    spent: dict[tuple[str, int], float] = {}
+    for _, count, name in itertools.product(range(repeats), TRAJECTORIES, OPTIMIZERS):
+        if spent.get((name, count), 0.0) > MOST_SECONDS:
+            continue
+        started = time.perf_counter()
+        try:
+            times = step_times(name, count, function)
+        except MissingExtraError:
+            times = float("nan"), float("nan")
+        taken.setdefault((name, count), []).append(times)
+        spent[name, count] = spent.get((name, count), 0.0) + time.perf_counter() - started
+    rows = []
+    for name in OPTIMIZERS:
+        row: dict[str, Any] = {"method": name}
+        for count in TRAJECTORIES:
+            alone, together = (1e3 * float(np.median(column)) for column in zip(*taken[name, count], strict=True))
+            row |= {f"optimizer_B={count}": alone, f"with_oracle_B={count}": together}
+        rows.append(row)
+    return rows
+
+
+def step_times(name: str, count: int, function: CallableFunction) -> tuple[float, float]:
+    """Median seconds of ask and tell, and of a whole step, over the steps of a run; f itself is in the latter."""
+    optimizer = OPTIMIZERS[name](SPACE, np.repeat([SPACE.point("azimuth=130,elevation=30")], count, axis=0))
+    oracle = QueryOracle(function, trajectories=count)
+    alone: list[float] = []
+    together: list[float] = []
+    started = time.perf_counter()
+    while optimizer.running.any() and len(alone) < STEPS and time.perf_counter() - started < MOST_SECONDS:
+        begun = time.perf_counter()
+        queries = optimizer.ask()
+        asked = time.perf_counter()
+        answers = oracle.query(queries)
+        answered = time.perf_counter()
+        optimizer.tell(answers)
+        ended = time.perf_counter()
+        alone.append(ended - begun - (answered - asked))
+        together.append(ended - begun)
+    return float(np.median(alone)), float(np.median(together))
+
+
+def report(console: Console, title: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Print rows, with the median and the worst of each number below where there are several."""
+    first, *names = rows[0]
+    summary = [
+        {first: label}
+        | {name: pick([row[name] for row in rows]) if isinstance(rows[0][name], float) else "" for name in names}
+        for label, pick in (("median", np.median), ("lowest", np.min), ("highest", np.max))
+    ]
+    console.print(f"{title}\n\n{digits_table([*rows, *(summary if len(rows) > 1 else [])])}", soft_wrap=True)

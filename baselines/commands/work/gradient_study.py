@@ -1,0 +1,289 @@
+"""What `semrob gradient_study` does."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+from rich.console import Console
+
+from baselines.commands.gradient_study import Options
+from baselines.commands.shared.options import start_points
+from baselines.commands.shared.questions import thresholds
+from baselines.commands.shared.terminal import Bundle, progress_bar
+from optimizers.oir_w import OirW, OirWSettings
+from optimizers.run import run as run_optimizer
+from semrob_env.errors import InvalidParameterError
+from semrob_env.files import markdown_table
+from semrob_env.metrics import Judge, judge_regions
+from semrob_env.oracle import FiniteDifferences, NeighbourhoodGradients, Queries, QueryOracle
+from semrob_env.parameters import SemanticSpace
+from semrob_env.plotting import PALETTE
+from semrob_env.scene.function import SceneFunction, SceneId, make_scene_function
+from semrob_env.types import FloatArray
+
+SPACE = SemanticSpace.of("paper2")
+"""The space of the study."""
+
+MOVES_DEG = (0.1, 0.5, 1.0, 2.0, 5.0)
+"""Distances over which changes are predicted."""
+
+
+class Kind(NamedTuple):
+    """One kind of gradient: its options of the id and of the oracle, and whether regions are grown with it."""
+
+    scene: Mapping[str, float] = {}
+    oracle: Mapping[str, Any] = {}
+    grows: bool = False
+
+
+KINDS: Mapping[str, Kind] = {
+    "exact": Kind(grows=True),
+    "smooth picture": Kind({"gradient_supersample": 2, "gradient_blur": 1.5}, grows=True),
+    "mean 1 deg": Kind(oracle={"neighbourhood": NeighbourhoodGradients((1.0, 1.0), 4)}),
+    "mean 3 deg": Kind(oracle={"neighbourhood": NeighbourhoodGradients((3.0, 3.0), 4)}, grows=True),
+    "difference 0.1": Kind(oracle={"finite_differences": FiniteDifferences((0.1, 0.1))}),
+    "difference 1": Kind(oracle={"finite_differences": FiniteDifferences((1.0, 1.0))}),
+    "difference 3": Kind(oracle={"finite_differences": FiniteDifferences((3.0, 3.0))}, grows=True),
+}
+
+
+def run(options: Options, console: Console) -> None:
+    """Measure, write tables and picture."""
+    if options.points < 3:
+        raise InvalidParameterError(f"--points {options.points}: a correlation needs at least 3")
+    for value in options.emphasis:
+        OirWSettings(emphasis_factor=value)
+    options.one_network()
+    scenes = options.scenes(options.selected(), SPACE.spec, options.colors)
+    starts = start_points(SPACE, options.starts)
+    judge = Judge(thresholds(options.goal), points=options.judge_points, seed=options.seed)
+    grown = [name for name, kind in KINDS.items() if kind.grows]
+    runs = len(scenes) * len(grown) * len(options.emphasis) * len(starts)
+    bill = sum(_bill(name) for name in KINDS) * options.points + len(MOVES_DEG) * 2 * options.points
+    console.print(
+        f"{len(scenes)} shapes: {bill} queries each for predictions; {runs} runs of OIR_W of at most "
+        f"{options.budget} queries, {options.judge_points} more for the judge",
+        soft_wrap=True,
+    )
+    if options.dry_run:
+        return
+    bundle = Bundle(options.out, console)
+    predictions: list[dict[str, Any]] = []
+    regions: list[dict[str, Any]] = []
+    with progress_bar(console, "shapes") as progress:
+        for number, scene in enumerate(progress.track(scenes, description="prediction")):
+            rng = np.random.default_rng([options.seed, number])
+            predictions += predict(functions_of(scene, list(KINDS)), scene.class_name, options.points, rng)
+            write_report(bundle, predictions, regions, scene.network)
+        for scene in progress.track(scenes, description="regions"):
+            for name, function in functions_of(scene, grown).items():
+                for emphasis in options.emphasis:
+                    regions += grow(function, name, starts, emphasis, options.budget, judge)
+            write_report(bundle, predictions, regions, scene.network)
+    console.print(report_text(predictions, regions), soft_wrap=True)
+    bundle.close()
+
+
+def write_report(
+    bundle: Bundle, predictions: Sequence[dict[str, Any]], regions: Sequence[dict[str, Any]], network: str
+) -> None:
+    """Tables and picture of what has been measured so far, after every shape: an interrupt loses one."""
+    bundle.rows("prediction.csv", predictions)
+    if regions:
+        bundle.rows("regions.csv", regions)
+    bundle.text("gradient_study.md", report_text(predictions, regions))
+    bundle.figure("gradient_study.png", study_figure(predictions, regions, network))
+
+
+def predict(
+    functions: Mapping[str, SceneFunction], shape: str, points: int, rng: np.random.Generator
+) -> list[dict[str, Any]]:
+    """One row a kind and distance: how changes of f go with gradient times move, over points and both directions."""
+    theta = SPACE.sample(points, rng)
+    function = functions["exact"]
+    signs = np.where(theta[:, 1] > SPACE.high[1] - max(MOVES_DEG), -1.0, 1.0)[:, None, None]  # away from the bound
+    value = function.values(theta[None])[0]
+    changes = {}
+    for move in MOVES_DEG:
+        moved = theta[:, None, :] + signs * move * np.eye(SPACE.n)
+        changes[move] = function.values(SPACE.project(moved)) - value[:, None]
+    rows = []
+    for name, kind in KINDS.items():
+        oracle = QueryOracle(functions[name], **kind.oracle)
+        active = np.ones((1, points), dtype=np.bool_)
+        answers = oracle.query(Queries(theta[None], np.zeros(1, dtype=np.int64), active, wants_gradient=True))
+        assert answers.gradients is not None
+        for move, change in changes.items():
+            told = answers.gradients[0] * signs[:, 0] * move
+            rows.append({
+                "shape": shape,
+                "kind": name,
+                "move_deg": move,
+                "correlation": correlation(told.ravel(), change.ravel()),
+                "cosine": cosine(told.ravel(), change.ravel()),
+                "slope": float((told * change).sum() / max(float((told**2).sum()), 1e-300)),
+                "queries_a_point": float(oracle.spent[0] / points),
+            })
+    return rows
+
+
+def correlation(told: FloatArray, change: FloatArray) -> float:
+    """Pearson correlation of two (N,); 0 where one of them is constant."""
+    return cosine(told - told.mean(), change - change.mean())
+
+
+def cosine(told: FloatArray, change: FloatArray) -> float:
+    """Cosine of two (N,); 0 where one of them is 0."""
+    norms = float(np.linalg.norm(told) * np.linalg.norm(change))
+    return float((told * change).sum()) / norms if norms > 0 else 0.0
+
+
+def grow(
+    function: SceneFunction, name: str, starts: FloatArray, emphasis: float, budget: int, judge: Judge
+) -> list[dict[str, Any]]:
+    """One row a start point: the region of OIR_W with one kind of gradient."""
+    optimizer = OirW(SPACE, starts, settings=OirWSettings(emphasis_factor=emphasis))
+    result = run_optimizer(
+        optimizer, QueryOracle(function, trajectories=len(starts), budget=budget, **KINDS[name].oracle)
+    )
+    judged = judge_regions(function, result.regions, judge=judge)
+    return [
+        {
+            "shape": function.id.partition("/")[2].partition("?")[0],
+            "kind": name,
+            "emphasis": emphasis,
+            "start": start,
+            "share": float(judged.share[row]),
+            "feasible": bool(judged.feasible[row]),
+            "mean": float(judged.mean[row]),
+            "steps": int(result.steps[row]),
+            "queries": int(result.forward_queries[row] + result.gradient_queries[row]),
+            "status": result.status[row],
+        }
+        for row, start in enumerate(map(SPACE.format_point, starts))
+    ]
+
+
+def report_text(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Mapping[str, Any]]) -> str:
+    """Both tables; that of regions once there are any."""
+    return "\n\n".join([prediction_table(predictions)] + ([region_table(regions)] if regions else []))
+
+
+def prediction_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Median correlation over shapes with its quartiles, a row a kind and a column a distance."""
+    lines = []
+    for name in KINDS:
+        own = [row for row in rows if row["kind"] == name]
+        line = {"gradient": name, "queries": f"{own[0]['queries_a_point']:g}"}
+        for move in MOVES_DEG:
+            low, middle, high = np.quantile([row["correlation"] for row in own if row["move_deg"] == move], QUARTILES)
+            line[f"{move:g}°"] = f"{middle:.2f} ({low:.2f} to {high:.2f})"
+        lines.append(line)
+    head = (
+        f"Correlation of gradient times move with the change of f: median over {_shapes(rows)} (quartiles). "
+        f"Queries: of a value with its gradient, n = {SPACE.n}."
+    )
+    return f"{head}\n\n{markdown_table(lines)}"
+
+
+def region_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Mean share of the space, in %, with infeasible regions as 0 in brackets: a row a kind, a column an emphasis."""
+    lines = []
+    emphases = sorted({row["emphasis"] for row in rows})
+    for name in dict.fromkeys(row["kind"] for row in rows):
+        line = {"gradient": name}
+        for emphasis in emphases:
+            own = [row for row in rows if row["kind"] == name and row["emphasis"] == emphasis]
+            share, feasible = shares(own)
+            line[f"β = {emphasis:g}"] = f"{100 * share.mean():.1f} ({100 * feasible.mean():.1f})"
+            line[f"steps, β = {emphasis:g}"] = f"{np.mean([row['steps'] for row in own]):.1f}"
+        lines.append(line)
+    head = (
+        f"Regions of OIR_W on {_shapes(rows)}: mean share of the space in % (infeasible regions as 0), and steps paid "
+        f"from at most {max(row['queries'] for row in rows)} queries."
+    )
+    return f"{head}\n\n{markdown_table(lines)}"
+
+
+def shares(rows: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, FloatArray]:
+    """Shares of the regions, and the same with 0 for infeasible ones."""
+    share = np.array([row["share"] for row in rows])
+    return share, share * np.array([row["feasible"] for row in rows])
+
+
+QUARTILES = (0.25, 0.5, 0.75)
+
+
+def study_figure(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Mapping[str, Any]], title: str) -> Figure:
+    """Correlation over distance for each kind (bars: quartiles), and shares of regions (bars: standard errors)."""
+    figure = Figure(figsize=(12.0, 4.6), layout="constrained")
+    figure.suptitle(f"{title}, {_shapes(predictions)}", fontsize=11)
+    left, right = figure.subplots(1, 2, width_ratios=[1.5, 1.0])
+    places = np.arange(len(MOVES_DEG))
+    for index, (name, colour) in enumerate(zip(KINDS, PALETTE, strict=False)):
+        found = np.array([
+            np.quantile(
+                [row["correlation"] for row in predictions if (row["kind"], row["move_deg"]) == (name, move)], QUARTILES
+            )
+            for move in MOVES_DEG
+        ])
+        beside = places + 0.09 * (index - (len(KINDS) - 1) / 2)
+        spread = np.abs(found[:, [0, 2]] - found[:, [1]]).T
+        style = "--" if name.startswith("difference") else "-"
+        left.errorbar(beside, found[:, 1], yerr=spread, color=colour, ls=style, marker="o", ms=4, lw=1.4, label=name)
+    left.axhline(0.0, color="black", lw=0.6)
+    left.set(xticks=places, xticklabels=[f"{move:g}°" for move in MOVES_DEG], xlabel="move of theta")
+    left.set(ylabel="correlation with the change of f", ylim=(-0.6, 1.02))
+    left.legend(fontsize=8, loc="lower left", ncols=2)
+    left.set_title("what a gradient foretells (bars: quartiles over shapes)", fontsize=9)
+    right.set_title("regions of OIR_W, equal budgets (bars: standard errors)", fontsize=9)
+    if not regions:
+        right.text(0.5, 0.5, "not grown yet", ha="center", transform=right.transAxes)
+        return figure
+    kinds = list(dict.fromkeys(row["kind"] for row in regions))
+    emphases = sorted({row["emphasis"] for row in regions})
+    for index, emphasis in enumerate(emphases):
+        at = np.arange(len(kinds)) + 0.8 * (index - (len(emphases) - 1) / 2) / len(emphases)
+        means, errors, alls = [], [], []
+        for name in kinds:
+            share, feasible = shares([row for row in regions if (row["kind"], row["emphasis"]) == (name, emphasis)])
+            means.append(100 * feasible.mean())
+            errors.append(100 * feasible.std() / max(1.0, np.sqrt(len(feasible))))
+            alls.append(100 * share.mean())
+        colour = PALETTE[index % len(PALETTE)]
+        right.bar(
+            at, means, 0.7 / len(emphases), yerr=errors, color=colour, capsize=3, label=f"feasible, β = {emphasis:g}"
+        )
+        right.plot(at, alls, "_", color="black", ms=14, label="all regions" if index == 0 else None)
+    right.set(xticks=range(len(kinds)), ylabel="mean share of the space, %")
+    right.set_xticklabels(kinds, fontsize=8)
+    right.legend(fontsize=8)
+    return figure
+
+
+def functions_of(shape: SceneId, kinds: Sequence[str]) -> dict[str, SceneFunction]:
+    """The function of a shape for each kind of gradient; kinds of the same scene share one."""
+    made: dict[tuple[tuple[str, float], ...], SceneFunction] = {}
+    for name in kinds:
+        options = tuple(KINDS[name].scene.items())
+        if options not in made:
+            text = str(replace(shape, params=SPACE.spec))
+            made[options] = make_scene_function(text + "".join(f"&{key}={value:g}" for key, value in options))
+    return {name: made[tuple(KINDS[name].scene.items())] for name in kinds}
+
+
+def _shapes(rows: Sequence[Mapping[str, Any]]) -> str:
+    count = len({row["shape"] for row in rows})
+    return f"{count} shape{'s' if count != 1 else ''}"
+
+
+def _bill(name: str) -> int:
+    """Queries of a value with a gradient of one kind."""
+    oracle = KINDS[name].oracle
+    if "finite_differences" in oracle:
+        return 1 + 2 * SPACE.n
+    return 2 * (1 + (oracle["neighbourhood"].neighbours if "neighbourhood" in oracle else 0))

@@ -1,0 +1,312 @@
+"""What `semrob semantic_map` does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from rich.console import Console
+
+from baselines.commands.semantic_map import Options
+from baselines.commands.shared.questions import region_methods, thresholds, told_settings
+from baselines.commands.shared.terminal import progress_bar, seconds_of
+from optimizers.base import Optimizer
+from optimizers.corner_method import settings_of_form
+from optimizers.run import RunResult
+from optimizers.run import run as run_optimizer
+from semrob_env.errors import InvalidBudgetError, InvalidParameterError, UnknownNameError
+from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
+from semrob_env.functions import Complement, ScoreFunction, Stack, make_function
+from semrob_env.maps import (
+    ClassBias,
+    Trap,
+    data_bias,
+    data_maps,
+    live_maps,
+    map_axes,
+    network_maps,
+    section,
+    semantic_traps,
+)
+from semrob_env.maps.means import MEAN
+from semrob_env.maps.tables import bias_report, bias_rows, bias_text, trap_counts, trap_report, trap_rows
+from semrob_env.metrics import Judge, judge_regions
+from semrob_env.oracle import QueryOracle
+from semrob_env.plotting import (
+    BoundsHistory,
+    Grown,
+    bounds_columns,
+    curves_figure,
+    example_views,
+    map_pages,
+    maps_figure,
+    point_label,
+    region_figure,
+    save_figure,
+)
+from semrob_env.plotting.views import Pictures
+from semrob_env.recorded import RecordedMaps, ScoreMaps, load_maps
+from semrob_env.types import FloatArray
+
+LIVE_FILE = "live_maps.npz"
+PAPER_STEPS, BUDGET = 600, 150  # of the paper's released runs; default of the normalised form
+LEAST_STEP, TRIAL = 0.5, 16
+MOST_SINGLE = 4
+"""Up to this number of maps, each also gets pictures of its own."""
+
+
+def run(options: Options, console: Console) -> None:
+    """Get the maps, write what is asked for."""
+    methods = region_methods(options.methods)
+    for method in methods.values():
+        settings_of_form(method, options.form)
+    judge = Judge(thresholds(options.goal))
+    if not options.trap_low <= options.trap_high or not options.bias_low <= options.bias_high:
+        raise InvalidParameterError("--trap-low and --bias-low: give numbers not above --trap-high and --bias-high")
+    for option in options.changed() if options.maps or options.functions else []:
+        raise InvalidParameterError(f"--{option} is for --networks; what --maps and --function name is as it is")
+    source = recorded_source(options) if options.maps else live_source(options, console)
+    if source is None:
+        return
+    maps = source.maps
+    if maps.space.n > 2:
+        raise InvalidParameterError(f"maps are drawn over 1 or 2 parameters, not {', '.join(maps.space.names)}")
+    starts = np.zeros((0, maps.space.n))
+    if methods:
+        starts = options.start_points(maps.space)
+    bias = data_bias(maps, low=options.bias_low, high=options.bias_high) if options.dsm else []
+    layers = [("maps", "semantic maps", maps)]
+    if len(network_maps(maps)) < len(maps):
+        layers.append(("nsm", "NSM: mean over shapes", network_maps(maps)))
+    if options.dsm:
+        layers.append(("dsm", "DSM: mean over networks and shapes", data_maps(maps)))
+    traps: list[Trap] = []
+    rows: list[dict[str, Any]] = []
+    with progress_bar(console, "") as progress:
+        growths = {}
+        for name, method in methods.items():
+            advance = partial(progress.advance, progress.add_task(f"{name}: steps", total=None))
+            growths[name] = grow(method, maps, starts, options, advance)
+            rows += region_rows(name, maps, starts, growths[name], judge)
+        folder = output_folder(options.out)
+        bar = progress.add_task("pictures", total=len(layers) + len(methods))
+        for stem, title, layer in layers:
+            own = semantic_traps(layer, low=options.trap_low, high=options.trap_high) if options.traps else []
+            if maps.space.n == 2:
+                draw(folder / stem, layer, title, traps=own)
+            traps += own
+            progress.advance(bar)
+        if options.one_dimensional or maps.space.n == 1:
+            first, *others = maps.space.parameters
+            title = f"NSM over {first.name}" + "".join(f", {other.name} {other.default:g}" for other in others)
+            save_figure(curves_figure(section(maps, first.name), title=title), folder / "nsm_1d.png")
+        for name, growth in growths.items():
+            draw_growth(folder, name, source, starts, growth, options)
+            progress.advance(bar)
+    write_tables(traps, bias, folder, options)
+    if rows:
+        write_whole(folder / "regions.csv", csv_text(rows))
+    if traps:
+        console.print(markdown_table(trap_counts(traps)), soft_wrap=True)
+    if bias:
+        console.print(markdown_table(bias_text(bias)), soft_wrap=True)
+    console.print(f"wrote pictures and tables of {len(maps)} maps to {folder}", soft_wrap=True)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Source:
+    """Maps, and per map what shows its shape.
+
+    Attributes:
+        maps: The maps.
+        scores: Per map, the function and member that give the scores of example renders.
+        pictures: Per map, what draws its shape; None where no shape is at hand.
+    """
+
+    maps: ScoreMaps
+    scores: tuple[tuple[ScoreFunction, int], ...]
+    pictures: tuple[Pictures | None, ...]
+
+
+def recorded_source(options: Options) -> Source:
+    """Maps of a file; a --shape beside them is what example renders show."""
+    maps = load_maps(options.maps)
+    rows = [row for row, name in enumerate(maps.names) if any(fnmatchcase(name, one) for one in options.select or "*")]
+    if not rows:
+        raise UnknownNameError(f"no map fits --select; there are {len(maps)}, the first one is {maps.names[0]}")
+    if options.functions or len(options.sources) > 1:
+        raise InvalidParameterError("--maps takes no --function, and at most one SOURCE, which example renders show")
+    maps = maps.only(rows)
+    function = RecordedMaps(maps)
+    pictures: Pictures | None = None
+    if options.sources:
+        from semrob_env.scene.pictures import shape_pictures
+
+        pictures = shape_pictures(options.selected()[0], maps.space)
+    return Source(maps, tuple((function, row) for row in range(len(maps))), (pictures,) * len(maps))
+
+
+def live_source(options: Options, console: Console) -> Source | None:
+    """Live maps, asked now unless --out holds them; None after --dry-run."""
+    parts = [make_function(name) for name in function_ids(options)]
+    function = parts[0] if len(parts) == 1 else Stack(parts)
+    if function.space.n > 2:
+        raise InvalidParameterError(f"a live map has 1 or 2 parameters, not {', '.join(function.space.names)}")
+    if not options.map_step >= LEAST_STEP:
+        raise InvalidParameterError(f"--map-step {options.map_step}: give at least {LEAST_STEP}")
+    axes = map_axes(function.space, options.map_step)
+    points = function.members * int(np.prod([len(axis) for axis in axes]))
+    grid = " x ".join(str(len(axis)) for axis in axes)
+    console.print(f"{function.members} maps of {grid} scores: {points} queries", soft_wrap=True)
+    if options.dry_run:
+        trial = np.broadcast_to(function.space.default, (1, TRIAL, function.space.n))
+        seconds = seconds_of(lambda: function.values(trial)) / TRIAL
+        console.print(f"about {points * seconds:.0f} s at {1000 * seconds:.2f} ms a query, fewer if --out has some")
+        return None
+    with progress_bar(console, "scores") as progress:
+        bar = progress.add_task("map", total=points)
+        file = output_folder(options.out) / LIVE_FILE
+        maps = live_maps(
+            function,
+            axes,
+            file=file,
+            on_points=lambda done: progress.update(bar, completed=done, refresh=done == points),
+        )
+    scores = [(part, member) for part in parts for member in range(part.members)]
+    return Source(maps, tuple(scores), tuple(live_pictures(part, member) for part, member in scores))
+
+
+def live_pictures(function: ScoreFunction, member: int) -> Pictures | None:
+    """What draws a member of a live scene; None for functions that draw nothing."""
+    if not function.member_ids[member].startswith("scene:"):
+        return None
+    from semrob_env.scene.function import SceneFunction
+
+    return partial(function.pictures, member=member) if isinstance(function, SceneFunction) else None
+
+
+def function_ids(options: Options) -> list[str]:
+    """The ids that --function gives, or every --network with every --shape."""
+    if options.select:
+        raise InvalidParameterError("--select chooses among --maps; give --maps FILE as well")
+    if bool(options.functions) == bool(options.sources):
+        raise InvalidParameterError("give a SOURCE (cup:3, a mesh file, ...), or --function ID, or --maps FILE")
+    if options.functions:
+        return list(options.functions)
+    return [str(scene) for scene in options.scenes(options.selected(), options.params, options.colors)]
+
+
+def draw(stem: Path, maps: ScoreMaps, title: str, *, traps: Sequence[Trap] = (), grown: Grown | None = None) -> None:
+    """All maps, on as many pages as they need; the colours of means end at their highest score."""
+    is_mean = all(name.endswith(f"/{MEAN}") for name in maps.names)
+    highest = float(np.ceil(10 * maps.scores.max()) / 10) if is_mean else None
+    for page in map_pages(maps):
+        heading = f"{page.title}{title}"
+        figure = maps_figure(maps, title=heading, page=page, highest=highest, traps=traps, grown=grown)
+        save_figure(figure, stem.with_name(f"{stem.name}{page.suffix}.png"))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Growth:
+    """What a method did on all maps: trajectory i is start i % S on map i // S."""
+
+    result: RunResult
+    history: BoundsHistory
+    function: ScoreFunction
+    member: Any
+
+
+def grow(
+    method: type[Optimizer[Any]],
+    maps: ScoreMaps,
+    starts: FloatArray,
+    options: Options,
+    advance: Callable[[], None],
+) -> Growth:
+    """Run a method on every map from every start point, all in one batch, through the oracle."""
+    recorded = RecordedMaps(maps)
+    function: ScoreFunction = Complement(recorded) if options.adversarial else recorded
+    is_paper = options.form == "paper"
+    budget = options.budget if options.budget is not None or is_paper else BUDGET
+    settings = told_settings(method, options.form, options.goal, budget)
+    max_steps = PAPER_STEPS if options.max_steps is None and is_paper else options.max_steps
+    member = np.repeat(np.arange(len(maps)), len(starts))
+    optimizer = method(maps.space, np.tile(starts, (len(maps), 1)), member=member, settings=settings, seed=options.seed)
+    oracle = QueryOracle(function, trajectories=len(member), budget=budget)
+    if not oracle.affordable(optimizer.ask()).all():
+        raise InvalidBudgetError(f"--budget {budget} cannot pay one step of {method.name}; give a larger one")
+    history = BoundsHistory()
+
+    def on_step(running: Optimizer[Any], asked: QueryOracle) -> None:
+        if len(maps) <= MOST_SINGLE:
+            history.record(running.recommend(), running.start, asked.spent)
+        advance()
+
+    return Growth(run_optimizer(optimizer, oracle, max_steps=max_steps, on_step=on_step), history, function, member)
+
+
+def draw_growth(
+    folder: Path, method: str, source: Source, starts: FloatArray, growth: Growth, options: Options
+) -> None:
+    """The regions on all maps, and for few maps each with example renders and the bounds over the queries."""
+    maps, regions = source.maps, growth.result.regions
+    labels = [point_label(maps.space, start) for start in starts]
+    kind = "adversarial regions (low score)" if options.adversarial else "regions"
+    title = f"{kind} by {method}, {options.form} form"
+    if maps.space.n == 2:
+        grown = Grown(regions, np.tile(starts, (len(maps), 1)), growth.member, tuple(labels * len(maps)))
+        draw(folder / f"{method}_maps", maps, title, grown=grown)
+    for row in range(len(maps) if len(maps) <= MOST_SINGLE else 0):
+        own = np.flatnonzero(growth.member == row)
+        name = f"{method}_{row}_{''.join(c if c.isalnum() else '-' for c in maps.names[row][-80:])}"
+        heading = f"{title}\n{maps.names[row]}"
+        (function, member), pictures = source.scores[row], source.pictures[row]
+        views = [
+            example_views(function, pictures, regions[int(index)], member=member) if pictures else [] for index in own
+        ]
+        figure = region_figure(regions[own], starts, labels, views, title=heading, maps=maps, row=row)
+        save_figure(figure, folder / f"{name}_regions.png")
+        if growth.history.spent:
+            bounds = growth.history.figure(maps.space, own.tolist(), labels, title=heading)
+            save_figure(bounds, folder / f"{name}_bounds.png")
+
+
+def region_rows(method: str, maps: ScoreMaps, starts: FloatArray, growth: Growth, judge: Judge) -> list[dict[str, Any]]:
+    """One flat row a region, judged on points of the interpolated map that the method did not choose."""
+    result = growth.result
+    judged = judge_regions(growth.function, result.regions, growth.member, judge=judge)
+    return [
+        {
+            "map": maps.names[member],
+            "method": method,
+            "start": maps.space.format_point(starts[index % len(starts)]),
+            **bounds_columns(result.regions, index),
+            "share": float(judged.share[index]),
+            "feasible": bool(judged.feasible[index]),
+            "mean": float(judged.mean[index]),
+            "status": result.status[index],
+            "forward_queries": int(result.forward_queries[index]),
+            "gradient_queries": int(result.gradient_queries[index]),
+        }
+        for index, member in enumerate(growth.member)
+    ]
+
+
+def write_tables(traps: Sequence[Trap], bias: Sequence[ClassBias], folder: Path, options: Options) -> None:
+    """The tables that were asked for; those of an earlier run do not stay beside them."""
+    for name in ("traps.csv", "bias.csv"):
+        (folder / name).unlink(missing_ok=True)
+    if options.traps:
+        write_whole(folder / "traps.md", trap_report(traps, low=options.trap_low, high=options.trap_high))
+        if traps:
+            write_whole(folder / "traps.csv", csv_text(trap_rows(traps)))
+    if bias:
+        write_whole(folder / "bias.md", bias_report(bias, low=options.bias_low, high=options.bias_high))
+        write_whole(folder / "bias.csv", csv_text(bias_rows(bias)))

@@ -1,0 +1,319 @@
+"""What `semrob train_agent` does."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from rich.console import Console
+
+from baselines.agents.actor import Actor
+from baselines.agents.evaluation import Outcome, Questions, mean_interval, played, played_by_seeds
+from baselines.agents.policies import lent_policy
+from baselines.agents.rounds import Curve, train_in
+from baselines.agents.table import shown, table_rows
+from baselines.agents.training import ALGORITHMS, Algorithm, Recipe, Trainer
+from baselines.commands.shared.questions import region_methods, thresholds, told_settings
+from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.train_agent import STEPS, Options
+from optimizers.registry import get_optimizer
+from semrob_env.errors import InvalidParameterError, OutputError, UnknownNameError
+from semrob_env.files import markdown_table, write_whole
+from semrob_env.functions import ScoreFunction, make_function
+from semrob_env.metrics import Judge
+from semrob_env.parameters import PAPER_STARTS
+from semrob_env.plotting.learning import LearningCurve, learning_figure
+from semrob_env.types import IntArray
+
+RANDOM_POLICY = "random policy"
+RANDOM_STARTS = 8
+"""Start points of the test, drawn once, where episodes begin at random ones."""
+
+TRIAL_STEPS = 8192
+"""Of --dry-run."""
+
+
+def run(options: Options, console: Console) -> None:
+    """Train what is missing, evaluate, write tables, curves and picture."""
+    plan = Plan.of(options)
+    console.print(plan.describe(), soft_wrap=True)
+    if options.dry_run:
+        console.print(plan.estimate(), soft_wrap=True)
+        return
+    bundle = Bundle(options.out, console)
+    folder = bundle.folder
+    keep_plan(plan, folder)
+    curves: dict[Algorithm, list[Curve]] = {}
+    with progress_bar(console, "rounds") as progress:
+        total = sum(recipe.rounds for recipe in plan.recipes)
+        bar = progress.add_task("train", total=total)
+        for number, recipe in enumerate(plan.recipes):
+            before = number * recipe.rounds
+
+            def on_progress(done: float, recipe: Recipe = recipe, before: int = before) -> None:
+                progress.update(bar, description=f"{recipe.algorithm} seed {recipe.seed}", completed=before + done)
+
+            curve = trained(plan, recipe, agent_folder(folder, recipe), on_progress, console)
+            curves.setdefault(recipe.algorithm, []).append(curve)
+    report(plan, curves, bundle, console)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """What a command asks for.
+
+    Attributes:
+        options: The command line.
+        function: The family.
+        train: Members to train on.
+        test: Members to test on.
+        recipes: One an agent.
+        methods: Other methods, by name.
+    """
+
+    options: Options
+    function: ScoreFunction
+    train: IntArray
+    test: IntArray
+    recipes: tuple[Recipe, ...]
+    methods: tuple[str, ...] = field(default=())
+
+    @classmethod
+    def of(cls, options: Options) -> Plan:
+        """The plan of a command line; everything that is misspelt is told here, before any work."""
+        Judge(thresholds(options.goal), options.judge_points)
+        algorithms = [algorithm(text) for text in options.algorithms]
+        methods = tuple(region_methods(options.methods))
+        function = make_function(options.function)
+        train, test = split(function, options)
+        recipes = tuple(
+            Recipe(
+                algorithm=name,
+                seed=seed,
+                steps=options.steps or STEPS[name],
+                rounds=options.rounds,
+                environments=options.environments,
+            )
+            for name in algorithms
+            for seed in options.seeds
+        )
+        plan = cls(options, function, train, test, recipes, methods)
+        Trainer(recipes[0], function, train, rules=plan.rules, start=plan.start)  # rules that do not fit end here
+        return plan
+
+    @property
+    def rules(self) -> dict[str, Any]:
+        """Fields of `RegionRules`."""
+        given, limits = self.options, thresholds(self.options.goal)
+        corners = None if self.function.space.n <= 6 else 16
+        return {
+            "budget": given.budget,
+            "epsilon_m": limits.epsilon_m,
+            "epsilon_v": limits.epsilon_v,
+            "largest_step": given.largest_step,
+            "corners": corners,
+        }
+
+    @property
+    def start(self) -> str | None:
+        """Start points of the episodes of training."""
+        return "random" if self.options.start == "random" else None
+
+    @cached_property
+    def questions(self) -> Questions:
+        """The test."""
+        given, space = self.options, self.function.space
+        judge = Judge(thresholds(given.goal), given.judge_points)
+        known = [[part for part in text.split(",") if part.split("=")[0] in space.names] for text in PAPER_STARTS]
+        if given.start == "paper" and any(known):
+            starts = np.array([space.point(",".join(parts)) for parts in known])
+        else:
+            starts = space.sample(RANDOM_STARTS, np.random.default_rng(0))
+        return Questions(self.function, self.test, starts, given.budget, judge)
+
+    def describe(self) -> str:
+        """The plan in a few words."""
+        recipes = {recipe.algorithm: recipe for recipe in self.recipes}
+        each = ", ".join(f"{name} {recipe.steps_of_round * recipe.rounds:,} steps" for name, recipe in recipes.items())
+        return (
+            f"{len(self.recipes)} agents ({each} each, {self.options.rounds} rounds) learn on {len(self.train)} "
+            f"members and are tested on {len(self.test)} others x {len(self.questions.starts)} start points, "
+            f"{self.options.budget} queries a run, {self.options.goal.words}"
+        )
+
+    def estimate(self) -> str:
+        """Time that training will take, from a short trial of each algorithm."""
+        total = 0.0
+        for name in dict.fromkeys(recipe.algorithm for recipe in self.recipes):
+            own = [recipe for recipe in self.recipes if recipe.algorithm == name]
+            trial = replace(own[0], steps=TRIAL_STEPS, rounds=1)
+            trainer = Trainer(trial, self.function, self.train, rules=self.rules, start=self.start)
+            started = time.perf_counter()
+            trainer.round()
+            pace = (time.perf_counter() - started) / trial.steps_of_round
+            total += pace * sum(recipe.steps_of_round * recipe.rounds for recipe in own)
+        return f"estimated time of training: {total / 60:.1f} minutes; tests come on top"
+
+    def frozen(self) -> dict[str, Any]:
+        """All that decides about the results, as plain data."""
+        given = {name: value for name, value in vars(self.options).items() if name not in {"out", "dry_run", "imports"}}
+        members = {
+            "train": [self.function.member_ids[row] for row in self.train],
+            "test": [self.function.member_ids[row] for row in self.test],
+        }
+        prints = [dict(sorted(found.items())) for found in self.function.fingerprints]
+        return {**given, **members, "fingerprints": prints, "recipes": [asdict(recipe) for recipe in self.recipes]}
+
+
+def algorithm(text: str) -> Algorithm:
+    """The algorithm of that name."""
+    for known in ALGORITHMS:
+        if text == known:
+            return known
+    raise UnknownNameError(f"unknown algorithm {text!r}; choose {', '.join(ALGORITHMS)}")
+
+
+def split(function: ScoreFunction, options: Options) -> tuple[IntArray, IntArray]:
+    """Members to train on and members to test on."""
+    from semrob_env.envs.splits import parts_of_member, split_members
+
+    parts = {"network": options.test_networks, "class": options.test_classes, "shape": options.test_shapes}
+    if options.test_members:
+        if any(parts.values()):
+            raise InvalidParameterError("give --test-members, or held-out networks, classes and shapes, not both")
+        test = np.array(options.test_members)
+        train = np.setdiff1d(np.arange(function.members), test)
+        if test.max() >= function.members or not len(train):
+            raise InvalidParameterError(
+                f"--test-members {max(options.test_members)}: there are 0..{function.members - 1}; leave some"
+            )
+        return train, test
+    held_out: dict[str, list[str]] = {kind: list(map(str, held)) for kind, held in parts.items() if held}
+    if not held_out:
+        raise InvalidParameterError(
+            "nothing is held out; give --test-networks, --test-classes, --test-shapes or members"
+        )
+    if "shape" in held_out:
+        shapes = {parts_of_member(name)["shape"] for name in function.member_ids}
+        objects = set(map(str, options.test_shapes))
+        found = sorted(shape for shape in shapes if shape.partition("/")[2].split(":")[-1] in objects)
+        if not found:
+            raise UnknownNameError(
+                f"--test-shapes {options.test_shapes[0]}: no member of {function.id} has such an object"
+            )
+        held_out["shape"] = found
+    chosen = split_members(function, held_out)
+    return chosen.train, chosen.test
+
+
+def keep_plan(plan: Plan, folder: Path) -> None:
+    """Write the plan, unless the folder holds another one: agents of two must not be mixed up."""
+    path, text = folder / "plan.json", json.dumps(plan.frozen(), indent=1, default=str) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise OutputError(f"{path} is of another training; give an --out of its own")
+    write_whole(path, text)
+
+
+def agent_folder(folder: Path, recipe: Recipe) -> Path:
+    """Where an agent is kept."""
+    return folder / recipe.algorithm / f"seed_{recipe.seed}"
+
+
+def trained(plan: Plan, recipe: Recipe, folder: Path, on_progress: Callable[[float], None], console: Console) -> Curve:
+    """The learning curve of an agent, after training what is missing of it."""
+    started = time.perf_counter()
+
+    def make() -> Trainer:
+        return Trainer(recipe, plan.function, plan.train, rules=plan.rules, start=plan.start)
+
+    def test(actor: Actor) -> dict[str, float]:
+        with lent_policy("in training", actor, rules=plan.rules) as name:
+            outcome = played(plan.questions, "reinforcement", policy_settings(plan, name), recipe.seed)
+        return {"volume": float(outcome.volume.mean()), "feasible": float(outcome.feasible.mean())}
+
+    curve, is_new = train_in(folder, recipe, make, test, on_progress)
+    if is_new:
+        console.print(
+            f"{recipe.algorithm} seed {recipe.seed}: {curve[-1]['steps']:,.0f} steps, feasible volume on test "
+            f"{100 * curve[-1]['volume']:.2f} %, {time.perf_counter() - started:.0f} s",
+            soft_wrap=True,
+        )
+    return curve
+
+
+def policy_settings(plan: Plan, policy: str) -> dict[str, Any]:
+    """Settings of the method `reinforcement`."""
+    return {"policy": policy, "budget": plan.options.budget}
+
+
+def outcomes_of(plan: Plan, folder: Path) -> dict[str, Outcome]:
+    """What every method does on the test, by its name in the table; agents of several seeds as one."""
+    questions, given, outcomes = plan.questions, plan.options, dict[str, Outcome]()
+    seeds = list(dict.fromkeys(recipe.seed for recipe in plan.recipes))
+    for kind in dict.fromkeys(recipe.algorithm for recipe in plan.recipes):
+        own = [recipe for recipe in plan.recipes if recipe.algorithm == kind]
+        settings = {recipe.seed: policy_settings(plan, str(agent_folder(folder, recipe))) for recipe in own}
+        outcomes[f"{kind} agents"] = played_by_seeds(questions, "reinforcement", settings, episodes=given.episodes)
+    with lent_policy("random actions", None, rules=plan.rules) as policy:
+        settings = dict.fromkeys(seeds, policy_settings(plan, policy))
+        outcomes[RANDOM_POLICY] = played_by_seeds(questions, "reinforcement", settings, episodes=given.episodes)
+    for name in plan.methods:
+        method = get_optimizer(name)
+        asked = dict(told_settings(method, "normalized", given.goal, given.budget).to_mapping())
+        settings = dict.fromkeys(seeds if method.is_stochastic else seeds[:1], asked)
+        outcomes[name] = played_by_seeds(questions, name, settings, episodes=given.episodes)
+    return outcomes
+
+
+def report(plan: Plan, curves: Mapping[Algorithm, Sequence[Curve]], bundle: Bundle, console: Console) -> None:
+    """Write and print the table, and draw the curves."""
+    outcomes = outcomes_of(plan, bundle.folder)
+    rows = table_rows(outcomes, RANDOM_POLICY)
+    is_exact = all(outcome.is_exact for outcome in outcomes.values())
+    judged = "exactly" if is_exact else f"on {plan.options.judge_points} held-out points a region"
+    body = "\n\n".join([
+        "# Agents on members that they did not train on",
+        plan.describe() + ".",
+        markdown_table([shown(row) for row in rows]),
+        f"- Volumes in % of the space; a region is judged {judged}, an infeasible one counts 0.\n"
+        "- Intervals by bootstrap over seeds; the last one over seeds and test members.",
+    ])
+    bundle.text("training.md", body)
+    bundle.rows("training.csv", rows)
+    lines = [
+        {"algorithm": kind, "seed": seed, **point}
+        for kind, own in curves.items()
+        for seed, curve in zip((recipe.seed for recipe in plan.recipes if recipe.algorithm == kind), own, strict=True)
+        for point in curve
+    ]
+    bundle.rows("curves.csv", lines)
+    levels = {
+        str(row["method"]): (100 * row["feasible_volume"], 100 * row["low"], 100 * row["high"])
+        for row in rows
+        if not str(row["method"]).endswith("agents")
+    }
+    figure = learning_figure(
+        [learning_curve(kind, own) for kind, own in curves.items()],
+        levels,
+        title=f"{len(plan.test)} members that were not trained on, {plan.options.budget} queries a run",
+        y_label="feasible volume, % of the space",
+    )
+    bundle.figure("learning.png", figure)
+    console.print(body, soft_wrap=True)
+    bundle.close("the agents")
+
+
+def learning_curve(kind: str, curves: Sequence[Curve]) -> LearningCurve:
+    """The curves of all seeds of an algorithm."""
+    each = 100 * np.array([[point["volume"] for point in curve] for curve in curves])
+    steps = np.array([point["steps"] for point in curves[0]])
+    rng = np.random.default_rng(0)
+    ends = np.array([mean_interval(column[:, None], rng) for column in each.T])
+    return LearningCurve(f"{kind} agents", steps, each.mean(axis=0), ends[:, 0], ends[:, 1], each)

@@ -1,0 +1,234 @@
+"""Every command as a program, whatever the folder: --help, a smallest run, exit codes; and the table of commands."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import typing
+import venv
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from baselines.agents.training import ALGORITHMS
+from baselines.commands import accept_shapes, benchmark_envs, benchmark_recorded, train_agent
+from baselines.commands.program import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, find_command, semrob
+from baselines.commands.shared.options import Networks, ShapeOptions
+from baselines.commands.shared.reading import count, counts, grid_counts, names, numbers, reals
+from baselines.commands.table import COMMANDS, NAMES
+from baselines.commands.work import srvr_table as srvr_table_work
+from baselines.commands.work.benchmark_envs import KINDS
+from baselines.commands.work.benchmark_recorded import DIRECTIONS
+from semrob_env.errors import InvalidParameterError, SemrobError
+from semrob_env.recorded import save_maps
+from semrob_env.scene.acceptance import GRID, THRESHOLD
+from semrob_env.scene.classifiers.score_kinds import SCORE_RANGES
+from semrob_env.scene.sources import COLOURS
+from tests.recorded_maker import wavy_maps
+
+ROOT = Path(__file__).resolve().parents[2]
+HEAVY = {"torch", "torchvision", "scipy", "gymnasium", "numba", "matplotlib", "openvino", "trimesh"}
+
+SMALLEST = {
+    "srvr_table": ["--functions", "recorded", "--maps", "maps.npz", "--methods", "naive,grid", "--judge-points", "4"],
+    "grow_regions": ["cup:0", "--dry-run"],
+    "semantic_map": ["--function", "synthetic:hill?n=2&seed=0", "--dry-run"],
+    "accept_shapes": ["cup:0", "--dry-run"],
+    "shape_gallery": ["cup:0", "--no-scores"],
+    "compare_methods": [
+        "--suite",
+        "synthetic",
+        "--parameters",
+        "1",
+        "--methods",
+        "naive",
+        "--budgets",
+        "20",
+        "--dry-run",
+    ],
+    "method_table": ["--methods", "naive", "--parameters", "1", "--steps", "3"],
+    "sensitivity": ["--suite", "synthetic", "--methods", "naive", "--dry-run"],
+    "gradient_study": ["cup:0", "--dry-run"],
+    "train_agent": ["--function", "nothing"],
+    "import_recorded": ["nowhere"],
+    "recorded_report": ["--maps", "nowhere.npz"],
+    "benchmark_speed": ["--overhead", "--repeats", "0"],
+    "benchmark_networks": ["--repeats", "0"],
+    "benchmark_envs": ["--function", "synthetic:hill?n=1&seed=0", "--num-envs", "1", "--steps", "3", "--repeats", "1"],
+    "benchmark_recorded": ["--maps", "nowhere.npz"],
+    "check_rasterizer": ["cup:0", "--size", "32", "--views", "1", "--repeats", "1"],
+}
+"""Arguments of a quick run; of what takes long, of one that is refused once everything is imported."""
+
+REFUSED = {"train_agent", "import_recorded", "recorded_report", "benchmark_speed", "benchmark_networks"} | {
+    "benchmark_recorded"
+}
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def program(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment())
+
+
+def test_the_table_the_scripts_and_the_modules_are_of_the_same_commands() -> None:
+    for folder in ("scripts", "baselines/commands", "baselines/commands/work"):
+        found = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__", "__main__", "program", "table"}
+        assert found == set(NAMES), folder
+    for path in (ROOT / "scripts").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert len(text.splitlines()) <= 15
+        assert "scripts" not in text.split('"""', 2)[2].replace("baselines.commands.program", "")
+    assert SMALLEST.keys() == set(NAMES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_helps_from_another_folder(name: str, tmp_path: Path) -> None:
+    ended = program(tmp_path, sys.executable, str(ROOT / "scripts" / f"{name}.py"), "--help")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith(str(importlib.import_module(f"baselines.commands.{name}").__doc__)[:40])
+    for part in ("Examples:", f"  semrob {name}", f"Usage: semrob {name}", "[default: "):
+        assert part in ended.stdout
+    assert all(len(line) <= 120 for line in ended.stdout.splitlines())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", NAMES)
+def test_a_smallest_run_from_another_folder(name: str, tmp_path: Path) -> None:
+    save_maps(wavy_maps(["ResNet50/cup/0"]), tmp_path / "maps.npz")
+    ended = program(tmp_path, sys.executable, str(ROOT / "scripts" / f"{name}.py"), *SMALLEST[name])
+    assert ended.returncode == (BAD_INPUT if name in REFUSED else 0), ended.stderr
+    assert ended.stderr.count("\n") == (name in REFUSED)
+
+
+def test_help_loads_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom baselines.commands.program import semrob\nfrom baselines.commands.table import NAMES\n"
+        "assert [semrob([name, '--help']) for name in NAMES] == [0] * len(NAMES) and semrob([]) == 0\n"
+        f"print('loaded:', sorted({HEAVY!r} & sys.modules.keys()))"
+    )
+    ended = program(ROOT, sys.executable, "-c", code)
+    assert ended.stdout.endswith("loaded: []\n"), ended.stderr
+
+
+def test_the_help_of_semrob_names_every_command_with_its_question(capsys: pytest.CaptureFixture[str]) -> None:
+    assert semrob(["--help"]) == 0
+    shown = capsys.readouterr().out
+    for question, commands in COMMANDS.items():
+        assert question in shown
+        assert all(f"  {name}" in shown and text in shown for name, text in commands.items())
+    assert shown.count("\n  semrob ") == 4
+    assert all(len(line) <= 120 for line in shown.splitlines())
+
+
+def test_misspelt_commands_and_options_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, message in (
+        (["srvr_tabel"], "unknown command 'srvr_tabel'; did you mean srvr_table; semrob --help"),
+        (["srvr-table", "--budgte", "3"], "Unknown option: --budgte. Did you mean --budget; --help tells what"),
+        (["grow_regions", "cup:0", "--form", "odd"], "--form"),
+        (["grow_regions", "cup:0", "--goal", "median=1"], "unknown goal 'median=1'"),
+        (["benchmark_envs", "word"], "word"),
+        (["method_table", "--steps"], "--steps requires an argument"),
+    ):
+        assert semrob(arguments) == BAD_INPUT
+        error = capsys.readouterr().err
+        assert error.startswith("error: ")
+        assert message in error
+        assert error.count("\n") == 1
+
+
+def test_from_python_bad_input_is_an_error_of_the_house_and_the_last_value_counts() -> None:
+    with pytest.raises(InvalidParameterError, match="Unknown option"):
+        find_command("method_table")(["--nothing"])
+    options = accept_shapes.main.read(["a", "--grid", "3x4", "b", "--grid", "5x6", "--weights", "x", "--weights", "y"])
+    assert options is not None
+    assert (options.sources, options.grid, options.weights) == (("a", "b"), (5, 6), ("x", "y"))
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "baselines.commands", "srvr_table", "--help"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment()
+    ) as running:
+        assert running.stdout is not None
+        assert running.stderr is not None
+        running.stdout.close()
+        assert running.stderr.read() == b""
+    assert running.returncode == BROKEN_PIPE
+
+
+def test_ctrl_c_is_one_line_while_a_command_is_imported_as_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(name: str) -> Any:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib, "import_module", interrupted)
+        assert semrob(["srvr_table", "--dry-run"]) == INTERRUPTED
+    assert capsys.readouterr().err == "interrupted: nothing half-written is left\n"
+    monkeypatch.setattr(srvr_table_work, "run", lambda options, console: interrupted(""))
+    assert semrob(["srvr_table", "--dry-run"]) == INTERRUPTED
+    assert capsys.readouterr().err == "interrupted: what was finished is kept; run the same command to go on\n"
+
+
+def test_values_are_read_or_refused() -> None:
+    assert names(" a,b,,a ") == ("a", "b")
+    assert numbers("0-2,7,1") == (0, 1, 2, 7)
+    assert counts("1-3") == (1, 2, 3)
+    assert reals("0.5,2") == (0.5, 2.0)
+    assert (count("12"), grid_counts("12x7")) == (12, (12, 7))
+    for read, texts in (
+        (names, [",", ""]),
+        (numbers, ["3-1", "-1", "a", "1-", "0-999999", "9" * 99]),
+        (counts, ["0", "0-3"]),
+        (reals, ["a", "1;2"]),
+        (count, ["0", "-1", "nan", "1.5", "9" * 20, "²"]),
+        (grid_counts, ["12", "1x7", "2000x2", "axb"]),
+    ):
+        for text in texts:
+            with pytest.raises(SemrobError):
+                read(text)
+
+
+def test_what_light_options_repeat_of_heavy_rooms_is_the_same() -> None:
+    assert (accept_shapes.Options().grid, accept_shapes.Options().threshold) == (GRID, THRESHOLD)
+    assert tuple(DIRECTIONS) == benchmark_recorded.KNOWN
+    assert benchmark_envs.Options().environments == tuple(KINDS)
+    assert tuple(train_agent.STEPS) == tuple(ALGORITHMS)
+    hints = typing.get_type_hints(Networks)
+    assert typing.get_args(hints["score"]) == tuple(SCORE_RANGES)
+    assert typing.get_args(typing.get_type_hints(accept_shapes.Options)["colors"]) == COLOURS
+    assert ShapeOptions().numbers == tuple(range(10))
+
+
+@pytest.mark.slow
+def test_commands_run_from_an_installed_wheel(tmp_path: Path) -> None:
+    source, place, folder = (tmp_path / name for name in ("source", "environment", "elsewhere"))
+    shutil.copytree(ROOT, source, ignore=shutil.ignore_patterns(".*", "tests", "build", "results", "*.egg-info"))
+    folder.mkdir()
+    venv.create(place, with_pip=False)
+    python = str(place / "bin" / "python")
+    packages = next(place.glob("lib/python*/site-packages"))
+    (packages / "outer.pth").write_text(sysconfig.get_path("purelib"), encoding="utf-8")
+    clean = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+
+    def run(*command: str) -> str:
+        ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=clean)
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout
+
+    pip = (sys.executable, "-m", "pip", "--python", python)
+    run(*pip, "install", "--quiet", "--no-deps", "--no-build-isolation", "--ignore-installed", str(source))
+    assert str(place) in run(python, "-c", "import baselines; print(baselines.__file__)")
+    for name in NAMES:
+        assert f"Usage: semrob {name}" in run(str(place / "bin" / "semrob"), name, "--help")
+    run(str(place / "bin" / "semrob"), "method_table", *SMALLEST["method_table"])
+    assert (folder / "results/methods/methods.md").exists()
