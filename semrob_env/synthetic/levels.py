@@ -28,6 +28,9 @@ _RULE = np.polynomial.legendre.leggauss(32)
 _NODES, _WEIGHTS = (_RULE[0] + 1) / 2, _RULE[1] / 2
 _NOWHERE = 2.0
 """A value that no bump reaches."""
+_SOME = 1e-300
+"""So that what is bad is not lost by rounding altogether."""
+_BELOW_1 = 1 - 2.0**-53
 _FAR = 2.0**500
 """Half a turn of what has none."""
 _FIRST, _FINER, _ROUNDS = 96, 16, 9
@@ -81,7 +84,7 @@ def _line_share(bumps: Bumps, k: int, lower: FloatArray, upper: FloatArray, bar:
         end = np.clip(reach, near, far)
         good, bad = good + (end - near), bad + (far - end)
     holds = np.abs(bumps.distance(lower)[:, k]) <= reach
-    return np.where(upper[:, k] > lower[:, k], good / np.where(good + bad > 0, good + bad, 1.0), holds)
+    return np.where(upper[:, k] > lower[:, k], _share(good, bad), holds)
 
 
 def _plane_share(bumps: Bumps, lower: FloatArray, upper: FloatArray, bar: FloatArray) -> FloatArray:
@@ -95,8 +98,14 @@ def _plane_share(bumps: Bumps, lower: FloatArray, upper: FloatArray, bar: FloatA
             full, none = (np.clip(end, left, right) for end in ends)
             below = _below_curve(bumps, bar, full, none)
             good = good + (full - left) * (far - near) + np.maximum(below - (none - full) * near, 0.0)
-            bad = bad + (right - none) * (far - near) + np.maximum((none - full) * far - below, 0.0)
-    return good / (good + bad)
+            bad = bad + (right - none) * (far - near) + np.maximum((none - full) * far - below, (none - full) * _SOME)
+    return _share(good, bad)
+
+
+def _share(good: FloatArray, bad: FloatArray) -> FloatArray:
+    """Share (B,) of what is good: 1 only where nothing is bad; 0 where there is neither."""
+    share = np.divide(good, good + bad, out=np.zeros_like(good), where=good > 0)
+    return np.where(bad > 0, np.minimum(share, _BELOW_1), share)
 
 
 def _below_curve(bumps: Bumps, bar: FloatArray, start: FloatArray, end: FloatArray) -> FloatArray:

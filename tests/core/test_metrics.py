@@ -8,17 +8,19 @@ import pytest
 from semrob_env.errors import (
     InvalidParameterError,
     InvalidRegionError,
+    NoGroundTruthError,
     SemrobError,
     ShapeMismatchError,
     UnknownNameError,
 )
-from semrob_env.functions import CallableFunction, Complement, Stack
+from semrob_env.functions import CallableFunction, Complement, ScoreFunction, Stack
+from semrob_env.ground_truth import exact_moments
 from semrob_env.metrics import Judge, judge_regions
 from semrob_env.parameters import SemanticSpace
 from semrob_env.questions import MeanGoal
 from semrob_env.regions import Regions
 from semrob_env.synthetic import make_synthetic
-from semrob_env.types import FloatArray
+from semrob_env.types import FloatArray, IntArray
 
 SPACE = SemanticSpace.of("azimuth,elevation")
 
@@ -177,10 +179,75 @@ def test_no_region_is_no_work() -> None:
     assert len(judge_regions(constant(1.0), boxes(3)[:0]).mean) == 0
 
 
+def test_a_reliability_is_judged_by_the_share_of_good_views() -> None:
+    goal = ReliabilityGoal(0.5, 0.9)
+    for azimuth, expected in ((330, True), (320, False)):
+        judgement = judge_regions(below(azimuth), Regions.whole(SPACE), judge=Judge(goal, points=1024))
+        assert judgement.goal_mean[0] == pytest.approx(azimuth / 360, abs=0.002)
+        assert judgement.feasible[0] == expected
+        assert not judgement.is_exact
+    poor = judge_regions(constant(0.6), boxes(2), judge=Judge(ReliabilityGoal(0.7)))
+    assert (poor.goal_mean.tolist(), poor.mean.tolist()) == ([0, 0], [0.6, 0.6])
+    assert not poor.feasible.any()
+
+
+def test_exact_shares_decide_where_they_are_known() -> None:
+    function, goal = make_synthetic("synthetic:hill?n=2&seed=1"), ReliabilityGoal(0.5, 0.9)
+    best = function.optimum(function.plateau.centre[0], goal).region
+    assert best is not None
+    wider = Regions.around(function.space, best.centre, best.width / 2 * 1.001)
+    for region, expected in ((best, True), (wider, False)):
+        judgement = judge_regions(function, region, judge=Judge(goal))
+        assert judgement.is_exact
+        assert judgement.feasible[0] == expected
+        assert judgement.goal_mean[0] == function.exact_moments(region, goal)[0][0]
+        assert judgement.mean[0] == function.exact_moments(region)[0][0]
+
+
+def test_where_shares_are_not_known_the_points_tell_them_and_means_stay_exact() -> None:
+    function = make_synthetic("synthetic:plateau?n=3&seed=0")
+    regions = Regions.around(function.space, np.tile(function.plateau.centre, (5, 1)), function.space.width * 0.2)
+    judgement = judge_regions(function, regions, judge=Judge(ReliabilityGoal(0.5, 0.3)))
+    assert np.array_equal(judgement.mean, function.exact_moments(regions)[0])
+    assert np.array_equal(judgement.goal_mean, judgement.purity)
+    assert not judgement.is_exact
+
+
+def test_the_mean_is_what_a_mean_goal_counts() -> None:
+    for function in (make_synthetic("synthetic:seam?n=2&seed=0"), below(100)):
+        judgement = judge_regions(function, boxes(5))
+        assert np.array_equal(judgement.goal_mean, judgement.mean)
+
+
+def test_the_least_half_width_is_told_as_a_share_of_the_range() -> None:
+    regions = Regions(SPACE, np.array([[350.0, 0.0], [0.0, -90.0]]), np.array([[386.0, 50.0], [360.0, 90.0]]))
+    assert judge_regions(constant(1.0), regions).least_half_width.tolist() == [0.05, 0.5]
+
+
+class Margins(ScoreFunction):
+    """Logit margins that grow with azimuth."""
+
+    def __init__(self) -> None:
+        super().__init__(SPACE, ("margins",), score_range=(-9.0, 9.0), is_logistic=True, has_gradient=False)
+
+    def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
+        del member
+        return np.asarray(theta[..., 0] / 20 - 9)
+
+
+def test_margins_are_judged_as_unit_scores_by_points() -> None:
+    judgement = judge_regions(Margins(), Regions.whole(SPACE), judge=Judge(ReliabilityGoal(0.5, 0.5), points=1024))
+    assert judgement.goal_mean[0] == pytest.approx(0.5)
+    assert judgement.minimum[0] == pytest.approx(1 / (1 + np.exp(9)), abs=1e-3)
+    assert not judgement.is_exact
+    with pytest.raises(NoGroundTruthError, match="unit scores are linear"):
+        exact_moments(Margins(), Regions.whole(SPACE))
+
+
 @pytest.mark.parametrize("arguments", [{"points": 63}, {"points": 1}, {"points": 2**21}, {"seed": -1}])
 def test_a_judge_is_checked(arguments: dict[str, int]) -> None:
     with pytest.raises(InvalidParameterError, match=r"power of two|0 or above"):
-        Judge(**arguments)  # type: ignore[arg-type]  # mypy takes every value for thresholds
+        Judge(**arguments)  # type: ignore[arg-type]  # mypy takes every value for a goal
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,13 @@ def test_synthetic_functions_have_regret_too() -> None:
     assert regrets(function, function.plateau, centre)[0] == pytest.approx(1 - function.plateau.share()[0] / best.share)
 
 
+def test_regret_by_good_views() -> None:
+    goal = ReliabilityGoal(0.5, 0.75)
+    assert optimum(hill(), [100.0], goal).volume == 240  # 180 degrees are good
+    found = regrets(hill(), intervals((30, 210), (0, 240), (0, 250), (60, 120)), [100.0], goal=goal)
+    assert found == pytest.approx([0.25, 0, 1, 0.75])
+
+
 @pytest.mark.parametrize(
     ("starts", "error", "message"),
     [([[1.0], [2.0]], ShapeMismatchError, "one point"), ([400.0], OutOfSpaceError, "start has azimuth=400")],
