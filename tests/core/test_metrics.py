@@ -17,7 +17,7 @@ from semrob_env.functions import CallableFunction, Complement, ScoreFunction, St
 from semrob_env.ground_truth import exact_moments
 from semrob_env.metrics import Judge, judge_regions
 from semrob_env.parameters import SemanticSpace
-from semrob_env.questions import MeanGoal
+from semrob_env.questions import MeanGoal, ReliabilityGoal
 from semrob_env.regions import Regions
 from semrob_env.synthetic import make_synthetic
 from semrob_env.types import FloatArray, IntArray

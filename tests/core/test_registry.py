@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from baselines.experiments.plugins import import_modules
 
 import baselines
+from baselines.experiments.plugins import import_modules
 from optimizers.registry import OPTIMIZERS
 from semrob_env import registry
 from semrob_env.errors import MissingExtraError, NameClashError, PluginError, PluginWarning, UnknownNameError
