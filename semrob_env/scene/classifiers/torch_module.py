@@ -6,6 +6,7 @@ import contextlib
 import copy
 import hashlib
 import threading
+import zlib
 from collections.abc import Sequence
 from typing import Literal, final
 
@@ -340,7 +341,8 @@ def look_of(module: torch.nn.Module, *, is_deep: bool) -> object:
     """What differs where a module may answer otherwise than before.
 
     Place and version of every tensor tell of a load, of an optimizer's step and of most else in microseconds. Writes
-    through `.data` are not counted by torch: `is_deep` adds a sum over the bits of each tensor, and the structure.
+    through `.data` are not counted by torch: `is_deep` adds a checksum of each tensor, and the structure: for
+    EfficientNet-Lite0 less than the time of one picture.
     """
     tensors = _tensors(module)
     places = [
@@ -349,12 +351,11 @@ def look_of(module: torch.nn.Module, *, is_deep: bool) -> object:
     ]
     if not is_deep:
         return places
-    return places, [int(_bits(tensor).sum()) for tensor in tensors.values()], _structure(module)
+    return places, [zlib.crc32(_bytes(tensor)) for tensor in tensors.values()], _structure(module)
 
 
-def _bits(tensor: torch.Tensor) -> torch.Tensor:
-    flat = tensor.detach().contiguous().reshape(-1)
-    return flat.view(torch.int32 if flat.element_size() % 4 == 0 else torch.uint8)
+def _bytes(tensor: torch.Tensor) -> memoryview:
+    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def digest_of(module: torch.nn.Module) -> str:
@@ -362,5 +363,5 @@ def digest_of(module: torch.nn.Module) -> str:
     digest = hashlib.sha256(repr(_structure(module)).encode())
     for name, tensor in sorted(_tensors(module).items()):
         digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
+        digest.update(_bytes(tensor))
     return digest.hexdigest()
