@@ -29,10 +29,10 @@ from typing import Annotated, Literal, final
 
 from cyclopts import Parameter
 
-from baselines.experiments.protocols import published_protocols
 from baselines.commands.program import KEPT_TEXT, Command
 from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Counts, Names, Numbers, Reals
+from baselines.experiments.protocols import published_protocols
 from optimizers.registry import OPTIMIZERS
 from semrob_env.recorded.function import DEFAULT_FILE
 

@@ -10,7 +10,7 @@ from semrob_env.functions import CallableFunction, Complement
 from semrob_env.ground_truth import optimum
 from semrob_env.metrics import regret, regrets
 from semrob_env.parameters import SemanticSpace
-from semrob_env.questions import MeanGoal
+from semrob_env.questions import MeanGoal, ReliabilityGoal
 from semrob_env.recorded import RecordedMaps, ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.synthetic import make_synthetic

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 import baselines  # noqa: F401  (fills the registry)
-from baselines.experiments.costs import Count, count_queries, growth, hyper_parameters
 from baselines.commands import method_table
 from baselines.commands.program import BAD_INPUT, run_command
+from baselines.experiments.costs import Count, count_queries, growth, hyper_parameters
 from optimizers import Naive, OirB, OirW, Trapezoidal
 from optimizers.limits import limits_of
 from optimizers.oir_w import OirWSettings

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from baselines.experiments.sensitivity import make_sweep, paired_interval, samples_needed
 from baselines.commands import sensitivity
 from baselines.commands.program import BAD_INPUT, run_command
+from baselines.experiments.sensitivity import make_sweep, paired_interval, samples_needed
 from optimizers import BoxQuadrature, Naive, OirB, OirW, Unregularized
 from optimizers.run import run
 from semrob_env.errors import InvalidParameterError

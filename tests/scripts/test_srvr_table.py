@@ -10,13 +10,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import trimesh
+from optimizers.execute import run_tasks
 from PIL import Image
 
 from baselines.commands import srvr_table
 from baselines.commands.program import BAD_INPUT, INTERRUPTED, run_command
 from baselines.commands.shared.options import REGION_METHODS
 from baselines.commands.work import srvr_table as srvr_table_work
-from optimizers.execute import run_tasks
 from semrob_env.recorded import save_maps
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
 from semrob_env.scene.classifiers.registry import NETWORKS

@@ -9,6 +9,9 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from baselines.commands.compare_methods import Options
+from baselines.commands.shared.questions import limits_of
+from baselines.commands.shared.terminal import Bundle, progress_bar
 from baselines.experiments.answers import Answers
 from baselines.experiments.curves import attainment, medians, profiles
 from baselines.experiments.pool import CHUNK, LIVE_CHUNK, Pool, available_cores
@@ -23,9 +26,6 @@ from baselines.experiments.quality import judge_runs
 from baselines.experiments.suites import Suite, make_suite
 from baselines.experiments.tables import Comparison, entry_lines
 from baselines.experiments.trial import TRIAL_SECONDS, estimates
-from baselines.commands.compare_methods import Options
-from baselines.commands.shared.questions import limits_of
-from baselines.commands.shared.terminal import Bundle, progress_bar
 from semrob_env.errors import InvalidParameterError, OutputError
 from semrob_env.files import markdown_table, write_whole
 from semrob_env.plotting.comparison import comparison_figure

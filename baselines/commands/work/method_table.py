@@ -9,10 +9,10 @@ from typing import Any, final
 import numpy as np
 from rich.console import Console
 
-from baselines.experiments.costs import Count, count_queries, growth, hyper_parameters, summary
-from baselines.experiments.protocols import read_method
 from baselines.commands.method_table import PAPER_N, Options
 from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.experiments.costs import Count, count_queries, growth, hyper_parameters, summary
+from baselines.experiments.protocols import read_method
 from optimizers.base import Optimizer, Settings
 from optimizers.corner_method import CornerSettings
 from optimizers.registry import OPTIMIZERS

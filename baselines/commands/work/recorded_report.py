@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
+from optimizers.execute import RunSummary, run_tasks
 from rich.console import Console
 
 from baselines.commands.recorded_report import NO_TRACES, Options
@@ -14,7 +15,6 @@ from baselines.commands.shared.questions import thresholds
 from baselines.commands.shared.terminal import Bundle, progress_bar
 from optimizers.base import Optimizer, Settings
 from optimizers.corner_method import settings_of_form
-from optimizers.execute import RunSummary, run_tasks
 from optimizers.registry import get_optimizer
 from optimizers.run import run as run_optimizer
 from semrob_env.errors import InvalidParameterError, OutputError

@@ -12,6 +12,9 @@ from typing import Any, final
 import numpy as np
 from rich.console import Console
 
+from baselines.commands.sensitivity import Options
+from baselines.commands.shared.questions import limits_of, region_methods
+from baselines.commands.shared.terminal import Bundle, progress_bar
 from baselines.experiments.answers import Answers
 from baselines.experiments.pool import Pool, available_cores
 from baselines.experiments.quality import best_shares
@@ -27,9 +30,6 @@ from baselines.experiments.sensitivity import (
     samples_needed,
 )
 from baselines.experiments.suites import Suite, make_suite
-from baselines.commands.sensitivity import Options
-from baselines.commands.shared.questions import limits_of, region_methods
-from baselines.commands.shared.terminal import Bundle, progress_bar
 from semrob_env.errors import NoGroundTruthError, OutputError
 from semrob_env.files import markdown_table
 from semrob_env.plotting.sensitivity import Lines, Pairs, sensitivity_figure

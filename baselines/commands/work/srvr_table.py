@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, final
 
 import numpy as np
+from optimizers.execute import RunSummary, run_tasks
 from rich.console import Console
 
 from baselines.commands.shared.questions import region_methods, thresholds, told_settings
@@ -17,7 +18,6 @@ from baselines.commands.shared.terminal import Bundle, progress_bar, seconds_of
 from baselines.commands.srvr_table import Options
 from optimizers.base import Optimizer, Settings
 from optimizers.corner_method import START_HALF_WIDTH
-from optimizers.execute import RunSummary, run_tasks
 from optimizers.registry import get_optimizer
 from semrob_env.errors import InvalidParameterError, OutputError, UnknownNameError
 from semrob_env.files import markdown_table
