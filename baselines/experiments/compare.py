@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
 from baselines.experiments.answers import Answers
 from baselines.experiments.protocols import Protocol
 from baselines.experiments.quality import judge_runs
-from baselines.experiments.runner import CHUNK, LIVE_CHUNK, OnRows, keys_of, run_tasks
+from baselines.experiments.runner import CHUNK, LIVE_CHUNK, OnRows, available_cores, keys_of, run_tasks
 from baselines.experiments.suites import Suite
 from baselines.experiments.tables import Comparison
-from semrob_env.store import RunStore
+from semrob_env.errors import InvalidParameterError, OutputError
+from semrob_env.store import FAILED, RunStore
 
 
 def compare(
@@ -21,6 +22,9 @@ def compare(
     folder: str | PathLike[str],
     *,
     workers: int = 1,
+    modules: Sequence[str] = (),
+    chunk: int = CHUNK,
+    only_ends: bool = False,
     on_rows: OnRows | None = None,
     on_judged: Callable[[int, int], None] | None = None,
 ) -> Comparison:
@@ -30,22 +34,38 @@ def compare(
         protocol: What is compared.
         suite: Its questions (`protocol.make_suite`).
         folder: Holds `runs.sqlite` and `answers.sqlite`.
-        workers: Processes that run; judging stays in this one.
+        workers: Processes that run; judging stays in this one. 0: one a core, 1 on live functions.
+        modules: As for `run_tasks`.
+        chunk: Most tasks of one batch; on live functions at most `LIVE_CHUNK`.
+        only_ends: Judge final regions only: runs then have one checkpoint, their end.
         on_rows: As for `run_tasks`.
         on_judged: Called with how many regions of how many have been judged by points.
 
     Raises:
+        InvalidParameterError: Less than 0 workers.
+        OutputError: Every run failed.
         StoreError: A file in the folder cannot be read or written.
     """
+    if workers < 0:
+        raise InvalidParameterError(f"{workers} workers: give 0 for one a core, or how many")
     planned = list(protocol.runs(suite))
     tasks = list(dict.fromkeys(run.task for run in planned))
     store = RunStore(Path(folder) / "runs.sqlite")
-    chunk = LIVE_CHUNK if suite.is_live else CHUNK
-    run_tasks(tasks, store, functions=suite.functions, chunk=chunk, workers=workers, retry_failed=True, on_rows=on_rows)
+    run_tasks(
+        tasks,
+        store,
+        functions=suite.functions,
+        chunk=min(chunk, LIVE_CHUNK) if suite.is_live else chunk,
+        workers=workers or (1 if suite.is_live else available_cores()),
+        modules=modules,
+        retry_failed=True,
+        on_rows=on_rows,
+    )
     keys = keys_of(tasks, suite.functions)
     rows = store.find(keys.values())
+    if all(row.status == FAILED for row in rows.values()):
+        raise OutputError(f"all {len(rows)} runs failed; the first one: {next(iter(rows.values())).error}")
     by_task = {task: rows[key] for task, key in keys.items()}
+    traces = {} if only_ends else store.traces(rows)
     answers = Answers(Path(folder) / "answers.sqlite")
-    return Comparison(
-        protocol, suite, judge_runs(protocol, suite, planned, by_task, store.traces(rows), answers, on_judged)
-    )
+    return Comparison(protocol, suite, judge_runs(protocol, suite, planned, by_task, traces, answers, on_judged))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any, final
 
-from baselines.experiments.suites import Options, Suite, make_suite
-from optimizers.base import Optimizer, Settings
+from baselines.experiments.methods import read_method
+from baselines.experiments.suites import Suite, make_suite
 from optimizers.registry import OPTIMIZERS, get_optimizer
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, MissingFileError, SemrobError
 from semrob_env.metrics import Judge
@@ -51,10 +51,10 @@ class Entry:
             InvalidParameterError: A setting that the method does not have, or a method that does not answer with
                 regions.
         """
-        method, full = read_method(text)
+        method, settings = read_method(text)
         if method.recommends != "regions":
             raise InvalidParameterError(f"{method.name} recommends {method.recommends}; a comparison is one of regions")
-        return cls(text, method.name, method.version, canonical_json(full))
+        return cls(text, method.name, method.version, settings)
 
     @property
     def plans(self) -> bool:
@@ -65,8 +65,7 @@ class Entry:
     def is_stochastic(self) -> bool:
         """Whether the method draws anything."""
         method = get_optimizer(self.method)
-        chosen: Settings = method.settings_class.from_mapping(json.loads(self.settings))
-        return method.is_stochastic or chosen.draws
+        return bool(method.is_stochastic or method.settings_class.from_mapping(json.loads(self.settings)).draws)
 
     @property
     def shares_samples(self) -> bool:
@@ -101,9 +100,9 @@ class PlannedRun:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Protocol:
-    """All that defines a comparison; see `baselines.experiments`.
+    """All that defines a comparison; see `baselines.experiments`. `Suite.frozen` gives the fields that are about it.
 
     Attributes:
         suite: Name of the suite.
@@ -131,14 +130,14 @@ class Protocol:
     goals: tuple[Goal, ...]
     entries: tuple[Entry, ...]
     budgets: tuple[int, ...]
-    seeds: tuple[int, ...]
-    gradient_cost: float
-    judge_points: int
-    judge_seed: int
-    targets: tuple[float, ...]
-    resamples: int
-    level: float
-    bootstrap_seed: int
+    seeds: tuple[int, ...] = (0,)
+    gradient_cost: float = 1.0
+    judge_points: int = 256
+    judge_seed: int = 0
+    targets: tuple[float, ...] = (0.5, 0.8, 0.9)
+    resamples: int = 2000
+    level: float = 0.95
+    bootstrap_seed: int = 0
     questions: tuple[int, str]
 
     def __post_init__(self) -> None:
@@ -172,8 +171,7 @@ class Protocol:
         Raises:
             InvalidParameterError: They are others: other maps, weights or versions of functions.
         """
-        options = {name: tuple(words) for name, words in json.loads(self.options).items()}
-        suite = make_suite(self.suite, options, self.goals, maps_file)
+        suite = self._suite_of_today(maps_file)
         if (len(suite.questions), suite.digest()) != self.questions:
             raise InvalidParameterError(
                 f"the protocol was frozen on {self.questions[0]} questions, here are {len(suite.questions)} that "
@@ -186,10 +184,12 @@ class Protocol:
 
         Entries are read again from their labels, so defaults are those of today.
         """
+        suite = self._suite_of_today(maps_file)
+        return replace(self, entries=tuple(Entry.of(entry.label) for entry in self.entries), **suite.frozen()), suite
+
+    def _suite_of_today(self, maps_file: str) -> Suite:
         options = {name: tuple(words) for name, words in json.loads(self.options).items()}
-        suite = make_suite(self.suite, options, self.goals, maps_file)
-        entries = tuple(Entry.of(entry.label) for entry in self.entries)
-        return replace(self, entries=entries, questions=(len(suite.questions), suite.digest())), suite
+        return make_suite(self.suite, options, self.goals, maps_file)
 
     def runs(self, suite: Suite) -> Iterator[PlannedRun]:
         """All runs, entry by entry, budget by budget."""
@@ -207,15 +207,7 @@ class Protocol:
             "suite": self.suite,
             "options": json.loads(self.options),
             "goals": [goal.text for goal in self.goals],
-            "entries": [
-                {
-                    "label": entry.label,
-                    "method": entry.method,
-                    "method_version": entry.method_version,
-                    "settings": json.loads(entry.settings),
-                }
-                for entry in self.entries
-            ],
+            "entries": [{**asdict(entry), "settings": json.loads(entry.settings)} for entry in self.entries],
             "budgets": list(self.budgets),
             "seeds": list(self.seeds),
             "gradient_cost": self.gradient_cost,
@@ -226,16 +218,10 @@ class Protocol:
         }
 
 
-def options_text(options: Options) -> str:
-    """Options of a suite as a protocol holds them."""
-    return canonical_json({name: list(words) for name, words in options.items()})
-
-
 def published_protocols() -> dict[str, Path]:
     """Files of the published comparisons by name."""
-    return {
-        path.stem: path for path in sorted((Path(__file__).parent / "published").glob("*.json"), key=lambda p: p.stem)
-    }
+    found = (Path(__file__).parent / "published").glob("*.json")
+    return {path.stem: path for path in sorted(found, key=lambda path: path.stem)}
 
 
 def load_protocol(name: str | PathLike[str], *, any_version: bool = False) -> Protocol:
@@ -263,30 +249,12 @@ def load_protocol(name: str | PathLike[str], *, any_version: bool = False) -> Pr
     if not isinstance(data, dict) or (data.get("format"), data.get("version")) != (FORMAT, VERSION):
         raise InvalidParameterError(f"{path} is no protocol of format {FORMAT!r}, version {VERSION}; --suite makes one")
     try:
-        entries = tuple(
-            Entry(e["label"], e["method"], e["method_version"], canonical_json(e["settings"])) for e in data["entries"]
-        )
-        protocol = Protocol(
-            data["suite"],
-            options_text(data["options"]),
-            tuple(read_goal(text) for text in data["goals"]),
-            entries,
-            tuple(data["budgets"]),
-            tuple(data["seeds"]),
-            data["gradient_cost"],
-            data["judge"]["points"],
-            data["judge"]["seed"],
-            tuple(data["targets"]),
-            data["bootstrap"]["resamples"],
-            data["bootstrap"]["level"],
-            data["bootstrap"]["seed"],
-            (data["questions"]["count"], data["questions"]["sha256"]),
-        )
+        protocol = _read(data)
     except SemrobError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InvalidParameterError(f"protocol {path} is damaged: {type(error).__name__} {error}") from error
-    for entry in entries:
+    for entry in protocol.entries:
         now = get_optimizer(entry.method).version
         if now != entry.method_version and not any_version:
             raise InvalidParameterError(
@@ -294,6 +262,27 @@ def load_protocol(name: str | PathLike[str], *, any_version: bool = False) -> Pr
                 f"--protocol {name} --freeze FILE makes a new one"
             )
     return protocol
+
+
+def _read(data: Mapping[str, Any]) -> Protocol:
+    """The protocol of what `Protocol.to_json` writes."""
+    judge, bootstrap = data["judge"], data["bootstrap"]
+    return Protocol(
+        suite=data["suite"],
+        options=canonical_json({name: list(map(str, words)) for name, words in data["options"].items()}),
+        goals=tuple(read_goal(text) for text in data["goals"]),
+        entries=tuple(Entry(**{**one, "settings": canonical_json(one["settings"])}) for one in data["entries"]),
+        budgets=tuple(data["budgets"]),
+        seeds=tuple(data["seeds"]),
+        gradient_cost=data["gradient_cost"],
+        judge_points=judge["points"],
+        judge_seed=judge["seed"],
+        targets=tuple(data["targets"]),
+        resamples=bootstrap["resamples"],
+        level=bootstrap["level"],
+        bootstrap_seed=bootstrap["seed"],
+        questions=(data["questions"]["count"], data["questions"]["sha256"]),
+    )
 
 
 def read_entries(texts: Sequence[str]) -> tuple[Entry, ...]:
@@ -305,38 +294,3 @@ def read_entries(texts: Sequence[str]) -> tuple[Entry, ...]:
     every = [name for name, method in OPTIMIZERS.items() if method.recommends == "regions"]
     wanted = [name for text in texts for name in (every if text == "all" else [text])]
     return tuple(Entry.of(text) for text in dict.fromkeys(wanted))
-
-
-def read_method(text: str) -> tuple[type[Optimizer[Any]], dict[str, Any]]:
-    """The method and all settings of a text like `naive` or `nevergrad:algorithm=DE:points=8`.
-
-    Raises:
-        UnknownNameError: No such method.
-        InvalidParameterError: A setting that the method does not have.
-    """
-    name, *parts = text.split(":")
-    method, changes = get_optimizer(name), {}
-    for part in parts:
-        key, equals, value = part.partition("=")
-        if not equals:
-            raise InvalidParameterError(f"cannot read setting {part!r} of {text!r}; write NAME:SETTING=VALUE")
-        changes[key] = _plain(value)
-    return method, _full_settings(method, changes)
-
-
-def _full_settings(method: type[Optimizer[Any]], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """All settings, with whole numbers as floats where the default is one, as the store has them."""
-    given = dict(changes)
-    for field in fields(method.settings_class):
-        if isinstance(field.default, float) and type(given.get(field.name)) is int:
-            given[field.name] = float(given[field.name])
-    full: Mapping[str, Any] = method.settings_class.from_mapping(given).to_mapping()
-    return dict(full)
-
-
-def _plain(text: str) -> Any:
-    """A number or list where the text is one in JSON, else the text."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text

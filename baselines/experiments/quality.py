@@ -8,6 +8,7 @@ run of the comparison recommended at any checkpoint takes its place: such qualit
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import final
@@ -35,6 +36,9 @@ _CHUNK = 8192
 
 _VERSION = 2
 """Goes up when kept answers must be made again."""
+
+Path = list[tuple[float, tuple[float, ...], tuple[float, ...]]]
+"""Queries, lower and upper bounds of what a run recommended, its end last."""
 
 Bounds = tuple[str, str, tuple[float, ...], tuple[float, ...]]
 """What the goal counts, function id, lower and upper bounds of a region."""
@@ -113,61 +117,52 @@ def judge_runs(
         suite: The questions, with their functions.
         runs: Planned runs.
         rows: The store's row of each of their tasks.
-        traces: By key of these rows.
+        traces: Checkpoints by key of these rows; without those of a row, only its end is judged.
         answers: Where what takes long is looked up and kept.
         progress: Called with how many regions of how many have been judged by points.
     """
-    paths = {task: _path(row, traces[row.key], protocol.gradient_cost) for task, row in rows.items()}
-    judge = Judge(points=protocol.judge_points, seed=protocol.judge_seed)
+    paths = {task: _path(row, traces.get(row.key, ()), protocol.gradient_cost) for task, row in rows.items()}
     goals = {question.goal.counts: question.goal for question in suite.questions}
     pairs = dict.fromkeys((run.task, suite.questions[run.question].goal.counts) for run in runs)
-    every = dict.fromkeys(
-        (counts, task.question.function_id, *bounds) for task, counts in pairs for _, *bounds in paths[task]
-    )
+    every = {(counts, task.question.function_id, *bounds): None for task, counts in pairs for _, *bounds in paths[task]}
     finals = {(counts, task.question.function_id, *paths[task][-1][1:]) for task, counts in pairs if paths[task]}
+    judge = Judge(points=protocol.judge_points, seed=protocol.judge_seed)
     judged = _judge(suite.functions, goals, list(every), finals, judge, answers, progress)  # type: ignore[arg-type]  # tuples of four, which a star hides
     found = [_qualify(suite.questions[run.question], paths[run.task], judged, suite.functions) for run in runs]
     best, is_exact = best_shares(suite, answers)
-    if not is_exact.all():
-        most = np.zeros(len(suite.questions))
-        for run, (_, volume) in zip(runs, found, strict=True):
-            most[run.question] = max(most[run.question], volume.max(initial=0.0))
-        best = np.where(is_exact, best, most)
+    most = np.zeros(len(best))
+    for run, (_, volume) in zip(runs, found, strict=True):
+        most[run.question] = max(most[run.question], volume.max(initial=0.0))
+    asked = np.array([run.question for run in runs])
+    own_best = np.where(is_exact, best, most)[asked]
+    checkpoints = [
+        (queries, volume / best if best > 0 else np.full(len(volume), np.nan))
+        for (queries, volume), best in zip(found, own_best.tolist(), strict=True)
+    ]
+    ends = np.array([_end(suite.questions[run.question], paths[run.task], judged) for run in runs])
+    has_end = ends >= 0
+    last = [
+        (path[-1][0], own[-1]) if (path := paths[run.task]) else (run.budget, 0.0)
+        for run, (_, own) in zip(runs, checkpoints, strict=True)
+    ]
+    bills, quality = np.array(last, dtype=np.float64).T
     targets = np.array(protocol.targets)
-    questions = np.array([run.question for run in runs])
-    count = len(runs)
-    quality, reached = np.full(count, np.nan), np.full((count, len(targets)), np.inf)
-    share, mean, purity = np.zeros(count), np.full(count, np.nan), np.full(count, np.nan)
-    feasible, bills = np.zeros(count, dtype=np.bool_), np.zeros(count)
-    checkpoints = []
-    for index, (run, (queries, volume)) in enumerate(zip(runs, found, strict=True)):
-        path, most_there = paths[run.task], float(best[run.question])
-        own = volume / most_there if most_there > 0 else np.full(len(volume), np.nan)
-        checkpoints.append((queries, own))
-        reached[index] = first_reached(queries, own, targets)
-        if path:
-            asked = suite.questions[run.question]
-            at = judged.row_of[asked.goal.counts, asked.function_id, path[-1][1], path[-1][2]]
-            share[index], mean[index], purity[index] = judged.share[at], judged.mean[at], judged.purity[at]
-            feasible[index], quality[index], bills[index] = volume[-1] > 0, own[-1], queries[-1]
-        else:
-            bills[index], quality[index] = run.budget, 0.0 if most_there > 0 else np.nan
     return Outcomes(
         entry=np.array([run.entry for run in runs]),
-        question=questions,
+        question=asked,
         budget=np.array([run.budget for run in runs]),
         seed=np.array([run.seed for run in runs]),
         status=[rows[run.task].status for run in runs],
         queries=bills,
         sharers=_sharers(protocol, suite, runs),
-        feasible=feasible,
-        share=share,
-        goal_mean=mean,
-        purity=purity,
-        best=best[questions],
-        is_exact=is_exact[questions],
-        quality=quality,
-        reached=reached,
+        feasible=np.array([len(volume) > 0 and volume[-1] > 0 for _, volume in found]),
+        share=np.where(has_end, judged.share[ends], 0.0),
+        goal_mean=np.where(has_end, judged.mean[ends], np.nan),
+        purity=np.where(has_end, judged.purity[ends], np.nan),
+        best=own_best,
+        is_exact=is_exact[asked],
+        quality=np.where(own_best > 0, quality, np.nan),
+        reached=np.array([first_reached(*path, targets) for path in checkpoints]),
         checkpoints=checkpoints,
         errors=[row.error for row in rows.values() if row.status == FAILED],
     )
@@ -175,17 +170,10 @@ def judge_runs(
 
 def _sharers(protocol: Protocol, suite: Suite, runs: Sequence[PlannedRun]) -> IntArray:
     """How many start points each run's samples serve, (R,); see `Outcomes`."""
-    starts: dict[tuple[str, Goal], set[tuple[float, ...]]] = {}
-    for question in suite.questions:
-        starts.setdefault(_place(question), set()).add(question.start)
-    return np.array([
-        len(starts[_place(suite.questions[run.question])]) if protocol.entries[run.entry].shares_samples else 1
-        for run in runs
-    ])
-
-
-def _place(question: Question) -> tuple[str, Goal]:
-    return question.function_id, question.goal
+    places = [(question.function_id, question.goal) for question in suite.questions]
+    count = Counter(place for place, _ in {(place, q.start) for place, q in zip(places, suite.questions, strict=True)})
+    shares = [entry.shares_samples for entry in protocol.entries]
+    return np.array([count[places[run.question]] if shares[run.entry] else 1 for run in runs])
 
 
 def first_reached(queries: FloatArray, quality: FloatArray, targets: FloatArray) -> FloatArray:
@@ -195,11 +183,9 @@ def first_reached(queries: FloatArray, quality: FloatArray, targets: FloatArray)
     return np.asarray(first.min(axis=0, initial=np.inf))
 
 
-def _path(
-    row: RunRow, trace: Sequence[TraceRow], gradient_cost: float
-) -> list[tuple[float, tuple[float, ...], tuple[float, ...]]]:
+def _path(row: RunRow, trace: Sequence[TraceRow], gradient_cost: float) -> Path:
     """Queries and bounds of the recommended regions of a run, its end last; none if it failed."""
-    if row.status == FAILED or row.lower is None or row.upper is None:
+    if row.status == FAILED:
         return []
     spent = row.forward_queries + gradient_cost * row.gradient_queries
     path = [(float(part.queries), part.lower, part.upper) for part in trace if part.queries < spent]
@@ -270,12 +256,12 @@ def _judged_by_points(
     return np.array([known[key] for key in keys]).reshape(-1, 3)
 
 
-def _qualify(
-    question: Question,
-    path: Sequence[tuple[float, tuple[float, ...], tuple[float, ...]]],
-    judged: _Judged,
-    functions: Functions,
-) -> tuple[FloatArray, FloatArray]:
+def _end(question: Question, path: Path, judged: _Judged) -> int:
+    """Where the end of a path stands among the judged regions; -1 without one."""
+    return judged.row_of[question.goal.counts, question.function_id, *path[-1][1:]] if path else -1
+
+
+def _qualify(question: Question, path: Path, judged: _Judged, functions: Functions) -> tuple[FloatArray, FloatArray]:
     """Queries (C,) and feasible shares (C,) along a path: 0 where a region is infeasible or has lost theta0."""
     if not path:
         return np.zeros(0), np.zeros(0)
@@ -290,15 +276,9 @@ def _qualify(
 
 def best_shares(suite: Suite, answers: Answers) -> tuple[FloatArray, BoolArray]:
     """Share of the optimum of every question (Q,), and whether it is known (Q,); kept among the answers."""
+    prints = {name: suite.functions.fingerprint(name) for name in {q.function_id for q in suite.questions}}
     keys = [
-        answer_key(
-            "optimum",
-            _VERSION,
-            q.function_id,
-            suite.functions.fingerprint(q.function_id),
-            q.start,
-            q.goal.text,
-        )
+        answer_key("optimum", _VERSION, q.function_id, prints[q.function_id], q.start, q.goal.text)
         for q in suite.questions
     ]
     known, new = answers.find(keys), {}

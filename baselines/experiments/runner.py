@@ -10,19 +10,23 @@ takes part, and it keeps the numeric libraries of all workers together from usin
 
 from __future__ import annotations
 
+import json
 import os
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any, final
 
 import numpy as np
 from joblib import Parallel, delayed
 
 from baselines.experiments.functions import Functions
+from baselines.experiments.methods import full_settings
+from baselines.experiments.plugins import import_modules
 from optimizers.base import BUDGET, Optimizer
 from optimizers.registry import OPTIMIZERS, get_optimizer
 from optimizers.run import RunResult, run
@@ -108,6 +112,7 @@ def run_tasks(
     functions: Functions | None = None,
     chunk: int = CHUNK,
     workers: int = 1,
+    modules: Sequence[str] = (),
     retry_failed: bool = False,
     on_rows: OnRows | None = None,
     on_step: OnStep | None = None,
@@ -123,6 +128,7 @@ def run_tasks(
         functions: As for `execute`.
         chunk: Most tasks that run as one batch.
         workers: Processes; 1: this one.
+        modules: Names of modules that workers import first: what they register (`--import`) is known there as here.
         retry_failed: Run tasks whose row says failed again.
         on_rows: Called after each chunk with all its rows and the summary so far, first for rows that were there.
         on_step: As for `execute`; only in this process.
@@ -137,10 +143,8 @@ def run_tasks(
     known = functions or Functions()
     if workers > 1 and not known.can_travel:
         raise InvalidParameterError("functions made by hand cannot travel to other processes; give 1 worker")
-    methods = {task.method: get_optimizer(task.method) for task in tasks}
-    # Written in full, each once; a typo must fail before any work.
-    distinct = list(dict.fromkeys(with_full_settings(task, methods[task.method]) for task in tasks))
-    stale = store.stale({name: method.version for name, method in methods.items()})
+    distinct = list(dict.fromkeys(map(_in_full, tasks)))  # a typo fails before any work
+    stale = store.stale({task.method: get_optimizer(task.method).version for task in distinct})
     summary = RunSummary(len(tasks), skipped=len(tasks) - len(distinct), stale=sum(stale.values()))
     open_chunks = []
     for part in _chunks(distinct, known, chunk, by_length=workers > 1):
@@ -153,7 +157,7 @@ def run_tasks(
             summary = _kept(_execute(list(missing.values()), on_step), store, summary, on_rows)
         elif missing:
             open_chunks.append([job.task for job in missing.values()])
-    with closing(_by_workers(open_chunks, known, min(workers, len(open_chunks)))) as finished:
+    with closing(_by_workers(open_chunks, known, min(workers, len(open_chunks)), modules)) as finished:
         for rows in finished:
             summary = _kept(rows, store, summary, on_rows)
     return summary
@@ -171,20 +175,6 @@ def keys_of(tasks: Sequence[RunTask], functions: Functions) -> dict[RunTask, str
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def with_full_settings(task: RunTask, method: type[Optimizer[Any]]) -> RunTask:
-    """The task with every hyperparameter written out, so that a changed default changes the key.
-
-    Raises:
-        InvalidParameterError: A hyperparameter that the method does not have, or that is out of its limits.
-    """
-    given = task.settings_mapping
-    for field in fields(method.settings_class):
-        if isinstance(field.default, float) and type(given.get(field.name)) is int:
-            given[field.name] = float(given[field.name])  # 1 and 1.0 are one setting and one key
-    _judge(task)  # what is wrong with it must be told before any work, too
-    return replace(task, settings=canonical_json(method.settings_class.from_mapping(given).to_mapping()))
 
 
 def _judge(task: RunTask) -> Judge:
@@ -208,12 +198,6 @@ class _Job:
         """What its row is stored under."""
         return self.task.key(self.fingerprint, self.method.version)
 
-    @property
-    def group(self) -> tuple[object, ...]:
-        """Equal for jobs that may run in one batch."""
-        asked = replace(self.task.question, function_id="any", start=(0.0,))
-        return id(self.function), replace(self.task, question=asked, seed=0)
-
     def row(self, status: str, **measures: Any) -> RunRow:
         """A row of this job."""
         return RunRow(
@@ -233,10 +217,25 @@ class _Job:
         return self.row(FAILED, error=_error_text(error), seconds=seconds)
 
 
+def _in_full(task: RunTask) -> RunTask:
+    """The task with every hyperparameter written out; what is wrong with method or judge is told here."""
+    _judge(task)
+    return replace(task, settings=_settings_in_full(get_optimizer(task.method), task.settings))
+
+
+@lru_cache(maxsize=4096)  # many tasks, few settings
+def _settings_in_full(method: type[Optimizer[Any]], settings: str) -> str:
+    return full_settings(method, json.loads(settings))
+
+
+def _alike(task: RunTask) -> RunTask:
+    """Equal for tasks on one function that may run in one batch."""
+    return replace(task, question=replace(task.question, function_id="any", start=(0.0,)), seed=0)
+
+
 def _job(task: RunTask, known: Functions) -> _Job:
     """The job of a task; an error of its function or start point goes into it, one of its method is raised."""
-    method = get_optimizer(task.method)
-    task = with_full_settings(task, method)
+    method, task = get_optimizer(task.method), _in_full(task)
     try:
         function, member = known.member(task.question.function_id)
     except Exception as error:  # a user's factory may raise anything
@@ -258,9 +257,7 @@ def _chunks(tasks: Sequence[RunTask], known: Functions, size: int, *, by_length:
     """
     families: dict[object, dict[object, list[RunTask]]] = {}
     for task in tasks:
-        question = replace(task.question, function_id="any", start=(0.0,))
-        alike = replace(task, question=question, seed=0)
-        families.setdefault(known.family(task.question.function_id), {}).setdefault(alike, []).append(task)
+        families.setdefault(known.family(task.question.function_id), {}).setdefault(_alike(task), []).append(task)
     chunks = (
         group[at : at + size]
         for groups in families.values()
@@ -274,25 +271,31 @@ def _chunks(tasks: Sequence[RunTask], known: Functions, size: int, *, by_length:
 
 
 def _by_workers(
-    chunks: Sequence[Sequence[RunTask]], known: Functions, workers: int
+    chunks: Sequence[Sequence[RunTask]], known: Functions, workers: int, modules: Sequence[str]
 ) -> Generator[list[RunRow], None, None]:
     """The rows of chunks as workers finish them."""
     if not chunks:
         return
     methods = {name: get_optimizer(name) for name in {task.method for chunk in chunks for task in chunk}}
     pool = Parallel(n_jobs=workers, return_as="generator_unordered")
-    work = (delayed(_work)(chunk, methods, known.maps_file) for chunk in chunks)
-    finished = pool(work)
+    finished = pool(delayed(_work)(chunk, methods, known.maps_file, modules) for chunk in chunks)
     try:
-        yield from finished
+        for rows in finished:  # noqa: UP028 - `yield from` would close it before the warnings are off
+            yield rows
     finally:  # after Ctrl-C, too: no worker goes on alone
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # what was cut short runs again in the next call
             finished.close()
 
 
-def _work(chunk: Sequence[RunTask], methods: Mapping[str, type[Optimizer[Any]]], maps_file: str | None) -> list[RunRow]:
-    """One chunk in a worker, which knows the methods of the libraries only until it is told others."""
+def _work(
+    chunk: Sequence[RunTask],
+    methods: Mapping[str, type[Optimizer[Any]]],
+    maps_file: str | None,
+    modules: Sequence[str],
+) -> list[RunRow]:
+    """One chunk in a worker, which knows what comes with the libraries only until it is told more."""
+    import_modules(modules)
     for name, method in methods.items():
         OPTIMIZERS.setdefault(name, method)
     return execute(chunk, Functions((task.question.function_id for task in chunk), maps_file))
@@ -300,12 +303,12 @@ def _work(chunk: Sequence[RunTask], methods: Mapping[str, type[Optimizer[Any]]],
 
 def _execute(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
     rows: dict[int, RunRow] = {}
-    groups: dict[tuple[object, ...], list[int]] = {}
+    groups: dict[tuple[int, RunTask], list[int]] = {}
     for index, job in enumerate(jobs):
         if job.error is not None:
             rows[index] = job.failed(job.error, 0.0)
         else:
-            groups.setdefault(job.group, []).append(index)
+            groups.setdefault((id(job.function), _alike(job.task)), []).append(index)
     for indices in groups.values():
         rows.update(zip(indices, _run_batch_or_each([jobs[index] for index in indices], on_step), strict=True))
     return [rows[index] for index in range(len(jobs))]
@@ -406,17 +409,8 @@ def _kept_or_failed(row: RunRow, store: RunStore) -> RunRow:
     try:
         store.add([row])
     except InvalidRowError as error:
-        row = RunRow(
-            key=row.key,
-            task=row.task,
-            fingerprint=row.fingerprint,
-            method_version=row.method_version,
-            status=FAILED,
-            error=_error_text(error),
-            space=row.space,
-            revision=row.revision,
-            created=row.created,
-        )
+        kept = ("key", "task", "fingerprint", "method_version", "space", "revision", "created")
+        row = RunRow(status=FAILED, error=_error_text(error), **{name: getattr(row, name) for name in kept})
         store.add([row])
     return row
 

@@ -13,9 +13,10 @@ is at least the goal's level: elsewhere, often no region is feasible.
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -25,7 +26,7 @@ from semrob_env.functions import make_function
 from semrob_env.parameters import SemanticSpace, paper_starts
 from semrob_env.questions import Goal, Question
 from semrob_env.recorded import load_maps
-from semrob_env.scene.classifiers.names import parts_of
+from semrob_env.scene.classifiers.names import parts_of, split_subject
 from semrob_env.store import canonical_json
 from semrob_env.synthetic import FAMILIES, SyntheticFunction
 
@@ -87,6 +88,16 @@ class Suite:
         ]
         return hashlib.sha256(canonical_json(facts).encode()).hexdigest()
 
+    def frozen(self) -> dict[str, Any]:
+        """What a protocol holds of it."""
+        options = canonical_json({name: list(words) for name, words in self.options.items()})
+        return {"suite": self.name, "options": options, "questions": (len(self.questions), self.digest())}
+
+
+def told_options(given: object) -> Options:
+    """Options of suites that a command line tells, from its attributes of these names."""
+    return {name: tuple(map(str, words)) for name in OPTION_NAMES if (words := getattr(given, name, ()))}
+
 
 def make_suite(name: str, options: Options, goals: Sequence[Goal], maps_file: str) -> Suite:
     """The suite of that name.
@@ -99,7 +110,7 @@ def make_suite(name: str, options: Options, goals: Sequence[Goal], maps_file: st
 
     Raises:
         UnknownNameError: No such suite, or option, or what an option names.
-        InvalidParameterError: No question at all.
+        InvalidParameterError: No question at all, or a word that would say more than its part of an id.
     """
     if name not in SUITES:
         raise UnknownNameError(f"unknown suite {name!r}; known are {', '.join(SUITES)}")
@@ -108,6 +119,10 @@ def make_suite(name: str, options: Options, goals: Sequence[Goal], maps_file: st
     if unknown:
         raise UnknownNameError(f"suite {name} has no option {unknown[0]!r}; it has {', '.join(kind.defaults)}")
     full = {**kind.defaults, **options}
+    for word in itertools.chain(*full.values()):
+        # Protocols come from strangers: no word may smuggle a path or an option into an id.
+        if any(mark in word for mark in ":?#&"):
+            raise InvalidParameterError(f"suite {name}: {word[:40]!r} is no plain name; leave : ? # and & out")
     places = kind.places(full, maps_file)
     functions = Functions((place.function_id for place in places), maps_file)
     scores = functions.unit_scores([place.function_id for place in places], [place.start for place in places])
@@ -126,10 +141,6 @@ def make_suite(name: str, options: Options, goals: Sequence[Goal], maps_file: st
     return Suite(name, full, questions, groups, functions)
 
 
-def _paper_starts(space: SemanticSpace) -> list[tuple[float, ...]]:
-    return [tuple(point) for point in paper_starts(space).tolist()]
-
-
 def _recorded(options: Options, maps_file: str) -> list[Place]:
     maps = load_maps(maps_file)
     parts = [parts_of(name) for name in maps.names]
@@ -140,11 +151,15 @@ def _recorded(options: Options, maps_file: str) -> list[Place]:
         if unknown:
             raise UnknownNameError(f"no map of {unknown[0]!r} in {maps_file}, which has {', '.join(known)}")
     return [
-        Place(f"{RECORDED}{name}", start, "/".join(part[1:]))
+        place
         for name, part in zip(maps.names, parts, strict=True)
         if all(not allowed or own in allowed for own, allowed in zip(part, wanted, strict=True))
-        for start in _paper_starts(maps.space)
+        for place in _from_paper_starts(f"{RECORDED}{name}", maps.space, "/".join(part[1:]))
     ]
+
+
+def _from_paper_starts(function_id: str, space: SemanticSpace, group: str) -> list[Place]:
+    return [Place(function_id, tuple(start), group) for start in paper_starts(space).tolist()]
 
 
 def _synthetic(options: Options, maps_file: str) -> list[Place]:
@@ -153,12 +168,10 @@ def _synthetic(options: Options, maps_file: str) -> list[Place]:
     if unknown:
         raise UnknownNameError(f"unknown synthetic family {unknown[0]!r}; known are {', '.join(FAMILIES)}")
     places = []
-    for family in options["families"]:
-        for n in options["parameters"]:
-            for seed in options["instances"]:
-                function = make_function(f"synthetic:{family}?n={n}&seed={seed}")
-                assert isinstance(function, SyntheticFunction)
-                places.append(Place(function.id, _inside(function), function.id))
+    for family, n, seed in itertools.product(options["families"], options["parameters"], options["instances"]):
+        function = make_function(f"synthetic:{family}?n={n}&seed={seed}")
+        assert isinstance(function, SyntheticFunction)
+        places.append(Place(function.id, _inside(function), function.id))
     return places
 
 
@@ -182,13 +195,13 @@ def _live(options: Options, maps_file: str) -> list[Place]:
     from semrob_env.scene.function import SceneId  # here, for it loads torch
 
     del maps_file
-    places = []
-    for network in options["networks"]:
-        for class_name in options["classes"]:
-            for shape in options["shapes"]:
-                scene = str(SceneId(network, class_name, f"procedural:{shape}"))
-                space = SemanticSpace.of("azimuth,elevation")
-                places += [Place(scene, start, f"{class_name}/{shape}") for start in _paper_starts(space)]
+    space, places = SemanticSpace.of("azimuth,elevation"), list[Place]()
+    for parts in itertools.product(options["networks"], options["classes"], options["shapes"]):
+        if split_subject("/".join(parts)) != parts:
+            raise InvalidParameterError(f"suite live: {'/'.join(parts)[:80]!r} is no NETWORK/CLASS/OBJECT")
+        network, class_name, shape = parts
+        scene = str(SceneId(network, class_name, f"procedural:{shape}"))
+        places += _from_paper_starts(scene, space, f"{class_name}/{shape}")
     return places
 
 
@@ -213,3 +226,6 @@ SUITES: dict[str, SuiteKind] = {
     ),
 }
 """Every suite by name."""
+
+OPTION_NAMES = tuple(dict.fromkeys(itertools.chain(*(kind.defaults for kind in SUITES.values()))))
+"""Options of any suite."""

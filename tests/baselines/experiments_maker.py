@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 import optimizers  # noqa: F401  (fills the registry)
-from baselines.experiments.protocols import Entry, Protocol, options_text
+from baselines.experiments.protocols import Entry, Protocol
 from baselines.experiments.suites import Options, Suite, make_suite
 from optimizers.base import Optimizer, RegionOptimizer, Settings, State
 from optimizers.registry import OPTIMIZERS, register
@@ -77,19 +77,13 @@ def small(
     """A protocol and its suite, by default on all of a file of maps."""
     made = make_suite(suite, options or {}, goals, maps)
     protocol = Protocol(
-        suite=suite,
-        options=options_text(made.options),
+        **made.frozen(),
         goals=goals,
         entries=tuple(map(Entry.of, methods)),
         budgets=budgets,
         seeds=seeds,
-        gradient_cost=1.0,
         judge_points=32,
-        judge_seed=0,
         targets=(0.1, 0.5),
         resamples=50,
-        level=0.95,
-        bootstrap_seed=0,
-        questions=(len(made.questions), made.digest()),
     )
     return protocol, made

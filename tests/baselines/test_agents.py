@@ -18,7 +18,7 @@ import torch
 from matplotlib.figure import Figure
 
 from baselines.agents import Actor, SavedAgent, load_agent, save_agent
-from baselines.agents.evaluation import Questions, mean_interval, played_by_seeds, ratio_interval
+from baselines.agents.evaluation import HeldOutQuestions, mean_interval, played_by_seeds, ratio_interval
 from semrob_env.errors import (
     InvalidParameterError,
     MissingExtraError,
@@ -295,7 +295,7 @@ class TestTraining:
         trainer = Trainer(Recipe(steps=16384, rounds=2, environments=64, hidden=(16,)), function, [0])
         while not trainer.is_done:
             trainer.round()
-        questions = Questions(function, np.array([0]), np.array([[130.0, 30.0]]), 200, Judge(points=2))
+        questions = HeldOutQuestions(function, np.array([0]), np.array([[130.0, 30.0]]), 200, Judge(points=2))
         with lent_policy("trained", trainer.actor) as trained:
             learned = played_by_seeds(questions, "reinforcement", {0: {"policy": trained}})
         drawn = played_by_seeds(questions, "reinforcement", {0: {"policy": "random"}}, episodes=3)
@@ -362,8 +362,8 @@ def test_outcomes_hold_every_question_once_and_are_exact_on_maps() -> None:
 
     function = RecordedMaps(wavy_maps())
     starts = np.array([[130.0, 30.0], [50.0, 20.0]])
-    questions = Questions(function, np.array([0, 3, 5]), starts, 100, Judge(points=2))
-    outcome = played_by_seeds(questions, "reinforcement", {0: {"budget": 100}, 1: {"budget": 100}}, episodes=2)
+    questions = HeldOutQuestions(function, np.array([0, 3, 5]), starts, 100, Judge(points=2))
+    outcome = played_by_seeds(questions, "reinforcement", {0: {}, 1: {}}, episodes=2)
     assert outcome.volume.shape == (2, 3, 4)
     assert outcome.is_exact
     assert (outcome.queries == 96).all()

@@ -114,6 +114,6 @@ def test_the_checker_refuses_a_claim_to_share_samples_that_is_not_true() -> None
 @pytest.mark.parametrize("name", SHARING)
 def test_who_shares_samples_asks_the_same_wherever_it_starts(name: str) -> None:
     space = wavy_maps().space
-    optimizer = get_optimizer(name)(Questions(space, space.sample(5, np.random.default_rng(0))))
+    optimizer = get_optimizer(name)(Questions(space, space.sample(5, np.random.default_rng(0)), budget=150))
     theta = optimizer.ask().theta
     assert (theta == theta[:1]).all()
