@@ -1,4 +1,4 @@
-"""Methods as commands, protocols and tasks write them: a name with hyperparameters, of which left out ones are default."""
+"""Methods as commands, protocols and tasks write them: a name, and those hyperparameters that are not at defaults."""
 
 from __future__ import annotations
 

@@ -15,17 +15,14 @@ from typing import Any, final
 import numpy as np
 
 from baselines.experiments.protocols import Entry
-from baselines.experiments.suites import Suite
 from optimizers.base import Optimizer
 from optimizers.corner_method import CornerSettings, settings_of_form
 from optimizers.limits import SYMBOL
 from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import ScoreFunction
-from semrob_env.ground_truth import exact_moments
 from semrob_env.metrics import cluster_means
-from semrob_env.regions import Regions
-from semrob_env.store import RunTask, canonical_json
-from semrob_env.types import BoolArray, FloatArray, IntArray
+from semrob_env.store import canonical_json
+from semrob_env.types import FloatArray
 
 STEP = "eta"
 """Letter of the step size: the hyper-parameter that others are paired with."""
@@ -43,12 +40,10 @@ class Setting:
     """One setting of a sweep.
 
     Attributes:
-        method: Name of the method.
         values: Value of every swept hyper-parameter, by its letter.
         entry: What runs.
     """
 
-    method: str
     values: tuple[tuple[str, float], ...]
     entry: Entry
 
@@ -111,46 +106,8 @@ def make_sweep(method: type[Optimizer[Any]], form: str, values: Mapping[str, Seq
         full = method.settings_class.from_mapping({**base, **{names[symbol]: value for symbol, value in point}})
         label = ":".join([method.name, *(f"{symbol}={value:g}" for symbol, value in point)])
         entry = Entry(label, method.name, method.version, canonical_json(full.to_mapping()))
-        settings.append(Setting(method.name, point, entry))
+        settings.append(Setting(point, entry))
     return Sweep(method.name, defaults, tuple(settings))
-
-
-def runs_of(
-    setting: Setting, suite: Suite, budgets: Sequence[int], gradient_cost: float
-) -> dict[tuple[int, int], RunTask]:
-    """The run of every budget and question number; questions that differ in their goal only share one."""
-    return {
-        (budget, number): setting.entry.task(question, budget, 0, gradient_cost)
-        for budget in budgets
-        for number, question in enumerate(suite.questions)
-    }
-
-
-def judged(suite: Suite, numbers: IntArray, lower: FloatArray, upper: FloatArray) -> tuple[FloatArray, BoolArray]:
-    """Shares of the space (R,) of regions that answer questions, and whether each is feasible and holds theta0, (R,).
-
-    Args:
-        suite: The questions, of functions with exact moments.
-        numbers: Question of each region (R,).
-        lower: Lower bounds (R, n).
-        upper: Upper bounds (R, n).
-
-    Raises:
-        NoGroundTruthError: A function whose moments nobody knows.
-    """
-    share, feasible = np.zeros(len(numbers)), np.zeros(len(numbers), dtype=np.bool_)
-    asked = [suite.questions[number] for number in numbers.tolist()]
-    for function, rows, members in suite.functions.grouped([question.function_id for question in asked]):
-        own = [asked[row] for row in rows.tolist()]
-        regions = Regions(function.space, lower[rows], upper[rows]).clip()
-        holds = regions.contains(np.array([question.start for question in own]))
-        for goal in dict.fromkeys(question.goal for question in own):
-            mine = np.array([question.goal == goal for question in own])
-            feasible[rows[mine]] = (
-                goal.is_met(*exact_moments(function, regions[mine], members[mine], goal)) & holds[mine]
-            )
-        share[rows] = regions.share()
-    return share, feasible
 
 
 def samples_needed(function: ScoreFunction, member: int, start: Sequence[float]) -> list[int]:

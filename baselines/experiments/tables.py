@@ -273,11 +273,6 @@ class Comparison:
         return mean_ranks(np.array(scores), groups, rng, resamples=self.protocol.resamples, level=self.protocol.level)
 
 
-def entry_lines(entries: tuple[Entry, ...]) -> list[str]:
-    """Every entry with its settings, for a reader."""
-    return [f"{entry.label}: {entry.method} version {entry.method_version}, {entry.settings}" for entry in entries]
-
-
 def _running_time(
     entry: Entry, own: Mapping[int, dict[str, Any]], name: str, kind: str = "ert"
 ) -> tuple[str, dict[str, Any]]:

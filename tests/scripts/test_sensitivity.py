@@ -17,13 +17,15 @@ from optimizers import BoxQuadrature, Naive, OirB, OirW, Unregularized
 from optimizers.run import run
 from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import CallableFunction
-from semrob_env.metrics import Thresholds, regrets
+from semrob_env.metrics import regrets
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import MeanGoal, Questions
 from semrob_env.recorded import RecordedMaps, save_maps
 from semrob_env.store import RunStore
 from tests.recorded_maker import wavy_maps
 
+GOAL = MeanGoal(0.3)
 WRITTEN = {"sensitivity.md", "sensitivity.csv", "sensitivity.png", "runs.sqlite", "answers.sqlite"}
 
 
@@ -69,7 +71,7 @@ def test_every_line_is_one_minus_the_exact_regret_of_the_same_runs(
     (line,) = [
         row
         for row in lines(out)
-        if (row["eta"], row["alpha"], row["budget"], row["epsilon_m"]) == ("1.0", "0.2", "40", "0.3")
+        if (row["eta"], row["alpha"], row["budget"], row["goal"]) == ("1.0", "0.2", "40", "mean=0.7")
     ]
     function, qualities = RecordedMaps(wavy_maps()), list[float]()
     settings = OirB.settings_class.from_mapping({"step_size": 1.0, "boundary_factor": 0.2})
@@ -91,9 +93,9 @@ def quality_of(function: RecordedMaps, member: int, text: str, settings: object)
     if function.values([[start]], [member])[0, 0] < 0.7:
         return []
     assert isinstance(settings, OirB.settings_class)
-    optimizer = OirB(function.space, start, member=[member], settings=settings)
+    optimizer = OirB(Questions(function.space, start, member=[member], goal=GOAL, budget=40), settings=settings)
     regions = run(optimizer, QueryOracle(function, budget=40)).regions
-    return [1 - float(regrets(function, regions, start, [member], Thresholds(0.3, 0.25))[0])]
+    return [1 - float(regrets(function, regions, start, [member], GOAL)[0])]
 
 
 def test_a_second_run_only_reads(maps: Path, tmp_path: Path) -> None:

@@ -13,27 +13,24 @@ import numpy as np
 from rich.console import Console
 
 from baselines.commands.sensitivity import Options
-from baselines.commands.shared.questions import limits_of, region_methods
+from baselines.commands.shared.questions import region_methods
 from baselines.commands.shared.terminal import Bundle, progress_bar
-from baselines.experiments.answers import Answers
-from baselines.experiments.pool import Pool, available_cores
-from baselines.experiments.quality import best_shares
+from baselines.experiments.compare import compare
+from baselines.experiments.protocols import Protocol
 from baselines.experiments.sensitivity import (
     NEEDED_ERROR,
     STEP,
     Setting,
     Sweep,
-    judged,
     make_sweep,
     paired_interval,
-    runs_of,
     samples_needed,
 )
-from baselines.experiments.suites import Suite, make_suite
-from semrob_env.errors import NoGroundTruthError, OutputError
+from baselines.experiments.suites import SUITES, Suite, make_suite, told_options
+from baselines.experiments.tables import Comparison
+from semrob_env.errors import NoGroundTruthError
 from semrob_env.files import markdown_table
 from semrob_env.plotting.sensitivity import Lines, Pairs, sensitivity_figure
-from semrob_env.store import FAILED, RunRow, RunStore, RunTask
 from semrob_env.types import BoolArray, FloatArray
 
 RULE_STEP = 0.001
@@ -49,91 +46,87 @@ NAMED = {"lambda": "lambda_"}
 
 def run(options: Options, console: Console) -> None:
     """Run what is missing, judge, write the table and the picture."""
-    budgets = sorted(options.budgets)
     values = {symbol: list(getattr(options, NAMED.get(symbol, symbol))) for symbol in SYMBOLS}
     sweeps = [make_sweep(method, options.form, values) for method in region_methods(options.methods).values()]
     suite = chosen_suite(options)
-    tasks: dict[tuple[Setting, int, int], RunTask] = {}
-    for sweep in sweeps:
-        for setting in sweep.settings:
-            for (budget, number), task in runs_of(setting, suite, budgets, options.gradient_cost).items():
-                tasks[setting, budget, number] = task
-    distinct = list(dict.fromkeys(tasks.values()))
-    settings = sum(len(sweep.settings) for sweep in sweeps)
+    protocol = Protocol(
+        **suite.frozen(),
+        goals=options.goals,
+        entries=tuple(setting.entry for sweep in sweeps for setting in sweep.settings),
+        budgets=tuple(sorted(options.budgets)),
+        gradient_cost=options.gradient_cost,
+        judge_points=2,  # for purities, which nobody reads: all else is exact
+    )
+    tasks = {run.task: run.budget for run in protocol.runs(suite)}
     console.print(
-        f"suite {suite.name}: {len(suite.questions)} questions; {settings} settings "
-        f"of {', '.join(sweep.method for sweep in sweeps)} at {', '.join(map(str, budgets))} queries: "
-        f"{len(distinct)} runs, at most {sum(task.budget or 0.0 for task in distinct):,.0f} queries",
+        f"suite {suite.name}: {len(suite.questions)} questions; {len(protocol.entries)} settings "
+        f"of {', '.join(sweep.method for sweep in sweeps)} at {', '.join(map(str, protocol.budgets))} queries: "
+        f"{len(tasks)} runs, at most {sum(tasks.values()):,.0f} queries",
         soft_wrap=True,
     )
     if options.dry_run:
         return
     bundle = Bundle(options.out, console)
-    folder = bundle.folder
-    pool = Pool(str(folder / "runs.sqlite"), options.maps, options.workers or available_cores(), CHUNK)
     with progress_bar(console, "runs") as progress:
-        bar = progress.add_task("sweep", total=len(distinct))
-        keys = pool.run(distinct, suite.functions, lambda count: progress.advance(bar, count))
-    found = RunStore(pool.store).find(keys.values())
-    best, is_exact = best_shares(suite, Answers(folder / "answers.sqlite"))
-    if not is_exact.all():
+        bar = progress.add_task("sweep", total=len(tasks))
+        comparison = compare(
+            protocol,
+            suite,
+            bundle.folder,
+            workers=options.workers,
+            modules=options.imports,
+            chunk=CHUNK,
+            only_ends=True,
+            on_rows=lambda rows, _: progress.advance(bar, len(rows)),
+        )
+    if not comparison.outcomes.is_exact.all():
         raise NoGroundTruthError("the best region of some functions is not known; choose recorded or synthetic ones")
-    rows = {run: found[keys[task]] for run, task in tasks.items()}
-    report(Results(suite, sweeps, budgets, rows, best), bundle, console, options.form)
+    report(Results(comparison, sweeps), bundle, console, options.form)
 
 
 def chosen_suite(options: Options) -> Suite:
     """The suite of the command line."""
     name = options.suite or ("recorded" if Path(options.maps).exists() else "synthetic")
-    chosen = {"parameters": tuple(map(str, options.parameters))}
-    if name == "recorded":
-        parts = {"networks": options.networks, "classes": options.classes, "shapes": tuple(map(str, options.shapes))}
-        chosen = {word: texts for word, texts in parts.items() if texts}
-    return make_suite(name, chosen, limits_of(options.goals), options.maps)
+    chosen = {word: texts for word, texts in told_options(options).items() if word in SUITES[name].defaults}
+    return make_suite(name, chosen, options.goals, options.maps)
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Results:
-    """What a sweep came to."""
+    """What a sweep came to, E settings, B budgets and Q questions."""
 
-    suite: Suite
+    comparison: Comparison
     sweeps: Sequence[Sweep]
-    budgets: Sequence[int]
-    rows: Mapping[tuple[Setting, int, int], RunRow]
-    best: FloatArray
+
+    @property
+    def suite(self) -> Suite:
+        """What was asked."""
+        return self.comparison.suite
+
+    @property
+    def budgets(self) -> tuple[int, ...]:
+        """Rising."""
+        return self.comparison.protocol.budgets
 
     @cached_property
-    def _judged(self) -> dict[tuple[Setting, int], tuple[FloatArray, BoolArray]]:
-        """Quality (Q,) and feasibility (Q,) of every setting and budget; a failed run found nothing."""
-        found = {}
-        for setting in (setting for sweep in self.sweeps for setting in sweep.settings):
-            for budget in self.budgets:
-                own = [self.rows[setting, budget, number] for number in range(len(self.suite.questions))]
-                quality, feasible = np.zeros(len(own)), np.zeros(len(own), dtype=np.bool_)
-                ran = np.array([number for number, row in enumerate(own) if row.status != FAILED], dtype=np.int64)
-                for chosen in (np.array(group) for group in self._by_size(ran)):
-                    bounds = np.array([(own[number].lower, own[number].upper) for number in chosen.tolist()])
-                    share, meets = judged(self.suite, chosen, bounds[:, 0], bounds[:, 1])
-                    quality[chosen] = np.where(meets, share, 0.0) / np.maximum(self.best[chosen], 1e-300)
-                    feasible[chosen] = meets
-                found[setting, budget] = quality, feasible
-        return found
-
-    def _by_size(self, numbers: np.ndarray[Any, np.dtype[np.int64]]) -> list[list[int]]:
-        """Question numbers by number of parameters."""
-        groups: dict[int, list[int]] = {}
-        for number in numbers.tolist():
-            groups.setdefault(len(self.suite.questions[number].start), []).append(number)
-        return list(groups.values())
+    def _row_of(self) -> dict[Setting, int]:
+        return {setting: row for row, setting in enumerate(s for sweep in self.sweeps for s in sweep.settings)}
 
     @cached_property
-    def _asked(self) -> BoolArray:
-        return np.asarray(self.best > 0)
+    def asked(self) -> BoolArray:
+        """Questions that have an answer (Q,)."""
+        return np.asarray(self.comparison.outcomes.best[: len(self.suite.questions)] > 0)
+
+    def of(self, setting: Setting, budget: int) -> tuple[FloatArray, BoolArray]:
+        """Quality and feasibility of a setting's regions, one a question (Q,)."""
+        out, count = self.comparison.outcomes, len(self.suite.questions)
+        first = (self._row_of[setting] * len(self.budgets) + self.budgets.index(budget)) * count
+        return out.quality[first : first + count], out.feasible[first : first + count]
 
     def quality(self, setting: Setting, budget: int) -> FloatArray:
         """Qualities of the questions that have an answer."""
-        return self._judged[setting, budget][0][self._asked]
+        return self.of(setting, budget)[0][self.asked]
 
     def mean(self, setting: Setting, budget: int) -> float:
         """Their mean."""
@@ -141,7 +134,7 @@ class Results:
 
     def feasible(self, setting: Setting, budget: int) -> float:
         """Share of feasible regions."""
-        return float(self._judged[setting, budget][1][self._asked].mean())
+        return float(self.of(setting, budget)[1][self.asked].mean())
 
     def text(self, setting: Setting, budget: int) -> str:
         """Both as text."""
@@ -149,7 +142,7 @@ class Results:
 
     def groups(self) -> list[str]:
         """Group of every question that has an answer."""
-        return [q.group for q, is_asked in zip(self.suite.questions, self._asked.tolist(), strict=True) if is_asked]
+        return [group for group, is_asked in zip(self.suite.groups, self.asked.tolist(), strict=True) if is_asked]
 
     def winner(self, sweep: Sweep, budget: int) -> Setting:
         """The setting with the largest mean quality."""
@@ -157,26 +150,34 @@ class Results:
 
     def lines(self) -> list[dict[str, Any]]:
         """The lines of `sensitivity.csv`."""
-        lines = []
-        for sweep in self.sweeps:
-            for setting in sweep.settings:
-                full = setting.entry.settings
-                for budget in self.budgets:
-                    quality, meets = self._judged[setting, budget]
-                    for epsilon_m in dict.fromkeys(question.epsilon_m for question in self.suite.questions):
-                        own = np.array([q.epsilon_m == epsilon_m for q in self.suite.questions]) & self._asked
-                        lines.append({
-                            "method": sweep.method,
-                            **{symbol: dict(setting.values).get(symbol, "") for symbol in SYMBOLS},
-                            "budget": budget,
-                            "epsilon_m": epsilon_m,
-                            "questions": int(own.sum()),
-                            "mean_quality": float(quality[own].mean()) if own.any() else "",
-                            "median_quality": float(np.median(quality[own])) if own.any() else "",
-                            "feasible": float(meets[own].mean()) if own.any() else "",
-                            "settings": full,
-                        })
-        return lines
+        return [
+            self._line(setting, budget, goal.text, np.array([q.goal == goal for q in self.suite.questions]))
+            for setting in self._row_of
+            for budget in self.budgets
+            for goal in self.comparison.protocol.goals
+        ]
+
+    def _line(self, setting: Setting, budget: int, goal: str, is_of: BoolArray) -> dict[str, Any]:
+        own = is_of & self.asked
+        quality, meets = (column[own] for column in self.of(setting, budget))
+        means = (
+            {
+                "mean_quality": float(quality.mean()),
+                "median_quality": float(np.median(quality)),
+                "feasible": float(meets.mean()),
+            }
+            if own.any()
+            else dict.fromkeys(("mean_quality", "median_quality", "feasible"), "")
+        )
+        return {
+            "method": setting.entry.method,
+            **{symbol: dict(setting.values).get(symbol, "") for symbol in SYMBOLS},
+            "budget": budget,
+            "goal": goal,
+            "questions": int(own.sum()),
+            **means,
+            "settings": setting.entry.settings,
+        }
 
 
 def report(results: Results, bundle: Bundle, console: Console, form: str) -> None:
@@ -184,22 +185,16 @@ def report(results: Results, bundle: Bundle, console: Console, form: str) -> Non
     suite = results.suite
     needed = [
         count
-        for place in dict.fromkeys((question.function_id, question.start) for question in suite.questions)
-        for count in samples_needed(*suite.functions.member(place[0]), place[1])
+        for name, start in dict.fromkeys((question.function_id, question.start) for question in suite.questions)
+        for count in samples_needed(*suite.functions.member(name), start)
     ]
     samples = float(np.median(needed))
-    failed = [row.error for row in results.rows.values() if row.status == FAILED]
-    body = [
-        f"# Sensitivity to hyper-parameters: suite {suite.name}, {form} form",
-        "\n".join(notes(results, samples, failed)),
-    ]
+    body = [f"# Sensitivity to hyperparameters: suite {suite.name}, {form} form", "\n".join(notes(results, samples))]
     body += ["## Best settings", markdown_table([line for sweep in results.sweeps for line in winners(results, sweep)])]
     for sweep in results.sweeps:
         for symbol in sweep.defaults:
-            body += [
-                f"## {sweep.method}: {symbol}, the others at their defaults",
-                markdown_table(along(results, sweep, symbol)),
-            ]
+            body.append(f"## {sweep.method}: {symbol}, the others at their defaults")
+            body.append(markdown_table(along(results, sweep, symbol)))
     bundle.text("sensitivity.md", "\n\n".join(body))
     bundle.rows("sensitivity.csv", results.lines())
     marks = {STEP: rule_of_step(results.sweeps[0].at_defaults(), suite), "alpha": 1 / samples}
@@ -208,15 +203,14 @@ def report(results: Results, bundle: Bundle, console: Console, form: str) -> Non
     bundle.figure("sensitivity.png", sensitivity_figure(panels, title=title))
     console.print("\n\n".join(body), soft_wrap=True)
     bundle.close()
-    if len(failed) == len(results.rows):
-        raise OutputError(f"all runs failed; the first one: {failed[0]}")
 
 
-def notes(results: Results, samples: float, failed: Sequence[str]) -> list[str]:
+def notes(results: Results, samples: float) -> list[str]:
     """What a reader must know."""
-    count = len(results.groups())
+    failed = results.comparison.outcomes.errors
     told = [
-        f"- {count} questions with an answer; share: mean feasible volume / optimum, infeasible regions count 0",
+        f"- {results.asked.sum()} questions with an answer; share: mean feasible volume / optimum, infeasible regions "
+        "count 0",
         f"- rule of thumb for eta: {RULE_STEP:g} of the range a step at score 1; for alpha: one over the samples a "
         f"dimension needs, here a median of {samples:g} (lines through the start points, joined linearly, error at "
         f"most {NEEDED_ERROR:g}): {1 / samples:.2g}",
