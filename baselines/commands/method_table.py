@@ -10,7 +10,7 @@ columns by n, and totals at n = 2. Methods with a paper's form are counted in it
 paper's runs); the total at the defaults is that of the normalized form, to its end or for as many steps. Growth is
 fitted to the counts a step. A dash: the method does not run at this n; the reason is in the file.
 
-Written to --out: methods.md, methods.csv (a line for every method and n), hyper_parameters.csv, methods.png.
+Written to --out: methods.md, methods.csv (a line for every method and n), hyperparameters.csv, methods.png.
 """
 
 from dataclasses import dataclass

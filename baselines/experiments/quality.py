@@ -258,7 +258,10 @@ def _judged_by_points(
 
 def _end(question: Question, path: Path, judged: _Judged) -> int:
     """Where the end of a path stands among the judged regions; -1 without one."""
-    return judged.row_of[(question.goal.counts, question.function_id, *path[-1][1:])] if path else -1
+    if not path:
+        return -1
+    _, lower, upper = path[-1]
+    return judged.row_of[question.goal.counts, question.function_id, lower, upper]
 
 
 def _qualify(question: Question, path: Path, judged: _Judged, functions: Functions) -> tuple[FloatArray, FloatArray]:

@@ -12,13 +12,14 @@ import pytest
 import baselines  # noqa: F401  (fills the registry)
 from baselines.commands import method_table
 from baselines.commands.program import BAD_INPUT, run_command
-from baselines.experiments.costs import Count, count_queries, growth, hyper_parameters
+from baselines.experiments.costs import Count, count_queries, growth, hyperparameters
 from optimizers import Naive, OirB, OirW, Trapezoidal
 from optimizers.limits import limits_of
 from optimizers.oir_w import OirWSettings
 from optimizers.registry import OPTIMIZERS
 from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import make_function
+from semrob_env.questions import Questions
 from tests.baselines.experiments_maker import Planner, registered
 
 
@@ -75,19 +76,20 @@ def test_a_fit_that_misses_tells_by_how_much() -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 4])
 def test_the_limit_of_beta_in_the_table_is_the_one_enforced(n: int) -> None:
-    (line,) = [line for line in hyper_parameters(OirW, OirWSettings.paper(), [n]) if line["name"] == "emphasis_factor"]
+    (line,) = [line for line in hyperparameters(OirW, OirWSettings.paper(), [n]) if line["name"] == "emphasis_factor"]
     assert line["limits"].startswith("0 <= beta < 2/(2n-1) (")
     limit = float(line["limits"].rpartition("(")[2].partition(" for")[0])
     assert limit == pytest.approx(2 / (2 * n - 1), rel=1e-3)
     space = make_function(f"synthetic:plateau?n={n}&seed=0").space
     exact = 2 / (2 * n - 1)
-    OirW(space, space.default, settings=OirWSettings(form="paper", emphasis_factor=exact * 0.999))
+    questions = Questions(space, space.default)
+    OirW(questions, settings=OirWSettings(form="paper", emphasis_factor=exact * 0.999))
     with pytest.raises(InvalidParameterError, match="must be below"):
-        OirW(space, space.default, settings=OirWSettings(form="paper", emphasis_factor=exact))
+        OirW(questions, settings=OirWSettings(form="paper", emphasis_factor=exact))
 
 
-def test_hyper_parameters_come_with_defaults_words_and_meaning() -> None:
-    found = {line["name"]: line for line in hyper_parameters(OirW, OirW.settings_class.paper(), [2])}
+def test_hyperparameters_come_with_defaults_words_and_meaning() -> None:
+    found = {line["name"]: line for line in hyperparameters(OirW, OirW.settings_class.paper(), [2])}
     assert found["gradient"]["limits"] == "score or cross_entropy"
     assert found["step_size"] == {
         "name": "step_size",
@@ -97,7 +99,7 @@ def test_hyper_parameters_come_with_defaults_words_and_meaning() -> None:
         "meaning": "eta, above 0.",
     }
     assert found["emphasis_factor"]["meaning"].startswith("beta, 0 <= beta")
-    own = {line["name"]: line for line in hyper_parameters(Planner, Planner.settings_class(), [2])}
+    own = {line["name"]: line for line in hyperparameters(Planner, Planner.settings_class(), [2])}
     assert own["rate"] == {"name": "rate", "symbol": "", "default": "0.01", "limits": "", "meaning": "Of growth."}
 
 
@@ -105,7 +107,7 @@ def test_the_script_writes_tables_and_a_picture(tmp_path: Path, capsys: pytest.C
     out = tmp_path / "out"
     arguments = ["--methods", "naive,oir_w,grid:lines=3", "--parameters", "1-3", "--steps", "20", "--out", str(out)]
     assert run_command(method_table.main, arguments) == 0
-    assert {path.name for path in out.iterdir()} == {"methods.md", "methods.csv", "hyper_parameters.csv", "methods.png"}
+    assert {path.name for path in out.iterdir()} == {"methods.md", "methods.csv", "hyperparameters.csv", "methods.png"}
     rows = list(csv.DictReader((out / "methods.csv").read_text().splitlines()))
     found = {(row["method"], int(row["n"])): (float(row["forward"]), float(row["backward"])) for row in rows}
     assert found["naive", 3] == (8.0, 0.0)
@@ -125,7 +127,7 @@ def test_every_method_tells_its_paradigm_what_it_finds_and_the_limits_of_its_num
     method = OPTIMIZERS[name]
     assert "not told" not in {method.paradigm, method.finds}
     defaults = method.settings_class().to_mapping()
-    for line in hyper_parameters(method, method.settings_class(), [2]):
+    for line in hyperparameters(method, method.settings_class(), [2]):
         assert line["meaning"], line["name"]
         assert line["limits"] or isinstance(defaults[line["name"]], str), line["name"]  # free words are names
 
@@ -149,7 +151,7 @@ def test_the_limits_in_the_table_are_those_that_settings_enforce(name: str) -> N
             with pytest.raises(InvalidParameterError, match=f"^{own.name} "):
                 owner.from_mapping({own.name: kind(value)})
         tried += 1
-    assert tried
+    assert tried or all(isinstance(value, str) for value in owner().to_mapping().values())
 
 
 def test_a_method_of_ones_own_has_its_row(tmp_path: Path) -> None:
@@ -158,7 +160,7 @@ def test_a_method_of_ones_own_has_its_row(tmp_path: Path) -> None:
         assert run_command(method_table.main, arguments) == 0
     text = (tmp_path / "methods.md").read_text()
     assert "constant" in text
-    assert "5+0 (ended after 5)" in text  # half of its budget of 10
+    assert "75+0 (ended after 75)" in text  # half of its budget of 150
 
 
 @pytest.mark.parametrize(

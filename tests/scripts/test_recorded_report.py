@@ -20,6 +20,7 @@ from optimizers.run import run
 from semrob_env.ground_truth import exact_moments
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.recorded import RecordedMaps, ScoreMaps, save_maps
 from semrob_env.recorded.traces import METHODS, join_runs, load_traces, save_traces
 from semrob_env.regions import Regions
@@ -111,10 +112,11 @@ def test_the_report_writes_its_tables_pictures_and_runs(folder: Path, lines: lis
 def test_a_line_of_replays_is_what_a_plain_run_gives(lines: list[dict[str, str]], network: str, method: str) -> None:
     members = np.repeat([row for row, name in enumerate(NAMES) if name.startswith(network)], 4)
     starts = np.tile(STARTS, (4, 1))
+    questions = Questions(SPACE, starts, member=members)
     optimizer = (
-        Naive(SPACE, starts, member=members, settings=Naive.settings_class.from_mapping(PAPER))
+        Naive(questions, settings=Naive.settings_class.from_mapping(PAPER))
         if method == "naive"
-        else OirB(SPACE, starts, member=members, settings=OirBSettings.paper())
+        else OirB(questions, settings=OirBSettings.paper())
     )
     regions = run(optimizer, QueryOracle(FUNCTION, trajectories=16), max_steps=STEPS).regions
     mean, _ = exact_moments(FUNCTION, regions, members)

@@ -188,7 +188,7 @@ class Networks:
                 raise InvalidParameterError(f"{shape.label}: its name tells no class; give --class NAME")
         own, spec = self.network_options(), SemanticSpace.of(params).spec
         return [
-            SceneId(network, str(shape.class_name), shape.source, spec, self.feed, colours=colors, **more.in_ids())
+            SceneId(network, str(shape.class_name), shape.source, spec, self.feed, colors=colors, **more.in_ids())
             for network, more in own.items()
             for shape in shapes
         ]

@@ -11,9 +11,8 @@ from rich.console import Console
 
 from baselines.commands.benchmark_envs import Options
 from baselines.commands.shared.terminal import Bundle, digits_table, progress_bar
-from semrob_env.envs.point_search import PointSearchEnv
-from semrob_env.envs.region_grow import RegionGrowEnv
-from semrob_env.envs.vector import PointSearchVectorEnv, RegionGrowVectorEnv
+from semrob_env.envs.point_search import PointSearchEnv, PointSearchVectorEnv
+from semrob_env.envs.region_grow import RegionGrowEnv, RegionGrowVectorEnv
 from semrob_env.errors import UnknownNameError
 from semrob_env.functions import ScoreFunction, make_function
 

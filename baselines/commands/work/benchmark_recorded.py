@@ -18,7 +18,8 @@ from optimizers.run import RunResult
 from optimizers.run import run as run_optimizer
 from semrob_env.errors import InvalidParameterError
 from semrob_env.oracle import Queries, QueryOracle
-from semrob_env.parameters import PAPER_STARTS, SemanticSpace
+from semrob_env.parameters import SemanticSpace, paper_starts
+from semrob_env.questions import Questions
 from semrob_env.recorded import RecordedMaps, load_maps
 from semrob_env.regions import Regions, corner_masks
 from semrob_env.scene.classifiers.names import parts_of
@@ -71,14 +72,14 @@ class Replays:
         for member, name in enumerate(function.maps.names):
             by_network.setdefault(parts_of(name)[0], []).append(member)
         members = np.array([own[shape % len(own)] for own in by_network.values() for shape in range(shapes)])
-        starts = np.array([function.space.point(text) for text in PAPER_STARTS])
+        starts = paper_starts(function.space)
         return cls(function, np.tile(starts, (len(members), 1)), np.repeat(members, len(starts)))
 
     def run(self, method: str) -> RunResult:
         """All of them in one batch through the oracle."""
         chosen = get_optimizer(method)
-        settings = settings_of_form(chosen, "paper")
-        optimizer = chosen(self.function.space, self.start, member=self.member, settings=settings)
+        questions = Questions(self.function.space, self.start, member=self.member)
+        optimizer = chosen(questions, settings=settings_of_form(chosen, "paper"))
         return run_optimizer(optimizer, QueryOracle(self.function, trajectories=len(self.start)), max_steps=STEPS)
 
 

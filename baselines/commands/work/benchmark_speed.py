@@ -12,11 +12,13 @@ from rich.console import Console
 
 from baselines.commands.benchmark_speed import Options
 from baselines.commands.shared.terminal import Bundle, digits_table, interleaved, progress_bar
+from baselines.experiments.costs import PLANNED_BUDGET
 from optimizers.registry import OPTIMIZERS
 from semrob_env.errors import MissingExtraError
 from semrob_env.functions import CallableFunction
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
 from semrob_env.scene.function import SceneFunction, make_scene_function
 from semrob_env.types import FloatArray
@@ -128,7 +130,8 @@ def optimizer_overhead(repeats: int) -> list[dict[str, Any]]:
 
 def step_times(name: str, count: int, function: CallableFunction) -> tuple[float, float]:
     """Median seconds of ask and tell, and of a whole step, over the steps of a run; f itself is in the latter."""
-    optimizer = OPTIMIZERS[name](SPACE, np.repeat([SPACE.point("azimuth=130,elevation=30")], count, axis=0))
+    starts = np.repeat([SPACE.point("azimuth=130,elevation=30")], count, axis=0)
+    optimizer = OPTIMIZERS[name](Questions(SPACE, starts, budget=PLANNED_BUDGET))
     oracle = QueryOracle(function, trajectories=count)
     alone: list[float] = []
     together: list[float] = []

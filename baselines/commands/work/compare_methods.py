@@ -54,8 +54,6 @@ def run(options: Options, console: Console) -> None:
 
 def frozen(options: Options) -> tuple[Protocol, Suite]:
     """The protocol of a file, or a new one of the command line, and its suite."""
-    if options.workers < 0:
-        raise InvalidParameterError(f"{options.workers} workers: give 0 for one a core, or how many")
     if options.protocol and options.suite is None:
         protocol = load_protocol(options.protocol, any_version=bool(options.freeze))
         if options.freeze:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -11,8 +12,8 @@ from rich.console import Console
 
 from baselines.commands.method_table import PAPER_N, Options
 from baselines.commands.shared.terminal import Bundle, progress_bar
-from baselines.experiments.costs import Count, count_queries, growth, hyper_parameters, summary
-from baselines.experiments.protocols import read_method
+from baselines.experiments.costs import Count, count_queries, growth, hyperparameters, summary
+from baselines.experiments.methods import read_method
 from optimizers.base import Optimizer, Settings
 from optimizers.corner_method import CornerSettings
 from optimizers.registry import OPTIMIZERS
@@ -45,8 +46,8 @@ def run(options: Options, console: Console) -> None:
         markdown_table([{**row.kind(), **totals[row.label]} for row in methods]),
         "## Queries a step (forward + backward), by number of parameters n",
         markdown_table([row.counts(counted[row.label]) for row in methods]),
-        "## Hyper-parameters",
-        markdown_table([line for row in methods for line in row.hyper_parameters(sizes)]),
+        "## Hyperparameters",
+        markdown_table([line for row in methods for line in row.hyperparameters(sizes)]),
         "## What each method does",
         "\n".join(f"- {row.label}: {summary(row.method)}" for row in methods),
     ]
@@ -54,7 +55,7 @@ def run(options: Options, console: Console) -> None:
         body += ["## Where a method does not run", "\n".join(reasons)]
     bundle.text("methods.md", "\n\n".join(body))
     bundle.rows("methods.csv", lines)
-    bundle.rows("hyper_parameters.csv", [line for row in methods for line in row.hyper_parameters(sizes)])
+    bundle.rows("hyperparameters.csv", [line for row in methods for line in row.hyperparameters(sizes)])
     picture = cost_figure(
         {label: drawn for label, counts in counted.items() if len((drawn := curve(counts)).n)},
         title="Queries a step by the oracle's count, and the growth fitted to them",
@@ -76,10 +77,10 @@ class Row:
     @classmethod
     def of(cls, text: str) -> Row:
         """The row of a text like `naive` or `grid:lines=3`; without changes, in the paper's form where there is one."""
-        method, full = read_method(text)
+        method, settings = read_method(text)
         if ":" not in text and issubclass(method.settings_class, CornerSettings):
             return cls(text, method, method.settings_class.paper())
-        return cls(text, method, method.settings_class.from_mapping(full))
+        return cls(text, method, method.settings_class.from_mapping(json.loads(settings)))
 
     def kind(self) -> dict[str, str]:
         """What it is, in words."""
@@ -125,9 +126,9 @@ class Row:
             "refusal": count.refusal,
         }
 
-    def hyper_parameters(self, sizes: Sequence[int]) -> list[dict[str, str]]:
-        """Lines of `hyper_parameters.csv`."""
-        return [{"method": self.label, **line} for line in hyper_parameters(self.method, self.settings, sizes)]
+    def hyperparameters(self, sizes: Sequence[int]) -> list[dict[str, str]]:
+        """Lines of `hyperparameters.csv`."""
+        return [{"method": self.label, **line} for line in hyperparameters(self.method, self.settings, sizes)]
 
 
 def fitted(counts: Sequence[Count]) -> dict[str, str]:

@@ -2,32 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
-from optimizers.execute import RunSummary, run_tasks
 from rich.console import Console
 
 from baselines.commands.recorded_report import NO_TRACES, Options
-from baselines.commands.shared.questions import thresholds
 from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.experiments.functions import Functions
+from baselines.experiments.runner import keys_of, run_tasks
 from optimizers.base import Optimizer, Settings
 from optimizers.corner_method import settings_of_form
 from optimizers.registry import get_optimizer
 from optimizers.run import run as run_optimizer
 from semrob_env.errors import InvalidParameterError, OutputError
 from semrob_env.files import interval_text, markdown_table
-from semrob_env.metrics import SrvrRow, Thresholds
+from semrob_env.metrics import SrvrRow
 from semrob_env.oracle import QueryOracle
-from semrob_env.parameters import PAPER_STARTS
+from semrob_env.parameters import paper_starts
 from semrob_env.plotting.release import Beside, bounds_beside_figure, overlap_figure, srvr_beside_figure
+from semrob_env.questions import Goal, Question, Questions
 from semrob_env.recorded import RecordedMaps, held_out_error, load_maps
 from semrob_env.recorded.implied import implied_scores
 from semrob_env.recorded.traces import METHODS, SPACE, ReleaseTraces, load_traces
 from semrob_env.scene.classifiers.names import parts_of
-from semrob_env.store import FAILED, RunRow, RunStore, RunTask, canonical_json
+from semrob_env.store import RunStore, RunTask, canonical_json
 from semrob_env.tables import (
     RECORDED,
     RELEASED,
@@ -46,29 +48,31 @@ PAPER_STEPS = 600  # of the released runs
 
 def run(options: Options, console: Console) -> None:
     """Replay what is missing, write the report."""
-    limits = thresholds(options.goal)
     maps = load_maps(options.maps)
     if maps.space != SPACE:
         raise InvalidParameterError(f"{options.maps} is over {', '.join(maps.space.names)}, not azimuth, elevation")
     traces = None if options.traces == NO_TRACES else load_traces(options.traces)
     bundle = Bundle(options.out, console)
     function = RecordedMaps(maps)
-    tasks = {name: variant.tasks(function, limits) for name, variant in variants().items()}
-    runs: dict[str, list[RunRow]] = {name: [] for name in tasks}
-    store = RunStore(bundle.folder / "runs.sqlite")
+    replays = {name: variant.tasks(function, options.goal) for name, variant in variants().items()}
+    tasks = list(dict.fromkeys(itertools.chain(*replays.values())))
+    functions, store = Functions(given=[function]), RunStore(bundle.folder / "runs.sqlite")
     with progress_bar(console, "runs") as progress:
-        bar = progress.add_task("replay", total=sum(map(len, tasks.values())))
-        for name, own in tasks.items():
-
-            def on_rows(rows: Sequence[RunRow], summary: RunSummary, name: str = name) -> None:
-                runs[name] += [row for row in rows if row.status != FAILED]
-                progress.advance(bar, len(rows))
-
-            run_tasks(own, store, functions={function.id: function}, unit_size=2048, retry_failed=True, on_rows=on_rows)
-    lost = sum(map(len, tasks.values())) - sum(map(len, runs.values()))
-    if lost:
-        raise OutputError(f"{lost} replays failed; their errors are in {bundle.folder / 'runs.sqlite'}")
-    write(ReleaseReport(function, traces, runs, STARTS, limits, options.seed), bundle, console)
+        bar = progress.add_task("replay", total=len(tasks))
+        summary = run_tasks(
+            tasks,
+            store,
+            functions=functions,
+            chunk=2048,
+            retry_failed=True,
+            on_rows=lambda rows, _: progress.advance(bar, len(rows)),
+        )
+    if summary.failed:
+        raise OutputError(f"{summary.failed} replays failed; their errors are in {bundle.folder / 'runs.sqlite'}")
+    keys = keys_of(tasks, functions)
+    found = store.find(keys.values())
+    runs = {name: [found[keys[task]] for task in own] for name, own in replays.items()}
+    write(ReleaseReport(function, traces, runs, STARTS, options.goal, options.seed), bundle, console)
 
 
 @final
@@ -80,33 +84,24 @@ class Variant:
     changes: Mapping[str, str] | None = None
     steps: int = PAPER_STEPS
 
-    def changed(self, settings: Settings) -> Settings:
-        """A method's settings with the changes that it knows."""
-        known = settings.to_mapping()
-        return replace(settings, **{name: word for name, word in (self.changes or {}).items() if name in known})
+    def settings(self, method: str) -> Settings:
+        """The paper's settings of a method with the changes that it knows."""
+        paper = settings_of_form(get_optimizer(method), "paper")
+        known = paper.to_mapping()
+        return replace(paper, **{name: word for name, word in (self.changes or {}).items() if name in known})
 
-    def tasks(self, function: RecordedMaps, limits: Thresholds) -> list[RunTask]:
+    def tasks(self, function: RecordedMaps, goal: Goal) -> list[RunTask]:
         """A run for every map, method and start point."""
-        tasks = []
-        for method in self.methods:
-            settings = canonical_json(self.changed(settings_of_form(get_optimizer(method), "paper")).to_mapping())
-            tasks += [
-                RunTask(
-                    function_id=member_id,
-                    method=method,
-                    settings=settings,
-                    start=start,
-                    max_steps=self.steps,
-                    epsilon_m=limits.epsilon_m,
-                    epsilon_v=limits.epsilon_v,
-                )
-                for member_id in function.member_ids
-                for start in STARTS
-            ]
-        return tasks
+        return [
+            RunTask(Question(member_id, start, goal), method, settings, max_steps=self.steps)
+            for method in self.methods
+            for settings in [canonical_json(self.settings(method).to_mapping())]
+            for member_id in function.member_ids
+            for start in STARTS
+        ]
 
 
-STARTS = [tuple(SPACE.point(text).tolist()) for text in PAPER_STARTS]
+STARTS = [tuple(start) for start in paper_starts(SPACE).tolist()]
 
 
 def variants() -> dict[str, Variant]:
@@ -152,13 +147,12 @@ def write(report: ReleaseReport, bundle: Bundle, console: Console) -> None:
 
 def data_part(report: ReleaseReport) -> list[str]:
     """What there is."""
-    maps, traces, limits = report.function.maps, report.traces, report.thresholds
+    maps, traces = report.function.maps, report.traces
     error = held_out_error(maps)
     text = (
         f"{len(maps)} maps of {', '.join(report.networks)}; {len(STARTS)} start points each. Every second grid line "
         f"held out: mean absolute error {error.mean_absolute:.4f}, {100 * error.flips:.2f} % of scores on the other "
-        f"side of 0.5. Feasible: mean >= {1 - limits.epsilon_m:g}, variance <= {limits.epsilon_v:g}, by the exact "
-        "integrals of the interpolant."
+        f"side of 0.5. Feasible: {report.goal.words}, by the exact integrals of the interpolant."
     )
     if traces is None:
         return [text, "No recorded runs were given: replays stand alone."]
@@ -233,7 +227,7 @@ def switches_part(report: ReleaseReport) -> list[str]:
         "## What the released code did otherwise",
         "Mean SRVR in % over all networks. `replay as released`: bounds leave the space and are cut at the end only "
         "(the released code's clipping is overwritten), and OIR_W is fed the gradient of a cross-entropy on top of the "
-        "softmax, to first order minus that of the score. Un-normalised pictures are part of the recorded scores.",
+        "softmax, to first order minus that of the score. Un-normalized pictures are part of the recorded scores.",
         markdown_table(rows),
     ]
 
@@ -320,12 +314,11 @@ def traced(traces: ReleaseTraces, function: RecordedMaps) -> list[Beside]:
     known = np.flatnonzero(traces.has_trace & np.isin(traces.names, function.maps.names))
     for row in known[np.argsort(-sizes[known], kind="stable")]:
         chosen.setdefault((parts_of(traces.names[row])[0], traces.methods[row]), int(row))
-    changes, found = variants()[RELEASED], []
+    released, found = variants()[RELEASED], list[Beside]()
     for (network, name), row in chosen.items():
-        method, member = get_optimizer(name), function.maps.index(traces.names[row])
-        settings = changes.changed(settings_of_form(method, "paper"))
-        start = SPACE.project(traces.start_point[row])
-        optimizer = method(SPACE, start, member=[member], settings=settings)
+        start, member = SPACE.project(traces.start_point[row]), function.maps.index(traces.names[row])
+        questions = Questions(SPACE, start, member=[member])
+        optimizer = get_optimizer(name)(questions, settings=released.settings(name))
         history = [own_bounds(optimizer)]
 
         def on_step(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,13 +14,14 @@ from typing import Any, final
 import numpy as np
 from rich.console import Console
 
+from baselines.agents import load_agent
 from baselines.agents.actor import Actor
-from baselines.agents.evaluation import Outcome, Questions, mean_interval, played, played_by_seeds
+from baselines.agents.evaluation import HeldOutQuestions, Outcome, mean_interval, played, played_by_seeds
 from baselines.agents.policies import lent_policy
 from baselines.agents.rounds import Curve, train_in
 from baselines.agents.table import shown, table_rows
 from baselines.agents.training import ALGORITHMS, Algorithm, Recipe, Trainer
-from baselines.commands.shared.questions import region_methods, thresholds, told_settings
+from baselines.commands.shared.questions import region_methods
 from baselines.commands.shared.terminal import Bundle, progress_bar
 from baselines.commands.train_agent import STEPS, Options
 from optimizers.registry import get_optimizer
@@ -27,7 +29,7 @@ from semrob_env.errors import InvalidParameterError, OutputError, UnknownNameErr
 from semrob_env.files import markdown_table, write_whole
 from semrob_env.functions import ScoreFunction, make_function
 from semrob_env.metrics import Judge
-from semrob_env.parameters import PAPER_STARTS
+from semrob_env.parameters import paper_starts
 from semrob_env.plotting.learning import LearningCurve, learning_figure
 from semrob_env.types import IntArray
 
@@ -88,7 +90,7 @@ class Plan:
     @classmethod
     def of(cls, options: Options) -> Plan:
         """The plan of a command line; everything that is misspelt is told here, before any work."""
-        Judge(thresholds(options.goal), options.judge_points)
+        Judge(options.goal, options.judge_points)
         algorithms = [algorithm(text) for text in options.algorithms]
         methods = tuple(region_methods(options.methods))
         function = make_function(options.function)
@@ -111,12 +113,11 @@ class Plan:
     @property
     def rules(self) -> dict[str, Any]:
         """Fields of `RegionRules`."""
-        given, limits = self.options, thresholds(self.options.goal)
+        given = self.options
         corners = None if self.function.space.n <= 6 else 16
         return {
             "budget": given.budget,
-            "epsilon_m": limits.epsilon_m,
-            "epsilon_v": limits.epsilon_v,
+            "goal": given.goal.text,
             "largest_step": given.largest_step,
             "corners": corners,
         }
@@ -127,16 +128,13 @@ class Plan:
         return "random" if self.options.start == "random" else None
 
     @cached_property
-    def questions(self) -> Questions:
+    def questions(self) -> HeldOutQuestions:
         """The test."""
         given, space = self.options, self.function.space
-        judge = Judge(thresholds(given.goal), given.judge_points)
-        known = [[part for part in text.split(",") if part.split("=")[0] in space.names] for text in PAPER_STARTS]
-        if given.start == "paper" and any(known):
-            starts = np.array([space.point(",".join(parts)) for parts in known])
-        else:
-            starts = space.sample(RANDOM_STARTS, np.random.default_rng(0))
-        return Questions(self.function, self.test, starts, given.budget, judge)
+        is_random = given.start == "random"
+        starts = space.sample(RANDOM_STARTS, np.random.default_rng(0)) if is_random else paper_starts(space)
+        judge = Judge(given.goal, given.judge_points)
+        return HeldOutQuestions(self.function, self.test, starts, given.budget, judge)
 
     def describe(self) -> str:
         """The plan in a few words."""
@@ -235,7 +233,7 @@ def trained(plan: Plan, recipe: Recipe, folder: Path, on_progress: Callable[[flo
 
     def test(actor: Actor) -> dict[str, float]:
         with lent_policy("in training", actor, rules=plan.rules) as name:
-            outcome = played(plan.questions, "reinforcement", policy_settings(plan, name), recipe.seed)
+            outcome = played(plan.questions, "reinforcement", {"policy": name}, recipe.seed)
         return {"volume": float(outcome.volume.mean()), "feasible": float(outcome.feasible.mean())}
 
     curve, is_new = train_in(folder, recipe, make, test, on_progress)
@@ -248,28 +246,33 @@ def trained(plan: Plan, recipe: Recipe, folder: Path, on_progress: Callable[[flo
     return curve
 
 
-def policy_settings(plan: Plan, policy: str) -> dict[str, Any]:
-    """Settings of the method `reinforcement`."""
-    return {"policy": policy, "budget": plan.options.budget}
-
-
 def outcomes_of(plan: Plan, folder: Path) -> dict[str, Outcome]:
     """What every method does on the test, by its name in the table; agents of several seeds as one."""
-    questions, given, outcomes = plan.questions, plan.options, dict[str, Outcome]()
+    outcomes: dict[str, Outcome] = {}
     seeds = list(dict.fromkeys(recipe.seed for recipe in plan.recipes))
     for kind in dict.fromkeys(recipe.algorithm for recipe in plan.recipes):
         own = [recipe for recipe in plan.recipes if recipe.algorithm == kind]
-        settings = {recipe.seed: policy_settings(plan, str(agent_folder(folder, recipe))) for recipe in own}
-        outcomes[f"{kind} agents"] = played_by_seeds(questions, "reinforcement", settings, episodes=given.episodes)
-    with lent_policy("random actions", None, rules=plan.rules) as policy:
-        settings = dict.fromkeys(seeds, policy_settings(plan, policy))
-        outcomes[RANDOM_POLICY] = played_by_seeds(questions, "reinforcement", settings, episodes=given.episodes)
+        policies = {recipe.seed: load_agent(agent_folder(folder, recipe)).actor for recipe in own}
+        outcomes[f"{kind} agents"] = of_policies(plan, policies)
+    outcomes[RANDOM_POLICY] = of_policies(plan, dict.fromkeys(seeds))
     for name in plan.methods:
-        method = get_optimizer(name)
-        asked = dict(told_settings(method, "normalized", given.goal, given.budget).to_mapping())
-        settings = dict.fromkeys(seeds if method.is_stochastic else seeds[:1], asked)
-        outcomes[name] = played_by_seeds(questions, name, settings, episodes=given.episodes)
+        own_seeds = seeds if get_optimizer(name).is_stochastic else seeds[:1]
+        settings: dict[int, dict[str, Any]] = {seed: {} for seed in own_seeds}
+        outcomes[name] = played_by_seeds(plan.questions, name, settings, episodes=plan.options.episodes)
     return outcomes
+
+
+def of_policies(plan: Plan, policies: Mapping[int, Actor | None]) -> Outcome:
+    """What policies do on the test, one a seed; None acts at random.
+
+    They are lent by name, for a run draws from its settings: a folder there would make results depend on --out.
+    """
+    with ExitStack() as lent:
+        settings = {
+            seed: {"policy": lent.enter_context(lent_policy(f"policy {seed}", policy, rules=plan.rules))}
+            for seed, policy in policies.items()
+        }
+        return played_by_seeds(plan.questions, "reinforcement", settings, episodes=plan.options.episodes)
 
 
 def report(plan: Plan, curves: Mapping[Algorithm, Sequence[Curve]], bundle: Bundle, console: Console) -> None:
