@@ -1,16 +1,62 @@
-"""Baselines behind the same ask / tell / recommend as `optimizers`: one library or idea per file.
+"""Baselines behind the same ask / tell / recommend as `optimizers`, and the experiments that compare all of them.
 
-Importing the package fills the registry of `optimizers` with them; libraries are loaded where they are used.
+One question answered, judged and billed, in one call; the row holds all that tables are made of:
+
+    >>> from baselines import solve
+    >>> from semrob_env import Question, read_goal
+    >>> question = Question("synthetic:hill?n=2&seed=0", (180.0, 40.0), read_goal("mean=0.5"), budget=60)
+    >>> row = solve(question, "grid")
+    >>> row.feasible, round(row.share, 3), row.forward_queries
+    (True, 0.195, 56)
+
+Many, kept in a file and resumable: `run_tasks(tasks, store)`. A comparison by counted queries: `compare`. Each library
+or idea is one file here (`baselines/grid.py`), and is loaded where it is used: `pip install semrob[baselines]` brings
+nevergrad, cma and Optuna, `semrob[agents]` stable-baselines3.
 """
 
-from baselines.bayesian import Bayesian as Bayesian
-from baselines.bayesian_attack import BayesianAttack as BayesianAttack
-from baselines.cma_es import CmaEs as CmaEs
-from baselines.fgsm import Fgsm as Fgsm
-from baselines.grid import Grid as Grid
-from baselines.nevergrad import Nevergrad as Nevergrad
-from baselines.pgd import Pgd as Pgd
-from baselines.random_attack import RandomAttack as RandomAttack
-from baselines.random_search import RandomSearch as RandomSearch
-from baselines.reinforcement import Reinforcement as Reinforcement
-from baselines.scipy_search import ScipySearch as ScipySearch
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from baselines.bayesian import Bayesian as Bayesian
+    from baselines.bayesian_attack import BayesianAttack as BayesianAttack
+    from baselines.cma_es import CmaEs as CmaEs
+    from baselines.experiments.compare import compare as compare
+    from baselines.experiments.runner import execute as execute
+    from baselines.experiments.runner import run_tasks as run_tasks
+    from baselines.experiments.runner import solve as solve
+    from baselines.fgsm import Fgsm as Fgsm
+    from baselines.grid import Grid as Grid
+    from baselines.nevergrad import Nevergrad as Nevergrad
+    from baselines.pgd import Pgd as Pgd
+    from baselines.random_attack import RandomAttack as RandomAttack
+    from baselines.random_search import RandomSearch as RandomSearch
+    from baselines.reinforcement import Reinforcement as Reinforcement
+    from baselines.reinforcement import register_policy as register_policy
+    from baselines.scipy_search import ScipySearch as ScipySearch
+    from semrob_env.store import RunRow as RunRow
+    from semrob_env.store import RunStore as RunStore
+    from semrob_env.store import RunTask as RunTask
+
+    __version__: str
+else:
+    from semrob_env.lazy import front_door
+
+    __getattr__, __dir__, __all__ = front_door(
+        __name__,
+        {
+            "baselines.bayesian": "Bayesian",
+            "baselines.bayesian_attack": "BayesianAttack",
+            "baselines.cma_es": "CmaEs",
+            "baselines.experiments.compare": "compare",
+            "baselines.experiments.runner": "execute run_tasks solve",
+            "baselines.fgsm": "Fgsm",
+            "baselines.grid": "Grid",
+            "baselines.nevergrad": "Nevergrad",
+            "baselines.pgd": "Pgd",
+            "baselines.random_attack": "RandomAttack",
+            "baselines.random_search": "RandomSearch",
+            "baselines.reinforcement": "Reinforcement register_policy",
+            "baselines.scipy_search": "ScipySearch",
+            "semrob_env.store": "RunRow RunStore RunTask",
+        },
+    )

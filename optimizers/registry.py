@@ -1,8 +1,7 @@
 """The list of methods: what tests, tables and scripts run over.
 
-`import optimizers` fills it with the methods of that package; those of `baselines` and of other packages come by entry
-points of the group `semrob.optimizers`, and are imported when they are asked for. In a checkout that is not installed
-there are no entry points: there `import baselines` adds the baselines, as any import from that package does.
+A method is imported when it is asked for: those of this package, which are named here, those of `baselines` and those
+of other packages, which come by entry points of the group `semrob.optimizers`.
 """
 
 from __future__ import annotations
@@ -13,7 +12,17 @@ from optimizers.base import Optimizer
 from semrob_env.registry import Registry
 
 OPTIMIZERS: Registry[type[Optimizer[Any]]] = Registry(
-    "method", "semrob.optimizers", accepts=lambda found: isinstance(found, type) and issubclass(found, Optimizer)
+    "method",
+    "semrob.optimizers",
+    {
+        "box_quadrature": "optimizers.box_quadrature:BoxQuadrature",
+        "naive": "optimizers.naive:Naive",
+        "oir_b": "optimizers.oir_b:OirB",
+        "oir_w": "optimizers.oir_w:OirW",
+        "trapezoidal": "optimizers.trapezoidal:Trapezoidal",
+        "unregularized": "optimizers.unregularized:Unregularized",
+    },
+    accepts=lambda found: isinstance(found, type) and issubclass(found, Optimizer),
 )
 """Every method by name."""
 

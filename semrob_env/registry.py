@@ -8,16 +8,20 @@ is first asked for:
 
 Without an attribute (`mine = "my_package"`) the import itself has to register the name. A plug-in that cannot be
 imported is told in one line (`PluginWarning`) and left out; only who asks for it by name gets an error.
+
+In a checkout, the entry points of its own pyproject.toml count whether or not it is installed.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
+import re
 import sys
 import warnings
 from collections.abc import Callable, ItemsView, Iterator, Mapping, MutableMapping, ValuesView
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
 
 from semrob_env.errors import NameClashError, PluginError, PluginWarning, UnknownNameError
@@ -143,6 +147,8 @@ class Registry(MutableMapping[str, T]):
     def _with_plugins(self) -> dict[str, T | _Promise]:
         if not self._has_plugins:
             self._has_plugins = True
+            for name, target in _points_of_checkout(self.group).items():
+                self._entries.setdefault(name, _Promise(target))
             for point in _entry_points(self.group):
                 promise = _Promise(point.value, point.dist.name if point.dist else point.value)
                 taken = self._entries.setdefault(point.name, promise)
@@ -227,3 +233,13 @@ def _entry_points(group: str) -> list[EntryPoint]:
     from importlib.metadata import entry_points  # slow to load, and not needed for what the house has itself
 
     return sorted(entry_points(group=group), key=lambda point: point.name)
+
+
+def _points_of_checkout(group: str) -> dict[str, str]:
+    """Name and target of those that the pyproject.toml beside the packages has; none where they are installed alone."""
+    try:
+        text = (Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8")
+    except OSError:
+        return {}
+    block = text.partition(f'[project.entry-points."{group}"]\n')[2].partition("\n[")[0]
+    return dict(re.findall(r'^(\w+) = "([\w.:]+)"$', block, re.MULTILINE)) if '\nname = "semrob"\n' in text else {}

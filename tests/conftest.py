@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Generator
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: matrices here are small, and threads cost five times
 
@@ -14,6 +16,23 @@ from semrob_env.recorded.release import Release, read_release
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared"
+
+SECONDS = 6.0
+"""What a test without the mark `slow` may take."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Fail a test without the mark that takes too long by the clock and by the processor, with what it starts.
+
+    By both: a loaded machine stretches the one, threads that wait on many cores the other. Fixtures are not counted.
+    """
+    clock, processor = time.perf_counter(), sum(os.times()[:4])
+    result = yield
+    taken = min(time.perf_counter() - clock, sum(os.times()[:4]) - processor)
+    if taken > SECONDS and not item.get_closest_marker("slow"):
+        pytest.fail(f"it took {taken:.1f} s, and may take {SECONDS:g}: shorten it or mark it slow", pytrace=False)
+    return result
 
 
 def folder_or_skip(name: str, what: str) -> Path:

@@ -35,7 +35,7 @@ from semrob_env.functions import ScoreFunction
 from semrob_env.metrics import Judge, judge_regions
 from semrob_env.oracle import FiniteDifferences, QueryOracle
 from semrob_env.parameters import SemanticSpace
-from semrob_env.questions import Questions
+from semrob_env.questions import Question, Questions
 from semrob_env.store import (
     FAILED,
     UNPAID,
@@ -80,6 +80,36 @@ class RunSummary:
 
 
 OnRows = Callable[[Sequence[RunRow], RunSummary], None]
+
+
+def solve(
+    question: Question,
+    method: str = "box_quadrature",
+    settings: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    *,
+    function: ScoreFunction | None = None,
+) -> RunRow:
+    """Answer one question and judge the answer.
+
+    Args:
+        question: With a budget.
+        method: Registered name.
+        settings: Hyperparameters; those that are missing keep the method's defaults.
+        seed: Of the run.
+        function: The function itself, where no id makes it: the question has the id of one of its members.
+
+    Returns:
+        Its bounds, whether they are feasible, their share of the space, the bill and more.
+
+    Raises:
+        SemrobError: The question cannot be asked of this function or method; or what the function raises.
+    """
+    known = Functions(given=() if function is None else (function,))
+    job = _job(RunTask(question, method, canonical_json(dict(settings or {})), seed=seed), known)
+    if job.error is not None:
+        raise job.error
+    return _run_batch([job], None)[0]
 
 
 def execute(

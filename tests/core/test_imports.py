@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ PACKAGES = ("semrob_env", "optimizers", "baselines", "scripts")
 """From the bottom to the top: each may import itself and those before it."""
 
 LEVELS = {
-    **dict.fromkeys(("containment", "environments", "errors", "types", "files", "registry", "sequences"), 0),
+    **dict.fromkeys(("containment", "environments", "errors", "lazy", "types", "files", "registry", "sequences"), 0),
     "parameters": 1,
     "regions": 2,
     "functions": 3,
@@ -57,6 +58,7 @@ def imported_names(path: Path, module: str) -> Iterator[str]:
             yield from (f"{name}.{alias.name}" for alias in node.names)
 
 
+@cache
 def edges() -> list[tuple[str, str]]:
     """(importing module, imported module) within the house, the imported one as exact as it can be told."""
     known = modules()
@@ -126,6 +128,13 @@ def test_a_light_room_loads_nothing_heavy(chosen: str) -> None:
     loaded = loaded_after(f"import semrob_env.{chosen}")
     assert "semrob_env" in loaded
     assert not loaded & HEAVY
+
+
+def test_front_doors_load_next_to_nothing() -> None:
+    plain = loaded_after("import importlib.util, typing")
+    assert loaded_after("import semrob_env, baselines; dir(semrob_env)") - plain == {"semrob_env", "baselines"}
+    loaded = loaded_after("import optimizers")
+    assert not loaded & (HEAVY | {"scipy", "baselines"})
 
 
 def test_the_store_needs_numpy_and_the_standard_library_only() -> None:
