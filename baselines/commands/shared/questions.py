@@ -1,38 +1,35 @@
-"""The one place where a goal of a command line goes into judges, tasks and settings of methods."""
+"""What the options of a command ask: tasks, start points where a network is wrong, and whether a budget pays a step."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import fields, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
+from baselines.commands.shared.options import LOWEST, Asked, start_points
+from baselines.experiments.functions import Functions
+from baselines.experiments.runner import OnStep, execute
 from optimizers.base import Optimizer, Settings
-from optimizers.corner_method import settings_of_form
+from optimizers.corner_method import CornerSettings, settings_of_form
 from optimizers.registry import get_optimizer
-from semrob_env.errors import InvalidParameterError
-from semrob_env.metrics import Thresholds
-from semrob_env.questions import Goal, MeanGoal
+from semrob_env.errors import InvalidBudgetError, InvalidParameterError, OutputError
+from semrob_env.functions import ScoreFunction
+from semrob_env.metrics import Judge
+from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import Question, Questions
+from semrob_env.sequences import golden_ratios
+from semrob_env.store import FAILED, RunRow, RunTask, canonical_json
+from semrob_env.types import FloatArray
 
+EVEN_POINTS, LOWEST_POINTS = 64, 4
+"""Points that `lowest_starts` looks at, and those that it takes."""
 
-def thresholds(goal: Goal) -> Thresholds:
-    """A goal as judges and tasks take it.
-
-    Raises:
-        InvalidParameterError: A goal that they cannot judge.
-    """
-    if not isinstance(goal, MeanGoal):
-        raise InvalidParameterError(f"--goal {goal}: what is judged here is a mean and a variance; write mean=0.5")
-    return Thresholds(goal.epsilon_m, goal.epsilon_v)
-
-
-def limits_of(goals: Sequence[Goal]) -> tuple[tuple[float, float], ...]:
-    """Goals as suites and protocols take them: pairs of epsilon_m and epsilon_v.
-
-    Raises:
-        InvalidParameterError: As `thresholds`.
-    """
-    found = map(thresholds, goals)
-    return tuple((round(limits.epsilon_m, 12), limits.epsilon_v) for limits in found)
+LOWEST_TEXT = (
+    f"start points: the {LOWEST_POINTS} of lowest score among {EVEN_POINTS} evenly spread views of each function, "
+    f"{EVEN_POINTS} queries that no method is charged"
+)
 
 
 def region_methods(names: Sequence[str]) -> dict[str, type[Optimizer[Any]]]:
@@ -49,13 +46,89 @@ def region_methods(names: Sequence[str]) -> dict[str, type[Optimizer[Any]]]:
     return methods
 
 
-def told_settings(method: type[Optimizer[Any]], form: str, goal: Goal, budget: float | None) -> Settings:
-    """Settings of a method in a form, those that are about the question as the question has them.
+def settings_of(asked: Asked) -> dict[str, Settings]:
+    """Settings of each method in the form asked for, with sampled corners where it knows them."""
+    settings = {name: settings_of_form(method, asked.form) for name, method in region_methods(asked.methods).items()}
+    return {
+        name: replace(own, corners=asked.corners) if isinstance(own, CornerSettings) else own
+        for name, own in settings.items()
+    }
+
+
+def step_price(asked: Asked, name: str, settings: Settings, space: SemanticSpace) -> tuple[int, int]:
+    """Forward and gradient queries of the first step of one start point."""
+    questions = Questions(space, space.default, goal=asked.goal, budget=asked.limits()[0])
+    queries = get_optimizer(name)(questions, settings=settings, seed=asked.seed).ask()
+    points = queries.theta.shape[1]
+    return points, points * queries.wants_gradient
+
+
+def prices(asked: Asked, space: SemanticSpace) -> dict[str, tuple[int, int]]:
+    """`step_price` of each method, after a look at all that is asked.
 
     Raises:
-        InvalidParameterError: The method has no such form, or the goal cannot be told to it.
+        InvalidBudgetError: The budget pays no step of a method.
+        InvalidParameterError: A judge or settings that are not well formed.
     """
-    settings, limits = settings_of_form(method, form), thresholds(goal)
-    question = {"epsilon_m": limits.epsilon_m, "epsilon_v": limits.epsilon_v, "budget": budget}
-    known = {field.name for field in fields(settings)}
-    return replace(settings, **{name: value for name, value in question.items() if name in known and value is not None})
+    Judge(asked.goal, asked.judge_points, asked.seed)
+    found = {name: step_price(asked, name, own, space) for name, own in settings_of(asked).items()}
+    budget = asked.limits()[0]
+    for name, price in found.items():
+        if budget is not None and sum(price) > budget:
+            raise InvalidBudgetError(
+                f"--budget {budget} cannot pay one step of {name}, which costs {sum(price)} queries a start point; give "
+                f"at least {sum(price)}, or fewer --corners to a method that has them"
+            )
+    return found
+
+
+def tasks_of(asked: Asked, starts: Mapping[str, FloatArray]) -> list[RunTask]:
+    """One task a function id, method and start point (S, n), in this order."""
+    budget, max_steps = asked.limits()
+    settings = {name: canonical_json(own.to_mapping()) for name, own in settings_of(asked).items()}
+    return [
+        RunTask(
+            Question(function_id, tuple(start), asked.goal, budget),
+            name,
+            text,
+            max_steps=max_steps,
+            seed=asked.seed,
+            judge_points=asked.judge_points,
+            judge_seed=asked.seed,
+        )
+        for function_id, points in starts.items()
+        for name, text in settings.items()
+        for start in points.tolist()
+    ]
+
+
+def run_all(tasks: Sequence[RunTask], function: ScoreFunction, on_step: OnStep) -> list[RunRow]:
+    """The rows of tasks about one family.
+
+    Raises:
+        OutputError: A run failed.
+    """
+    rows = execute(tasks, Functions(given=[function]), on_step)
+    for row in rows:
+        if row.status == FAILED:
+            raise OutputError(f"a run of {row.task.method} failed: {row.error}")
+    return rows
+
+
+def wants_lowest(asked: Asked, starts: str) -> bool:
+    """Whether start points are those of lowest score."""
+    return starts == LOWEST or (asked.adversarial and not starts)
+
+
+def starts_of(asked: Asked, starts: str, function: ScoreFunction, member: int = 0) -> FloatArray:
+    """Start points (S, n) on a member of a function, of which low scores are wrong answers."""
+    return lowest_starts(function, member) if wants_lowest(asked, starts) else start_points(function.space, starts)
+
+
+def lowest_starts(function: ScoreFunction, member: int = 0) -> FloatArray:
+    """Of `EVEN_POINTS` evenly spread points the `LOWEST_POINTS` of lowest score (S, n); nobody is charged."""
+    space = function.space
+    shares = np.round((0.5 + np.arange(EVEN_POINTS)[:, None] * golden_ratios(space.n)) % 1, 3)
+    points = space.low + shares * space.width
+    scores = function.scale.unit(function.values(points[None], [member])[0])
+    return np.asarray(points[np.argsort(scores, kind="stable")[:LOWEST_POINTS]])
