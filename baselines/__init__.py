@@ -3,6 +3,12 @@
 Importing the package fills the registry of `optimizers` with them; libraries are loaded where they are used.
 """
 
+import os
+
+# Before NumPy is imported, and this is the first package that a command imports. The matrices of the methods are small:
+# threads of BLAS cost five times the CPU. torch, OpenVINO and numba have pools of their own.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from baselines.bayesian import Bayesian as Bayesian
 from baselines.bayesian_attack import BayesianAttack as BayesianAttack
 from baselines.cma_es import CmaEs as CmaEs

@@ -61,7 +61,9 @@ def test_a_shape_that_cannot_be_judged_is_a_report_in_one_line(tmp_path: Path) -
     assert "tells no class of the paper" in unknown.error
     broken = tmp_path / "cup.obj"
     broken.write_text("v 0 0 0\n")
-    report = judge_for_networks(ShapeInfo(f"file:{broken}", "cup.obj", "cup", "cup"), network_specs(["efficientnet_lite0"]))
+    report = judge_for_networks(
+        ShapeInfo(f"file:{broken}", "cup.obj", "cup", "cup"), network_specs(["efficientnet_lite0"])
+    )
     assert "has no faces" in report.error
     assert "\n" not in report.error
     assert (report.faces, report.verdicts) == (0, {})

@@ -87,9 +87,7 @@ def test_weights_and_score_reach_the_network(
     assert -0.9 * MARGIN_BOUND < margin < -0.1
 
 
-def test_a_goal_reaches_the_method_and_the_judge(
-    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_goal_reaches_the_method_and_the_judge(tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for goal in ("mean=0.3", "reliability=0.9,level=0.3"):
         assert run(tmp_path, "cup:0", "--methods", "box_quadrature", "--goal", goal) == 0
         rows = list(csv.DictReader((tmp_path / "regions.csv").read_text().splitlines()))

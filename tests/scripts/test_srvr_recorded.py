@@ -53,7 +53,11 @@ def by_method(rows: list[RunRow], names: tuple[str, ...] = NAMES) -> dict[str, l
     for row in rows:
         ordered.setdefault(row.task.method, []).append(row)
     for own in ordered.values():
-        own.sort(key=lambda row: places["/".join(vars(Subject.of(row.task.question.function_id)).values()), row.task.question.start])
+        own.sort(
+            key=lambda row: places[
+                "/".join(vars(Subject.of(row.task.question.function_id)).values()), row.task.question.start
+            ]
+        )
     return ordered
 
 

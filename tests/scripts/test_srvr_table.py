@@ -233,7 +233,10 @@ BAD_INPUT_CASES = [
     (["--goal", "mean=2"], "mean 2 must be in [0, 1]"),
     (["--judge-points", "100"], "100 judge points"),
     (["--goal", "variance=0.5"], "unknown goal 'variance=0.5'"),
-    (["--budget", "3"], "--budget 3 cannot pay one step of naive, which costs 4 queries a start point; give at least 4"),
+    (
+        ["--budget", "3"],
+        "--budget 3 cannot pay one step of naive, which costs 4 queries a start point; give at least 4",
+    ),
     (["--starts", "zoom=1"], "unknown parameter 'zoom'"),
     (["--budget", "nan"], "--budget"),
     (["--budget", "9" * 400], "--budget 999"),

@@ -67,8 +67,8 @@ Starts = Annotated[
     str,
     _option(
         SPACE,
-        f"start points by name, ; between them; {PAPER}: its own four (default); {LOWEST}: of evenly spread points, those "
-        "of lowest score (default with --adversarial)",
+        f"start points by name, ; between them; {PAPER}: its own four (default); {LOWEST}: of evenly spread points, "
+        "those of lowest score (default with --adversarial)",
     ),
 ]
 Adversarial = Annotated[bool, _option(QUESTION, "regions in which the network is wrong: low + high - f meets the goal")]
@@ -85,7 +85,9 @@ OptionalBudget = Annotated[
     _option(QUESTION, "most queries a run, forward + gradient; none: 150 (a table: 100), in the paper's form no cap"),
 ]
 Form = Annotated[Literal["normalized", "paper"], _option(METHOD, "form of the updates of the paper's methods")]
-MaxSteps = Annotated[OptionalCount, _option(METHOD, "most steps a start point; none: the budget ends it, in the paper's form 600")]
+MaxSteps = Annotated[
+    OptionalCount, _option(METHOD, "most steps a start point; none: the budget ends it, in the paper's form 600")
+]
 Imports = Annotated[
     tuple[str, ...],
     _option(METHOD, "module that registers methods, networks, ... (may be repeated)", "--import"),
@@ -96,8 +98,8 @@ NetworkNames = Annotated[
     Names,
     _option(
         NETWORK,
-        f"comma separated, [LABEL=]NETWORK[@WEIGHTS] or [LABEL=]file:MODEL; networks: {', '.join(NETWORKS)}, the paper's "
-        "four, torchvision/NAME, timm/NAME",
+        f"comma separated, [LABEL=]NETWORK[@WEIGHTS] or [LABEL=]file:MODEL; networks: {', '.join(NETWORKS)}, the "
+        "paper's four, torchvision/NAME, timm/NAME",
     ),
 ]
 Out = Annotated[str, _option(RUN, "output folder")]
@@ -198,9 +200,7 @@ class Networks:
                 raise InvalidParameterError(f"{shape.label}: its name tells no class; give --class NAME")
         own, text = self.specs(), SemanticSpace.of(params).spec
         return [
-            SceneId(
-                spec.network, str(shape.class_name), shape.source, text, self.feed, colors=colors, **spec.in_ids()
-            )
+            SceneId(spec.network, str(shape.class_name), shape.source, text, self.feed, colors=colors, **spec.in_ids())
             for spec in own
             for shape in shapes
         ]

@@ -76,8 +76,8 @@ def prices(asked: Asked, space: SemanticSpace) -> dict[str, tuple[int, int]]:
     for name, price in found.items():
         if budget is not None and sum(price) > budget:
             raise InvalidBudgetError(
-                f"--budget {budget} cannot pay one step of {name}, which costs {sum(price)} queries a start point; give "
-                f"at least {sum(price)}, or fewer --corners to a method that has them"
+                f"--budget {budget} cannot pay one step of {name}, which costs {sum(price)} queries a start point; "
+                f"give at least {sum(price)}, or fewer --corners to a method that has them"
             )
     return found
 
@@ -129,6 +129,6 @@ def lowest_starts(function: ScoreFunction, member: int = 0) -> FloatArray:
     """Of `EVEN_POINTS` evenly spread points the `LOWEST_POINTS` of lowest score (S, n); nobody is charged."""
     space = function.space
     shares = np.round((0.5 + np.arange(EVEN_POINTS)[:, None] * golden_ratios(space.n)) % 1, 3)
-    points = space.low + shares * space.width
+    points = space.project(np.round(space.low + shares * space.width, 6))
     scores = function.scale.unit(function.values(points[None], [member])[0])
     return np.asarray(points[np.argsort(scores, kind="stable")[:LOWEST_POINTS]])

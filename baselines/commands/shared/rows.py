@@ -59,7 +59,9 @@ def region_line(row: RunRow, space: SemanticSpace, *, adversarial: bool, note: s
     }
 
 
-def start_notes(function: ScoreFunction, starts: FloatArray, member: IntArray, goal: Goal, adversarial: bool) -> list[str]:
+def start_notes(
+    function: ScoreFunction, starts: FloatArray, member: IntArray, goal: Goal, adversarial: bool
+) -> list[str]:
     """Per start point (B, n) why it has no region: a view that does not reach the goal's level; else empty.
 
     Asked of the function itself: nobody is charged.

@@ -162,9 +162,7 @@ def record(history: BoundsHistory, advance: Callable[[], None], optimizer: Optim
     advance()
 
 
-def export_inside(
-    scene: SceneFunction, asked: ScoreFunction, regions: Regions, folder: Path, options: Options
-) -> str:
+def export_inside(scene: SceneFunction, asked: ScoreFunction, regions: Regions, folder: Path, options: Options) -> str:
     """Random theta from inside each region with f (theta.csv) and renders (REGION_NUMBER.png); tells how many.
 
     With --adversarial only true failures: views whose own score reaches the goal's level for what is asked.

@@ -42,8 +42,9 @@ def run(options: Options, console: Console) -> None:
     with progress_bar(console, "shapes") as progress:
         look = partial(look_at, networks=networks, views=views, colors=options.colors, feed=options.feed)
         seen = [look(shape) for shape in progress.track(shapes, description="gallery")]
+    labels = ", ".join(spec.label.replace("efficientnet_", "") for spec in networks)
     title = f"{len(shapes)} shapes of {', '.join(options.sources)}" + (
-        f"; mean score ({', '.join(spec.label.replace('efficientnet_', '') for spec in networks)}), orange: below {THRESHOLD:g}" if networks else ""
+        f"; mean score ({labels}), orange: below {THRESHOLD:g}" if networks else ""
     )
     rows = views_rows(seen, views) if options.columns == "views" else class_rows(seen, options.width)
     bundle.figure("gallery.png", gallery_figure(list(rows), title=title))

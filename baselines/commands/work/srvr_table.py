@@ -27,7 +27,7 @@ from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import PALETTE, srvr_figure
 from semrob_env.plotting.srvr import accuracy_figure
-from semrob_env.recorded import RecordedMaps, load_maps
+from semrob_env.recorded import load_maps
 from semrob_env.recorded.function import map_id
 from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.scene.classifiers.registry import NETWORKS
@@ -312,7 +312,11 @@ def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bund
     body = "\n\n".join([
         "# SRVR: semantic robustness volume ratio",
         f"In % of the space of {' and '.join(plan.space.names)}. Score f: {plan.scores}. Feasible: "
-        + (f"adversarial, low + high - f has a {options.goal.words}." if options.adversarial else f"{options.goal.words}."),
+        + (
+            f"adversarial, low + high - f has a {options.goal.words}."
+            if options.adversarial
+            else f"{options.goal.words}."
+        ),
         markdown_table(table.shown()),
         *([markdown_table(accuracy.shown())] if accuracy.networks else []),
         *([markdown_table(differences)] if differences else []),
