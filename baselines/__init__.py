@@ -14,7 +14,12 @@ or idea is one file here (`baselines/grid.py`), and is loaded where it is used: 
 nevergrad, cma and Optuna, `semrob[agents]` stable-baselines3.
 """
 
+import os
 from typing import TYPE_CHECKING
+
+# Before NumPy is imported, and this is the first package that a command imports. The matrices of the methods are small:
+# threads of BLAS cost five times the CPU. torch, OpenVINO and numba have pools of their own.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
     from baselines.bayesian import Bayesian as Bayesian

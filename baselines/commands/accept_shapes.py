@@ -5,14 +5,16 @@ Examples:
   semrob accept_shapes my_meshes/ --class cup                 every mesh below a folder, scored as a cup
   semrob accept_shapes KatorLegaz.sh3f --networks efficientnet_lite0,efficientnet_lite2
   semrob accept_shapes ShapeNetCore.v2 --classes chair,piano --dry-run
-  semrob accept_shapes --networks ResNet-50,file --weights file=mine.onnx --score margin --threshold 0
+  semrob accept_shapes --networks ResNet-50,mine=file:mine.onnx --score margin --threshold 0
 
 A shape is accepted by a network if the mean score over a regular grid on the whole space is at least --threshold
 (Hamdi & Ghanem 2020, section 5: 0.1). Sources: "procedural", a folder of meshes or of ShapeNet, a Sweet Home 3D library
 (.sh3f), a mesh file, or one shape of these as SOURCE#NAME. The class is told by the names of folders and shapes unless
 --class says it; shapes whose class nobody tells are left out and counted. A shape that cannot be loaded is a line of
-the report. Written to --out: acceptance.md, acceptance.csv (a row per shape and network) and maps.npz, which is written
-after every shape: an interrupted command goes on from there, and recorded:NETWORK/CLASS/SHAPE?file=... reads it.
+the report. Written to --out: acceptance.md, acceptance.csv (a row per shape and network asked for) and maps.npz, which
+each new map is added to at once: an interrupted command goes on from there, other shapes and networks come beside those
+of earlier commands, and recorded:NETWORK/CLASS/SHAPE?file=... reads it. One file has one grid and one score range:
+another --grid, or --score margin, wants another --out.
 """
 
 from dataclasses import dataclass

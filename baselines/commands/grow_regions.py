@@ -4,8 +4,8 @@ Examples:
   semrob grow_regions cup:3
   semrob grow_regions mug.obj --class cup --methods naive,oir_b --budget 300
   semrob grow_regions "KatorLegaz.sh3f#coffee-mug" --budget 300 --goal mean=0.4,variance=0.05
-  semrob grow_regions chair:0 --starts "azimuth=90,elevation=10" --adversarial
-  semrob grow_regions piano:0 --export results/inside
+  semrob grow_regions cup:3 --goal reliability=0.9,level=0.5
+  semrob grow_regions chair:0 --adversarial --export results/failures
   semrob grow_regions cup:3 --params paper6 --corners 8 --methods naive,oir_b,oir_w
   semrob grow_regions cup:3 --params "azimuth[90:180],roll" --dry-run
   semrob grow_regions cup:3 --networks torchvision/resnet18 --weights mine.pth --score margin
@@ -16,6 +16,9 @@ METHOD_regions.png (the map of f with the regions; renders from inside and from 
 the bounds moved). With more than two parameters there is no map: instead, METHOD_projections.png (the regions on every
 pair of parameters) and METHOD_sides.png (renders along each side). --export also writes theta and renders from inside
 each region. Map, renders and the judge's held-out points are not charged to any method.
+
+With --adversarial, a region is one in which the network is wrong, around start points where it is most wrong; tables
+and pictures show f itself, and --export writes only views that really are failures.
 
 A step of a corner method asks all 2^n corners of a box, or with --corners so many drawn ones; both bills are told.
 """
@@ -30,27 +33,17 @@ from baselines.commands.shared.reading import Count
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(shared.ShapeOptions, shared.Networks, shared.Views):
+class Options(shared.ShapeOptions, shared.Networks, shared.Views, shared.Asked):
     """What may be said."""
 
     sources: shared.Sources = ()
     colors: shared.Colors = "white"
-    methods: shared.Methods = ("oir_b",)
-    form: shared.Form = "normalized"
-    goal: shared.GoalOption = shared.DEFAULT_GOAL
-    budget: shared.Budget = 150
-    max_steps: shared.MaxSteps = None
-    adversarial: shared.Adversarial = False
-    imports: shared.Imports = ()
-    corners: int | None = None
-    """corners that a step asks of each box, an even number; none: all 2^n"""
     map_step: float = 6.0
     """grid of the drawn map in degrees"""
     export: str = ""
     """folder for theta and renders from inside each region"""
     export_count: Count = 8
     """renders a region that --export writes"""
-    seed: shared.Seed = 0
     out: shared.Out = "results/regions"
     dry_run: shared.DryRun = False
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import io
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -185,6 +186,9 @@ def _print_help() -> None:
 
 def _guarded(call: Callable[[], None], after_interrupt: str | Callable[[], str]) -> int:
     """The exit code of a call."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks ends no work
     try:
         call()
         sys.stdout.flush()

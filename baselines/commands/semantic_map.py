@@ -18,7 +18,8 @@ at most 4 maps, pictures of each: regions with example renders (where a shape is
 Live scores go to live_maps.npz in --out: `recorded:NETWORK/CLASS/SHAPE?file=PATH` names such a map as a function. No
 score is asked twice: the same command goes on where an interrupted one stopped. Regions are grown on the interpolated
 map, so they cost no query of the network; the scores under example renders do. A SOURCE beside --maps is what example
-renders show.
+renders show. Margins are drawn and searched as unit scores, 1/(1+exp(-margin)). With --adversarial, a region is one in
+which the network is wrong, around start points of lowest score on each map.
 """
 
 from dataclasses import dataclass
@@ -34,7 +35,7 @@ from semrob_env.maps import traps as trap_defaults
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(shared.ShapeOptions, shared.Networks, shared.Views):
+class Options(shared.ShapeOptions, shared.Networks, shared.Views, shared.Asked):
     """What may be said."""
 
     sources: shared.Sources = ()
@@ -60,13 +61,6 @@ class Options(shared.ShapeOptions, shared.Networks, shared.Views):
     trap_high: float = trap_defaults.HIGH
     """and is enclosed by this score"""
     methods: shared.MethodsOrNone = ()
-    form: shared.Form = "normalized"
-    goal: shared.GoalOption = shared.DEFAULT_GOAL
-    budget: shared.OptionalBudget = None
-    max_steps: shared.MaxSteps = None
-    adversarial: shared.Adversarial = False
-    imports: shared.Imports = ()
-    seed: shared.Seed = 0
     out: shared.Out = "results/maps"
     dry_run: shared.DryRun = False
 

@@ -8,7 +8,8 @@ Examples:
   semrob srvr_table --protocol paper --shapes 0   the paper's exact updates, 600 steps
   semrob srvr_table --functions recorded --protocol paper --out results/srvr_recorded
   semrob srvr_table --networks AlexNet,ResNet-50,timm/convnext_tiny --score margin
-  semrob srvr_table --networks file --weights mine.onnx --labels names.txt
+  semrob srvr_table --networks before=efficientnet_lite0@epoch_1.pth,after=efficientnet_lite0@epoch_9.pth
+  semrob srvr_table --networks mine=file:mine.onnx --labels names.txt
 
 SRVR of a network for a class is the mean over shapes and start points of Vol(region) / Vol(space), over every returned
 region cut to the space (Hamdi & Ghanem 2020, arXiv 1904.04621). "feasible only" counts a region as 0 unless it meets
@@ -21,12 +22,16 @@ replays on a file of maps (semrob import_recorded, semrob semantic_map): all of 
 --shapes given. Networks whose accuracy is published get a table and a picture of it beside their SRVR, and how far the
 ranks agree.
 
-Written to --out: srvr.md, srvr.csv, srvr.png, accuracy.png, and runs.sqlite with one row and one trace a run. The same
-command goes on where an interrupted one stopped; a finished one only draws its tables again.
+With --adversarial, a region is one in which the network is wrong, around start points where it is most wrong.
+
+Written to --out: srvr.md, srvr.csv, srvr.png, accuracy.png, runs.csv with one row a run, and runs.sqlite with its
+trace. The same command goes on where an interrupted one stopped; a finished one only draws its tables again.
 """
 
 from dataclasses import dataclass
-from typing import Literal, final
+from typing import Annotated, ClassVar, Literal, final
+
+from cyclopts import Parameter
 
 from baselines.commands.program import KEPT_TEXT, Command
 from baselines.commands.shared import options as shared
@@ -35,7 +40,7 @@ from semrob_env.recorded.function import DEFAULT_FILE
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(shared.ShapeOptions, shared.Networks, shared.Views):
+class Options(shared.ShapeOptions, shared.Networks, shared.Views, shared.Asked):
     """What may be said."""
 
     functions: Literal["scenes", "recorded"] = "scenes"
@@ -45,17 +50,20 @@ class Options(shared.ShapeOptions, shared.Networks, shared.Views):
     colors: shared.Colors = "white"
     maps: shared.Maps = DEFAULT_FILE
     methods: shared.Methods = ("naive", "oir_b", "oir_w")
-    imports: shared.Imports = ()
-    protocol: Literal["normalized", "paper"] = "normalized"
-    """paper: the exact form, 600 steps, no budget; tells its cost first"""
-    goal: shared.GoalOption = shared.DEFAULT_GOAL
-    budget: shared.Budget = 100
-    adversarial: shared.Adversarial = False
+    form: Annotated[
+        Literal["normalized", "paper"],
+        Parameter(
+            name=("--protocol", "--form"),
+            group=shared.METHOD,
+            help="paper: the exact form, 600 steps, no budget; tells its cost first",
+        ),
+    ] = "normalized"
     judge_points: shared.JudgePoints = 32
-    seed: shared.Seed = 0
+    workers: shared.Workers = 0
     out: shared.Out = "results/srvr"
     resume: shared.Resume = True
     dry_run: shared.DryRun = False
+    usual_budget: ClassVar[int] = 100
 
 
 main = Command(Options, after_interrupt=KEPT_TEXT)

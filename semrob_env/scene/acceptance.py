@@ -16,7 +16,7 @@ import numpy as np
 from semrob_env.errors import InvalidParameterError, SemrobError
 from semrob_env.functions import ScoreFunction
 from semrob_env.parameters import SemanticSpace
-from semrob_env.scene.classifiers.options import NetworkOptions
+from semrob_env.scene.classifiers.network_spec import NetworkSpec
 from semrob_env.scene.function import SceneId, make_scene_function
 from semrob_env.scene.sources import ShapeInfo
 from semrob_env.types import FloatArray
@@ -119,7 +119,7 @@ class ShapeReport:
     Attributes:
         info: The shape.
         faces: Its number of triangles; 0 where it could not be loaded.
-        verdicts: One a network, by name, in the order asked; those of a shape without class are missing.
+        verdicts: One a network, by label, in the order asked; those of a shape without class are missing.
         error: Why it could not be loaded or scored, in one line; empty where it was.
     """
 
@@ -131,13 +131,12 @@ class ShapeReport:
 
 def judge_for_networks(
     info: ShapeInfo,
-    networks: Sequence[str],
+    networks: Sequence[NetworkSpec],
     *,
     counts: Sequence[int] = GRID,
     threshold: float = THRESHOLD,
     colors: str = "white",
     feed: str = "normalized",
-    options: Mapping[str, NetworkOptions] | None = None,
     known: Sequence[tuple[Mapping[str, str], FloatArray]] = (),
     on_scores: Callable[[int], None] | None = None,
     on_verdict: Callable[[Acceptance], None] | None = None,
@@ -146,12 +145,11 @@ def judge_for_networks(
 
     Args:
         info: The shape; its class is what it is scored for.
-        networks: Names of known networks.
+        networks: The networks; verdicts are named by their labels.
         counts: Grid points of azimuth and elevation.
         threshold: As `judge_shape`.
         colors: As `SceneId`.
         feed: As `SceneId`.
-        options: Of networks by name; those that are missing have none.
         known: Facts and scores (P, Q) of maps that are there already: nothing is asked for those again.
         on_scores: As `judge_shape`.
         on_verdict: Called with each new verdict as soon as it is there; what it raises is raised.
@@ -164,20 +162,19 @@ def judge_for_networks(
         )
     for network in networks:
         try:
-            chosen = (options or {}).get(network, NetworkOptions()).in_ids()
-            own = SceneId(network, info.class_name, info.source, feed=feed, colors=colors, **chosen)
+            own = SceneId(network.network, info.class_name, info.source, feed=feed, colors=colors, **network.in_ids())
             function = make_scene_function(str(own))
             faces = len(function.meshes[0].faces)
             facts = facts_of(function)
             found = [map_ for own_facts, map_ in known if own_facts == facts and map_.shape == tuple(counts)]
             if found:
                 pinned = facts["function"], function.space, found[0], threshold, facts, function.score_range
-                verdicts[network] = Acceptance(*pinned)
+                verdicts[network.label] = Acceptance(*pinned)
                 continue
             verdict = judge_shape(function, counts=counts, threshold=threshold, on_scores=on_scores)
         except SemrobError as error:
             return ShapeReport(info, faces, error=" ".join(str(error).split()))
-        verdicts[network] = verdict
+        verdicts[network.label] = verdict
         if on_verdict is not None:
             on_verdict(verdict)
     return ShapeReport(info, faces, verdicts)

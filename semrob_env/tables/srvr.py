@@ -60,7 +60,7 @@ class SrvrTable:
     """SRVR of some runs: per network, class and method, and means over them.
 
     Attributes:
-        runs: The rows behind it, none of them failed.
+        runs: The rows behind it, all of which have run.
         networks: In the order to show.
         classes: In the order to show.
         by_method: For each method, what `srvr` gives for its runs.
@@ -170,6 +170,7 @@ class SrvrTable:
             "feasible only %": feasible,
             "95 % interval of it": interval_text(row.feasible_low, row.feasible_high),
             "feasible": f"{sum(bool(run.feasible) for run in own)} of {row.runs}",
+            "least half width %": f"{100 * np.mean([run.least_half_width for run in own]):.2f}",
             **{f"{name} queries": f"{count:,}" for name, count in bill(own).items()},
         }
 

@@ -11,6 +11,7 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import CallableFunction
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.acceptance import GRID, judge_for_networks, judge_shape
+from semrob_env.scene.classifiers.network_spec import network_specs
 from semrob_env.scene.sources import ShapeInfo
 from semrob_env.types import FloatArray
 
@@ -56,11 +57,13 @@ def test_what_makes_no_grid_is_told() -> None:
 
 
 def test_a_shape_that_cannot_be_judged_is_a_report_in_one_line(tmp_path: Path) -> None:
-    unknown = judge_for_networks(ShapeInfo("file:x.obj", "x.obj", "x"), ["efficientnet_lite0"])
+    unknown = judge_for_networks(ShapeInfo("file:x.obj", "x.obj", "x"), network_specs(["efficientnet_lite0"]))
     assert "tells no class of the paper" in unknown.error
     broken = tmp_path / "cup.obj"
     broken.write_text("v 0 0 0\n")
-    report = judge_for_networks(ShapeInfo(f"file:{broken}", "cup.obj", "cup", "cup"), ["efficientnet_lite0"])
+    report = judge_for_networks(
+        ShapeInfo(f"file:{broken}", "cup.obj", "cup", "cup"), network_specs(["efficientnet_lite0"])
+    )
     assert "has no faces" in report.error
     assert "\n" not in report.error
     assert (report.faces, report.verdicts) == (0, {})

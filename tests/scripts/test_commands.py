@@ -28,7 +28,7 @@ from semrob_env.errors import InvalidParameterError, SemrobError
 from semrob_env.recorded import save_maps
 from semrob_env.scene.acceptance import GRID, THRESHOLD
 from semrob_env.scene.classifiers.score_kinds import SCORE_RANGES
-from semrob_env.scene.sources import COLOURS
+from semrob_env.scene.sources import COLORS
 from tests.recorded_maker import wavy_maps
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -147,9 +147,9 @@ def test_misspelt_commands_and_options_are_one_line(capsys: pytest.CaptureFixtur
 def test_from_python_bad_input_is_an_error_of_the_house_and_the_last_value_counts() -> None:
     with pytest.raises(InvalidParameterError, match="Unknown option"):
         find_command("method_table")(["--nothing"])
-    options = accept_shapes.main.read(["a", "--grid", "3x4", "b", "--grid", "5x6", "--weights", "x", "--weights", "y"])
+    options = accept_shapes.main.read(["a", "--grid", "3x4", "b", "--grid", "5x6", "--networks", "x,y"])
     assert options is not None
-    assert (options.sources, options.grid, options.weights) == (("a", "b"), (5, 6), ("x", "y"))
+    assert (options.sources, options.grid, options.networks) == (("a", "b"), (5, 6), ("x", "y"))
 
 
 def test_a_reader_that_goes_away_is_no_error(tmp_path: Path) -> None:
@@ -198,6 +198,15 @@ def test_values_are_read_or_refused() -> None:
                 read(text)
 
 
+def test_commands_compute_with_one_thread_of_blas() -> None:
+    code = "import baselines.commands.program, os; print(os.environ['OPENBLAS_NUM_THREADS'])"
+    for given, found in (({}, "1"), ({"OPENBLAS_NUM_THREADS": "3"}, "3")):
+        clean = {name: value for name, value in environment().items() if name != "OPENBLAS_NUM_THREADS"}
+        command = [sys.executable, "-c", code]
+        ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, env={**clean, **given})
+        assert ended.stdout.strip() == found
+
+
 def test_what_light_options_repeat_of_heavy_rooms_is_the_same() -> None:
     assert (accept_shapes.Options().grid, accept_shapes.Options().threshold) == (GRID, THRESHOLD)
     assert tuple(DIRECTIONS) == benchmark_recorded.KNOWN
@@ -205,7 +214,7 @@ def test_what_light_options_repeat_of_heavy_rooms_is_the_same() -> None:
     assert tuple(train_agent.STEPS) == tuple(ALGORITHMS)
     hints = typing.get_type_hints(Networks)
     assert typing.get_args(hints["score"]) == tuple(SCORE_RANGES)
-    assert typing.get_args(typing.get_type_hints(accept_shapes.Options)["colors"]) == COLOURS
+    assert typing.get_args(typing.get_type_hints(accept_shapes.Options)["colors"]) == COLORS
     assert ShapeOptions().numbers == tuple(range(10))
 
 

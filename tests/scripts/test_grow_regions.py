@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
+import numpy as np
 import pytest
 import trimesh
 from PIL import Image
@@ -80,10 +81,51 @@ def test_weights_and_score_reach_the_network(
     function_id = f"scene:{chosen[1]}/cup/procedural:0?params=azimuth&score=margin&weights={escaped}"
     assert f"{function_id}: " in capsys.readouterr().out
     (row,) = csv.DictReader((tmp_path / "out" / "regions.csv").read_text().splitlines())
-    # Two steps leave a speck around the start, whose mean is the margin there, mapped to 0 to 1.
+    # Two steps leave a speck around the start, whose mean is the margin there as a unit score.
     margin = make_function(function_id).values([[[130.0]]])[0, 0]
-    assert float(row["mean"]) == pytest.approx((margin + MARGIN_BOUND) / (2 * MARGIN_BOUND), abs=0.01)
+    assert float(row["mean"]) == pytest.approx(1 / (1 + np.exp(-margin)), abs=0.01)
     assert -0.9 * MARGIN_BOUND < margin < -0.1
+
+
+def test_a_goal_reaches_the_method_and_the_judge(tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for goal in ("mean=0.3", "reliability=0.9,level=0.3"):
+        assert run(tmp_path, "cup:0", "--methods", "box_quadrature", "--goal", goal) == 0
+        rows = list(csv.DictReader((tmp_path / "regions.csv").read_text().splitlines()))
+        assert {row["goal"] for row in rows} == {goal}
+        least = float(goal.split("=")[1].split(",")[0])
+        assert all((row["feasible"] == "True") == (float(row["goal_mean"]) >= least) for row in rows)
+    assert "goal: score at least 0.3 in 90 % of the views" in capsys.readouterr().out
+
+
+def test_adversarial_regions_start_at_failures_show_f_and_export_only_failures(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export = tmp_path / "failures"
+    few = ["--adversarial", "--methods", "box_quadrature", "--export", str(export), "--export-count", "4"]
+    assert run(tmp_path, "cup:0", *few) == 0
+    told = capsys.readouterr().out
+    assert "start points: the 4 of lowest score among 64" in told
+    assert "highest f" in told
+    rows = list(csv.DictReader((tmp_path / "regions.csv").read_text().splitlines()))
+    assert any(row["feasible"] == "True" and float(row["share"]) > 1e-3 for row in rows)
+    views = list(csv.DictReader((export / "box_quadrature" / "theta.csv").read_text().splitlines()))
+    assert views
+    assert all(float(view["score"]) <= 0.5 for view in views)
+    assert len(list((export / "box_quadrature").glob("*.png"))) == len(views)
+    assert f"wrote {len(views)} failures" in told
+    assert f"; {16 - len(views)} other views" in told
+
+
+def test_a_start_that_does_not_meet_the_goal_has_no_region(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    function = make_function("scene:tiny/cup/procedural:0")
+    score = float(function.values([[[10.0, 30.0]]])[0, 0])
+    start = ["--starts", "azimuth=10,elevation=30", "--methods", "box_quadrature"]
+    assert run(tmp_path, "cup:0", *start, "--goal", f"mean={score + 0.4 * (1 - score):.2f}", "--map-step", "90") == 0
+    assert f"no region: f(start) is {score:.3g}" in capsys.readouterr().out
+    assert run(tmp_path, "cup:0", *start, "--adversarial", "--goal", f"mean={1 - score + 0.05:.2f}") == 0
+    assert f"no region: f(start) is {score:.3g}" in capsys.readouterr().out
 
 
 def test_one_parameter_and_a_part_of_a_range_get_a_curve(tiny: str, tmp_path: Path) -> None:
@@ -125,7 +167,7 @@ def test_a_dry_run_tells_the_bill_of_a_step_and_writes_nothing(
         (["cup:0", "--map-step", "0"], "give at least 0.5 degrees"),
         (["cup:0", "--budget", "3"], "cannot pay one step"),
         (["cup:0", "--networks", "lenet"], "unknown network 'lenet'"),
-        (["cup:0", "--weights", "none.pth"], "--weights none.pth: there is no such file"),
+        (["cup:0", "--weights", "none.pth"], "there is no file none.pth"),
         (["cup:0", "--score", "margin"], "network 'tiny' takes no score"),
         (["cup:0", "--params", "zoom"], "unknown parameter 'zoom'"),
         (["cup:0", "--params", "azimuth,azimuth"], "named twice"),

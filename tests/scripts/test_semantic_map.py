@@ -14,7 +14,7 @@ from PIL import Image
 from baselines.commands import semantic_map
 from baselines.commands.program import BAD_INPUT, INTERRUPTED, run_command
 from baselines.commands.work import semantic_map as semantic_map_work
-from semrob_env.functions import make_function
+from semrob_env.functions import UnitScale, make_function
 from semrob_env.maps import map_axes, unfinished_file
 from semrob_env.parameters import SemanticSpace
 from semrob_env.recorded import ScoreMaps, load_maps, save_maps
@@ -98,6 +98,30 @@ def test_adversarial_regions_grow_where_the_score_is_low(recorded: Path, tmp_pat
     assert run(tmp_path / "out", *choice, "--methods", "naive", "--adversarial", "--budget", "40") == 0
     inside, outside = (float(row["mean"]) for row in rows_of(tmp_path / "out" / "regions.csv"))
     assert inside > 0.5 > outside  # of 1 - f
+
+
+def test_adversarial_starts_are_lows_of_each_map_and_tables_show_f(
+    recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    choice = ["--maps", str(recorded), "--select", "a/cup/*", "--methods", "box_quadrature"]
+    assert run(tmp_path / "out", *choice, "--adversarial", "--goal", "reliability=0.9", "--budget", "80") == 0
+    rows = rows_of(tmp_path / "out" / "regions.csv")
+    assert {row["goal"] for row in rows} == {"reliability=0.9,level=0.5"}
+    best = [row for row in rows if row["feasible"] == "True" and float(row["least_half_width"]) > 0.01]
+    assert {row["map"] for row in best} == {"a/cup/0", "a/cup/1"}
+    told = capsys.readouterr().out
+    assert "highest f" in told
+    assert "4 of lowest score among 64" in told
+
+
+def test_margins_are_searched_as_unit_scores() -> None:
+    axes, margins = map_axes(SPACE, 45.0), np.zeros((1, 8, 3), dtype=np.float32)
+    margins[0, 2:6] = 3.0
+    maps = ScoreMaps(SPACE, axes, margins, ("a/cup/0",), score_range=(-50.0, 50.0))
+    unit = semantic_map_work.in_units(maps, UnitScale(-50.0, 50.0, is_logistic=True))
+    assert (unit.score_range, float(unit.scores[0, 0, 0])) == ((0.0, 1.0), 0.5)
+    assert float(unit.scores[0, 3, 1]) == pytest.approx(1 / (1 + np.exp(-3.0)))
+    assert semantic_map_work.in_units(maps, UnitScale(-50.0, 50.0)) is maps
 
 
 def test_a_live_map_is_drawn_kept_and_not_asked_again(tiny: str, tmp_path: Path) -> None:
@@ -195,7 +219,7 @@ def test_tables_of_an_earlier_run_do_not_stay(recorded: Path, tmp_path: Path) ->
         (["cup:0", "--function", "synthetic:trap?n=2"], "give a SOURCE"),
         (["cup:0", "--select", "a/*"], "--select chooses among --maps"),
         (["cup:0", "--networks", "lenet"], "unknown network 'lenet'"),
-        (["cup:0", "--weights", "none.pth"], "--weights none.pth: there is no such file"),
+        (["cup:0", "--weights", "none.pth"], "there is no file none.pth"),
         (["cup:0", "--score", "margin"], "network 'tiny' takes no score"),
         (["--maps", "FILE", "--score", "margin"], "--score is for --network"),
         (["--function", "synthetic:trap?n=2", "--device", "cuda"], "--device is for --network"),

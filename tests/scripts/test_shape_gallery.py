@@ -14,7 +14,7 @@ from baselines.commands.program import BAD_INPUT, run_command
 from baselines.commands.work import shape_gallery as work
 from semrob_env.errors import InvalidParameterError
 from semrob_env.plotting import Cell, gallery_figure
-from semrob_env.scene.classifiers.options import NetworkOptions
+from semrob_env.scene.classifiers.network_spec import network_specs
 from semrob_env.scene.sources import select_shapes
 
 WEDGE = "v 0 0 6\nv 2 0 0\nv 0 4 0\nv 0 0 0\nf 1 2 3\nf 1 3 4\nf 1 4 2\nf 2 4 3\n"
@@ -74,7 +74,7 @@ def test_columns_may_be_views_of_one_shape(tiny: str, tmp_path: Path) -> None:
     width, height = size_of(tmp_path)
     assert width > height
     row = work.views_rows(
-        [work.look_at(select_shapes(["cup:0"])[0], {"tiny": NetworkOptions()}, np.zeros((2, 2)))],
+        [work.look_at(select_shapes(["cup:0"])[0], network_specs(["tiny"]), np.zeros((2, 2)))],
         np.zeros((2, 2)),
     )
     label, cells = next(row)

@@ -71,20 +71,20 @@ def test_a_model_file_gets_a_table_of_margins(tmp_path: Path) -> None:
     forget_networks()
     path = model_file(tmp_path / "mine.xml")
     assert run(tmp_path / "out", "--networks", "file", "--weights", str(path), "--score", "margin") == 0
-    ids = {row.task.function_id for row in RunStore(tmp_path / "out" / "runs.sqlite").rows()}
+    ids = {row.task.question.function_id for row in RunStore(tmp_path / "out" / "runs.sqlite").rows()}
     assert ids == {
         f"scene:file/cup/procedural:{number}?params=azimuth,elevation&score=margin&weights={path}" for number in (0, 1)
     }
-    assert "Score: logit margin of the class" in (tmp_path / "out" / "srvr.md").read_text()
+    assert "Score f: logit margin of the class" in (tmp_path / "out" / "srvr.md").read_text()
 
 
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
         (["--networks", "file"], "network file is a whole model: give --weights FILE"),
-        (["--networks", "file", "--weights", "none.onnx"], "--weights none.onnx: there is no such file"),
-        (["--networks", "tiny,efficientnet_lite0", "--weights", __file__], "2 networks; write NETWORK=FILE"),
-        (["--networks", "tiny", "--weights", f"AlexNet={__file__}"], "'AlexNet' is not among the networks tiny"),
+        (["--networks", "file", "--weights", "none.onnx"], "there is no file none.onnx"),
+        (["--networks", "tiny,efficientnet_lite0", "--weights", __file__], "2 networks; write NETWORK@WEIGHTS"),
+        (["--networks", f"a=tiny,a=tiny@{__file__}"], "two networks are called 'a'"),
         (["--networks", "tiny", "--score", "margin"], "network 'tiny' takes no score"),
         (["--networks", "tiny", "--score", "best"], "--score"),
         (["--networks", "efficientnet_lite0", "--device", "tpu"], "device 'tpu' cannot be used"),
@@ -103,14 +103,24 @@ def test_bad_input_about_networks_is_one_line_exit_code_2_and_nothing_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_two_files_of_weights_of_one_network_are_two_rows(tiny: str, tmp_path: Path) -> None:
+    paths = [model_file(tmp_path / f"{name}.xml") for name in "ab"]
+    two = ",".join(f"{label}=file:{path}" for label, path in zip(("before", "after"), paths, strict=True))
+    assert run(tmp_path / "out", "--networks", two, "--shapes", "0", "--starts", "azimuth=0") == 0
+    rows = list(csv.DictReader((tmp_path / "out" / "srvr.csv").read_text().splitlines()))
+    assert [row["network"] for row in rows if row["method"] == "all"] == ["before", "after"]
+    assert "| before " in (tmp_path / "out" / "srvr.md").read_text()
+
+
 def test_weights_belong_to_the_network_that_they_name(tmp_path: Path) -> None:
     for name in ("one.pth", "a=b.pth"):
         (tmp_path / name).write_bytes(b"x")
-    two, odd = ("efficientnet_lite0", "efficientnet_lite1"), str(tmp_path / "a=b.pth")
-    made = Networks(networks=two, weights=(f"{two[1]}={tmp_path / 'one.pth'}",), score="margin").network_options()
-    assert [made[name].weights for name in two] == ["", str(tmp_path / "one.pth")]
-    assert {own.score for own in made.values()} == {"margin"}
-    assert Networks(networks=two[:1], weights=(odd,)).network_options()[two[0]].weights == odd
+    two = ("efficientnet_lite0", f"efficientnet_lite1@{tmp_path / 'one.pth'}")
+    made = Networks(networks=two, score="margin").specs()
+    assert [spec.options.weights for spec in made] == ["", str(tmp_path / "one.pth")]
+    assert {spec.options.score for spec in made} == {"margin"}
+    (one,) = Networks(networks=two[:1], weights=str(tmp_path / "a=b.pth")).specs()
+    assert one.options.weights == str(tmp_path / "a=b.pth")
 
 
 def test_pairs_of_networks_are_counted_by_their_paired_difference() -> None:

@@ -10,14 +10,16 @@ import pytest
 
 from baselines.commands import srvr_table
 from baselines.commands.program import BAD_INPUT, run_command
+from baselines.commands.shared import options
 from baselines.commands.work import srvr_table as srvr_table_work
 from optimizers.corner_method import settings_of_form
 from optimizers.registry import get_optimizer
 from optimizers.run import run
 from semrob_env.functions import Complement, ScoreFunction
-from semrob_env.ground_truth import exact_moments
+from semrob_env.ground_truth import truth
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import Questions
 from semrob_env.recorded import RecordedMaps, ScoreMaps, save_maps
 from semrob_env.regions import Regions
 from semrob_env.store import RunRow, RunStore
@@ -51,15 +53,19 @@ def by_method(rows: list[RunRow], names: tuple[str, ...] = NAMES) -> dict[str, l
     for row in rows:
         ordered.setdefault(row.task.method, []).append(row)
     for own in ordered.values():
-        own.sort(key=lambda row: places["/".join(vars(Subject.of(row.task.function_id)).values()), row.task.start])
+        own.sort(
+            key=lambda row: places[
+                "/".join(vars(Subject.of(row.task.question.function_id)).values()), row.task.question.start
+            ]
+        )
     return ordered
 
 
 def direct(function: ScoreFunction, method: str, budget: float | None, steps: int | None, form: str) -> Regions:
     members = np.repeat(np.arange(function.members), len(STARTS))
     chosen = get_optimizer(method)
-    starts = np.tile(STARTS, (function.members, 1))
-    optimizer = chosen(SPACE, starts, member=members, settings=settings_of_form(chosen, form))
+    questions = Questions(SPACE, np.tile(STARTS, (function.members, 1)), member=members, budget=budget)
+    optimizer = chosen(questions, settings=settings_of_form(chosen, form))
     oracle = QueryOracle(function, trajectories=len(members), budget=budget)
     return run(optimizer, oracle, max_steps=steps).regions
 
@@ -67,7 +73,7 @@ def direct(function: ScoreFunction, method: str, budget: float | None, steps: in
 def require_same(rows: list[RunRow], function: ScoreFunction, regions: Regions, epsilon_m: float = 0.5) -> None:
     """Rows hold the bits of these regions, their shares, and what is exactly feasible."""
     members = np.repeat(np.arange(function.members), len(STARTS))
-    mean, variance = exact_moments(function, regions, members)
+    mean, variance = truth(function, regions, members).moments()
     assert [row.lower for row in rows] == [tuple(bound) for bound in regions.lower.tolist()]
     assert [row.upper for row in rows] == [tuple(bound) for bound in regions.upper.tolist()]
     assert [row.share for row in rows] == regions.share().tolist()
@@ -81,6 +87,7 @@ def test_the_numbers_are_those_of_plain_runs_and_feasible_is_decided_exactly(map
     assert table(maps, out) == 0
     assert sorted(path.name for path in out.iterdir()) == [
         "accuracy.png",
+        "runs.csv",
         "runs.sqlite",
         "srvr.csv",
         "srvr.md",
@@ -117,8 +124,8 @@ def test_points_do_not_decide_what_is_feasible(tmp_path: Path) -> None:
 def test_the_paper_protocol_is_600_plain_steps(
     maps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert srvr_table_work.PAPER_STEPS == 600
-    monkeypatch.setattr(srvr_table_work, "PAPER_STEPS", 130)
+    assert options.PAPER_STEPS == 600
+    monkeypatch.setattr(options, "PAPER_STEPS", 130)
     out = tmp_path / "out"
     assert table(maps, out, "--protocol", "paper", "--goal", "mean=0.8") == 0
     assert "estimated time" in capsys.readouterr().out
@@ -130,9 +137,9 @@ def test_the_paper_protocol_is_600_plain_steps(
 
 def test_adversarial_regions_are_those_of_the_complement(maps: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    assert table(maps, out, "--adversarial", "--methods", "oir_w") == 0
+    assert table(maps, out, "--adversarial", "--starts", "paper", "--methods", "oir_w") == 0
     rows, function = rows_of(out), Complement(FUNCTION)
-    assert {row.task.function_id for row in rows} == {f"complement(recorded:{name})" for name in NAMES}
+    assert {row.task.question.function_id for row in rows} == {f"complement(recorded:{name})" for name in NAMES}
     require_same(by_method(rows)["oir_w"], function, direct(function, "oir_w", 100, None, "normalized"))
     assert "low + high - f" in (out / "srvr.md").read_text()
 
@@ -167,21 +174,20 @@ def test_the_result_does_not_depend_on_the_size_of_batches(
 )
 def test_networks_classes_and_shapes_choose_maps(maps: Path, extra: list[str], expected: tuple[str, ...]) -> None:
     arguments = ["--functions", "recorded", "--maps", str(maps), *extra]
-    options = srvr_table.main.read(arguments)
-    assert options is not None
-    plan = srvr_table_work.Plan.of(options)
-    ids = list(dict.fromkeys(task.function_id for task in plan.tasks))
+    read = srvr_table.main.read(arguments)
+    assert read is not None
+    plan = srvr_table_work.Plan.of(read)
+    ids = list(dict.fromkeys(task.question.function_id for task in plan.tasks))
     assert ids == [f"recorded:{name}" for name in expected]
     assert len(plan.tasks) == len(expected) * 3 * 4
-    (function,) = plan.functions.values()
-    assert function.member_ids == tuple(ids)
+    assert plan.functions.member(ids[0])[0].member_ids == tuple(ids)
 
 
 def test_a_network_of_a_family_is_chosen_by_its_whole_name(tmp_path: Path) -> None:
     maps = save_maps(wavy_maps(["timm/r50/cup/0", "timm/other/cup/0", *NAMES]), tmp_path / "maps.npz")
     out = tmp_path / "out"
     assert table(maps, out, "--networks", "timm/r50,ResNet50", "--classes", "cup", "--methods", "naive") == 0
-    assert {row.task.function_id for row in rows_of(out)} == {
+    assert {row.task.question.function_id for row in rows_of(out)} == {
         f"recorded:{name}" for name in ("timm/r50/cup/0", "ResNet50/cup/0", "ResNet50/cup/1")
     }
     assert "| timm/r50 " in (out / "srvr.md").read_text()

@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import csv
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
-from optimizers.execute import run_tasks
 from PIL import Image
 
 from baselines.commands import srvr_table
 from baselines.commands.program import BAD_INPUT, INTERRUPTED, run_command
+from baselines.commands.shared import options
 from baselines.commands.shared.options import REGION_METHODS
+from baselines.commands.shared.terminal import Bundle, make_console
 from baselines.commands.work import srvr_table as srvr_table_work
+from baselines.experiments.runner import RunSummary, execute, run_tasks
+from semrob_env.functions import make_function
 from semrob_env.recorded import save_maps
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
 from semrob_env.scene.classifiers.registry import NETWORKS
-from semrob_env.store import RunStore
+from semrob_env.store import UNPAID, RunStore
 from tests.recorded_maker import wavy_maps
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def maps_of_one(tmp_path: Path) -> Path:
+    return save_maps(wavy_maps(["ResNet50/cup/0"]), tmp_path / "maps.npz")
+
+
+def read(maps: Path, out: Path) -> srvr_table.Options:
+    arguments = ["--functions", "recorded", "--maps", str(maps), "--methods", "naive", "--out", str(out)]
+    options = srvr_table.main.read(arguments)
+    assert options is not None
+    return options
 
 
 def run(folder: Path, *extra: str) -> int:
@@ -101,10 +118,9 @@ def test_any_region_method_space_start_and_source_makes_a_table(tiny: str, tmp_p
     assert run(tmp_path / "out", *chosen, *starts) == 0
     rows = RunStore(tmp_path / "out" / "runs.sqlite").rows()
     assert {row.task.method for row in rows} == {"naive", "grid", "random_search"}
-    assert {len(row.task.start) for row in rows} == {3}
+    assert {len(row.task.question.start) for row in rows} == {3}
     assert len(rows) == 2 * 2 * 3
-    assert {row.task.epsilon_m for row in rows} == {0.8}
-    assert all(row.task.settings_mapping["budget"] == 24 for row in rows if row.task.method == "grid")
+    assert {(row.task.question.goal.text, row.task.question.budget) for row in rows} == {("mean=0.2", 24)}
     assert "azimuth and elevation and distance" in (tmp_path / "out" / "srvr.md").read_text()
     assert run(tmp_path / "none", "--methods", "random_attack") == BAD_INPUT
 
@@ -135,7 +151,7 @@ def test_a_dry_run_tells_the_cost_and_writes_nothing(
 def test_the_paper_protocol_tells_its_cost_first_and_names_regions_that_have_not_grown(
     tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(srvr_table_work, "PAPER_STEPS", 3)
+    monkeypatch.setattr(options, "PAPER_STEPS", 3)
     assert run(tmp_path, "--protocol", "paper", "--methods", "naive", "--classes", "cup") == 0
     out = capsys.readouterr().out
     assert out.index("estimated time") < out.index("SRVR")
@@ -144,10 +160,63 @@ def test_the_paper_protocol_tells_its_cost_first_and_names_regions_that_have_not
     assert "start size" in (tmp_path / "srvr.md").read_text().split("naive", 1)[1].split("\n", 1)[0]
 
 
+def test_a_goal_reaches_methods_and_judge(tiny: str, tmp_path: Path) -> None:
+    few = ["--methods", "box_quadrature,oir_b", "--classes", "cup", "--shapes", "0"]
+    for goal in ("mean=0.2", "reliability=0.9,level=0.2"):
+        assert run(tmp_path, *few, "--goal", goal) == 0
+    rows = RunStore(tmp_path / "runs.sqlite").rows()
+    assert {row.task.question.goal.text for row in rows} == {"mean=0.2", "reliability=0.9,level=0.2"}
+    assert all(row.feasible == (row.goal_mean >= row.task.question.goal.least) for row in rows)
+    assert "score at least 0.2 in 90 % of the views" in (tmp_path / "srvr.md").read_text()
+    lines = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
+    assert [line["goal"] for line in lines] == ["reliability=0.9,level=0.2"] * 8
+    assert lines[0].keys() >= {"least_half_width", "purity", "status", "lower"}
+
+
+def test_adversarial_starts_are_where_the_network_is_most_wrong(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(tmp_path, "--methods", "naive", "--classes", "cup,chair", "--shapes", "0", "--adversarial") == 0
+    assert "4 of lowest score among 64 evenly spread views of each function" in capsys.readouterr().out
+    starts: dict[str, list[tuple[float, ...]]] = {}
+    for row in RunStore(tmp_path / "runs.sqlite").rows():
+        starts.setdefault(row.task.question.function_id, []).append(row.task.question.start)
+    assert len({frozenset(points) for points in starts.values()}) == 2
+    for function_id, points in starts.items():
+        function = make_function(function_id.removeprefix("complement(").removesuffix(")"))
+        everywhere = function.values(function.space.grid((8, 8))[None])
+        assert function.values([points]).max() <= np.quantile(everywhere, 0.2)
+
+
+def test_runs_in_workers_and_of_an_imported_method_are_the_same(tmp_path: Path) -> None:
+    maps = save_maps(wavy_maps(["ResNet50/cup/0", "ResNet50/cup/1"]), tmp_path / "maps.npz")
+    recorded = ["--functions", "recorded", "--maps", str(maps), "--methods", "naive,mine", "--budget", "30"]
+    recorded += ["--import", "tests.scripts.mine"]
+    texts = []
+    for workers in ("1", "2"):
+        out = tmp_path / workers
+        assert run_command(srvr_table.main, [*recorded, "--workers", workers, "--out", str(out)]) == 0
+        texts.append((out / "srvr.csv").read_text())
+    assert texts[0] == texts[1]
+    assert ",mine," in texts[0]
+
+
+def test_runs_that_could_not_pay_are_left_out_and_told(maps_of_one: Path, tmp_path: Path) -> None:
+    # A later step may cost more than the first: here, the second run's only.
+    plan = srvr_table_work.Plan.of(read(maps_of_one, tmp_path))
+    rows = execute(plan.tasks, plan.functions)
+    rows[0] = replace(rows[0], status=UNPAID)
+    console = make_console()
+    srvr_table_work.report(plan, rows, RunSummary(len(rows)), Bundle(str(tmp_path), console), console)
+    text = (tmp_path / "srvr.md").read_text()
+    assert "1 runs had a budget too small for one step and are left out" in text
+    assert "of 3 " in text
+
+
 def test_adversarial_and_unnormalized_runs_are_runs_of_their_own(tiny: str, tmp_path: Path) -> None:
     for extra in ([], ["--adversarial"], ["--unnormalized"]):
         assert run(tmp_path, "--methods", "naive", "--classes", "cup", "--shapes", "0", *extra) == 0
-    ids = {row.task.function_id for row in RunStore(tmp_path / "runs.sqlite").rows()}
+    ids = {row.task.question.function_id for row in RunStore(tmp_path / "runs.sqlite").rows()}
     plain = "scene:tiny/cup/procedural:0?params=azimuth,elevation"
     assert ids == {plain, f"complement({plain})", f"{plain}&feed=unnormalized"}
 
@@ -164,6 +233,11 @@ BAD_INPUT_CASES = [
     (["--goal", "mean=2"], "mean 2 must be in [0, 1]"),
     (["--judge-points", "100"], "100 judge points"),
     (["--goal", "variance=0.5"], "unknown goal 'variance=0.5'"),
+    (
+        ["--budget", "3"],
+        "--budget 3 cannot pay one step of naive, which costs 4 queries a start point; give at least 4",
+    ),
+    (["--starts", "zoom=1"], "unknown parameter 'zoom'"),
     (["--budget", "nan"], "--budget"),
     (["--budget", "9" * 400], "--budget 999"),
     (["--shapes", "0-999999999"], "long range"),
@@ -221,7 +295,9 @@ def test_a_folder_that_cannot_be_written_and_an_old_store_are_told(
 
 def test_the_script_itself_ends_without_a_traceback(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "scripts" / "srvr_table.py"), "--networks", "lenet", "--out", str(tmp_path)]
-    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    ended = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
     assert ended.returncode == BAD_INPUT
     assert ended.stderr.startswith("error: unknown network 'lenet'; known are efficientnet_lite0")
     assert ended.stderr.count("\n") == 1

@@ -3,10 +3,8 @@
 Modules of options have no `from __future__ import annotations`: cyclopts reads inherited fields by their types.
 """
 
-from argparse import Namespace
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from cyclopts import Group, Parameter
@@ -27,11 +25,12 @@ from optimizers.registry import OPTIMIZERS
 from semrob_env.errors import InvalidParameterError
 from semrob_env.parameters import NAMED_SPACES, SemanticSpace, paper_starts
 from semrob_env.questions import GOAL_EXAMPLES, Goal, MeanGoal
-from semrob_env.scene.classifiers.options import NetworkOptions, changed_options, network_options
-from semrob_env.scene.classifiers.registry import NETWORKS, canonical_network
+from semrob_env.scene.classifiers.options import NetworkOptions, trust_model_file
+from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.types import FloatArray
 
 if TYPE_CHECKING:
+    from semrob_env.scene.classifiers.network_spec import NetworkSpec
     from semrob_env.scene.function import SceneId
     from semrob_env.scene.sources import ShapeInfo
 
@@ -41,8 +40,11 @@ METHOD, QUESTION, RUN = Group("Methods", sort_key=4), Group("Question", sort_key
 DEFAULT_GOAL: Goal = MeanGoal()
 THREE_GOALS: tuple[Goal, ...] = tuple(MeanGoal(1 - least) for least in (0.2, 0.4, 0.6))
 
-PAPER = "paper"
-"""The paper's start points, as --starts has them."""
+PAPER, LOWEST = "paper", "lowest"
+"""Words of --starts: the paper's start points, and those where the score is lowest."""
+
+PAPER_STEPS = 600
+"""Steps of a run of the paper's authors, which had no budget."""
 
 
 def _option(group: Group, text: str, *flags: str, **others: Any) -> Parameter:
@@ -61,8 +63,15 @@ Params = Annotated[
     str,
     _option(SPACE, f"parameters, comma separated, {', '.join(NAMED_SPACES)}, or part of a range, azimuth[90:180]"),
 ]
-Starts = Annotated[str, _option(SPACE, f"start points by name, ; between them; {PAPER}: its own four")]
-Adversarial = Annotated[bool, _option(QUESTION, "regions of low score: f is low + high - f")]
+Starts = Annotated[
+    str,
+    _option(
+        SPACE,
+        f"start points by name, ; between them; {PAPER}: its own four (default); {LOWEST}: of evenly spread points, "
+        "those of lowest score (default with --adversarial)",
+    ),
+]
+Adversarial = Annotated[bool, _option(QUESTION, "regions in which the network is wrong: low + high - f meets the goal")]
 GoalOption = Annotated[GoalValue, _option(QUESTION, f"what makes a region good: {GOAL_EXAMPLES}")]
 JudgePoints = Annotated[int, _option(QUESTION, "held-out points a region, counted apart")]
 Goals = Annotated[GoalValues, _option(QUESTION, f"a goal of the questions, may be repeated: {GOAL_EXAMPLES}", "--goal")]
@@ -70,9 +79,15 @@ _METHODS = _option(METHOD, f"comma separated; known: {', '.join(REGION_METHODS)}
 Methods = Annotated[Names, _METHODS]
 MethodsOrNone = Annotated[NamesOrNone, _METHODS]
 Budget = Annotated[int, by(count, "N"), _option(QUESTION, "most queries a run, forward + gradient")]
-OptionalBudget = Annotated[int | None, by(count, "N"), _option(QUESTION, "most queries a run, forward + gradient")]
+OptionalBudget = Annotated[
+    int | None,
+    by(count, "N"),
+    _option(QUESTION, "most queries a run, forward + gradient; none: 150 (a table: 100), in the paper's form no cap"),
+]
 Form = Annotated[Literal["normalized", "paper"], _option(METHOD, "form of the updates of the paper's methods")]
-MaxSteps = Annotated[OptionalCount, _option(METHOD, "most steps a start point; none: the budget ends it")]
+MaxSteps = Annotated[
+    OptionalCount, _option(METHOD, "most steps a start point; none: the budget ends it, in the paper's form 600")
+]
 Imports = Annotated[
     tuple[str, ...],
     _option(METHOD, "module that registers methods, networks, ... (may be repeated)", "--import"),
@@ -83,8 +98,8 @@ NetworkNames = Annotated[
     Names,
     _option(
         NETWORK,
-        f"by name, comma separated: {', '.join(NETWORKS)}, the paper's four, torchvision/NAME, timm/NAME, or file (a "
-        "model in --weights)",
+        f"comma separated, [LABEL=]NETWORK[@WEIGHTS] or [LABEL=]file:MODEL; networks: {', '.join(NETWORKS)}, the "
+        "paper's four, torchvision/NAME, timm/NAME",
     ),
 ]
 Out = Annotated[str, _option(RUN, "output folder")]
@@ -131,12 +146,7 @@ class Networks:
     """Which networks, and what is said about them beside their names: the one place that reads it."""
 
     networks: NetworkNames = ("efficientnet_lite0",)
-    weights: Annotated[
-        tuple[str, ...],
-        _option(
-            NETWORK, "weights FILE of the one network, or NETWORK=FILE (may be repeated); the whole model for file"
-        ),
-    ] = ()
+    weights: Annotated[str, _option(NETWORK, "weights of the one network, as NETWORK@WEIGHTS says them")] = ""
     labels: Annotated[str, _option(NETWORK, "file of class names: one a line, or a JSON list")] = ""
     score: Annotated[Literal["softmax", "margin", "top1"], _option(NETWORK, "what a score is")] = "softmax"
     device: Annotated[str, _option(NETWORK, "cpu, or a torch device as cuda: networks then answer by torch")] = "cpu"
@@ -150,30 +160,32 @@ class Networks:
         """As ids have it."""
         return "unnormalized" if self.unnormalized else "normalized"
 
-    def network_options(self) -> Mapping[str, NetworkOptions]:
-        """Options of each network, by its canonical name, in the order given."""
-        return network_options(self._namespace(), list(dict.fromkeys(map(canonical_network, self.networks))))
-
-    def one_network(self) -> str:
-        """The one network of commands that take no more.
+    def specs(self) -> "tuple[NetworkSpec, ...]":
+        """The networks in the order given; with --trust-model-file their files are trusted.
 
         Raises:
-            InvalidParameterError: There are several.
+            InvalidParameterError: --weights beside several networks; or what `network_specs` raises.
         """
-        if len(self.networks) != 1:
-            raise InvalidParameterError(f"--networks {','.join(self.networks)}: this command takes one network")
-        return canonical_network(self.networks[0])
+        from semrob_env.scene.classifiers.network_spec import network_specs
+
+        common = NetworkOptions(self.weights, self.labels, self.score, self.device)
+        chosen = network_specs(self.networks, common)
+        if self.weights and len(chosen) > 1:
+            raise InvalidParameterError(f"--weights {self.weights}: {len(chosen)} networks; write NETWORK@WEIGHTS")
+        for spec in chosen if self.trust_model_file else ():
+            if spec.options.weights:
+                trust_model_file(spec.options.weights)
+        return chosen
 
     def changed(self) -> list[str]:
         """Options, beside --networks, that have a value other than the default."""
-        return ["unnormalized"] * self.unnormalized + changed_options(self._namespace())
+        own = [field for field in fields(Networks) if field.name != "networks"]
+        return [field.name.replace("_", "-") for field in own if getattr(self, field.name) != field.default]
 
     def load(self) -> None:
         """Load every network: a broken or misspelt one ends here."""
-        from semrob_env.scene.classifiers.registry import load_network
-
-        for network, own in self.network_options().items():
-            load_network(network, unnormalized=self.unnormalized, options=own)
+        for spec in self.specs():
+            spec.load(unnormalized=self.unnormalized)
 
     def scenes(self, shapes: tuple["ShapeInfo", ...], params: str, colors: str = "white") -> list["SceneId"]:
         """Every network with every shape.
@@ -186,15 +198,12 @@ class Networks:
         for shape in shapes:
             if shape.class_name is None:
                 raise InvalidParameterError(f"{shape.label}: its name tells no class; give --class NAME")
-        own, spec = self.network_options(), SemanticSpace.of(params).spec
+        own, text = self.specs(), SemanticSpace.of(params).spec
         return [
-            SceneId(network, str(shape.class_name), shape.source, spec, self.feed, colors=colors, **more.in_ids())
-            for network, more in own.items()
+            SceneId(spec.network, str(shape.class_name), shape.source, text, self.feed, colors=colors, **spec.in_ids())
+            for spec in own
             for shape in shapes
         ]
-
-    def _namespace(self) -> Namespace:
-        return Namespace(**{**vars(self), "weights": list(self.weights)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,20 +211,41 @@ class Views:
     """Which parameters, and from which start points."""
 
     params: Params = "azimuth,elevation"
-    starts: Starts = PAPER
+    starts: Starts = ""
 
     def space(self) -> SemanticSpace:
         """The space of the parameters."""
         return SemanticSpace.of(self.params)
 
-    def start_points(self, space: SemanticSpace) -> FloatArray:
-        """Start points (S, n) in a space."""
-        return start_points(space, self.starts)
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What is asked of which methods, and how it is judged."""
+
+    methods: Methods = ("oir_b",)
+    form: Form = "normalized"
+    corners: Annotated[
+        int | None, _option(METHOD, "corners that a step of a corner method asks, an even number; none: all 2^n")
+    ] = None
+    goal: GoalOption = DEFAULT_GOAL
+    budget: OptionalBudget = None
+    max_steps: MaxSteps = None
+    adversarial: Adversarial = False
+    judge_points: JudgePoints = 64
+    imports: Imports = ()
+    seed: Seed = 0
+    usual_budget: ClassVar[int] = 150
+
+    def limits(self) -> tuple[int | None, int | None]:
+        """Budget and most steps of a run; None: none."""
+        if self.form != "paper":
+            return self.budget or self.usual_budget, self.max_steps
+        return self.budget, self.max_steps or PAPER_STEPS
 
 
 def start_points(space: SemanticSpace, text: str) -> FloatArray:
     """Start points (S, n) of the text of --starts."""
-    return paper_starts(space) if text == PAPER else read_points(space, text)
+    return paper_starts(space) if text in ("", PAPER) else read_points(space, text)
 
 
 def read_points(space: SemanticSpace, text: str, option: str = "--starts") -> FloatArray:

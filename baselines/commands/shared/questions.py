@@ -1,13 +1,35 @@
-"""Methods of a command line."""
+"""What the options of a command ask: tasks, start points where a network is wrong, and whether a budget pays a step."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from optimizers.base import Optimizer
+import numpy as np
+
+from baselines.commands.shared.options import LOWEST, Asked, start_points
+from baselines.experiments.functions import Functions
+from baselines.experiments.runner import OnStep, execute
+from optimizers.base import Optimizer, Settings
+from optimizers.corner_method import CornerSettings, settings_of_form
 from optimizers.registry import get_optimizer
-from semrob_env.errors import InvalidParameterError
+from semrob_env.errors import InvalidBudgetError, InvalidParameterError, OutputError
+from semrob_env.functions import ScoreFunction
+from semrob_env.metrics import Judge
+from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import Question, Questions
+from semrob_env.sequences import golden_ratios
+from semrob_env.store import FAILED, RunRow, RunTask, canonical_json
+from semrob_env.types import FloatArray
+
+EVEN_POINTS, LOWEST_POINTS = 64, 4
+"""Points that `lowest_starts` looks at, and those that it takes."""
+
+LOWEST_TEXT = (
+    f"start points: the {LOWEST_POINTS} of lowest score among {EVEN_POINTS} evenly spread views of each function, "
+    f"{EVEN_POINTS} queries that no method is charged"
+)
 
 
 def region_methods(names: Sequence[str]) -> dict[str, type[Optimizer[Any]]]:
@@ -22,3 +44,91 @@ def region_methods(names: Sequence[str]) -> dict[str, type[Optimizer[Any]]]:
         if method.recommends != "regions":
             raise InvalidParameterError(f"--methods {name} recommends points; what is asked for here is regions")
     return methods
+
+
+def settings_of(asked: Asked) -> dict[str, Settings]:
+    """Settings of each method in the form asked for, with sampled corners where it knows them."""
+    settings = {name: settings_of_form(method, asked.form) for name, method in region_methods(asked.methods).items()}
+    return {
+        name: replace(own, corners=asked.corners) if isinstance(own, CornerSettings) else own
+        for name, own in settings.items()
+    }
+
+
+def step_price(asked: Asked, name: str, settings: Settings, space: SemanticSpace) -> tuple[int, int]:
+    """Forward and gradient queries of the first step of one start point."""
+    questions = Questions(space, space.default, goal=asked.goal, budget=asked.limits()[0])
+    queries = get_optimizer(name)(questions, settings=settings, seed=asked.seed).ask()
+    points = queries.theta.shape[1]
+    return points, points * queries.wants_gradient
+
+
+def prices(asked: Asked, space: SemanticSpace) -> dict[str, tuple[int, int]]:
+    """`step_price` of each method, after a look at all that is asked.
+
+    Raises:
+        InvalidBudgetError: The budget pays no step of a method.
+        InvalidParameterError: A judge or settings that are not well formed.
+    """
+    Judge(asked.goal, asked.judge_points, asked.seed)
+    found = {name: step_price(asked, name, own, space) for name, own in settings_of(asked).items()}
+    budget = asked.limits()[0]
+    for name, price in found.items():
+        if budget is not None and sum(price) > budget:
+            raise InvalidBudgetError(
+                f"--budget {budget} cannot pay one step of {name}, which costs {sum(price)} queries a start point; "
+                f"give at least {sum(price)}, or fewer --corners to a method that has them"
+            )
+    return found
+
+
+def tasks_of(asked: Asked, starts: Mapping[str, FloatArray]) -> list[RunTask]:
+    """One task a function id, method and start point (S, n), in this order."""
+    budget, max_steps = asked.limits()
+    settings = {name: canonical_json(own.to_mapping()) for name, own in settings_of(asked).items()}
+    return [
+        RunTask(
+            Question(function_id, tuple(start), asked.goal, budget),
+            name,
+            text,
+            max_steps=max_steps,
+            seed=asked.seed,
+            judge_points=asked.judge_points,
+            judge_seed=asked.seed,
+        )
+        for function_id, points in starts.items()
+        for name, text in settings.items()
+        for start in points.tolist()
+    ]
+
+
+def run_all(tasks: Sequence[RunTask], function: ScoreFunction, on_step: OnStep) -> list[RunRow]:
+    """The rows of tasks about one family.
+
+    Raises:
+        OutputError: A run failed.
+    """
+    rows = execute(tasks, Functions(given=[function]), on_step)
+    for row in rows:
+        if row.status == FAILED:
+            raise OutputError(f"a run of {row.task.method} failed: {row.error}")
+    return rows
+
+
+def wants_lowest(asked: Asked, starts: str) -> bool:
+    """Whether start points are those of lowest score."""
+    return starts == LOWEST or (asked.adversarial and not starts)
+
+
+def starts_of(asked: Asked, starts: str, function: ScoreFunction, member: int = 0) -> FloatArray:
+    """Start points (S, n) on a member of a function, of which low scores are wrong answers."""
+    return lowest_starts(function, member) if wants_lowest(asked, starts) else start_points(function.space, starts)
+
+
+def lowest_starts(function: ScoreFunction, member: int = 0) -> FloatArray:
+    """Of `EVEN_POINTS` evenly spread points the `LOWEST_POINTS` of lowest score (S, n); nobody is charged."""
+    space = function.space
+    shares = np.round((0.5 + np.arange(EVEN_POINTS)[:, None] * golden_ratios(space.n)) % 1, 3)
+    points = space.project(np.round(space.low + shares * space.width, 6))
+    scores = function.scale.unit(function.values(points[None], [member])[0])
+    return np.asarray(points[np.argsort(scores, kind="stable")[:LOWEST_POINTS]])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import final
 
 import numpy as np
 from rich.console import Console
@@ -13,18 +14,26 @@ from baselines.commands.shared.terminal import Bundle, progress_bar
 from semrob_env.errors import InvalidMapsError, InvalidParameterError, LibraryError, MissingFileError
 from semrob_env.files import markdown_table
 from semrob_env.maps import map_name
+from semrob_env.parameters import SemanticSpace
 from semrob_env.recorded import ScoreMaps, load_maps, save_maps
-from semrob_env.scene.acceptance import ShapeReport, judge_for_networks
-from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
+from semrob_env.scene.acceptance import Acceptance, ShapeReport, grid_axes, judge_for_networks
+from semrob_env.scene.classifiers.score_kinds import SCORE_RANGES, SCORE_WORDS
 from semrob_env.scene.sources import ShapeInfo
-from semrob_env.types import FloatArray
+from semrob_env.types import Float32Array
+
+SPACE = SemanticSpace.of("azimuth,elevation")
+"""The space of the paper's rule."""
 
 
 def run(options: Options, console: Console) -> None:
     """Judge every shape, write the report."""
-    networks = options.network_options()
+    specs = options.specs()
+    networks = [spec.label for spec in specs]
     if not np.isfinite(options.threshold):
         raise InvalidParameterError(f"--threshold {options.threshold}: give a finite number")
+    ranges = {SCORE_RANGES[spec.options.score] for spec in specs}
+    if len(ranges) > 1:
+        raise InvalidParameterError("--networks with scores of two ranges: run the command once for each, and --out")
     shapes, unknown = chosen_shapes(options)
     azimuths, elevations = options.grid
     scores = len(shapes) * len(networks) * azimuths * elevations
@@ -37,9 +46,11 @@ def run(options: Options, console: Console) -> None:
         for shape in shapes:
             console.print(f"  {shape.class_name}  {shape.label}", soft_wrap=True)
         return
+    kept = KeptMaps(Path(options.out) / "maps.npz", options.grid, ranges.pop())
+    earlier = kept.read()
     options.load()  # a broken one ends here
     bundle = Bundle(options.out, console)
-    known = stored(bundle.folder / "maps.npz")
+    known = [] if earlier is None else list(zip(earlier.facts, earlier.scores.astype(np.float64), strict=True))
     reports: list[ShapeReport] = []
     with progress_bar(console, "scores") as progress:
         bar = progress.add_task("acceptance", total=scores)
@@ -47,44 +58,81 @@ def run(options: Options, console: Console) -> None:
             reports.append(
                 judge_for_networks(
                     shape,
-                    list(networks),
+                    specs,
                     counts=options.grid,
                     threshold=options.threshold,
-                    colours=options.colors,
+                    colors=options.colors,
                     feed=options.feed,
-                    options=networks,
                     known=known,
                     on_scores=lambda count: progress.advance(bar, count),
+                    on_verdict=kept.add,
                 )
             )
             progress.update(bar, completed=scores * number / len(shapes))
-            keep(reports, bundle.folder / "maps.npz")
     if not any(report.verdicts for report in reports):
         raise LibraryError(f"none of {len(reports)} shapes could be scored; the first one: {reports[0].error}")
-    told = markdown(reports, list(networks), options, unknown)
+    told = markdown(reports, networks, options, unknown)
     bundle.text("acceptance.md", told)
-    bundle.rows("acceptance.csv", csv_rows(reports, list(networks)))
+    bundle.rows("acceptance.csv", csv_rows(reports, networks))
     console.print(told, soft_wrap=True)
     bundle.close("maps.npz")
 
 
-def stored(path: Path) -> list[tuple[Mapping[str, str], FloatArray]]:
-    """Facts and scores of the maps of an earlier run; none where there is no file, or another one."""
-    try:
-        maps = load_maps(path)
-    except (MissingFileError, InvalidMapsError):
-        return []
-    return [(facts, scores.astype(np.float64)) for facts, scores in zip(maps.facts, maps.scores, strict=True)]
+@final
+class KeptMaps:
+    """The file of maps of this command and of others in the same folder: maps come in, none is taken out.
 
+    Args:
+        path: The file; there need be none.
+        counts: Grid points of azimuth and elevation of the new maps.
+        score_range: Lowest and highest score of the new maps.
+    """
 
-def keep(reports: Sequence[ShapeReport], path: Path) -> None:
-    """Write the maps of all verdicts so far."""
-    verdicts = {map_name(v.function_id): v for report in reports for v in report.verdicts.values()}
-    if verdicts:
-        some = next(iter(verdicts.values()))
-        scores = np.array([verdict.scores for verdict in verdicts.values()], dtype=np.float32)
-        facts = tuple(verdict.facts for verdict in verdicts.values())
-        save_maps(ScoreMaps(some.space, some.axes, scores, tuple(verdicts), facts, some.score_range), path)
+    def __init__(self, path: Path, counts: tuple[int, int], score_range: tuple[float, float]) -> None:
+        self.path, self.counts, self.score_range = path, counts, score_range
+        self.axes = grid_axes(SPACE, counts)
+        self._new: dict[str, tuple[Mapping[str, str], Float32Array]] = {}
+
+    def read(self) -> ScoreMaps | None:
+        """The maps in the file; None where there is no file.
+
+        Raises:
+            InvalidMapsError: The file is damaged, somebody else's, or of another grid or score range: it stays.
+        """
+        advice = f"it stays as it is: choose another --out, or move {self.path.name} away"
+        try:
+            maps = load_maps(self.path)
+        except MissingFileError:
+            return None
+        except InvalidMapsError as error:
+            raise InvalidMapsError(f"{error}; {advice}") from error
+        counts = maps.scores.shape[1:]
+        is_ours = maps.space == SPACE and all(map(np.array_equal, maps.axes, grid_axes(SPACE, counts)))
+        if not is_ours or not all(str(fact.get("function")).startswith("scene:") for fact in maps.facts):
+            raise InvalidMapsError(f"{self.path}: holds maps that this command did not make; {advice}")
+        if counts != self.counts:
+            grids = ["x".join(map(str, grid)) for grid in (counts, self.counts)]
+            raise InvalidMapsError(f"{self.path}: holds maps of the grid {grids[0]}, not {grids[1]}; {advice}")
+        if maps.score_range != self.score_range:
+            ranges = ["{:g} to {:g}".format(*ends) for ends in (maps.score_range, self.score_range)]
+            raise InvalidMapsError(f"{self.path}: holds scores from {ranges[0]}, not {ranges[1]}; {advice}")
+        return maps
+
+    def add(self, verdict: Acceptance) -> None:
+        """Write a new map to the file at once, in the place of an older one of the same name.
+
+        Raises:
+            InvalidMapsError: As `read`.
+            OutputError: The file cannot be written.
+        """
+        self._new[map_name(verdict.function_id)] = verdict.facts, verdict.scores.astype(np.float32)
+        there = self.read()  # again: another command may have added maps meanwhile
+        merged: dict[str, tuple[Mapping[str, str], Float32Array]] = {}
+        if there is not None:
+            merged.update(zip(there.names, zip(there.facts, there.scores, strict=True), strict=True))
+        merged.update(self._new)
+        facts, scores = zip(*merged.values(), strict=True)
+        save_maps(ScoreMaps(SPACE, self.axes, np.array(scores), tuple(merged), facts, self.score_range), self.path)
 
 
 def chosen_shapes(options: Options) -> tuple[list[ShapeInfo], int]:
@@ -133,10 +181,11 @@ def markdown(reports: Sequence[ShapeReport], networks: Sequence[str], options: O
         for report in reports
         if not report.error
     ]
+    scores = "; ".join(dict.fromkeys(SCORE_WORDS[spec.options.score] for spec in options.specs()))
     parts = [
         "# Which shapes are recognized",
         f"Mean score over {'x'.join(map(str, options.grid))} views (azimuth x elevation, ends of it included); "
-        f"bold: accepted, mean >= {options.threshold:g}. Score: {SCORE_WORDS[options.score]}. Colors: {options.colors}"
+        f"bold: accepted, mean >= {options.threshold:g}. Score: {scores}. Colors: {options.colors}"
         + (", pictures fed in [0, 1]." if options.unnormalized else "."),
         markdown_table([{key: value.replace("|", "\\|") for key, value in row.items()} for row in rows]),
         summary(reports, networks),

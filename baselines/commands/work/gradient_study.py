@@ -12,7 +12,6 @@ from rich.console import Console
 
 from baselines.commands.gradient_study import Options
 from baselines.commands.shared.options import start_points
-from baselines.commands.shared.questions import thresholds
 from baselines.commands.shared.terminal import Bundle, progress_bar
 from optimizers.oir_w import OirW, OirWSettings
 from optimizers.run import run as run_optimizer
@@ -22,6 +21,7 @@ from semrob_env.metrics import Judge, judge_regions
 from semrob_env.oracle import FiniteDifferences, NeighbourhoodGradients, Queries, QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import PALETTE
+from semrob_env.questions import Questions
 from semrob_env.scene.function import SceneFunction, SceneId, make_scene_function
 from semrob_env.types import FloatArray
 
@@ -57,10 +57,11 @@ def run(options: Options, console: Console) -> None:
         raise InvalidParameterError(f"--points {options.points}: a correlation needs at least 3")
     for value in options.emphasis:
         OirWSettings(emphasis_factor=value)
-    options.one_network()
+    if len(options.specs()) != 1:
+        raise InvalidParameterError(f"--networks {','.join(options.networks)}: this command takes one network")
     scenes = options.scenes(options.selected(), SPACE.spec, options.colors)
     starts = start_points(SPACE, options.starts)
-    judge = Judge(thresholds(options.goal), points=options.judge_points, seed=options.seed)
+    judge = Judge(options.goal, options.judge_points, options.seed)
     grown = [name for name, kind in KINDS.items() if kind.grows]
     runs = len(scenes) * len(grown) * len(options.emphasis) * len(starts)
     bill = sum(_bill(name) for name in KINDS) * options.points + len(MOVES_DEG) * 2 * options.points
@@ -146,7 +147,8 @@ def grow(
     function: SceneFunction, name: str, starts: FloatArray, emphasis: float, budget: int, judge: Judge
 ) -> list[dict[str, Any]]:
     """One row a start point: the region of OIR_W with one kind of gradient."""
-    optimizer = OirW(SPACE, starts, settings=OirWSettings(emphasis_factor=emphasis))
+    questions = Questions(SPACE, starts, goal=judge.goal, budget=budget)
+    optimizer = OirW(questions, settings=OirWSettings(emphasis_factor=emphasis))
     result = run_optimizer(
         optimizer, QueryOracle(function, trajectories=len(starts), budget=budget, **KINDS[name].oracle)
     )
@@ -157,9 +159,7 @@ def grow(
             "kind": name,
             "emphasis": emphasis,
             "start": start,
-            "share": float(judged.share[row]),
-            "feasible": bool(judged.feasible[row]),
-            "mean": float(judged.mean[row]),
+            **vars(judged.measures(row)),
             "steps": int(result.steps[row]),
             "queries": int(result.forward_queries[row] + result.gradient_queries[row]),
             "status": result.status[row],
@@ -224,7 +224,7 @@ def study_figure(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Map
     figure.suptitle(f"{title}, {_shapes(predictions)}", fontsize=11)
     left, right = figure.subplots(1, 2, width_ratios=[1.5, 1.0])
     places = np.arange(len(MOVES_DEG))
-    for index, (name, colour) in enumerate(zip(KINDS, PALETTE, strict=False)):
+    for index, (name, color) in enumerate(zip(KINDS, PALETTE, strict=False)):
         found = np.array([
             np.quantile(
                 [row["correlation"] for row in predictions if (row["kind"], row["move_deg"]) == (name, move)], QUARTILES
@@ -234,7 +234,7 @@ def study_figure(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Map
         beside = places + 0.09 * (index - (len(KINDS) - 1) / 2)
         spread = np.abs(found[:, [0, 2]] - found[:, [1]]).T
         style = "--" if name.startswith("difference") else "-"
-        left.errorbar(beside, found[:, 1], yerr=spread, color=colour, ls=style, marker="o", ms=4, lw=1.4, label=name)
+        left.errorbar(beside, found[:, 1], yerr=spread, color=color, ls=style, marker="o", ms=4, lw=1.4, label=name)
     left.axhline(0.0, color="black", lw=0.6)
     left.set(xticks=places, xticklabels=[f"{move:g}°" for move in MOVES_DEG], xlabel="move of theta")
     left.set(ylabel="correlation with the change of f", ylim=(-0.6, 1.02))
@@ -254,9 +254,9 @@ def study_figure(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Map
             means.append(100 * feasible.mean())
             errors.append(100 * feasible.std() / max(1.0, np.sqrt(len(feasible))))
             alls.append(100 * share.mean())
-        colour = PALETTE[index % len(PALETTE)]
+        color = PALETTE[index % len(PALETTE)]
         right.bar(
-            at, means, 0.7 / len(emphases), yerr=errors, color=colour, capsize=3, label=f"feasible, β = {emphasis:g}"
+            at, means, 0.7 / len(emphases), yerr=errors, color=color, capsize=3, label=f"feasible, β = {emphasis:g}"
         )
         right.plot(at, alls, "_", color="black", ms=14, label="all regions" if index == 0 else None)
     right.set(xticks=range(len(kinds)), ylabel="mean share of the space, %")

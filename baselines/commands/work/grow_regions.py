@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,22 +15,29 @@ from PIL import Image
 from rich.console import Console
 
 from baselines.commands.grow_regions import Options
-from baselines.commands.shared.questions import region_methods, thresholds, told_settings
+from baselines.commands.shared.options import start_points
+from baselines.commands.shared.questions import (
+    LOWEST_TEXT,
+    prices,
+    run_all,
+    settings_of,
+    starts_of,
+    step_price,
+    tasks_of,
+    wants_lowest,
+)
+from baselines.commands.shared.rows import csv_row, region_line, regions_of, start_notes
 from baselines.commands.shared.terminal import Bundle, progress_bar
-from optimizers.base import Optimizer, Settings
+from optimizers.base import Optimizer
 from optimizers.corner_method import CornerSettings
-from optimizers.run import RunResult
-from optimizers.run import run as run_optimizer
-from semrob_env.errors import InvalidBudgetError, InvalidParameterError
+from semrob_env.errors import InvalidParameterError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 from semrob_env.functions import Complement, ScoreFunction
 from semrob_env.maps import live_maps, map_axes
-from semrob_env.metrics import Judge, Judgement, judge_regions
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import (
     BoundsHistory,
-    bounds_columns,
     example_views,
     point_label,
     projections_figure,
@@ -39,110 +46,108 @@ from semrob_env.plotting import (
     sides_figure,
 )
 from semrob_env.regions import MOST_CORNER_PARAMETERS, Regions
+from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.function import SceneFunction, make_scene_function
 from semrob_env.types import FloatArray
+
+LEAST_MAP_STEP = 0.5
+"""Finest grid of the drawn map, in degrees."""
 
 
 def run(options: Options, console: Console) -> None:
     """Map, grow, judge and draw."""
-    methods = region_methods(options.methods)
-    judge = Judge(thresholds(options.goal), seed=options.seed)
-    options.one_network()
-    (scene_id,) = options.scenes((options.one_shape(),), options.params, options.colors)
     space = options.space()
-    starts = options.start_points(space)
-    optimizers_by_name: dict[str, Optimizer[Any]] = {}
-    for method in methods.values():
-        settings = settings_of(method, options)
-        optimizer = method(space, starts, settings=settings, seed=options.seed)
-        if options.dry_run or space.n > 2:
-            console.print(bill(method, space, settings, options.budget), soft_wrap=True)
-        if step_price(optimizer) > options.budget:
-            raise InvalidBudgetError(
-                f"--budget {options.budget} cannot pay one step of {method.name}; give a larger one, or fewer --corners"
-            )
-        optimizers_by_name[method.name] = optimizer
+    scenes = options.scenes((options.one_shape(),), options.params, options.colors)
+    if len(scenes) != 1:
+        raise InvalidParameterError(f"--networks {','.join(options.networks)}: this command takes one network")
+    if not wants_lowest(options, options.starts):
+        start_points(space, options.starts)
+    price = prices(options, space)
+    if options.dry_run or space.n > 2:
+        for name, own in price.items():
+            console.print(bill(name, sum(own), space, options), soft_wrap=True)
     if options.dry_run:
         return
-    scene = make_scene_function(str(scene_id))
-    function: ScoreFunction = Complement(scene) if options.adversarial else scene
     if not options.map_step >= LEAST_MAP_STEP:
         raise InvalidParameterError(f"--map-step {options.map_step}: give at least {LEAST_MAP_STEP} degrees")
     # Degrees for angles; a thirtieth of the range for all else.
     widths = zip(space.parameters, space.width.tolist(), strict=True)
     map_steps = [min(options.map_step, width / 2) if p.unit == "deg" else width / 30 for p, width in widths]
     axes = map_axes(space, map_steps) if space.n <= 2 else ()
+    scene = make_scene_function(str(scenes[0]))
+    asked: ScoreFunction = Complement(scene) if options.adversarial else scene
     scene.probe()
     bundle = Bundle(options.out, console)
     export = output_folder(options.export) if options.export else None
 
-    console.print(f"{function.id}: {len(scene.meshes[0].faces)} faces", soft_wrap=True)
-    rows: list[dict[str, Any]] = []
+    console.print(f"{scene.id}: {len(scene.meshes[0].faces)} faces", soft_wrap=True)
+    starts = starts_of(options, options.starts, scene)
+    if wants_lowest(options, options.starts):
+        console.print(LOWEST_TEXT, soft_wrap=True)
+    tasks = tasks_of(options, {asked.member_ids[0]: starts})
+    notes = start_notes(asked, starts, np.zeros(len(starts), np.int64), options.goal, options.adversarial)
+    labels = [point_label(space, start) if space.n <= 2 else moved(space, start) for start in starts]
+    rows, lines = [], []
     with progress_bar(console, "") as progress:
         maps = None
         if axes:
             bar = progress.add_task("map", total=math.prod(len(axis) for axis in axes))
-            maps = live_maps(function, axes, on_points=lambda done: progress.update(bar, completed=done))
-        for name, optimizer in optimizers_by_name.items():
-            history, steps = BoundsHistory(), progress.add_task(name, total=options.max_steps)
-            oracle = QueryOracle(function, trajectories=len(starts), budget=options.budget)
+            maps = live_maps(scene, axes, on_points=lambda done: progress.update(bar, completed=done))
+        for name in price:
+            history, steps = BoundsHistory(), progress.add_task(name, total=options.limits()[1])
             on_step = partial(record, history, partial(progress.advance, steps))
-            result = run_optimizer(optimizer, oracle, max_steps=options.max_steps, on_step=on_step)
-            judged = judge_regions(function, result.regions, judge=judge)
-            rows += table_rows(name, starts, result, judged)
-            title = f"{name} ({options.form} form, at most {options.budget} queries a start point)\n{function.id}"
-            labels = [point_label(space, start) if space.n <= 2 else moved(space, start) for start in starts]
-            each = [result.regions[row] for row in range(len(starts))]
+            own_rows = run_all([task for task in tasks if task.method == name], asked, on_step)
+            regions = regions_of(own_rows, space)
+            rows += [csv_row(row, space) for row in own_rows]
+            lines += [
+                region_line(row, space, adversarial=options.adversarial, note=note)
+                for row, note in zip(own_rows, notes, strict=True)
+            ]
+            kind = "regions in which f is low" if options.adversarial else "regions"
+            title = f"{kind} by {name} ({options.form} form, {limits_text(options)} a start point)\n{scene.id}"
+            each = [regions[row] for row in range(len(starts))]
             if maps is not None:
-                views = [example_views(function, scene.pictures, region) for region in each]
-                figure = region_figure(result.regions, starts, labels, views, title=title, maps=maps)
+                views = [example_views(scene, scene.pictures, region) for region in each]
+                figure = region_figure(regions, starts, labels, views, title=title, maps=maps)
                 bundle.figure(f"{name}_regions.png", figure)
             else:
-                sides = [side_views(function, scene.pictures, region) for region in each]
-                figure = projections_figure(result.regions, starts, labels, title=title)
-                bundle.figure(f"{name}_projections.png", figure)
-                bundle.figure(f"{name}_sides.png", sides_figure(result.regions, sides, labels, title=title))
-            bundle.figure(f"{name}_bounds.png", history.figure(space, range(len(labels)), labels, title=title))
+                sides = [side_views(scene, scene.pictures, region) for region in each]
+                bundle.figure(f"{name}_projections.png", projections_figure(regions, starts, labels, title=title))
+                bundle.figure(f"{name}_sides.png", sides_figure(regions, sides, labels, title=title))
+            if history.spent:
+                bundle.figure(f"{name}_bounds.png", history.figure(space, range(len(labels)), labels, title=title))
             if export is not None:
-                export_inside(scene, function, result.regions, export / name, options)
-    console.print(markdown_table([table_line(row, space) for row in rows]), soft_wrap=True)
+                told = export_inside(scene, asked, regions, export / name, options)
+                console.print(f"{name}: {told}", soft_wrap=True)
+    console.print(markdown_table(lines), soft_wrap=True)
+    (spec,) = options.specs()
+    console.print(
+        f"goal: {'low + high - f has a ' * options.adversarial}{options.goal.words}; f: unit score of the "
+        f"{SCORE_WORDS[spec.options.score]}",
+        soft_wrap=True,
+    )
     bundle.rows("regions.csv", rows)
     bundle.close(*([f"renders ({export})"] if export else []))
 
 
-LEAST_MAP_STEP = 0.5
-"""Finest grid of the drawn map, in degrees."""
+def limits_text(options: Options) -> str:
+    """What ends a run."""
+    budget, max_steps = options.limits()
+    parts = [f"at most {budget} queries"] * (budget is not None) + [f"at most {max_steps} steps"] * bool(max_steps)
+    return ", ".join(parts)
 
 
-def settings_of(method: type[Optimizer[Any]], options: Options) -> Settings:
-    """A method's settings in the form asked for, with sampled corners if it knows them.
-
-    Raises:
-        InvalidParameterError: --corners is not a number of corners, or the method has no such form.
-    """
-    settings = told_settings(method, options.form, options.goal, options.budget)
-    return replace(settings, corners=options.corners) if isinstance(settings, CornerSettings) else settings
-
-
-def step_price(optimizer: Optimizer[Any]) -> int:
-    """Queries, forward and gradient, of the first step of a start point."""
-    queries = optimizer.ask()
-    return int(queries.active.sum(axis=1).max()) * (2 if queries.wants_gradient else 1)
-
-
-def bill(method: type[Optimizer[Any]], space: SemanticSpace, settings: Settings, budget: int) -> str:
+def bill(name: str, own: int, space: SemanticSpace, options: Options) -> str:
     """What a step costs a start point: with all corners, and with --corners."""
-
-    def price(own: Settings) -> int:
-        return step_price(method(space, space.default[None], settings=own))
-
-    own, parts = price(settings), []
+    settings, parts = settings_of(options)[name], []
     if isinstance(settings, CornerSettings) and space.n <= MOST_CORNER_PARAMETERS:
-        parts.append(f"{price(replace(settings, corners=None))} with all corners")
+        every = sum(step_price(options, name, replace(settings, corners=None), space))
+        parts.append(f"{every} with all corners")
     if isinstance(settings, CornerSettings) and settings.corners is not None:
         parts.append(f"{own} with {settings.corners}")
-    told = ", ".join(parts) or str(own)
-    return f"{method.name}, n = {space.n}: queries a step {told}; {budget} pay {budget // own} steps"
+    budget = options.limits()[0]
+    paid = f"; {budget} pay {budget // own} steps" if budget is not None else ""
+    return f"{name}, n = {space.n}: queries a step {', '.join(parts) or own}{paid}"
 
 
 def moved(space: SemanticSpace, start: FloatArray) -> str:
@@ -157,61 +162,33 @@ def record(history: BoundsHistory, advance: Callable[[], None], optimizer: Optim
     advance()
 
 
-def table_rows(method: str, starts: FloatArray, result: RunResult, judged: Judgement) -> list[dict[str, Any]]:
-    """One flat row a region."""
-    space, regions = result.regions.space, result.regions
-    rows = []
-    for row, start in enumerate(starts):
-        rows.append({
-            "method": method,
-            "start": space.format_point(start),
-            **bounds_columns(regions, row),
-            "share": float(judged.share[row]),
-            "feasible": bool(judged.feasible[row]),
-            "mean": float(judged.mean[row]),
-            "variance": float(judged.variance[row]),
-            "purity": float(judged.purity[row]),
-            "quantile_05": float(judged.quantile_05[row]),
-            "minimum": float(judged.minimum[row]),
-            "status": result.status[row],
-            "steps": int(result.steps[row]),
-            "forward_queries": int(result.forward_queries[row]),
-            "gradient_queries": int(result.gradient_queries[row]),
-            "judge_queries": int(judged.judge_queries[row]),
-        })
-    return rows
+def export_inside(scene: SceneFunction, asked: ScoreFunction, regions: Regions, folder: Path, options: Options) -> str:
+    """Random theta from inside each region with f (theta.csv) and renders (REGION_NUMBER.png); tells how many.
 
-
-def table_line(row: Mapping[str, Any], space: SemanticSpace) -> dict[str, str]:
-    """A row for the eye: shares in % of the space."""
-    return {
-        "method": row["method"],
-        "start": row["start"],
-        "region": ", ".join(f"{row[f'{name}_low']:.4g} to {row[f'{name}_high']:.4g}" for name in space.names),
-        "share %": f"{100 * row['share']:.2f}",
-        "feasible": "yes" if row["feasible"] else "no",
-        **{name: f"{row[name]:.2f}" for name in ("mean", "purity", "quantile_05", "minimum")},
-        "queries": f"{row['forward_queries']} + {row['gradient_queries']}",
-        "end": row["status"],
-    }
-
-
-def export_inside(
-    scene: SceneFunction, function: ScoreFunction, regions: Regions, folder: Path, options: Options
-) -> None:
-    """Random theta from inside each region with their scores (theta.csv) and renders (REGION_NUMBER.png)."""
+    With --adversarial only true failures: views whose own score reaches the goal's level for what is asked.
+    """
     output_folder(folder)
     rngs = [np.random.default_rng([options.seed, row]) for row in range(len(regions))]
     theta = regions.sample(options.export_count, rngs)
-    scores = function.values(theta)
+    scores = scene.values(theta.reshape(1, -1, regions.space.n)).reshape(theta.shape[:2])
+    written = np.ones(scores.shape, dtype=np.bool_)
+    if options.adversarial:
+        mirrored = asked.values(theta.reshape(1, -1, regions.space.n)).reshape(theta.shape[:2])
+        written = asked.scale.unit(mirrored) >= options.goal.level
     rows = []
-    for region, points in enumerate(theta):
-        for number, picture in enumerate(scene.pictures(points)):
-            file_name = f"{region}_{number}.png"
-            pixels = np.round(np.clip(picture.transpose(1, 2, 0), 0, 1) * 255).astype(np.uint8)
-            data = io.BytesIO()
-            Image.fromarray(pixels).save(data, format="PNG")
-            write_whole(folder / file_name, data.getvalue())
-            named = dict(zip(regions.space.names, map(float, points[number]), strict=True))
-            rows.append({"region": region, **named, "score": float(scores[region, number]), "picture": file_name})
-    write_whole(folder / "theta.csv", csv_text(rows))
+    for region, number in np.argwhere(written).tolist():
+        point = theta[region, number]
+        pixels = np.round(np.clip(scene.pictures(point[None])[0].transpose(1, 2, 0), 0, 1) * 255).astype(np.uint8)
+        data = io.BytesIO()
+        Image.fromarray(pixels).save(data, format="PNG")
+        write_whole(folder / f"{region}_{number}.png", data.getvalue())
+        named = dict(zip(regions.space.names, map(float, point), strict=True))
+        score = float(scores[region, number])
+        rows.append({"region": region, **named, "score": score, "picture": f"{region}_{number}.png"})
+    write_whole(folder / "theta.csv", csv_text(rows) if rows else "")
+    if not options.adversarial:
+        return f"wrote {len(rows)} views to {folder}"
+    return (
+        f"wrote {len(rows)} failures to {folder}; {written.size - len(rows)} other views from inside the regions are "
+        "none and are left out"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
@@ -13,15 +13,14 @@ import numpy as np
 from rich.console import Console
 
 from baselines.commands.semantic_map import Options
-from baselines.commands.shared.questions import region_methods, thresholds, told_settings
+from baselines.commands.shared.options import start_points
+from baselines.commands.shared.questions import LOWEST_TEXT, prices, run_all, starts_of, tasks_of, wants_lowest
+from baselines.commands.shared.rows import csv_row, region_line, regions_of, start_notes
 from baselines.commands.shared.terminal import progress_bar, seconds_of
 from optimizers.base import Optimizer
-from optimizers.corner_method import settings_of_form
-from optimizers.run import RunResult
-from optimizers.run import run as run_optimizer
-from semrob_env.errors import InvalidBudgetError, InvalidParameterError, UnknownNameError
+from semrob_env.errors import InvalidParameterError, UnknownNameError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
-from semrob_env.functions import Complement, ScoreFunction, Stack, make_function
+from semrob_env.functions import Complement, ScoreFunction, Stack, UnitScale, make_function
 from semrob_env.maps import (
     ClassBias,
     Trap,
@@ -35,12 +34,10 @@ from semrob_env.maps import (
 )
 from semrob_env.maps.means import MEAN
 from semrob_env.maps.tables import bias_report, bias_rows, bias_text, trap_counts, trap_report, trap_rows
-from semrob_env.metrics import Judge, judge_regions
 from semrob_env.oracle import QueryOracle
 from semrob_env.plotting import (
     BoundsHistory,
     Grown,
-    bounds_columns,
     curves_figure,
     example_views,
     map_pages,
@@ -51,10 +48,11 @@ from semrob_env.plotting import (
 )
 from semrob_env.plotting.views import Pictures
 from semrob_env.recorded import RecordedMaps, ScoreMaps, load_maps
-from semrob_env.types import FloatArray
+from semrob_env.regions import Regions
+from semrob_env.store import RunRow
+from semrob_env.types import FloatArray, IntArray
 
 LIVE_FILE = "live_maps.npz"
-PAPER_STEPS, BUDGET = 600, 150  # of the paper's released runs; default of the normalised form
 LEAST_STEP, TRIAL = 0.5, 16
 MOST_SINGLE = 4
 """Up to this number of maps, each also gets pictures of its own."""
@@ -62,10 +60,6 @@ MOST_SINGLE = 4
 
 def run(options: Options, console: Console) -> None:
     """Get the maps, write what is asked for."""
-    methods = region_methods(options.methods)
-    for method in methods.values():
-        settings_of_form(method, options.form)
-    judge = Judge(thresholds(options.goal))
     if not options.trap_low <= options.trap_high or not options.bias_low <= options.bias_high:
         raise InvalidParameterError("--trap-low and --bias-low: give numbers not above --trap-high and --bias-high")
     for option in options.changed() if options.maps or options.functions else []:
@@ -76,9 +70,10 @@ def run(options: Options, console: Console) -> None:
     maps = source.maps
     if maps.space.n > 2:
         raise InvalidParameterError(f"maps are drawn over 1 or 2 parameters, not {', '.join(maps.space.names)}")
-    starts = np.zeros((0, maps.space.n))
-    if methods:
-        starts = options.start_points(maps.space)
+    if options.methods:
+        prices(options, maps.space)
+        if not wants_lowest(options, options.starts):
+            start_points(maps.space, options.starts)
     bias = data_bias(maps, low=options.bias_low, high=options.bias_high) if options.dsm else []
     layers = [("maps", "semantic maps", maps)]
     if len(network_maps(maps)) < len(maps):
@@ -86,15 +81,13 @@ def run(options: Options, console: Console) -> None:
     if options.dsm:
         layers.append(("dsm", "DSM: mean over networks and shapes", data_maps(maps)))
     traps: list[Trap] = []
-    rows: list[dict[str, Any]] = []
+    grown: list[Growth] = []
     with progress_bar(console, "") as progress:
-        growths = {}
-        for name, method in methods.items():
+        for name in options.methods:
             advance = partial(progress.advance, progress.add_task(f"{name}: steps", total=None))
-            growths[name] = grow(method, maps, starts, options, advance)
-            rows += region_rows(name, maps, starts, growths[name], judge)
+            grown.append(grow(name, maps, options, advance))
         folder = output_folder(options.out)
-        bar = progress.add_task("pictures", total=len(layers) + len(methods))
+        bar = progress.add_task("pictures", total=len(layers) + len(grown))
         for stem, title, layer in layers:
             own = semantic_traps(layer, low=options.trap_low, high=options.trap_high) if options.traps else []
             if maps.space.n == 2:
@@ -105,12 +98,22 @@ def run(options: Options, console: Console) -> None:
             first, *others = maps.space.parameters
             title = f"NSM over {first.name}" + "".join(f", {other.name} {other.default:g}" for other in others)
             save_figure(curves_figure(section(maps, first.name), title=title), folder / "nsm_1d.png")
-        for name, growth in growths.items():
-            draw_growth(folder, name, source, starts, growth, options)
+        for growth in grown:
+            draw_growth(folder, source, growth, options)
             progress.advance(bar)
     write_tables(traps, bias, folder, options)
-    if rows:
+    if grown:
+        rows = [
+            {"map": maps.names[member], **csv_row(row, maps.space)}
+            for growth in grown
+            for row, member in zip(growth.rows, growth.member, strict=True)
+        ]
         write_whole(folder / "regions.csv", csv_text(rows))
+        if wants_lowest(options, options.starts):
+            console.print(LOWEST_TEXT, soft_wrap=True)
+        if len(maps) <= MOST_SINGLE:
+            lines = [line for growth in grown for line in growth.lines(maps, options)]
+            console.print(markdown_table(lines), soft_wrap=True)
     if traps:
         console.print(markdown_table(trap_counts(traps)), soft_wrap=True)
     if bias:
@@ -124,7 +127,7 @@ class Source:
     """Maps, and per map what shows its shape.
 
     Attributes:
-        maps: The maps.
+        maps: The maps; those of margins in unit scores.
         scores: Per map, the function and member that give the scores of example renders.
         pictures: Per map, what draws its shape; None where no shape is at hand.
     """
@@ -132,6 +135,14 @@ class Source:
     maps: ScoreMaps
     scores: tuple[tuple[ScoreFunction, int], ...]
     pictures: tuple[Pictures | None, ...]
+
+
+def in_units(maps: ScoreMaps, scale: UnitScale) -> ScoreMaps:
+    """Maps of margins in unit scores, others as they are: the mean of a cut margin says little."""
+    if not scale.is_logistic:
+        return maps
+    unit = scale.unit(maps.scores.astype(np.float64)).astype(np.float32)
+    return replace(maps, scores=unit, score_range=(0.0, 1.0))
 
 
 def recorded_source(options: Options) -> Source:
@@ -179,6 +190,7 @@ def live_source(options: Options, console: Console) -> Source | None:
             on_points=lambda done: progress.update(bar, completed=done, refresh=done == points),
         )
     scores = [(part, member) for part in parts for member in range(part.members)]
+    maps = in_units(maps, function.scale)
     return Source(maps, tuple(scores), tuple(live_pictures(part, member) for part, member in scores))
 
 
@@ -215,33 +227,46 @@ def draw(stem: Path, maps: ScoreMaps, title: str, *, traps: Sequence[Trap] = (),
 @final
 @dataclass(frozen=True, eq=False)
 class Growth:
-    """What a method did on all maps: trajectory i is start i % S on map i // S."""
+    """What a method did on all maps: row i is of start[i] on map member[i], map by map.
 
-    result: RunResult
+    Attributes:
+        method: Its name.
+        rows: One a run.
+        starts: Start points (B, n).
+        member: (B,).
+        history: Bounds over the steps, for few maps.
+        function: What it asked.
+    """
+
+    method: str
+    rows: Sequence[RunRow]
+    starts: FloatArray
+    member: IntArray
     history: BoundsHistory
     function: ScoreFunction
-    member: Any
+
+    @property
+    def regions(self) -> Regions:
+        """The final regions."""
+        return regions_of(self.rows, self.function.space)
+
+    def lines(self, maps: ScoreMaps, options: Options) -> list[dict[str, str]]:
+        """One line a run for the eye."""
+        notes = start_notes(self.function, self.starts, self.member, options.goal, options.adversarial)
+        return [
+            {
+                "map": maps.names[member],
+                **region_line(row, maps.space, adversarial=options.adversarial, note=note),
+            }
+            for row, member, note in zip(self.rows, self.member, notes, strict=True)
+        ]
 
 
-def grow(
-    method: type[Optimizer[Any]],
-    maps: ScoreMaps,
-    starts: FloatArray,
-    options: Options,
-    advance: Callable[[], None],
-) -> Growth:
+def grow(method: str, maps: ScoreMaps, options: Options, advance: Callable[[], None]) -> Growth:
     """Run a method on every map from every start point, all in one batch, through the oracle."""
     recorded = RecordedMaps(maps)
     function: ScoreFunction = Complement(recorded) if options.adversarial else recorded
-    is_paper = options.form == "paper"
-    budget = options.budget if options.budget is not None or is_paper else BUDGET
-    settings = told_settings(method, options.form, options.goal, budget)
-    max_steps = PAPER_STEPS if options.max_steps is None and is_paper else options.max_steps
-    member = np.repeat(np.arange(len(maps)), len(starts))
-    optimizer = method(maps.space, np.tile(starts, (len(maps), 1)), member=member, settings=settings, seed=options.seed)
-    oracle = QueryOracle(function, trajectories=len(member), budget=budget)
-    if not oracle.affordable(optimizer.ask()).all():
-        raise InvalidBudgetError(f"--budget {budget} cannot pay one step of {method.name}; give a larger one")
+    starts = [starts_of(options, options.starts, recorded, member) for member in range(len(maps))]
     history = BoundsHistory()
 
     def on_step(running: Optimizer[Any], asked: QueryOracle) -> None:
@@ -249,54 +274,37 @@ def grow(
             history.record(running.recommend(), running.start, asked.spent)
         advance()
 
-    return Growth(run_optimizer(optimizer, oracle, max_steps=max_steps, on_step=on_step), history, function, member)
+    tasks = tasks_of(replace(options, methods=(method,)), dict(zip(function.member_ids, starts, strict=True)))
+    member = np.repeat(np.arange(len(maps)), [len(own) for own in starts])
+    rows = run_all(tasks, function, on_step)
+    return Growth(method, rows, np.concatenate(starts), member, history, function)
 
 
-def draw_growth(
-    folder: Path, method: str, source: Source, starts: FloatArray, growth: Growth, options: Options
-) -> None:
+def draw_growth(folder: Path, source: Source, growth: Growth, options: Options) -> None:
     """The regions on all maps, and for few maps each with example renders and the bounds over the queries."""
-    maps, regions = source.maps, growth.result.regions
-    labels = [point_label(maps.space, start) for start in starts]
+    maps, regions, method = source.maps, growth.regions, growth.method
     kind = "adversarial regions (low score)" if options.adversarial else "regions"
     title = f"{kind} by {method}, {options.form} form"
+    labels = [point_label(maps.space, start) for start in growth.starts]
     if maps.space.n == 2:
-        grown = Grown(regions, np.tile(starts, (len(maps), 1)), growth.member, tuple(labels * len(maps)))
-        draw(folder / f"{method}_maps", maps, title, grown=grown)
+        draw(folder / f"{method}_maps", maps, title, grown=Grown(regions, growth.starts, growth.member, tuple(labels)))
     for row in range(len(maps) if len(maps) <= MOST_SINGLE else 0):
         own = np.flatnonzero(growth.member == row)
+        own_labels = [labels[index] for index in own]
         name = f"{method}_{row}_{''.join(c if c.isalnum() else '-' for c in maps.names[row][-80:])}"
         heading = f"{title}\n{maps.names[row]}"
         (function, member), pictures = source.scores[row], source.pictures[row]
         views = [
             example_views(function, pictures, regions[int(index)], member=member) if pictures else [] for index in own
         ]
-        figure = region_figure(regions[own], starts, labels, views, title=heading, maps=maps, row=row)
+        views = [
+            [replace(view, score=float(function.scale.unit(np.array(view.score)))) for view in each] for each in views
+        ]
+        figure = region_figure(regions[own], growth.starts[own], own_labels, views, title=heading, maps=maps, row=row)
         save_figure(figure, folder / f"{name}_regions.png")
         if growth.history.spent:
-            bounds = growth.history.figure(maps.space, own.tolist(), labels, title=heading)
+            bounds = growth.history.figure(maps.space, own.tolist(), own_labels, title=heading)
             save_figure(bounds, folder / f"{name}_bounds.png")
-
-
-def region_rows(method: str, maps: ScoreMaps, starts: FloatArray, growth: Growth, judge: Judge) -> list[dict[str, Any]]:
-    """One flat row a region, judged on points of the interpolated map that the method did not choose."""
-    result = growth.result
-    judged = judge_regions(growth.function, result.regions, growth.member, judge=judge)
-    return [
-        {
-            "map": maps.names[member],
-            "method": method,
-            "start": maps.space.format_point(starts[index % len(starts)]),
-            **bounds_columns(result.regions, index),
-            "share": float(judged.share[index]),
-            "feasible": bool(judged.feasible[index]),
-            "mean": float(judged.mean[index]),
-            "status": result.status[index],
-            "forward_queries": int(result.forward_queries[index]),
-            "gradient_queries": int(result.gradient_queries[index]),
-        }
-        for index, member in enumerate(growth.member)
-    ]
 
 
 def write_tables(traps: Sequence[Trap], bias: Sequence[ClassBias], folder: Path, options: Options) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import final
@@ -18,7 +18,7 @@ from semrob_env.plotting import Cell, gallery_figure
 from semrob_env.scene.acceptance import THRESHOLD, ShapeReport, judge_for_networks
 from semrob_env.scene.camera import Scenes
 from semrob_env.scene.classes import CLASS_INDEX
-from semrob_env.scene.classifiers.options import NetworkOptions
+from semrob_env.scene.classifiers.network_spec import NetworkSpec
 from semrob_env.scene.function import make_scene_function
 from semrob_env.scene.renderers import Rasterizer
 from semrob_env.scene.sources import ShapeInfo, load_shape
@@ -29,7 +29,7 @@ SPACE = SemanticSpace.of("azimuth,elevation")
 
 def run(options: Options, console: Console) -> None:
     """Draw and score every shape, write the sheet."""
-    networks = options.network_options() if options.scores else {}
+    networks = options.specs() if options.scores else ()
     shapes = options.selected()
     if options.list:
         for shape in shapes:
@@ -42,8 +42,9 @@ def run(options: Options, console: Console) -> None:
     with progress_bar(console, "shapes") as progress:
         look = partial(look_at, networks=networks, views=views, colors=options.colors, feed=options.feed)
         seen = [look(shape) for shape in progress.track(shapes, description="gallery")]
+    labels = ", ".join(spec.label.replace("efficientnet_", "") for spec in networks)
     title = f"{len(shapes)} shapes of {', '.join(options.sources)}" + (
-        f"; mean score ({', '.join(map(short, networks))}), orange: below {THRESHOLD:g}" if networks else ""
+        f"; mean score ({labels}), orange: below {THRESHOLD:g}" if networks else ""
     )
     rows = views_rows(seen, views) if options.columns == "views" else class_rows(seen, options.width)
     bundle.figure("gallery.png", gallery_figure(list(rows), title=title))
@@ -81,7 +82,7 @@ SIZE = 224  # of the pictures before they are put on the sheet
 
 def look_at(
     info: ShapeInfo,
-    networks: Mapping[str, NetworkOptions],
+    networks: Sequence[NetworkSpec],
     views: FloatArray,
     colors: str = "white",
     feed: str = "normalized",
@@ -95,7 +96,7 @@ def look_at(
     pictures = Rasterizer(SIZE).render(mesh, scenes)
     if not networks or info.class_name is None:
         return Seen(info, pictures, ShapeReport(info, len(mesh.faces)))
-    report = judge_for_networks(info, list(networks), colours=colors, feed=feed, options=networks)
+    report = judge_for_networks(info, networks, colors=colors, feed=feed)
     function = make_scene_function(next(iter(report.verdicts.values())).function_id) if not report.error else None
     return Seen(info, pictures, report, None if function is None else function.values(views[None])[0], report.error)
 
@@ -146,11 +147,6 @@ def means(report: ShapeReport) -> str:
 def is_marked(one: Seen) -> bool:
     """Whether something is wrong: not loaded, or not accepted by some network."""
     return bool(one.error) or not all(verdict.is_accepted for verdict in one.report.verdicts.values())
-
-
-def short(network: str) -> str:
-    """A network's name for a title."""
-    return network.replace("efficientnet_", "")
 
 
 def credit(shape: ShapeInfo | Seen) -> str:

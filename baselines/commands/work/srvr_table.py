@@ -5,41 +5,39 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, final
 
 import numpy as np
-from optimizers.execute import RunSummary, run_tasks
 from rich.console import Console
 
-from baselines.commands.shared.questions import region_methods, thresholds, told_settings
+from baselines.commands.shared.options import PAPER_STEPS, start_points
+from baselines.commands.shared.questions import LOWEST_TEXT, prices, starts_of, tasks_of, wants_lowest
 from baselines.commands.shared.terminal import Bundle, progress_bar, seconds_of
 from baselines.commands.srvr_table import Options
-from optimizers.base import Optimizer, Settings
+from baselines.experiments.functions import Functions
+from baselines.experiments.runner import CHUNK, RunSummary, available_cores, run_tasks
+from optimizers.base import Optimizer
 from optimizers.corner_method import START_HALF_WIDTH
-from optimizers.registry import get_optimizer
 from semrob_env.errors import InvalidParameterError, OutputError, UnknownNameError
 from semrob_env.files import markdown_table
-from semrob_env.functions import Complement, ScoreFunction, make_function
-from semrob_env.metrics import Judge
+from semrob_env.functions import Complement, ScoreFunction
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import PALETTE, srvr_figure
 from semrob_env.plotting.srvr import accuracy_figure
-from semrob_env.recorded import RecordedMaps, load_maps
+from semrob_env.recorded import load_maps
 from semrob_env.recorded.function import map_id
 from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.sources import load_shape
-from semrob_env.store import FAILED, RunRow, RunStore, RunTask, canonical_json
+from semrob_env.store import FAILED, UNPAID, RunRow, RunStore, RunTask
 from semrob_env.tables import AccuracyTable, SrvrTable, Subject, group, srvr_text
 
 CLASSES = ("cup", "chair", "bottle", "piano")
 """Classes of the default table of live functions."""
-
-PAPER_STEPS = 600  # of the paper's released runs
 
 BATCH, LIVE_BATCH = 4096, 16
 """Runs of one method at once, on maps and on live functions: what a kill can lose."""
@@ -49,7 +47,7 @@ def run(options: Options, console: Console) -> None:
     """Run what is missing, write the table."""
     plan = Plan.of(options)
     console.print(plan.describe(), soft_wrap=True)
-    if options.dry_run or options.protocol == "paper":
+    if options.dry_run or options.form == "paper":
         console.print(plan.estimate(), soft_wrap=True)
     if options.dry_run:
         return
@@ -76,7 +74,8 @@ def run(options: Options, console: Console) -> None:
             plan.tasks,
             store,
             functions=plan.functions,
-            unit_size=BATCH if plan.functions else LIVE_BATCH,
+            chunk=LIVE_BATCH if not plan.is_recorded else BATCH if plan.workers == 1 else CHUNK,
+            workers=plan.workers,
             retry_failed=True,
             on_rows=on_rows,
             on_step=on_step,
@@ -93,66 +92,65 @@ class Plan:
         options: The command line.
         space: What all functions are over.
         tasks: One a run, network by network.
-        settings: Hyper-parameters of each method.
-        functions: Functions already at hand, by id.
+        functions: Where functions are found.
+        prices: Forward and gradient queries of a step of each method.
+        own: Labels of networks that are not what their name says: with weights of the user, or renamed.
+        scores: What a score is, in words.
     """
 
     options: Options
     space: SemanticSpace
     tasks: tuple[RunTask, ...]
-    settings: dict[str, Settings]
-    functions: Mapping[str, ScoreFunction] = field(default_factory=dict)
+    functions: Functions
+    prices: Mapping[str, tuple[int, int]]
+    own: tuple[str, ...] = ()
+    scores: str = SCORE_WORDS["softmax"]
 
     @classmethod
     def of(cls, options: Options) -> Plan:
         """Tasks of a command line; everything that is misspelt is told here, before any work."""
-        is_paper = options.protocol == "paper"
-        limits = thresholds(options.goal)
-        Judge(limits, options.judge_points, options.seed)
-        budget = None if is_paper else options.budget
-        settings = {
-            name: told_settings(method, options.protocol, options.goal, budget)
-            for name, method in region_methods(options.methods).items()
-        }
         space = options.space()
-        starts = [tuple(start) for start in options.start_points(space).tolist()]
-        ids, functions = recorded_functions(options) if options.functions == "recorded" else (scene_ids(options), {})
-        tasks = [
-            RunTask(
-                function_id=f"complement({function_id})" if options.adversarial else function_id,
-                method=name,
-                settings=canonical_json(settings[name].to_mapping()),
-                start=start,
-                budget=budget,
-                max_steps=PAPER_STEPS if is_paper else None,
-                seed=options.seed,
-                epsilon_m=limits.epsilon_m,
-                epsilon_v=limits.epsilon_v,
-                judge_points=options.judge_points,
-                judge_seed=options.seed,
-            )
-            for function_id in ids
-            for name in settings
-            for start in starts
-        ]
-        return cls(options, space, tuple(tasks), settings, functions)
+        prices_of_steps = prices(options, space)
+        if not wants_lowest(options, options.starts):
+            start_points(space, options.starts)
+        if options.functions == "recorded":
+            ids, functions = recorded_functions(options)
+        else:
+            ids = scene_ids(options)
+            functions = Functions(ids)
+        starts = {name: starts_of(options, options.starts, *functions.member(name)) for name in ids}
+        if options.adversarial:
+            starts = {f"complement({name})": points for name, points in starts.items()}
+            if options.functions == "recorded":
+                functions = Functions(given=[Complement(functions.member(ids[0])[0])])
+        plan = cls(options, space, tuple(tasks_of(options, starts)), functions, prices_of_steps)
+        if options.functions == "recorded":
+            return plan
+        specs = live(options).specs()
+        own = [spec.label for spec in specs if spec.options.weights or spec.label != spec.network]
+        words = {spec.options.score: SCORE_WORDS[spec.options.score] for spec in specs}
+        return replace(plan, own=tuple(own), scores="; ".join(words.values()))
+
+    @property
+    def is_recorded(self) -> bool:
+        """Whether functions are maps of a file."""
+        return self.options.functions == "recorded"
+
+    @property
+    def workers(self) -> int:
+        """Processes: as asked for, else one a core on maps that travel, 1 on live functions."""
+        many = self.is_recorded and self.functions.can_travel and len(self.tasks) > BATCH
+        return self.options.workers or (available_cores() if many else 1)
 
     @property
     def subjects(self) -> list[Subject]:
         """What the runs are about, each once, in order."""
-        return list(dict.fromkeys(Subject.of(task.function_id) for task in self.tasks))
+        return list(dict.fromkeys(Subject.of(task.question.function_id) for task in self.tasks))
 
     @property
     def networks(self) -> list[str]:
         """Networks in the order asked for."""
         return list(dict.fromkeys(subject.network for subject in self.subjects))
-
-    @property
-    def own_weights(self) -> list[str]:
-        """Networks that run with weights of the user."""
-        if self.functions:
-            return []
-        return [name for name, own in live(self.options).network_options().items() if own.weights]
 
     @property
     def classes(self) -> list[str]:
@@ -161,36 +159,32 @@ class Plan:
 
     def function(self, network: str) -> ScoreFunction:
         """Some function of a network."""
-        given = next(iter(self.functions.values()), None)
-        found = (task.function_id for task in self.tasks if Subject.of(task.function_id).network == network)
-        return given or make_function(next(found))
+        ids = (task.question.function_id for task in self.tasks)
+        return self.functions.member(next(name for name in ids if Subject.of(name).network == network))[0]
 
     def most_queries(self) -> Counter[str]:
-        """Most forward and gradient queries of all runs, and those of the judge, by counting one ask of each method."""
-        bill: Counter[str] = Counter(judge=sum(task.judge_points for task in self.tasks))
-        for name, settings in self.settings.items():
-            optimizer = get_optimizer(name)(self.space, self.space.default, settings=settings)
-            queries = optimizer.ask()
-            points, gradients = queries.theta.shape[1], int(queries.wants_gradient)
-            for task in self.tasks:
-                if task.method == name:
-                    steps = task.max_steps or int((task.budget or 0) // (points * (1 + gradients)))
-                    bill["forward"] += steps * points
-                    bill["gradient"] += steps * points * gradients
-                    bill["steps"] += steps
+        """Most forward and gradient queries of all runs, and those of the judge, by the first step of each method."""
+        budget, max_steps = self.options.limits()
+        bill: Counter[str] = Counter(judge=len(self.tasks) * self.options.judge_points)
+        for name, (forward, gradient) in self.prices.items():
+            each = min(max_steps or np.inf, (budget or np.inf) // (forward + gradient))
+            steps = int(each) * sum(task.method == name for task in self.tasks)
+            bill.update(forward=steps * forward, gradient=steps * gradient)
         return bill
 
     def describe(self) -> str:
         """The plan in a few words."""
-        options, bill = self.options, self.most_queries()
-        each = f"{PAPER_STEPS} steps" if options.protocol == "paper" else f"at most {options.budget} queries"
+        bill, (budget, max_steps) = self.most_queries(), self.options.limits()
+        each = [f"at most {budget} queries"] * (budget is not None) + [f"{max_steps} steps"] * (max_steps is not None)
         shapes = len({(subject.class_name, subject.shape) for subject in self.subjects})
+        starts = len(self.tasks) // (len(self.prices) * len(self.subjects))
+        lowest = f"\n{LOWEST_TEXT}" if wants_lowest(self.options, self.options.starts) else ""
         return (
-            f"{len(self.tasks)} runs ({options.protocol} form, {each} each): {','.join(self.networks)} x "
-            f"{','.join(self.classes)} ({shapes} shapes) x {len({task.start for task in self.tasks})} start points x "
-            f"{','.join(options.methods)}\n"
+            f"{len(self.tasks)} runs ({self.options.form} form, {', '.join(each)} each): {','.join(self.networks)} x "
+            f"{','.join(self.classes)} ({shapes} shapes) x {starts} start points x {','.join(self.prices)}; "
+            f"goal: {self.options.goal.words}\n"
             f"at most {bill['forward']:,} forward and {bill['gradient']:,} gradient queries, "
-            f"and {bill['judge']:,} forward queries of the judge, which are counted apart"
+            f"and {bill['judge']:,} forward queries of the judge, which are counted apart{lowest}"
         )
 
     def estimate(self) -> str:
@@ -230,8 +224,8 @@ def scene_ids(options: Options) -> list[str]:
     return [str(scene) for scene in own.scenes(shapes, own.params, own.colors)]
 
 
-def recorded_functions(options: Options) -> tuple[list[str], dict[str, ScoreFunction]]:
-    """Ids of the chosen maps of a file, and the one function that answers them all."""
+def recorded_functions(options: Options) -> tuple[list[str], Functions]:
+    """Ids of the chosen maps of a file, and the one family that answers them all."""
     for option in options.changed():
         raise InvalidParameterError(f"--{option} is for scenes; recorded maps are as they were recorded")
     maps = load_maps(options.maps)
@@ -257,10 +251,8 @@ def recorded_functions(options: Options) -> tuple[list[str], dict[str, ScoreFunc
     ]
     if not rows:
         raise UnknownNameError(f"no map of {options.maps} is of all the --networks, --classes and --shapes given")
-    family: ScoreFunction = RecordedMaps(maps.only(rows))
-    if options.adversarial:
-        family = Complement(family)
-    return [map_id(maps.names[row]) for row in rows], {family.id: family}
+    ids = [map_id(maps.names[row]) for row in rows]
+    return ids, Functions(ids, options.maps)
 
 
 @final
@@ -279,13 +271,13 @@ class Streamed:
         for key, count in Counter(group(row) for row in rows).items():
             self._open[key] -= count
             if not self._open[key]:
-                own = [row for row in self.rows if group(row) == key and row.status != FAILED]
+                own = [row for row in self.rows if group(row) == key and row.has_run]
                 self._console.print(self._line(key, own), soft_wrap=True)
 
     def _line(self, key: tuple[str, str, str], rows: Sequence[RunRow]) -> str:
         passed = f"{time.perf_counter() - self._started:6.1f} s  {'  '.join(f'{word:16s}' for word in key)}"
         if not rows:
-            return f"{passed}  every run failed"
+            return f"{passed}  no run gave a region"
         shown = srvr_text(float(np.mean([row.share for row in rows])), rows, 2 * START_HALF_WIDTH)
         bill = f"{sum(r.forward_queries for r in rows)} + {sum(r.gradient_queries for r in rows)} queries"
         return (
@@ -295,30 +287,36 @@ class Streamed:
 
 def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bundle, console: Console) -> None:
     """Write and print the tables and the picture."""
-    good = [row for row in rows if row.status != FAILED]
-    failed = [row for row in rows if row.status == FAILED]
+    good = [row for row in rows if row.has_run]
     notes = [plan.describe().replace("\n", "; ")]
-    if failed:
-        notes.append(f"{len(failed)} runs failed and are left out; the first one: {failed[0].error}")
+    left_out = {FAILED: "failed", UNPAID: "had a budget too small for one step"}
+    for status, words in left_out.items():
+        if own := [row for row in rows if row.status == status]:
+            first = f"; the first one: {own[0].error}" if own[0].error else ""
+            notes.append(f"{len(own)} runs {words} and are left out{first}")
     if summary.stale:
         notes.append(f"{summary.stale} rows of other versions of these methods are in the store and left out")
     if not good:
-        raise OutputError(f"all {len(failed)} runs failed; the first one: {failed[0].error}")
+        raise OutputError(f"no run gave a region: {'; '.join(notes[1:])}")
     options = plan.options
     table = SrvrTable.of(
-        good, list(plan.settings), plan.networks, plan.classes, start_size=2 * START_HALF_WIDTH, seed=options.seed
+        good, list(plan.prices), plan.networks, plan.classes, start_size=2 * START_HALF_WIDTH, seed=options.seed
     )
     if not any(np.isfinite(row.low) for _, row in table.lines()):
         notes.append("no intervals: with one shape a class nothing can be resampled; give more --shapes")
     if still := table.not_grown():
         notes.append(f"the median region of {', '.join(still)} has not left its start size of {table.start_size:g}")
     differences = table.differences()
-    accuracy = AccuracyTable.of(table, own_weights=plan.own_weights)
+    accuracy = AccuracyTable.of(table, own_weights=plan.own)
     notes += accuracy.notes()
     body = "\n\n".join([
         "# SRVR: semantic robustness volume ratio",
-        f"In % of the space of {' and '.join(plan.space.names)}. Score: "
-        + ("low + high - f (adversarial regions)." if options.adversarial else f"{SCORE_WORDS[options.score]}."),
+        f"In % of the space of {' and '.join(plan.space.names)}. Score f: {plan.scores}. Feasible: "
+        + (
+            f"adversarial, low + high - f has a {options.goal.words}."
+            if options.adversarial
+            else f"{options.goal.words}."
+        ),
         markdown_table(table.shown()),
         *([markdown_table(accuracy.shown())] if accuracy.networks else []),
         *([markdown_table(differences)] if differences else []),
@@ -327,7 +325,8 @@ def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bund
     bundle.text("srvr.md", body)
     exact = [{**row, **accuracy.columns(str(row["network"]))} for row in table.exact()]
     bundle.rows("srvr.csv", exact)
-    title = f"SRVR, {options.protocol} form, {','.join(options.methods)}"
+    bundle.rows("runs.csv", [row.record() for row in rows])
+    title = f"{'adversarial ' if options.adversarial else ''}SRVR, {options.form} form, {','.join(plan.prices)}"
     methods = list(table.by_method.items())
     for first in range(0, len(methods), len(PALETTE)):  # one color a method: more of them go on in srvr_2.png, ...
         name = f"srvr_{first // len(PALETTE) + 1}.png" if first else "srvr.png"

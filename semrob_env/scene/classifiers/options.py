@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, final
 
-from semrob_env.errors import InvalidParameterError, MissingFileError
-from semrob_env.scene.classifiers.score_kinds import SCORE_RANGES, ScoreKind, score_kind
+from semrob_env.errors import MissingFileError
+from semrob_env.scene.classifiers.score_kinds import ScoreKind, score_kind
 
 _TRUSTED: set[Path] = set()
 
@@ -67,58 +65,3 @@ def trust_model_file(path: str) -> None:
 def is_trusted(path: str) -> bool:
     """Whether `trust_model_file` named this file."""
     return Path(path).resolve() in _TRUSTED
-
-
-def add_network_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `network_options` for the command line of a script."""
-    parser.add_argument(
-        "--weights",
-        action="append",
-        help="weights FILE of the one network, or NETWORK=FILE (may be repeated); the whole model for network file",
-        default=[],
-    )
-    parser.add_argument("--labels", help="file of class names: one a line, or a JSON list", default="")
-    parser.add_argument("--score", choices=tuple(SCORE_RANGES), help="what a score is", default="softmax")
-    parser.add_argument("--device", help="cpu, or a torch device as cuda: networks then answer by torch", default="cpu")
-    parser.add_argument(
-        "--trust-model-file",
-        action="store_true",
-        help="load TorchScript and torch.export files of --weights, which can run code",
-    )
-
-
-def network_options(options: argparse.Namespace, networks: Sequence[str]) -> Mapping[str, NetworkOptions]:
-    """Options of each network of a command line; with --trust-model-file its files are trusted.
-
-    Raises:
-        InvalidParameterError: --weights FILE for several networks, NETWORK=FILE of a network that is not asked for.
-        MissingFileError: A file of weights that is not there.
-    """
-    common = NetworkOptions(labels=options.labels, score=score_kind(options.score), device=options.device)
-    made = dict.fromkeys(networks, common)
-    for text in options.weights:
-        name, equals, path = text.partition("=")
-        if not equals or (name not in made and Path(text).is_file()):
-            if len(made) != 1:
-                raise InvalidParameterError(f"--weights {text}: {len(made)} networks; write NETWORK=FILE")
-            name, path = next(iter(made)), text
-        if name not in made:
-            raise InvalidParameterError(f"--weights {text}: {name!r} is not among the networks {', '.join(made)}")
-        if made[name].weights:
-            raise InvalidParameterError(
-                f"--weights {text}: {name!r} has weights already, {made[name].weights}; give one"
-            )
-        if not Path(path).is_file():
-            raise MissingFileError(f"--weights {path}: there is no such file; give the path of a file of weights")
-        if options.trust_model_file:
-            trust_model_file(path)
-        made[name] = replace(made[name], weights=path)
-    return made
-
-
-def changed_options(options: argparse.Namespace) -> list[str]:
-    """Which options of `add_network_options` a command line gives a value other than the default."""
-    names = ("weights", "labels", "score", "device", "trust_model_file")
-    defaults = argparse.ArgumentParser()
-    add_network_options(defaults)
-    return [name.replace("_", "-") for name in names if getattr(options, name) != defaults.get_default(name)]

@@ -1,0 +1,74 @@
+"""Regions of rows: as columns of CSV files, and as lines for the eye; both follow the fields of `RunRow`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from semrob_env.functions import ScoreFunction
+from semrob_env.parameters import SemanticSpace
+from semrob_env.plotting import bounds_columns
+from semrob_env.questions import Goal
+from semrob_env.regions import Regions
+from semrob_env.store import RunRow
+from semrob_env.types import FloatArray, IntArray
+
+LEFT_OUT = ("lower", "upper", "space", "fingerprint", "error")
+"""Fields of a row that are no columns: bounds get one column each."""
+
+
+def regions_of(rows: Sequence[RunRow], space: SemanticSpace) -> Regions:
+    """The final regions of rows."""
+    return Regions(space, np.array([row.lower for row in rows]), np.array([row.upper for row in rows]))
+
+
+def csv_row(row: RunRow, space: SemanticSpace) -> dict[str, Any]:
+    """A row as flat columns; scores are unit scores of its function, complements of those of f where it is one."""
+    own = {name: value for name, value in row.record().items() if name not in LEFT_OUT}
+    return {**own, "start": space.format_point(row.task.question.start), **bounds_columns(regions_of([row], space), 0)}
+
+
+def region_line(row: RunRow, space: SemanticSpace, *, adversarial: bool, note: str = "") -> dict[str, str]:
+    """A row for the eye, in unit scores of f itself, and shares in %.
+
+    Args:
+        row: The row.
+        space: Of its region.
+        adversarial: Whether its function is the complement of f.
+        note: What stands in the place of a region that does not meet the goal.
+    """
+    bounds = bounds_columns(regions_of([row], space), 0)
+    region = ", ".join(f"{bounds[f'{name}_low']:.4g} to {bounds[f'{name}_high']:.4g}" for name in space.names)
+    if adversarial:
+        scores = {"mean f": 1 - row.mean, "95 % quantile of f": 1 - row.quantile_05, "highest f": 1 - row.minimum}
+    else:
+        scores = {"mean f": row.mean, "5 % quantile of f": row.quantile_05, "lowest f": row.minimum}
+    return {
+        "method": row.task.method,
+        "start": space.format_point(row.task.question.start),
+        "region": note if note and not row.feasible else region,
+        "share %": f"{100 * row.share:.2f}",
+        "least half width %": f"{100 * row.least_half_width:.2f}",
+        "feasible": "yes" if row.feasible else "no",
+        **{name: f"{value:.2f}" for name, value in scores.items()},
+        f"f {'<=' if adversarial else '>='} 0.5 in %": f"{100 * row.purity:.0f}",
+        "queries": f"{row.forward_queries} + {row.gradient_queries}",
+        "end": row.status,
+    }
+
+
+def start_notes(
+    function: ScoreFunction, starts: FloatArray, member: IntArray, goal: Goal, adversarial: bool
+) -> list[str]:
+    """Per start point (B, n) why it has no region: a view that does not reach the goal's level; else empty.
+
+    Asked of the function itself: nobody is charged.
+    """
+    scores = function.scale.unit(function.values(starts[:, None, :], member)[:, 0])
+    told = 1 - scores if adversarial else scores
+    return [
+        "" if score >= goal.level else f"no region: f(start) is {shown:.3g}"
+        for score, shown in zip(scores, told, strict=True)
+    ]
