@@ -37,14 +37,15 @@ SPREAD = 3.0
 
 def run(options: Options, console: Console) -> None:
     """Measure, print and write the table."""
-    chosen = options.network_options()
+    chosen = options.specs()
     bundle = Bundle(options.out, console)
     rows = []
     with progress_bar(console, "networks") as progress, tempfile.TemporaryDirectory() as scratch:
-        for network, own in progress.track(list(chosen.items()), description="networks"):
+        for spec in progress.track(chosen, description="networks"):
+            network, own = spec.network, spec.options
             if options.random_weights and network.startswith(f"{TORCHVISION}/") and not own.weights:
                 own = replace(own, weights=random_weights(network, Path(scratch), options.seed))
-            rows.append({"network": network, **measure(network, own, options)})
+            rows.append({"network": spec.label, **measure(network, own, options)})
     lines = [
         {"measure": name.replace("_", " "), **{str(row["network"]): shown(row[name]) for row in rows}}
         for name in list(rows[0])[1:]

@@ -328,9 +328,9 @@ def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bund
     bundle.rows("runs.csv", [row.record() for row in rows])
     title = f"{'adversarial ' if options.adversarial else ''}SRVR, {options.form} form, {','.join(plan.prices)}"
     methods = list(table.by_method.items())
-    for first in range(0, len(methods), len(PALETTE)):  # one color a method: more of them go on in srvr_2.png, ...
-        name = f"srvr_{first // len(PALETTE) + 1}.png" if first else "srvr.png"
-        page = dict(methods[first : first + len(PALETTE)])
+    for begin in range(0, len(methods), len(PALETTE)):  # one color a method: more of them go on in srvr_2.png, ...
+        name = f"srvr_{begin // len(PALETTE) + 1}.png" if begin else "srvr.png"
+        page = dict(methods[begin : begin + len(PALETTE)])
         bundle.figure(name, srvr_figure(page, plan.networks, title=title))
     if accuracy.networks:
         bundle.figure("accuracy.png", accuracy_figure(accuracy.points, title=f"accuracy and {title}"))
