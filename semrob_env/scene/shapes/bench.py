@@ -14,7 +14,7 @@ import numpy.typing as npt
 from semrob_env.scene.shapes.base import register
 from semrob_env.scene.shapes.curves import rounded, smooth, superellipse
 from semrob_env.scene.shapes.kit import box, sweep
-from semrob_env.scene.shapes.solid import Parts, Solid
+from semrob_env.scene.shapes.solid import Parts, Solid, pairs
 from semrob_env.types import FloatArray
 
 
@@ -93,15 +93,8 @@ def cast_bench(rng: np.random.Generator) -> Parts:
         np.array([0.02, (seat + arm) / 2]) + ring,
     ]
     foot = box(0.08, 0.025, 0.10, bevel=0.008).move(half, 0.012)
-    parts = [
-        foot.move(z=front - 0.03),
-        foot.move(z=rear + kick),
-        *(bar(line, 0.045, 0.04).move(half) for line in curves),
-    ]
-    return [
-        *seat_and_back(rng, plan, rng.uniform(0.02, 0.05), 0.10, 0.025),
-        *(e for part in parts for e in part.pair()),
-    ]
+    end = [foot.move(z=front - 0.03), foot.move(z=rear + kick), *(bar(line, 0.045, 0.04).move(half) for line in curves)]
+    return [*seat_and_back(rng, plan, rng.uniform(0.02, 0.05), 0.10, 0.025), *pairs(end)]
 
 
 def tube_bench(rng: np.random.Generator) -> Parts:
@@ -112,7 +105,7 @@ def tube_bench(rng: np.random.Generator) -> Parts:
     back_leg = rounded([(rear + 0.08, 0.0), (rear + 0.02, seat + 0.02), (rear + lean, top)], 0.05)
     front_leg = rounded([(front, 0.0), (front, seat - 0.03), (rear + 0.02, seat - 0.03)], 0.08, 5)
     parts = seat_and_back(rng, plan, 0.0, 0.02, 0.03)
-    return parts + [end for leg in (back_leg, front_leg) for end in bar(leg, tube, tube).move(half - 0.05).pair()]
+    return parts + pairs(bar(leg, tube, tube).move(half - 0.05) for leg in (back_leg, front_leg))
 
 
 def trestle_bench(rng: np.random.Generator) -> Parts:
@@ -125,7 +118,7 @@ def trestle_bench(rng: np.random.Generator) -> Parts:
         bar(np.linspace((rear + 0.12, 0.0), (front, seat - 0.02), 5), wide, 0.05).move(half - 0.15),
         bar(smooth([(rear + 0.10, 0.0), (rear, seat), (rear + lean, top)], 4), wide, 0.05).move(half - 0.20),
     ]
-    return [*seat_and_back(rng, plan, 0.0, 0.04, 0.022), *(end for leg in legs for end in leg.pair())]
+    return [*seat_and_back(rng, plan, 0.0, 0.04, 0.022), *pairs(legs)]
 
 
 BENCH = register("bench", cast_bench, tube_bench, trestle_bench)

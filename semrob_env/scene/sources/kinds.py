@@ -1,22 +1,20 @@
-"""Kinds of places that shapes come from: what stands before the colon of a source text, and what it does."""
+"""Kinds of places that shapes come from, by what stands before the colon of a source text; from that text to a mesh."""
 
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
 from collections.abc import Hashable
+from functools import lru_cache
 from pathlib import Path
 from typing import final
 
 from semrob_env.errors import InvalidMeshError, InvalidParameterError, LibraryError, UnknownNameError
-from semrob_env.files import file_stamp
 from semrob_env.registry import Registry
-from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh
+from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, normalize
 from semrob_env.scene.shapes import SHAPES, make_shape
-from semrob_env.scene.sources.class_of import class_of
-from semrob_env.scene.sources.folders import list_folder, mesh_in_folder, name_in_folder
-from semrob_env.scene.sources.libraries import list_library, load_piece
-from semrob_env.scene.sources.shape_info import ShapeInfo, pick
+from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, class_of
+from semrob_env.scene.sources.folders import Folder
+from semrob_env.scene.sources.libraries import Library
 from semrob_env.scene.sources.texts import source_text, unescape
 
 PROCEDURAL = "procedural"
@@ -24,62 +22,16 @@ LIBRARY_SUFFIX = ".sh3f"
 MOST_DIGITS = 15
 """Longest number of a procedural shape."""
 
+COLORS = ("white", "material")
+"""How a shape may be painted: white as in the paper, or each face by its material, vertex colors or texture."""
+
 ALLOWED = f"a folder of meshes, a {LIBRARY_SUFFIX} library, a mesh file ({' '.join(SUFFIXES)}), or {PROCEDURAL}"
 """For messages."""
 
 
-class ShapeSource(ABC):
-    """A kind of places; in ids `KIND:PATH#NAME`, or `KIND:PATH` where a place holds one shape.
-
-    Attributes:
-        form: What stands behind the colon, for messages.
-        has_names: Whether a place holds several shapes, so that a text without `#NAME` means all of them.
-        is_procedural: Whether the class of the id makes the shape: normalised, without materials.
-    """
-
-    form = "PATH#NAME"
-    has_names = True
-    is_procedural = False
-
-    @abstractmethod
-    def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
-        """What a place holds; `source` of each is `source_text(KIND, path, name)`.
-
-        Raises:
-            LibraryError: The place cannot be used.
-        """
-
-    @abstractmethod
-    def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
-        """A shape, in any units: it is normalised afterwards.
-
-        Args:
-            path: The place.
-            name: As `canonical_name` gives it, or as a person wrote it.
-            class_name: That of the id.
-            colors: Whether faces are wanted in the colors of their materials, not white.
-
-        Raises:
-            LibraryError: The place cannot be used.
-            InvalidMeshError: The mesh cannot be used.
-            UnknownNameError, AmbiguousNameError: No such shape, or several.
-        """
-
-    def canonical_name(self, path: str, name: str) -> str:
-        """The one spelling of a name."""
-        return pick(self.shapes(path), name, path).name if self.has_names else ""
-
-    def stamp(self, path: str, name: str, class_name: str) -> Hashable:
-        """What differs where another shape may be behind the same text; a mesh is kept as long as it does not."""
-        del name, class_name
-        return file_stamp(path)
-
-    def split(self, text: str) -> tuple[str, str] | None:
-        """Path and name of what stands behind the colon; None: cannot be read."""
-        path, _, name = text.partition("#")
-        if not path or bool(name) != self.has_names:
-            return None
-        return unescape(path), unescape(name)
+def procedural_shape(class_name: str, number: int | str) -> ShapeInfo:
+    """Object `number` of a class."""
+    return ShapeInfo(f"{PROCEDURAL}:{number}", f"{class_name}:{number}", class_name, class_name)
 
 
 @final
@@ -87,7 +39,7 @@ class _Procedural(ShapeSource):
     form, has_names, is_procedural = "3", False, True
 
     def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
-        return tuple(ShapeInfo(f"{PROCEDURAL}:{path}", f"{name}:{path}", name, name) for name in SHAPES)
+        return tuple(procedural_shape(name, path) for name in SHAPES)
 
     def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
         if colors:
@@ -121,37 +73,10 @@ class _File(ShapeSource):
         return unescape(text), ""
 
 
-@final
-class _Folder(ShapeSource):
-    def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
-        return list_folder(path)
-
-    def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
-        return load_mesh(mesh_in_folder(path, name), colors=colors, within=path)
-
-    def canonical_name(self, path: str, name: str) -> str:
-        return name_in_folder(path, name)
-
-    def stamp(self, path: str, name: str, class_name: str) -> Hashable:
-        return file_stamp(mesh_in_folder(path, name))
-
-
-@final
-class _Library(ShapeSource):
-    def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
-        return list_library(path)
-
-    def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
-        return load_piece(path, name, colors=colors)
-
-    def canonical_name(self, path: str, name: str) -> str:
-        return pick(list_library(path), name, f"library {path}").name
-
-
 SHAPE_SOURCES: Registry[ShapeSource] = Registry(
     "kind of shape source",
     "semrob.shape_sources",
-    {PROCEDURAL: _Procedural(), "file": _File(), "folder": _Folder(), "sh3f": _Library()},
+    {PROCEDURAL: _Procedural(), "file": _File(), "folder": Folder(), "sh3f": Library()},
     accepts=lambda found: isinstance(found, ShapeSource),
 )
 """Every kind by its word before the colon."""
@@ -170,3 +95,48 @@ def split_source(source: str) -> tuple[str, str, str]:
         *forms, last = (f"{known}:{own.form}" for known, own in SHAPE_SOURCES.items())
         raise UnknownNameError(f"unknown shape source {source!r}; write {', '.join(forms)} or {last}")
     return kind, *parts
+
+
+def file_source(path: str) -> str:
+    """The source text of a mesh file; characters that have a meaning in ids are escaped."""
+    return source_text("file", path)
+
+
+def load_shape(class_name: str, source: str, colors: str = "white") -> Mesh:
+    """The normalised mesh that a source text names; kept, until its file is written anew or its class replaced.
+
+    Args:
+        class_name: Class of the shape; procedural shapes are made of it, others do not need it.
+        source: See the package.
+        colors: One of `COLORS`.
+
+    Raises:
+        UnknownNameError: Another kind of source, an unknown procedural class, or no shape of that name.
+        PluginError: A kind or class of a plug-in that cannot be imported.
+        AmbiguousNameError: Several shapes of that name.
+        LibraryError: The folder or library cannot be used.
+        InvalidMeshError: The mesh cannot be used.
+        InvalidParameterError: Other colors, or materials of a procedural shape.
+    """
+    if colors not in COLORS:
+        raise InvalidParameterError(f"colors {colors!r}: choose {' or '.join(COLORS)}")
+    kind, path, name = split_source(source)
+    own = SHAPE_SOURCES[kind]
+    return _loaded(own, path, name, class_name, colors == "material", own.stamp(path, name, class_name))
+
+
+@lru_cache(maxsize=256)
+def _loaded(own: ShapeSource, path: str, name: str, class_name: str, is_painted: bool, stamp: Hashable) -> Mesh:
+    del stamp  # part of the key
+    mesh = own.mesh(path, name, class_name=class_name, colors=is_painted)
+    return mesh if own.is_procedural else normalize(mesh)
+
+
+def canonical_source(source: str) -> str:
+    """The one spelling of a source text: numbers without leading zeros, names as their source lists them.
+
+    Raises:
+        UnknownNameError, AmbiguousNameError, LibraryError, PluginError: As `load_shape`.
+    """
+    kind, path, name = split_source(source)
+    return source_text(kind, path, SHAPE_SOURCES[kind].canonical_name(path, name))

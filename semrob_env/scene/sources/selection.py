@@ -5,13 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from semrob_env.errors import LibraryError, UnknownNameError
 from semrob_env.scene.classes import class_index
 from semrob_env.scene.shapes import SHAPES
-from semrob_env.scene.sources.kinds import ALLOWED, LIBRARY_SUFFIX, PROCEDURAL, SHAPE_SOURCES, split_source
-from semrob_env.scene.sources.shape_info import ShapeInfo, pick
+from semrob_env.scene.sources.base import ShapeInfo, pick
+from semrob_env.scene.sources.kinds import (
+    ALLOWED,
+    LIBRARY_SUFFIX,
+    PROCEDURAL,
+    SHAPE_SOURCES,
+    procedural_shape,
+    split_source,
+)
 from semrob_env.scene.sources.texts import unescape
 
 STANDARD_NUMBERS = range(10)
@@ -30,17 +38,12 @@ def list_shapes(root: str, *, numbers: Iterable[int] = STANDARD_NUMBERS) -> tupl
         InvalidMeshError: A single file that is no mesh file.
     """
     if root == PROCEDURAL:
-        chosen = list(numbers)
-        return tuple(
-            ShapeInfo(f"{PROCEDURAL}:{number}", f"{name}:{number}", name, name) for name in SHAPES for number in chosen
-        )
+        return tuple(procedural_shape(name, number) for name, number in product(SHAPES, numbers))
     if _is_place(root):
         kind, _, path = root.partition(":")
         return SHAPE_SOURCES[kind].shapes(unescape(path))
-    if os.path.isdir(root):
-        return SHAPE_SOURCES["folder"].shapes(root)
-    kind = "sh3f" if Path(root).suffix.lower() == LIBRARY_SUFFIX else "file"
-    return SHAPE_SOURCES[kind].shapes(root)
+    is_library = Path(root).suffix.lower() == LIBRARY_SUFFIX
+    return SHAPE_SOURCES["folder" if os.path.isdir(root) else "sh3f" if is_library else "file"].shapes(root)
 
 
 def resolve_shape(text: str) -> ShapeInfo:
@@ -62,7 +65,7 @@ def resolve_shape(text: str) -> ShapeInfo:
     kind = text.partition(":")[0]
     if kind in SHAPES:
         _, number, _ = split_source(f"{PROCEDURAL}:{text.partition(':')[2]}")
-        return ShapeInfo(f"{PROCEDURAL}:{number}", f"{kind}:{number}", kind, kind)
+        return procedural_shape(kind, number)
     if kind in SHAPE_SOURCES and not SHAPE_SOURCES[kind].is_procedural:
         _, root, name = split_source(text)
         shapes = SHAPE_SOURCES[kind].shapes(root)
@@ -73,9 +76,8 @@ def resolve_shape(text: str) -> ShapeInfo:
 def _is_place(text: str) -> bool:
     """Whether a text is KIND:PATH of a kind whose places hold several shapes."""
     kind, colon, path = text.partition(":")
-    if os.path.exists(text) or not colon or kind not in SHAPE_SOURCES:
-        return False
-    return SHAPE_SOURCES[kind].has_names and "#" not in path
+    is_kind = not os.path.exists(text) and bool(colon) and kind in SHAPE_SOURCES
+    return is_kind and SHAPE_SOURCES[kind].has_names and "#" not in path
 
 
 def select_shapes(
@@ -99,7 +101,7 @@ def select_shapes(
         UnknownNameError: An unknown class or name, or nothing is left.
         AmbiguousNameError, LibraryError, InvalidMeshError: As `list_shapes` and `pick`.
     """
-    for name in [*classes, *([as_class] if as_class else [])]:
+    for name in (*classes, *filter(None, [as_class])):
         if name not in SHAPES:
             class_index(name)
     chosen = list(numbers)
