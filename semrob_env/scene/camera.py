@@ -165,8 +165,7 @@ class Views:
         check_names(parameters)
         pairs = {name: rule.factor(getattr(scenes, rule.field)) for name, rule in _RULES.items() if rule.factor}
         factors = {name: matrix for name, (matrix, _) in pairs.items()}
-        lamps = {"ambient": scenes.ambient[:, None], "directional": scenes.directional[:, None], "tint": scenes.albedo}
-        light_table = _light_table(len(scenes), **lamps, direction=scenes.light, background=scenes.background)
+        parts = _albedo(scenes.albedo)(scenes) | {"direction": scenes.light, "background": scenes.background}
         projection_tangents = np.zeros((len(scenes), len(parameters), 3, 4))
         light_tangents = np.zeros((len(scenes), len(parameters), 4, 3))
         for k, name in enumerate(parameters):
@@ -174,8 +173,8 @@ class Views:
             if change is None:
                 projection_tangents[:, k] = _product(factors | {name: pairs[name][1]})
             else:
-                light_tangents[:, k] = _light_table(len(scenes), **change(scenes))
-        return cls(_product(factors), light_table, projection_tangents, light_tangents)
+                light_tangents[:, k] = _light_table(len(scenes), change(scenes))
+        return cls(_product(factors), _light_table(len(scenes), parts), projection_tangents, light_tangents)
 
 
 _Factor = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
@@ -235,21 +234,14 @@ def _product(factors: Mapping[str, FloatArray]) -> FloatArray:
 
 
 _LightChange = Callable[["Scenes"], dict[str, FloatArray]]
-"""Gives the arguments of `_light_table` whose result is the derivative of the light tables per native unit."""
+"""Gives the parts whose `_light_table` is the derivative of the light tables per native unit."""
 
-_ZERO, _ONE = np.zeros(1), np.ones(1)
+_LIGHT_PARTS = ("ambient", "directional", "tint", "direction", "background")
 
 
-def _light_table(
-    count: int,
-    *,
-    ambient: FloatArray = _ZERO,
-    directional: FloatArray = _ZERO,
-    tint: FloatArray = _ZERO,
-    direction: FloatArray = _ZERO,
-    background: FloatArray = _ZERO,
-) -> FloatArray:
-    """Light tables (count, 4, 3) of intensities (count, 1) and of tints, directions and backgrounds (count, 3)."""
+def _light_table(count: int, parts: Mapping[str, FloatArray]) -> FloatArray:
+    """Light tables (count, 4, 3) of intensities (count, 1) and colors or directions (count, 3), 0 where missing."""
+    ambient, directional, tint, direction, background = (parts.get(name, np.zeros(1)) for name in _LIGHT_PARTS)
     table = np.empty((count, 4, 3))
     table[:, 0], table[:, 1], table[:, 2], table[:, 3] = ambient * tint, directional * tint, direction, background
     return table
@@ -273,7 +265,7 @@ def _light_elevation(scenes: Scenes) -> dict[str, FloatArray]:
 
 
 def _intensity(name: str) -> _LightChange:
-    return lambda scenes: {name: _ONE, "tint": scenes.albedo}
+    return lambda scenes: {name: np.ones(1), "tint": scenes.albedo}
 
 
 def _albedo(tint: FloatArray) -> _LightChange:

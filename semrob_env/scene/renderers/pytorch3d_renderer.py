@@ -118,9 +118,9 @@ class PyTorch3DRenderer(Renderer):
         fine = self.size * self._supersample
         screen, depth = _project(surface.vertices, matrix)
         shown = torch.nonzero((depth[surface.faces] > NEAR).all(dim=1))[:, 0]
+        is_edge = torch.zeros(fine * fine, dtype=torch.bool, device=self._device)
         if not len(shown):
-            nothing = torch.full((fine * fine, 1), -1, dtype=torch.int64, device=self._device)
-            return _Found(nothing, torch.zeros(fine * fine, dtype=torch.bool, device=self._device))
+            return _Found(torch.full((fine * fine, 1), -1, dtype=torch.int64, device=self._device), is_edge)
         # PyTorch3D counts x to the left; its pictures are [-1, 1] across as ours.
         points = torch.stack([-screen[:, 0], screen[:, 1], depth], dim=1).to(torch.float32)
         on_gpu = self._device.type == "cuda"
@@ -140,7 +140,6 @@ class PyTorch3DRenderer(Renderer):
         pixels = torch.nonzero(nearest[:, 0] >= 0)[:, 0]
         inside, _ = _nearest_side(screen, surface.faces[nearest[pixels, :1]], self._centers(pixels), fine)
         pixels = pixels[inside[:, 0] < 0.5]
-        is_edge = torch.zeros(fine * fine, dtype=torch.bool, device=self._device)
         is_edge[pixels] = True
         nearest[pixels] = _in_order(screen, 1 / depth, surface.faces, nearest[pixels], self._centers(pixels), fine)
         return _Found(nearest, is_edge)
@@ -260,12 +259,12 @@ def _in_order(
     point = torch.where((signed > 0)[..., None], centers[:, None], mirror)
     a, b, c = screen[corners].unbind(dim=2)
     whole = _cross(b - a, c - a)
-    whole = torch.where(whole.abs() > _TINY, whole, torch.full_like(whole, _TINY))
+    whole = torch.where(whole.abs() > _TINY, whole, _TINY)
     second, third = _cross(point - a, c - a) / whole, _cross(b - a, point - a) / whole
     heights = inverse_depth[corners]
     height = heights[..., 0] * (1 - second - third) + heights[..., 1] * second + heights[..., 2] * third
     height = torch.minimum(torch.maximum(height, heights.amin(-1)), heights.amax(-1))
-    height = torch.where(candidates >= 0, height, torch.full_like(height, -torch.inf))
+    height = torch.where(candidates >= 0, height, -torch.inf)
     return candidates.gather(1, torch.sort(height, dim=1, descending=True, stable=True).indices)
 
 
@@ -283,7 +282,7 @@ def _lay_over(
     for face in range(cover.shape[1]):
         share, holds = cover[:, face], inside[:, face]
         gain = torch.minimum((share - torch.where(holds, held, beside)).clamp_min(0.0), 1 - held - beside)
-        held = held + torch.where(holds, gain, torch.zeros_like(gain))
-        beside = beside + torch.where(holds, torch.zeros_like(gain), gain)
+        held = held + torch.where(holds, gain, 0.0)
+        beside = beside + torch.where(holds, 0.0, gain)
         total = total + gain[:, None] * colors[:, face]
     return total + (1 - held - beside)[:, None] * background

@@ -35,9 +35,8 @@ def shell(levels: npt.ArrayLike, exponent: float, inner_exponent: float | None =
 def basin(length: float, width: float, low: float, high: float, exponent: float, head: float) -> Solid:
     """A free-standing tub with steep walls, rounded below; the end at the head slants in to a share of the length."""
     deep, foot, side = high - low, 0.9 * length, 0.95 * width
-    below = [(0.60 * foot, 0.60 * head * length, 0.60 * side, low)]
-    below += [(0.90 * foot, 0.90 * head * length, 0.88 * side, low + 0.02 * deep)]
-    below += [(foot, head * length, side, low + 0.06 * deep)]
+    turn = [(0.60, 0.60, 0.0), (0.90, 0.88, 0.02), (1.0, 1.0, 0.06)]
+    below = [(share * foot, share * head * length, wide * side, low + rise * deep) for share, wide, rise in turn]
     wall = (0.95 * length, (0.5 + 0.5 * head) * length, 0.99 * width, low + 0.5 * deep)
     outside = smooth([*below, wall, (length, length, width, high)], 4)
     inside = outside[outside[:, 3] > low + WALL + 0.03][::-1] - np.array([WALL, WALL, WALL, 0.0])
@@ -53,10 +52,8 @@ def rolled_rim(length: float, width: float, high: float, exponent: float, radius
 def faucet(height: float) -> list[Solid]:
     """A swan-neck spout over +x and two cross handles on a bar; it stands at the origin."""
     neck = [(0.0, -0.01, 0.0), (0.0, height, 0.0), (0.16, height, 0.0), (0.16, 0.6 * height, 0.0)]
-    spout, bar = (
-        sweep(rounded(neck, 0.07, 6), 0.02, up=(0.0, 0.0, 1.0)),
-        rod((0.0, 0.04, -0.1), (0.0, 0.04, 0.1), 0.016),
-    )
+    spout = sweep(rounded(neck, 0.07, 6), 0.02, up=(0.0, 0.0, 1.0))
+    bar = rod((0.0, 0.04, -0.10), (0.0, 0.04, 0.10), 0.016)
     cross = [rod((-0.045, 0.1, 0.1), (0.045, 0.1, 0.1), 0.012), rod((0.0, 0.1, 0.055), (0.0, 0.1, 0.145), 0.012)]
     return [spout, bar, *pairs([rod((0.0, -0.01, 0.1), (0.0, 0.11, 0.1), 0.02), *cross], "z")]
 

@@ -41,15 +41,8 @@ def handle(outside: FloatArray, low: float, high: float, reach: float, thick: fl
 
 def saucer(radius: float, well: float) -> Solid:
     """A shallow plate with a raised rim and a sunken well that the cup stands in."""
-    top = [
-        (radius, 0.17),
-        (radius - 0.03, 0.19),
-        (0.72 * radius, 0.09),
-        (well + 0.06, 0.08),
-        (well, 0.05),
-        (0.05, 0.05),
-    ]
-    bottom = [(0.05, 0.0), (0.55 * radius, 0.0), (0.60 * radius, 0.03), (radius, 0.14)]
+    bottom = [(0.05, 0.0), (0.55 * radius, 0.0), (0.60 * radius, 0.03), (radius, 0.14), (radius, 0.17)]
+    top = [(radius - 0.03, 0.19), (0.72 * radius, 0.09), (well + 0.06, 0.08), (well, 0.05), (0.05, 0.05)]
     return lathe(rounded([*bottom, *top], 0.02, 2), segments=64)
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.scene.ears import cut_ears
+from semrob_env.scene.polygons import cut_ears
 from semrob_env.scene.shapes.curves import circle, inset, signed_area, unit
 from semrob_env.scene.shapes.solid import Solid
 from semrob_env.types import FloatArray, IntArray

@@ -3,61 +3,17 @@
 from __future__ import annotations
 
 import difflib
-import re
 import unicodedata
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Final, final
+from functools import partial
+from typing import final
 
 from semrob_env.errors import AmbiguousNameError, UnknownNameError
 from semrob_env.files import file_stamp
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.sources.texts import unescape
-
-SYNSETS: Final = MappingProxyType({
-    "02691156": "aeroplane",
-    "02808440": "bathtub",
-    "02828884": "bench",
-    "02876657": "bottle",
-    "03001627": "chair",
-    "03797390": "cup",  # mug
-    "03928116": "piano",
-    "04090263": "rifle",
-    "03593526": "vase",  # jar: ShapeNetCore has no vase of its own, and keeps vases among its jars
-    "02690373": "aeroplane",  # from here on: the synsets of the ten ImageNet classes
-    "03891251": "bench",
-    "04557648": "bottle",
-    "03376595": "chair",
-    "07930864": "cup",
-    "03452741": "piano",
-    "02749479": "rifle",
-    "04522168": "vase",
-    "04447861": "toilet",
-})
-"""WordNet 3.0 noun offsets, of ShapeNetCore (Chang et al. 2015, arXiv 1512.03012) and ImageNet; bathtub is in both.
-
-ShapeNetCore has no toilets: those of the paper must come from elsewhere and need a folder named `toilet`.
-"""
-
-NOUNS: Final = MappingProxyType({
-    "aeroplane": ("aeroplane", "airplane", "airliner", "aircraft", "plane", "biplane", "jet"),
-    "bathtub": ("bathtub", "bath tub", "bath", "tub"),
-    "bench": ("bench",),
-    "bottle": ("bottle",),
-    "chair": ("chair", "armchair"),
-    "cup": ("cup", "mug", "teacup"),
-    "piano": ("piano",),
-    "rifle": ("rifle", "carbine"),
-    "vase": ("vase",),
-    "toilet": ("toilet", "toilet seat", "toilet bowl", "toilet unit", "toilets unit", "water closet"),
-})
-"""What people call an object of each class; of a name only the end counts, for a piano bench is no piano."""
-
-_CLASS_OF_NOUN: Final = {noun: name for name, nouns in NOUNS.items() for noun in nouns}
-_JOINTS: Final = {"with", "without", "and", "for", "on", "in", "of", "by"}
-
 
 MOST_CANDIDATES = 12
 """Names that a message lists."""
@@ -102,7 +58,8 @@ def pick(shapes: Sequence[ShapeInfo], name: str, where: str) -> ShapeInfo:
         AmbiguousNameError: Several fit; the message lists them.
         UnknownNameError: None fits; the message lists names that look alike.
     """
-    ways: tuple[Callable[[str], str], ...] = (_composed, lambda text: _composed(text).casefold())
+    composed = partial(unicodedata.normalize, "NFC")  # some file systems take accents apart
+    ways: tuple[Callable[[str], str], ...] = (composed, lambda text: composed(text).casefold())
     for way in ways:
         for attribute in ("name", "title"):
             found = [shape for shape in shapes if way(getattr(shape, attribute)) == way(name)]
@@ -117,31 +74,10 @@ def pick(shapes: Sequence[ShapeInfo], name: str, where: str) -> ShapeInfo:
     raise UnknownNameError(f"{where} has no shape {name!r}; {hint}")
 
 
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)  # some file systems take accents apart
-
-
 def _listed(shapes: Sequence[ShapeInfo]) -> str:
     is_told = len({shape.name for shape in shapes}) == len(shapes)  # the same name may come from two sources
     shown = ", ".join(shape.label if is_told else shape.source for shape in shapes[:MOST_CANDIDATES])
     return shown + (f" and {len(shapes) - MOST_CANDIDATES} more" if len(shapes) > MOST_CANDIDATES else "")
-
-
-def class_of(name: str) -> str | None:
-    """The class that a name ends on, or None: words before "with", "and", "for" and their like count only.
-
-    Words end at capital letters within them, at digits and at other characters: `redMug_02` is a cup.
-    """
-    if re.fullmatch(r"n?\d{8}", name):
-        return SYNSETS.get(name.removeprefix("n"))
-    words = [word.lower() for word in re.findall(r"[^\W\d_]?[^\W\d_A-Z]+|[A-Z]+(?![a-z])", name)]
-    head = words[: next((place for place, word in enumerate(words) if place and word in _JOINTS), len(words))]
-    return _CLASS_OF_NOUN.get(" ".join(head[-2:])) or _CLASS_OF_NOUN.get(head[-1] if head else "")
-
-
-def first_class(names: Iterable[str]) -> str | None:
-    """The class of the first name that has one."""
-    return next((found for found in map(class_of, names) if found), None)
 
 
 class ShapeSource(ABC):
@@ -163,7 +99,7 @@ class ShapeSource(ABC):
 
     @abstractmethod
     def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
-        """A shape, in any units: it is normalised afterwards.
+        """A shape, in any units: it is normalized afterwards.
 
         Args:
             path: The place.

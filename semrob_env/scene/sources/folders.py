@@ -10,8 +10,9 @@ from typing import final
 from semrob_env.containment import inside, is_plain
 from semrob_env.errors import LibraryError, RefusedFileError
 from semrob_env.files import file_stamp
+from semrob_env.scene.classes import first_class
 from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh
-from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, first_class, pick
+from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
 from semrob_env.scene.sources.texts import source_text
 
 SHAPENET_FILES = ("models/model_normalized.obj", "models/model.obj", "model_normalized.obj", "model.obj")
@@ -42,31 +43,22 @@ class Folder(ShapeSource):
         if not ranked:
             libraries = ", ".join(sorted(file for file in os.listdir(root) if file.lower().endswith(".sh3f"))[:10])
             hint = f"; it has libraries, give one of these: {libraries}" if libraries else ""
-            kinds = ", ".join(SUFFIXES)
-            raise LibraryError(
-                f"{path}: no mesh file ({kinds}) in this folder or below it, links to outside left out{hint}"
-            )
-        return tuple(
-            ShapeInfo(
-                source_text("folder", path, name),
-                name,
-                PurePosixPath(name).name if ranked[name] < len(SHAPENET_FILES) else PurePosixPath(name).stem,
-                first_class([*PurePosixPath(name).parts[:-1], PurePosixPath(name).stem, root.resolve().name]),
-            )
-            for name in sorted(ranked)
-        )
+            place = f"no mesh file ({', '.join(SUFFIXES)}) in this folder or below it"
+            raise LibraryError(f"{path}: {place}, links to outside left out{hint}")
+        shapes = []
+        for name in sorted(ranked):
+            inner = PurePosixPath(name)
+            class_name = first_class([*inner.parts[:-1], inner.stem, root.resolve().name])
+            title = inner.name if ranked[name] < len(SHAPENET_FILES) else inner.stem
+            shapes.append(ShapeInfo(source_text("folder", path, name), name, title, class_name))
+        return tuple(shapes)
 
     def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
         """The mesh in the file of a shape."""
         return load_mesh(self._file(path, name), colors=colors, within=path)
 
     def canonical_name(self, path: str, name: str) -> str:
-        """A name as `shapes` spells it; one that is exact is found without walking through the folder.
-
-        Raises:
-            LibraryError: As `shapes`; or the name leads outside by a link.
-            UnknownNameError, AmbiguousNameError: As `pick`.
-        """
+        """A name as `shapes` spells it; one that is exact is found without walking; errors as `shapes` and `pick`."""
         file = _file_of(Path(path), name)
         if file is not None:
             return _name(PurePosixPath(file.relative_to(path).as_posix()))[0]

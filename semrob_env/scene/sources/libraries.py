@@ -19,10 +19,11 @@ import numpy as np
 
 from semrob_env.containment import is_plain
 from semrob_env.errors import LibraryError
+from semrob_env.scene.classes import class_of
 from semrob_env.scene.companions import MemberCompanions
 from semrob_env.scene.mesh import Mesh, parse_mesh
 from semrob_env.scene.sources.archives import Archive, open_archive
-from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, class_of, pick
+from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
 from semrob_env.scene.sources.texts import source_text
 from semrob_env.types import FloatArray
 
