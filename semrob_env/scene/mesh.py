@@ -88,7 +88,7 @@ class Mesh:
                     f"{label}: albedo must be numbers of shape {faces.shape}, one RGB per face, got {_describe(albedo)}"
                 )
             if not ((albedo >= 0.0) & (albedo <= 1.0)).all():
-                raise InvalidMeshError(f"{label}: albedo must lie in [0, 1]; divide 8-bit colours by 255")
+                raise InvalidMeshError(f"{label}: albedo must lie in [0, 1]; divide 8-bit colors by 255")
             object.__setattr__(self, "albedo", _frozen(albedo, np.float32))
 
     @cached_property
@@ -317,9 +317,10 @@ def _read_parts(data: bytes, kind: str, companions: Companions, colors: bool) ->
     if kind == "obj":
         # After the promises: both walk through the lines one by one.
         data = cut_concave_polygons(_absolute_indices(data), most_triangles=MAX_FACES)
-    options: dict[str, Any] = {"skip_materials": True} if kind == "obj" and not colors else {}
-    stream = trimesh.util.wrap_as_stream(data)
-    scene = trimesh.load_scene(stream, file_type=kind, process=False, resolver=companions, **options)
+    options: dict[str, Any] = {"resolver": companions}
+    if kind == "obj" and not colors:
+        options["skip_materials"] = True
+    scene = trimesh.load_scene(trimesh.util.wrap_as_stream(data), file_type=kind, process=False, **options)
     nodes = [(node, *scene.graph[node]) for node in scene.graph.nodes_geometry]
     nodes = [entry for entry in nodes if isinstance(scene.geometry.get(entry[2]), trimesh.Trimesh)]
     _check_count(sum(len(scene.geometry[geometry].faces) for _, _, geometry in nodes), "faces")

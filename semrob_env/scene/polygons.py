@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit
 
 from semrob_env.errors import InvalidMeshError
-from semrob_env.types import BoolArray, FloatArray, IntArray
+from semrob_env.types import FloatArray, IntArray
 
 MOST_CORNERS: Final = 2000
 """Polygons with more corners stay fans: the work grows with the square of the number."""
@@ -50,7 +50,11 @@ def cut_concave_polygons(data: bytes, *, most_triangles: int) -> bytes:
     try:
         rows = re.findall(rb"(?m)^v +([^ \n]+) +([^ \n]+) +([^ \n]+)", data)
         vertices = np.array(rows, dtype="S").astype(np.float64)
-        groups = [(found, _points(found, count, vertices)) for count, found in polygons.items()]
+        groups = []
+        for count, found in polygons.items():
+            text = re.sub(rb"/[^ ]*", b"", b"".join(match.group()[1:] for match in found))
+            indices = np.fromstring(text.decode(), dtype=np.int64, sep=" ").reshape(len(found), count)
+            groups.append((found, vertices[indices - 1]))
     except (ValueError, IndexError, DeprecationWarning):
         return data  # letters for numbers, or vertices that are not there: the parser tells
     cuts, pieces, place, looks = [], [], 0, MOST_LOOKS
@@ -63,20 +67,16 @@ def cut_concave_polygons(data: bytes, *, most_triangles: int) -> bytes:
     return b"".join([*pieces, data[place:]])
 
 
-def _points(found: list[re.Match[bytes]], count: int, vertices: FloatArray) -> FloatArray:
-    """The corners (B, count, 3) of polygons."""
-    text = re.sub(rb"/[^ ]*", b"", b"".join(match.group()[1:] for match in found))
-    indices = np.fromstring(text.decode(), dtype=np.int64, sep=" ").reshape(len(found), count)
-    return np.asarray(vertices[indices - 1])
-
-
 def _cuts(found: list[re.Match[bytes]], points: FloatArray, looks: int) -> tuple[list[tuple[int, int, bytes]], int]:
     """Start, end and new lines of those among polygons (B, n, 3) that a fan gets wrong, and the looks that are left."""
     count = points.shape[1]
     fan = np.array([(0, k, k + 1) for k in range(1, count - 1)])
     with np.errstate(over="ignore", invalid="ignore"):  # a point that is not finite makes no fold; `Mesh` refuses it
         points = points - points[:, :1]
-        rows = np.flatnonzero(_has_fold(points, fan))
+        normals = _normals(points, fan[None])
+        whole = normals.sum(axis=1)
+        along = np.einsum("btk,bk->bt", normals, whole).min(axis=1)  # below 0 where one faces away from the polygon
+        rows = np.flatnonzero(along < -FLAT * (whole**2).sum(axis=1))
         points = points[rows]
         choices = [OTHER_DIAGONAL] * len(rows) if count == 4 else []  # a quadrangle has but two cuts: no need to look
         for polygon in points[len(choices) :]:
@@ -95,14 +95,6 @@ def _cuts(found: list[re.Match[bytes]], points: FloatArray, looks: int) -> tuple
         lines = [b"f " + b" ".join([words[a], words[b], words[c]]) for a, b, c in triangles]
         cuts.append((found[row].start(), found[row].end(), b"\n".join(lines)))
     return cuts, looks
-
-
-def _has_fold(points: FloatArray, fan: IntArray) -> BoolArray:
-    """Whether a triangle of polygons (B, n, 3) faces away from the polygon it is cut from, (B,)."""
-    normals = _normals(points, fan[None])
-    whole = normals.sum(axis=1)
-    along = np.einsum("btk,bk->bt", normals, whole).min(axis=1)
-    return np.asarray(along < -FLAT * (whole**2).sum(axis=1))
 
 
 def _covered(points: FloatArray, triangles: IntArray) -> FloatArray:

@@ -48,25 +48,15 @@ _compiled = njit(nogil=True, error_model="numpy", fastmath={"nsz", "contract"})
 
 
 class Topology(NamedTuple):
-    """What the kernels need to know of a mesh; a named tuple because numba can read that.
+    """What the kernels need to know of a mesh; a named tuple because numba can read that."""
 
-    Attributes:
-        vertices: (V, 3).
-        faces: (F, 3).
-        normals: (F, 3) unit normals, right-handed; zero for a face without area.
-        albedo: (F, 3).
-        edges: (E, 2) vertices of the edges that can show: not those between two faces of one plane and color.
-        starts: (E + 1,) faces of edge e are `incident[starts[e] : starts[e + 1]]`.
-        incident: (I, 2) face, and its vertex that is not on the edge.
-    """
-
-    vertices: FloatArray
-    faces: Int32Array
-    normals: FloatArray
-    albedo: Float32Array
-    edges: Int32Array
-    starts: Int32Array
-    incident: Int32Array
+    vertices: FloatArray  # (V, 3)
+    faces: Int32Array  # (F, 3)
+    normals: FloatArray  # (F, 3) unit normals, right-handed; zero for a face without area
+    albedo: Float32Array  # (F, 3)
+    edges: Int32Array  # (E, 2) vertices of the edges that can show: not between two faces of one plane and color
+    starts: Int32Array  # (E + 1,) faces of edge e are `incident[starts[e] : starts[e + 1]]`
+    incident: Int32Array  # (I, 2) face, and its vertex that is not on the edge
 
     @classmethod
     def of(cls, mesh: Mesh) -> Topology:

@@ -1,4 +1,4 @@
-"""An optional renderer: the pictures of the paper's protocol by PyTorch3D's rasteriser, on CPU or CUDA.
+"""An optional renderer: the pictures of the paper's protocol by PyTorch3D's rasterizer, on CPU or CUDA.
 
 PyTorch3D (Ravi et al. 2020, "Accelerating 3D deep learning with PyTorch3D", arXiv 2007.08501) finds the faces at and
 around every pixel center; from there on the picture is a formula in plain torch, so that its derivatives come from
@@ -192,7 +192,7 @@ class _Found(NamedTuple):
 
 
 def _library() -> tuple[str, Any, Any]:
-    """Version, rasteriser and batch type of PyTorch3D."""
+    """Version, rasterizer and batch type of PyTorch3D."""
     try:
         import pytorch3d
         from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes

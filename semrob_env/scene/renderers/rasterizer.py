@@ -1,4 +1,4 @@
-"""The default renderer: a CPU rasteriser with exact edge areas and derivative pictures, compiled by numba.
+"""The default renderer: a CPU rasterizer with exact edge areas and derivative pictures, compiled by numba.
 
 A z-buffer finds the nearest face at every pixel center, then every visible edge is smoothed by the exact area that it
 cuts off the pixels it passes (see `kernels._smooth_edges`). Working on edges in picture space is the idea of Laine et
@@ -91,20 +91,13 @@ class Rasterizer(Renderer):
         pictures = np.empty((len(scenes), 3, self.size, self.size), dtype=np.float32)
         channels = 1 if _is_gray(mesh, views) else 3
         derivatives = np.empty((len(scenes), len(parameters), channels, *pictures.shape[2:]), dtype=np.float32)
+        projection, changes = self._in_pixels(views.projection), self._in_pixels(views.projection_tangents)
+        options = self._antialias, self._supersample, self._weights
         before = numba.get_num_threads()
         numba.set_num_threads(self._threads or before)
         try:
             draw_views(
-                topology,
-                self._in_pixels(views.projection),
-                views.light_table,
-                self._in_pixels(views.projection_tangents),
-                views.light_tangents,
-                self._antialias,
-                self._supersample,
-                self._weights,
-                pictures,
-                derivatives,
+                topology, projection, views.light_table, changes, views.light_tangents, *options, pictures, derivatives
             )
         finally:
             numba.set_num_threads(before)

@@ -1,4 +1,4 @@
-"""Procedural shapes that ImageNet networks recognise: `make_shape("cup", 3)` or `make_shape("cup:3")`.
+"""Procedural shapes that ImageNet networks recognize: `make_shape("cup", 3)` or `make_shape("cup:3")`.
 
 One file per class, each a description of the object on the solids of `kit`; y is up, the front faces -z.
 """

@@ -19,7 +19,7 @@ from semrob_env.types import FloatArray
 NOSE = [(0, 0.02, -0.30), (0.012, 0.30, -0.27), (0.035, 0.52, -0.20), (0.065, 0.72, -0.13), (0.10, 0.87, -0.07)]
 WAIST = [(0.15, 0.97, -0.02), (0.20, 1, 0), (0.43, 1, 0), (0.66, 1, 0), (0.74, 0.93, 0.06)]
 HULL = smooth([*NOSE, *WAIST, (0.83, 0.72, 0.24), (0.92, 0.42, 0.48), (0.98, 0.18, 0.66), (1, 0.04, 0.74)], 2)
-"""Share of the length from the nose, radius, and height of the centre, both in units of the radius amidships."""
+"""Share of the length from the nose, radius, and height of the center, both in units of the radius amidships."""
 TALL = 1.12  # a fuselage is higher than wide
 CASE_OUTSIDE = [(0.86, 0), (0.94, -0.03), (0.99, -0.14), (1, -0.3), (0.97, -0.5), (0.9, -0.7), (0.78, -1)]
 CASE_INSIDE = [(0.70, -1), (0.74, -0.4), (0.76, -0.08)]
@@ -87,12 +87,12 @@ def undercarriage(radius: float, wing: Wing, height: float, wheel: float, axles:
     """Twin wheels under the nose, and under each wing a leg with pairs of wheels, one behind another."""
     low, x, z = -TALL * radius - height + wheel, 0.16, wing.lead + 0.75 * wing.chord
     tread = np.array([(0.3, -0.5), (0.8, -0.5), (1.0, -0.3), (1.0, 0.3), (0.8, 0.5), (0.3, 0.5)]) * [wheel, 0.03]
-    tyre = lathe(tread, segments=14).turn("z", 90.0).move(y=low)
+    tire = lathe(tread, segments=14).turn("z", 90.0).move(y=low)
     leg = rod((x, wing.height + wing.dihedral * x, z), (x, low, z), 0.016)
     beam = box(0.04, 0.02, 0.02 + 2.1 * wheel * (axles - 1)).move(x, low, z)
     rows = z + 2.1 * wheel * (np.arange(axles) - (axles - 1) / 2)
-    tyres = [tyre.move(0.025, z=-0.72), *(tyre.move(x + side, z=row) for row in rows for side in (-0.028, 0.028))]
-    return [rod((0.0, -0.6 * radius, -0.72), (0.0, low, -0.72), 0.012), *pairs([leg, beam, *tyres])]
+    tires = [tire.move(0.025, z=-0.72), *(tire.move(x + side, z=row) for row in rows for side in (-0.028, 0.028))]
+    return [rod((0.0, -0.6 * radius, -0.72), (0.0, low, -0.72), 0.012), *pairs([leg, beam, *tires])]
 
 
 def airframe(rng: np.random.Generator, radius: float, wing: Wing, *, tail: float = 0.0, axles: int = 1) -> list[Solid]:

@@ -32,7 +32,7 @@ class ShapeClass:
     archetypes: tuple[Archetype, ...]
 
     def __call__(self, seed: int) -> Mesh:
-        """The normalised mesh of object `seed` >= 0; objects 0..9 are the standard ones.
+        """The normalized mesh of object `seed` >= 0; objects 0..9 are the standard ones.
 
         Raises:
             UnknownNameError: The seed is negative or not an integer.
@@ -70,7 +70,7 @@ def register(name: str, *archetypes: Archetype, replace: bool = False) -> ShapeC
 
 
 def make_shape(name: str, seed: int | None = None) -> Mesh:
-    """The procedural shape "cup", 3 or "cup:3", normalised to [-1, 1]; same arguments, same bytes.
+    """The procedural shape "cup", 3 or "cup:3", normalized to [-1, 1]; same arguments, same bytes.
 
     Raises:
         UnknownNameError: The class has no procedural shapes, or the object number is not 0, 1, 2, ...

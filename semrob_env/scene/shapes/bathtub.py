@@ -1,7 +1,7 @@
 """Bathtubs (ImageNet 435): a tub with a rolled rim on claw feet, a slipper tub on a plinth, a built-in whirlpool.
 
 The long side lies along x, as in ShapeNet. The bather leans against the end at +x; the taps are at -x or behind, at
-+z. Lengths are half lengths in units of about a metre.
++z. Lengths are half lengths in units of about a meter.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Park benches (ImageNet 703): boards on cast iron with curled arms, on bent steel tube, on crossed wooden trestles.
 
-The sitter looks to -z; the long side runs along x. Lengths are in units of about a metre, curves are pairs (z, y).
+The sitter looks to -z; the long side runs along x. Lengths are in units of about a meter, curves are pairs (z, y).
 Broad boards with narrow gaps and a high back are what networks know a park bench by.
 """
 
@@ -43,7 +43,7 @@ def bar(curve: npt.ArrayLike, thick: float, wide: float) -> Solid:
 
 
 def curl(z: float, y: float, radius: float, turn_deg: float) -> FloatArray:
-    """A spiral that starts above its centre, turns forward and down, and draws in."""
+    """A spiral that starts above its center, turns forward and down, and draws in."""
     share = np.linspace(0.0, 1.0, 22)
     angle, away = np.radians(90.0 + turn_deg * share), radius * (1.0 - 0.7 * share)
     return np.column_stack([z + away * np.cos(angle), y + away * np.sin(angle)])
@@ -51,12 +51,12 @@ def curl(z: float, y: float, radius: float, turn_deg: float) -> FloatArray:
 
 def boards(curve: FloatArray, count: int, cover: float, length: float, thick: float) -> list[Solid]:
     """Boards from left to right, laid side by side on top of a curve."""
-    travelled = np.insert(np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1)), 0, 0.0)
-    pitch = travelled[-1] / count
+    traveled = np.insert(np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1)), 0, 0.0)
+    pitch = traveled[-1] / count
     board = box(length, thick, cover * pitch, bevel=0.3 * thick).move(y=thick / 2)
     parts = []
     for middle in (np.arange(count) + 0.5) * pitch:
-        (z0, z1), (y0, y1) = (np.interp([middle - 0.01, middle + 0.01], travelled, curve[:, k]) for k in (0, 1))
+        (z0, z1), (y0, y1) = (np.interp([middle - 0.01, middle + 0.01], traveled, curve[:, k]) for k in (0, 1))
         tilt_deg = float(np.degrees(np.arctan2(y1 - y0, z1 - z0)))
         parts.append(board.turn("x", -tilt_deg).move(0.0, (y0 + y1) / 2, (z0 + z1) / 2))
     return parts

@@ -70,9 +70,9 @@ def signed_area(outline: FloatArray) -> float:
 
 
 def inset(outline: FloatArray, width: float) -> FloatArray:
-    """A counter-clockwise outline (S, 2) moved inwards by width, mitred at its corners."""
+    """A counter-clockwise outline (S, 2) moved inwards by width, miterd at its corners."""
     ahead = unit(np.roll(outline, -1, axis=0) - outline)
     middle = ahead + np.roll(ahead, 1, axis=0)
     normal = np.column_stack([-middle[:, 1], middle[:, 0]])
-    mitred: FloatArray = outline + 2.0 * width * normal / np.maximum((normal**2).sum(axis=1, keepdims=True), 0.5)
-    return mitred
+    miterd: FloatArray = outline + 2.0 * width * normal / np.maximum((normal**2).sum(axis=1, keepdims=True), 0.5)
+    return miterd

@@ -86,10 +86,10 @@ def sweep(
     top = np.cross(side, tangent)
     size = np.broadcast_to(np.asarray(taper, dtype=np.float64), len(points))[:, None, None]
     rings = size * (outline[None, :, :1] * side[:, None] + outline[None, :, 1:] * top[:, None])
-    # A bend would pinch the tube: stretch its section in the plane of the bend, as a carpenter's mitre does.
+    # A bend would pinch the tube: stretch its section in the plane of the bend, as a carpenter's miter does.
     bend = unit(ahead - behind)
-    mitre = 1.0 / np.clip(np.einsum("pi,pi->p", tangent, ahead), 0.5, 1.0) - 1.0
-    rings += (np.einsum("psi,pi->ps", rings, bend) * mitre[:, None])[:, :, None] * bend[:, None]
+    miter = 1.0 / np.clip(np.einsum("pi,pi->p", tangent, ahead), 0.5, 1.0) - 1.0
+    rings += (np.einsum("psi,pi->ps", rings, bend) * miter[:, None])[:, :, None] * bend[:, None]
     return loft(points[:, None] + rings, ring_of_rings=closed)
 
 

@@ -1,7 +1,7 @@
 """Grand pianos (ImageNet 579): a curved case on three legs, its lid propped open towards the right, keys at the front.
 
 The keyboard faces -z. Somebody who sits at it looks along +z and has the treble at the right, which is -x; the long
-straight side and the hinges of the lid are at the bass, +x. Lengths are in units of about a metre.
+straight side and the hinges of the lid are at the bass, +x. Lengths are in units of about a meter.
 """
 
 from __future__ import annotations

@@ -64,6 +64,10 @@ class Solid:
         """A row of copies, each shifted by (x, y, z) from the one before."""
         return [self.move(x * i, y * i, z * i) for i in range(count)]
 
+    def around(self, count: int) -> list[Solid]:
+        """Copies spread evenly around the y axis."""
+        return [self.turn("y", 360.0 * i / count) for i in range(count)]
+
 
 Parts = Sequence[Solid]
 

@@ -1,6 +1,6 @@
 """Toilets (ImageNet 861, "toilet seat"): with a cistern and the lid down or up, and a pan that stands alone.
 
-The bowl points to -z, the cistern stands behind it at +z. Lengths in x and z are half lengths in units of a metre.
+The bowl points to -z, the cistern stands behind it at +z. Lengths in x and z are half lengths in units of a meter.
 """
 
 from __future__ import annotations

@@ -86,7 +86,7 @@ class ShapeSource(ABC):
     Attributes:
         form: What stands behind the colon, for messages.
         has_names: Whether a place holds several shapes, so that a text without `#NAME` means all of them.
-        is_procedural: Whether the class of the id makes the shape: normalised, without materials.
+        is_procedural: Whether the class of the id makes the shape: normalized, without materials.
     """
 
     form = "PATH#NAME"

@@ -109,7 +109,7 @@ def file_source(path: str) -> str:
 
 
 def load_shape(class_name: str, source: str, colors: str = "white") -> Mesh:
-    """The normalised mesh that a source text names; kept, until its file is written anew or its class replaced.
+    """The normalized mesh that a source text names; kept, until its file is written anew or its class replaced.
 
     Args:
         class_name: Class of the shape; procedural shapes are made of it, others do not need it.

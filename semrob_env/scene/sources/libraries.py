@@ -83,7 +83,11 @@ def load_piece(path: str, name: str, *, colors: bool = False) -> Mesh:
         chosen = pick([piece.info for piece in pieces], name, f"library {path}")
         piece = next(piece for piece in pieces if piece.info is chosen)
         label = f"{path}#{chosen.name}"
-        member = _model(archive, piece, label)
+        member = posixpath.normpath(piece.model)
+        if not is_plain(member) or re.search(r"[\\:]", member):
+            raise LibraryError(f"{label}: its model {piece.model!r} lies outside the library")
+        if member not in archive.names:
+            raise LibraryError(f"{label}: its model {piece.model!r} is not in the library")
         companions = _companions(archive, member, label, colors)
         whole = f"{label} ({PurePosixPath(piece.model).name})"
         mesh = parse_mesh(archive.read(member), PurePosixPath(member).suffix, companions, label=whole, colors=colors)
@@ -114,16 +118,6 @@ def _pieces(archive: Archive, path: str) -> list[Piece]:
     if not pieces:
         raise LibraryError(f"{path}: its {CATALOGUE} names no model; give another library")
     return list(pieces.values())
-
-
-def _model(archive: Archive, piece: Piece, label: str) -> str:
-    """The member that is the model."""
-    member = posixpath.normpath(piece.model)
-    if not is_plain(member) or re.search(r"[\\:]", member):
-        raise LibraryError(f"{label}: its model {piece.model!r} lies outside the library")
-    if member not in archive.names:
-        raise LibraryError(f"{label}: its model {piece.model!r} is not in the library")
-    return member
 
 
 def _companions(archive: Archive, model: str, label: str, colors: bool) -> MemberCompanions:
