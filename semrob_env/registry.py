@@ -19,7 +19,7 @@ import importlib
 import re
 import sys
 import warnings
-from collections.abc import Callable, ItemsView, Iterator, Mapping, MutableMapping, ValuesView
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast, final
@@ -34,9 +34,9 @@ T = TypeVar("T")
 
 @final
 class Registry(MutableMapping[str, T]):
-    """Objects of one kind by name. Listing `names()` imports nothing; `registry[name]` imports what it has to.
+    """Objects of one kind by name: `names()` imports nothing, `registry[name]` what it has to, iterating the plug-ins.
 
-    Iterating imports the plug-ins, so that one that is broken is told and left out before anything depends on it.
+    So one that is broken is told and left out before anything depends on it.
 
     Args:
         kind: What it holds, for messages: `renderer`.
@@ -53,13 +53,11 @@ class Registry(MutableMapping[str, T]):
         *,
         accepts: Callable[[Any], bool] = callable,
     ) -> None:
-        self.kind, self.group = kind, group
-        self._accepts = accepts
-        self._entries: dict[str, T | _Promise] = {}
+        self.kind, self.group, self._accepts, self._has_plugins = kind, group, accepts, False
+        self._entries: dict[str, T | _Promise] = {
+            name: _Promise(value) if isinstance(value, str) else value for name, value in (known or {}).items()
+        }
         self._broken: dict[str, str] = {}
-        self._has_plugins = False
-        for name, value in (known or {}).items():
-            self._entries[name] = _Promise(value) if isinstance(value, str) else value
 
     def names(self) -> tuple[str, ...]:
         """Every name in the order of registration, those of plug-ins last; nothing is imported."""
@@ -77,7 +75,8 @@ class Registry(MutableMapping[str, T]):
             NameClashError: The name is taken, and `replace` was not given.
         """
         taken = self._with_plugins().get(name)
-        if taken is not None and not replace and not (isinstance(taken, _Promise) and taken.is_being_imported):
+        is_own_code = isinstance(taken, _Promise) and taken.is_being_imported
+        if taken is not None and not replace and not is_own_code:
             raise NameClashError(
                 f"{self.kind} {name!r} is registered already; choose another name, or give replace=True"
             )
@@ -85,28 +84,17 @@ class Registry(MutableMapping[str, T]):
         return value
 
     def reference(self, name: str) -> T | str:
-        """The object, or the text `module:attribute` where it is not imported yet; nothing is imported here.
-
-        Raises:
-            UnknownNameError: No such name.
-        """
-        entry = self._with_plugins().get(name)
-        if entry is None:
-            raise self._unknown(name)
+        """As `registry[name]`, but the text `module:attribute` where the object is not imported yet."""
+        entry = self._entry(name)
         return entry.target if isinstance(entry, _Promise) else entry
 
     def __getitem__(self, name: str) -> T:
-        """The object of that name.
+        """The object of that name; `UnknownNameError` lists those that there are, and the nearest.
 
         Raises:
-            UnknownNameError: No such name; lists those that there are, and the nearest.
             PluginError: It is a plug-in that cannot be imported.
         """
-        entry = self._entries.get(name)
-        if entry is None:
-            entry = self._with_plugins().get(name)
-        if entry is None:
-            raise self._unknown(name)
+        entry = self._entry(name)
         return self._fulfilled(name, entry) if isinstance(entry, _Promise) else entry
 
     def __contains__(self, name: object) -> bool:
@@ -117,8 +105,7 @@ class Registry(MutableMapping[str, T]):
         self._entries[name] = value
 
     def __delitem__(self, name: str) -> None:
-        if name not in self:
-            raise self._unknown(name)
+        self._entry(name)
         del self._entries[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -136,13 +123,13 @@ class Registry(MutableMapping[str, T]):
     def __len__(self) -> int:
         return len(self.names())
 
-    def items(self) -> ItemsView[str, T]:
-        """Names and objects; all are imported."""
-        return {name: self[name] for name in self}.items()
-
-    def values(self) -> ValuesView[T]:
-        """Objects; all are imported."""
-        return {name: self[name] for name in self}.values()
+    def _entry(self, name: str) -> T | _Promise:
+        if name not in self:
+            known = self.names()
+            near = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"; the nearest is {near[0]}" if near else ""
+            raise UnknownNameError(f"unknown {self.kind} {name!r}; known are {', '.join(known)}{hint}")
+        return self._entries[name]
 
     def _with_plugins(self) -> dict[str, T | _Promise]:
         if not self._has_plugins:
@@ -180,21 +167,12 @@ class Registry(MutableMapping[str, T]):
         self._entries[name] = cast(T, loaded)
         return cast(T, loaded)
 
-    def _unknown(self, name: object) -> UnknownNameError:
-        known = self.names()
-        near = difflib.get_close_matches(str(name), known, n=1)
-        return UnknownNameError(
-            f"unknown {self.kind} {name!r}; known are {', '.join(known)}"
-            + (f"; the nearest is {near[0]}" if near else "")
-        )
-
 
 def warn_of_plugin(text: str, *, once: str = "") -> None:
     """Tell in one line of a plug-in that is left out; what is equal in `once`, or in its words, once a process."""
     if (once or text) not in _told:
         _told.add(once or text)
-        # No line of source behind it: where it was noticed says nothing.
-        warnings.warn_explicit(text, PluginWarning, "<plug-in>", 1)
+        warnings.warn_explicit(text, PluginWarning, "<plug-in>", 1)  # where it was noticed says nothing
 
 
 _told: set[str] = set()
@@ -203,15 +181,10 @@ _told: set[str] = set()
 @final
 @dataclass(frozen=True)
 class _Promise:
-    """An object that is imported when it is asked for.
+    """An object that is imported when it is asked for."""
 
-    Attributes:
-        target: `module:attribute`, or `module` whose import registers the name.
-        plugin: The installed package that brings it; empty: the house.
-    """
-
-    target: str
-    plugin: str = ""
+    target: str  # `module:attribute`, or `module` whose import registers the name
+    plugin: str = ""  # the installed package that brings it; empty: the house
 
     @property
     def is_being_imported(self) -> bool:
@@ -220,7 +193,6 @@ class _Promise:
         return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
 
     def load(self) -> Any:
-        """Import it."""
         module, _, attribute = self.target.partition(":")
         found: Any = importlib.import_module(module)
         for part in filter(None, attribute.split(".")):
@@ -229,7 +201,6 @@ class _Promise:
 
 
 def _entry_points(group: str) -> list[EntryPoint]:
-    """Those of all installed packages, by name."""
     from importlib.metadata import entry_points  # slow to load, and not needed for what the house has itself
 
     return sorted(entry_points(group=group), key=lambda point: point.name)

@@ -15,17 +15,16 @@ A face has the color min(1, albedo * tint * (ambient + directional * relu(normal
 parameters albedo_r, albedo_g, albedo_b. Its derivative is 0 where the color is above 1, and on the kink of relu: so
 under the default light, from straight above, upright walls have no slope in light_elevation.
 
-To add a parameter: a row in `semrob_env.parameters`, a field of `Scenes` (if there is none yet), a function for what
-it moves, and a line in `_RULES`. Camera parameters are factors of the projection, a product of 4x4 matrices: the
-derivative in one is the same product with its factor replaced by the factor's derivative. Light parameters name the
-derivative of the light table.
+To add a parameter: a row in `semrob_env.parameters`, a field of `Scenes` (if there is none yet), and a line in `_RULES`
+(and `_CHAIN`). Camera parameters are factors of the projection, a product of 4x4 matrices: the derivative in one is the
+same product with its factor replaced by the factor's derivative. Light parameters give that of the light table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from functools import cached_property
+from functools import cached_property, reduce
 from typing import NamedTuple, final
 
 import numpy as np
@@ -102,9 +101,7 @@ class Scenes:
 
     @classmethod
     def from_parameters(cls, values: Mapping[str, npt.ArrayLike]) -> Scenes:
-        """Scenes of named parameters, (B,) arrays in native units; whatever is not named keeps its default.
-
-        Azimuth and elevation default to 0.
+        """Scenes of named parameters, (B,) arrays in native units; others keep their defaults, azimuth and elevation 0.
 
         Raises:
             UnknownNameError: A name is not in `SCENE_PARAMETERS`.
@@ -166,73 +163,60 @@ class Views:
             UnknownNameError: A name is not in `SCENE_PARAMETERS`.
         """
         check_names(parameters)
-        pairs = {factor: factor(scenes) for factor in _CHAIN}
-        factors = {factor: pair[0] for factor, pair in pairs.items()}
+        pairs = {name: rule.factor(getattr(scenes, rule.field)) for name, rule in _RULES.items() if rule.factor}
+        factors = {name: matrix for name, (matrix, _) in pairs.items()}
+        parts = _albedo(scenes.albedo)(scenes) | {"direction": scenes.light, "background": scenes.background}
         projection_tangents = np.zeros((len(scenes), len(parameters), 3, 4))
         light_tangents = np.zeros((len(scenes), len(parameters), 4, 3))
-        for k, rule in enumerate(_RULES[name] for name in parameters):
-            if rule.factor is not None:
-                projection_tangents[:, k] = _product(factors | {rule.factor: pairs[rule.factor][1]})
-            if rule.light is not None:
-                rule.light(scenes, light_tangents[:, k])
-        return cls(_product(factors), _light_table(scenes), projection_tangents, light_tangents)
+        for k, name in enumerate(parameters):
+            change = _RULES[name].light
+            if change is None:
+                projection_tangents[:, k] = _product(factors | {name: pairs[name][1]})
+            else:
+                light_tangents[:, k] = _light_table(len(scenes), change(scenes))
+        return cls(_product(factors), _light_table(len(scenes), parts), projection_tangents, light_tangents)
 
 
-_Factor = Callable[[Scenes], tuple[FloatArray, FloatArray]]
-"""Gives the (B, 4, 4) matrix of one camera parameter and its derivative per native unit."""
+_Factor = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
+"""Gives for B values of a camera parameter matrices (B, 4, 4) and their derivatives per native unit."""
 
 
-def _rotation(angle_deg: FloatArray, first: int, second: int) -> tuple[FloatArray, FloatArray]:
-    """Matrices that map axes (first, second) to (c * first + s * second, c * second - s * first)."""
-    angle = np.deg2rad(angle_deg)
-    matrix, derivative = np.zeros((2, len(angle), 4, 4))
-    matrix[:] = np.eye(4)
-    for target, shift in ((matrix, 0.0), (derivative, np.pi / 2)):  # d cos = cos(. + pi/2), d sin = sin(. + pi/2)
-        cosine, sine = np.cos(angle + shift), np.sin(angle + shift)
-        target[:, first, first] = target[:, second, second] = cosine
-        target[:, first, second], target[:, second, first] = sine, -sine
-    return matrix, derivative * (np.pi / 180)
+def _rotation(first: int, second: int, *, mirror: float = 1.0) -> _Factor:
+    """Map axes (first, second) to (c * first + s * second, c * second - s * first), then multiply x by `mirror`."""
+
+    def factor(angle_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
+        angle = np.deg2rad(angle_deg)
+        matrix, derivative = np.zeros((2, len(angle), 4, 4))
+        matrix[:] = np.eye(4)
+        for target, shift in ((matrix, 0.0), (derivative, np.pi / 2)):  # d cos = cos(. + pi/2), d sin = sin(. + pi/2)
+            cosine, sine = np.cos(angle + shift), np.sin(angle + shift)
+            target[:, first, first] = target[:, second, second] = cosine
+            target[:, first, second], target[:, second, first] = sine, -sine
+        derivative *= np.pi / 180
+        matrix[:, 0] *= mirror
+        derivative[:, 0] *= mirror
+        return matrix, derivative
+
+    return factor
 
 
-def _azimuth(scenes: Scenes) -> tuple[FloatArray, FloatArray]:
-    """World to (right, y, ahead): right = -x cos a - z sin a, ahead = z cos a - x sin a."""
-    matrix, derivative = _rotation(scenes.azimuth_deg, 0, 2)
-    mirror = np.array([-1.0, 1.0, 1.0, 1.0])[:, None]  # from behind, x grows to the left
-    return matrix * mirror, derivative * mirror
-
-
-def _elevation(scenes: Scenes) -> tuple[FloatArray, FloatArray]:
-    """Up = y cos e + ahead sin e, forward = ahead cos e - y sin e."""
-    return _rotation(scenes.elevation_deg, 1, 2)
-
-
-def _roll(scenes: Scenes) -> tuple[FloatArray, FloatArray]:
-    """Right' = right cos r + up sin r: what was up moves to the right."""
-    return _rotation(scenes.roll_deg, 0, 1)
-
-
-def _offset(axis: int, length: Callable[[Scenes], FloatArray]) -> _Factor:
+def _offset(axis: int) -> _Factor:
     """Add a length to one axis."""
 
-    def factor(scenes: Scenes) -> tuple[FloatArray, FloatArray]:
-        matrix, derivative = np.zeros((2, len(scenes), 4, 4))
+    def factor(length: FloatArray) -> tuple[FloatArray, FloatArray]:
+        matrix, derivative = np.zeros((2, len(length), 4, 4))
         matrix[:] = np.eye(4)
-        matrix[:, axis, 3] = length(scenes)
+        matrix[:, axis, 3] = length
         derivative[:, axis, 3] = 1.0
         return matrix, derivative
 
     return factor
 
 
-_shift_x = _offset(0, lambda scenes: scenes.shift_x)
-_shift_y = _offset(1, lambda scenes: scenes.shift_y)
-_distance = _offset(2, lambda scenes: scenes.distance)  # depth is counted from the eye
-
-
-def _lens(scenes: Scenes) -> tuple[FloatArray, FloatArray]:
+def _lens(field_of_view_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Right and up are divided by the tangent of half the field of view, h; d cot h = -1 / sin^2 h."""
-    half = np.deg2rad(scenes.field_of_view_deg / 2)
-    matrix, derivative = np.zeros((2, len(scenes), 4, 4))
+    half = np.deg2rad(field_of_view_deg / 2)
+    matrix, derivative = np.zeros((2, len(half), 4, 4))
     matrix[:] = np.eye(4)
     for axis in (0, 1):
         matrix[:, axis, axis] = 1 / np.tan(half)
@@ -240,28 +224,27 @@ def _lens(scenes: Scenes) -> tuple[FloatArray, FloatArray]:
     return matrix, derivative
 
 
-_CHAIN: tuple[_Factor, ...] = (_lens, _shift_x, _shift_y, _roll, _distance, _elevation, _azimuth)
+_CHAIN = ("field_of_view", "shift_x", "shift_y", "roll", "distance", "elevation", "azimuth")
 """Factors of the projection, from the picture to the world. An identity among them changes no bit of the product."""
 
 
-def _product(factors: Mapping[_Factor, FloatArray]) -> FloatArray:
-    product = factors[_CHAIN[0]]
-    for factor in _CHAIN[1:]:
-        product = product @ factors[factor]
+def _product(factors: Mapping[str, FloatArray]) -> FloatArray:
+    product = reduce(np.matmul, [factors[name] for name in _CHAIN])
     return np.ascontiguousarray(product[:, :3])
 
 
-_AMBIENT, _DIRECTIONAL, _DIRECTION, _BACKGROUND = range(4)
-"""Rows of a light table."""
+_LightChange = Callable[["Scenes"], dict[str, FloatArray]]
+"""Gives the parts whose `_light_table` is the derivative of the light tables per native unit."""
 
-_LightTangent = Callable[[Scenes, FloatArray], None]
-"""Writes the derivative of the light tables per native unit into zeros (B, 4, 3)."""
+_LIGHT_PARTS = ("ambient", "directional", "tint", "direction", "background")
 
 
-def _light_table(scenes: Scenes) -> FloatArray:
-    tint = scenes.albedo
-    rows = (scenes.ambient[:, None] * tint, scenes.directional[:, None] * tint, scenes.light, scenes.background)
-    return np.stack(rows, axis=1)
+def _light_table(count: int, parts: Mapping[str, FloatArray]) -> FloatArray:
+    """Light tables (count, 4, 3) of intensities (count, 1) and colors or directions (count, 3), 0 where missing."""
+    ambient, directional, tint, direction, background = (parts.get(name, np.zeros(1)) for name in _LIGHT_PARTS)
+    table = np.empty((count, 4, 3))
+    table[:, 0], table[:, 1], table[:, 2], table[:, 3] = ambient * tint, directional * tint, direction, background
+    return table
 
 
 def _circle(angle_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -270,39 +253,27 @@ def _circle(angle_deg: FloatArray) -> tuple[FloatArray, FloatArray]:
     return np.where(np.abs(angle_deg) == 90.0, 0.0, np.cos(angle)), np.sin(angle)
 
 
-def _light_azimuth(scenes: Scenes, tangent: FloatArray) -> None:
+def _light_azimuth(scenes: Scenes) -> dict[str, FloatArray]:
     (cosine, _), (cosine_turn, sine_turn) = _circle(scenes.light_elevation_deg), _circle(scenes.light_azimuth_deg)
-    tangent[:, _DIRECTION, 0] = np.deg2rad(cosine * cosine_turn)
-    tangent[:, _DIRECTION, 2] = np.deg2rad(cosine * sine_turn)
+    change = np.stack([cosine * cosine_turn, np.zeros_like(cosine), cosine * sine_turn], axis=1)
+    return {"direction": np.deg2rad(change)}
 
 
-def _light_elevation(scenes: Scenes, tangent: FloatArray) -> None:
+def _light_elevation(scenes: Scenes) -> dict[str, FloatArray]:
     (cosine, sine), (cosine_turn, sine_turn) = _circle(scenes.light_elevation_deg), _circle(scenes.light_azimuth_deg)
-    tangent[:, _DIRECTION, 0] = np.deg2rad(-sine * sine_turn)
-    tangent[:, _DIRECTION, 1] = np.deg2rad(cosine)
-    tangent[:, _DIRECTION, 2] = np.deg2rad(sine * cosine_turn)
+    return {"direction": np.deg2rad(np.stack([-sine * sine_turn, cosine, sine * cosine_turn], axis=1))}
 
 
-def _intensity(row: int) -> _LightTangent:
-    def tangent(scenes: Scenes, target: FloatArray) -> None:
-        target[:, row] = scenes.albedo
-
-    return tangent
+def _intensity(name: str) -> _LightChange:
+    return lambda scenes: {name: np.ones(1), "tint": scenes.albedo}
 
 
-def _albedo(channel: int) -> _LightTangent:
-    def tangent(scenes: Scenes, target: FloatArray) -> None:
-        target[:, _AMBIENT, channel], target[:, _DIRECTIONAL, channel] = scenes.ambient, scenes.directional
-
-    return tangent
+def _albedo(tint: FloatArray) -> _LightChange:
+    return lambda scenes: {"ambient": scenes.ambient[:, None], "directional": scenes.directional[:, None], "tint": tint}
 
 
-def _background(channel: int) -> _LightTangent:
-    def tangent(scenes: Scenes, target: FloatArray) -> None:
-        del scenes
-        target[:, _BACKGROUND, channel] = 1.0
-
-    return tangent
+def _background(color: FloatArray) -> _LightChange:
+    return lambda _: {"background": color}
 
 
 class _Rule(NamedTuple):
@@ -310,24 +281,24 @@ class _Rule(NamedTuple):
 
     field: str
     factor: _Factor | None = None
-    light: _LightTangent | None = None
+    light: _LightChange | None = None
     channel: int | None = None
 
 
 _RULES: Mapping[str, _Rule] = {
-    "azimuth": _Rule("azimuth_deg", factor=_azimuth),
-    "elevation": _Rule("elevation_deg", factor=_elevation),
-    "distance": _Rule("distance", factor=_distance),
-    "roll": _Rule("roll_deg", factor=_roll),
-    "field_of_view": _Rule("field_of_view_deg", factor=_lens),
-    "shift_x": _Rule("shift_x", factor=_shift_x),
-    "shift_y": _Rule("shift_y", factor=_shift_y),
+    # World to (right, y, ahead): right = -x cos a - z sin a, ahead = z cos a - x sin a; from behind, x grows leftwards.
+    "azimuth": _Rule("azimuth_deg", _rotation(0, 2, mirror=-1.0)),
+    "elevation": _Rule("elevation_deg", _rotation(1, 2)),  # up = y cos e + ahead sin e, forward = ahead cos e - y sin e
+    "distance": _Rule("distance", _offset(2)),  # depth is counted from the eye
+    "roll": _Rule("roll_deg", _rotation(0, 1)),  # right' = right cos r + up sin r: what was up moves to the right
+    "field_of_view": _Rule("field_of_view_deg", _lens),
+    "shift_x": _Rule("shift_x", _offset(0)),
+    "shift_y": _Rule("shift_y", _offset(1)),
     "light_azimuth": _Rule("light_azimuth_deg", light=_light_azimuth),
     "light_elevation": _Rule("light_elevation_deg", light=_light_elevation),
-    "directional": _Rule("directional", light=_intensity(_DIRECTIONAL)),
-    "ambient": _Rule("ambient", light=_intensity(_AMBIENT)),
-    **{f"albedo_{key}": _Rule("albedo", light=_albedo(c), channel=c) for c, key in enumerate("rgb")},
-    **{f"background_{key}": _Rule("background", light=_background(c), channel=c) for c, key in enumerate("rgb")},
+    **{name: _Rule(name, light=_intensity(name)) for name in ("directional", "ambient")},
+    **{f"albedo_{key}": _Rule("albedo", None, _albedo(np.eye(3)[c]), c) for c, key in enumerate("rgb")},
+    **{f"background_{key}": _Rule("background", None, _background(np.eye(3)[c]), c) for c, key in enumerate("rgb")},
 }
 
 SCENE_PARAMETERS: tuple[str, ...] = tuple(_RULES)
@@ -335,11 +306,7 @@ SCENE_PARAMETERS: tuple[str, ...] = tuple(_RULES)
 
 
 def check_names(names: Iterable[str]) -> None:
-    """Refuse names that are not scene parameters.
-
-    Raises:
-        UnknownNameError: A name is not in `SCENE_PARAMETERS`.
-    """
+    """Raise `UnknownNameError` for the first name that is not in `SCENE_PARAMETERS`."""
     unknown = [name for name in names if name not in _RULES]
     if unknown:
         raise UnknownNameError(f"unknown scene parameter {unknown[0]!r}; known are {', '.join(SCENE_PARAMETERS)}")

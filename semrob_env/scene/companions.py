@@ -51,17 +51,15 @@ class Companions(ABC):
                 raise
             except Exception as error:
                 failures.append(error)
-            else:
-                if data is not None:
-                    return data
+                continue
+            if data is not None:
+                return data
         if failures:
             self.failure = self.failure or failures[0]
             raise failures[0]
         raise FileNotFoundError(name)
 
-    def __getitem__(self, name: str) -> bytes:
-        """As `get`."""
-        return self.get(name)
+    __getitem__ = get
 
     @abstractmethod
     def _read(self, name: str) -> bytes | None:
@@ -70,12 +68,7 @@ class Companions(ABC):
 
 @final
 class FolderCompanions(Companions):
-    """Files beside a mesh file.
-
-    Args:
-        path: The mesh file. Where it is a link, its companions lie beside the link.
-        folder: What holds all of them, the folder of the mesh or one above it.
-    """
+    """Files beside a mesh file (of a link: beside the link), all held by its folder or one above it."""
 
     def __init__(self, path: Path, folder: Path) -> None:
         super().__init__(path.name)

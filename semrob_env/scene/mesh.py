@@ -14,7 +14,7 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -47,7 +47,7 @@ MIN_AREA: Final = 1e-14
 @final
 @dataclass(frozen=True, eq=False)
 class Mesh:
-    """Triangles in space, with one colour per triangle. The arrays are copies and read-only.
+    """Triangles in space, with one color per triangle. The arrays are copies and read-only.
 
     Attributes:
         vertices: Corner points, (V, 3) float64, any unit.
@@ -88,7 +88,7 @@ class Mesh:
                     f"{label}: albedo must be numbers of shape {faces.shape}, one RGB per face, got {_describe(albedo)}"
                 )
             if not ((albedo >= 0.0) & (albedo <= 1.0)).all():
-                raise InvalidMeshError(f"{label}: albedo must lie in [0, 1]; divide 8-bit colours by 255")
+                raise InvalidMeshError(f"{label}: albedo must lie in [0, 1]; divide 8-bit colors by 255")
             object.__setattr__(self, "albedo", _frozen(albedo, np.float32))
 
     @cached_property
@@ -100,32 +100,26 @@ class Mesh:
         sha = hashlib.sha256()
         for kind, array in parts:
             sha.update(f"{kind}{array.shape}".encode())
-            sha.update(np.ascontiguousarray(array, dtype=kind).tobytes())
+            sha.update(np.asarray(array, dtype=kind).tobytes())
         return sha.hexdigest()
 
 
 def merge_meshes(meshes: Sequence[Mesh], *, name: str = "") -> Mesh:
-    """Put meshes into one, in the given order. White is written out if any of them has colours.
-
-    Raises:
-        InvalidMeshError: The sequence is empty.
-    """
+    """Put meshes into one, in the given order; `InvalidMeshError` for none. White is written out if any has colors."""
     if not meshes:
         raise InvalidMeshError("merge_meshes got no mesh; give at least one")
     starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
-    albedo: Float32Array | None = None
-    if any(mesh.albedo is not None for mesh in meshes):
-        albedo = np.concatenate([_albedo_or_white(mesh.albedo, len(mesh.faces)) for mesh in meshes])
-    return Mesh(
-        np.concatenate([mesh.vertices for mesh in meshes]),
-        np.concatenate([mesh.faces + np.int32(start) for mesh, start in zip(meshes, starts, strict=True)]),
-        albedo,
-        name,
-    )
+    vertices = np.concatenate([mesh.vertices for mesh in meshes])
+    faces = np.concatenate([mesh.faces + np.int32(start) for mesh, start in zip(meshes, starts, strict=True)])
+    if all(mesh.albedo is None for mesh in meshes):
+        return Mesh(vertices, faces, None, name)
+    white = np.ones((1, 3), dtype=np.float32)
+    colors = [np.broadcast_to(white if mesh.albedo is None else mesh.albedo, mesh.faces.shape) for mesh in meshes]
+    return Mesh(vertices, faces, np.concatenate(colors), name)
 
 
 def normalize(mesh: Mesh) -> Mesh:
-    """Move the centre of the bounding box to the origin and scale the largest side to [-1, 1] (the paper's protocol).
+    """Move the center of the bounding box to the origin and scale the largest side to [-1, 1] (the paper's protocol).
 
     Only vertices that a face uses count; others are clamped.
 
@@ -154,7 +148,7 @@ def load_mesh(
 
     Args:
         path: File that ends in .obj, .ply, .stl, .glb or .gltf. It may be a link; what it names lies beside the link.
-        colors: Take the colour of each face from its material, vertex colours or texture (sampled at the middle of
+        colors: Take the color of each face from its material, vertex colors or texture (sampled at the middle of
             the face). Faces without any stay white, as is everything by default: the paper's protocol.
         within: The folder that holds all that the mesh may name: its own, or one above it; None: its own.
 
@@ -166,11 +160,9 @@ def load_mesh(
             finite, or has no face with an area; or it needs a file outside its folder.
     """
     path = Path(path)
-    allowed = ", ".join(SUFFIXES)
-    if os.path.isdir(path):
-        raise InvalidMeshError(f"{path}: is a directory; give a mesh file ({allowed})")
     if not os.path.isfile(path):  # False too where a name is too long for a file
-        raise InvalidMeshError(f"{path}: no such file; give a mesh file ({allowed})")
+        reason = "is a directory" if os.path.isdir(path) else "no such file"
+        raise InvalidMeshError(f"{path}: {reason}; give a mesh file ({', '.join(SUFFIXES)})")
     _check_file(str(path), path.suffix, path.stat().st_size)
     try:
         data = path.read_bytes()
@@ -192,7 +184,7 @@ def parse_mesh(data: bytes, suffix: str, companions: Companions, *, label: str, 
 
     Raises:
         InvalidMeshError: As `load_mesh`.
-        Exception: Where colours are wanted, whatever kept `companions` from reading a file that is there.
+        Exception: Where colors are wanted, whatever kept `companions` from reading a file that is there.
     """
     _check_file(label, suffix, len(data))
     try:
@@ -202,9 +194,9 @@ def parse_mesh(data: bytes, suffix: str, companions: Companions, *, label: str, 
         raise InvalidMeshError(f"{label}: {error}") from None
     except Exception as error:  # a parser fed with a broken file may raise anything
         raise _unreadable(label, suffix, error) from error
-    if isinstance(companions.failure, RefusedFileError) and colors:
-        raise InvalidMeshError(f"{label}: {companions.failure}") from companions.failure
     if companions.failure is not None and colors:
+        if isinstance(companions.failure, RefusedFileError):
+            raise InvalidMeshError(f"{label}: {companions.failure}") from companions.failure
         raise companions.failure
     if not parts:
         raise InvalidMeshError(f"{label}: has no faces (points or lines only?); give a file with triangles")
@@ -221,25 +213,17 @@ def _frozen(array: np.typing.NDArray[Any], dtype: type) -> np.typing.NDArray[Any
     return copy
 
 
-def _albedo_or_white(albedo: Float32Array | None, count: int) -> Float32Array:
-    return np.ones((count, 3), dtype=np.float32) if albedo is None else albedo
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the parser's warnings and log lines away, except the one that says that it gave up half-way."""
     names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in {"trimesh", "PIL"}]
-    before = [(logging.getLogger(name), logging.getLogger(name).disabled) for name in names]
-    for logger, _ in before:
-        logger.disabled = True
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.filterwarnings("error", message=".*could not be read to its end")
-            yield
-    finally:
-        for logger, disabled in before:
-            logger.disabled = disabled
+    with warnings.catch_warnings(), ExitStack() as afterwards:
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("error", message=".*could not be read to its end")
+        for logger in map(logging.getLogger, names):
+            afterwards.callback(setattr, logger, "disabled", logger.disabled)
+            logger.disabled = True
+        yield
 
 
 def _check_file(label: str, suffix: str, size: int) -> None:
@@ -258,9 +242,8 @@ def _unreadable(label: str, suffix: str, error: Exception) -> InvalidMeshError:
 
 
 def _check_count(count: int, what: str, *, per_face: int = 1) -> None:
-    limit = per_face * MAX_FACES
-    if count > limit:
-        raise InvalidMeshError(f"{count} {what} are more than the {limit} allowed; simplify the mesh")
+    if count > per_face * MAX_FACES:
+        raise InvalidMeshError(f"{count} {what} are more than the {per_face * MAX_FACES} allowed; simplify the mesh")
 
 
 def _check_promises(kind: str, data: bytes) -> None:
@@ -313,21 +296,18 @@ def _absolute_indices(data: bytes) -> bytes:
         if words and words[0] in counts:
             counts[words[0]] += 1
         elif words and words[0] == b"f":
-            corners = [_absolute_corner(word, tuple(counts.values())) for word in words[1:]]
-            lines[position] = b"f " + b" ".join(corners)
+            for corner, word in enumerate(words[1:], start=1):
+                indices = word.split(b"/")
+                for place, (index, count) in enumerate(zip(indices, counts.values(), strict=False)):
+                    if index.startswith(b"-"):
+                        if count + 1 + int(index) < 1:
+                            raise InvalidMeshError(
+                                f"a face refers to {int(index)}, but only {count} entries stand above it"
+                            )
+                        indices[place] = b"%d" % (count + 1 + int(index))
+                words[corner] = b"/".join(indices)
+            lines[position] = b" ".join(words)
     return b"\n".join(lines)
-
-
-def _absolute_corner(corner: bytes, counts: tuple[int, ...]) -> bytes:
-    """One corner of a face, "v/vt/vn", given how many of each stand above its line."""
-    indices = corner.split(b"/")
-    for position, (index, count) in enumerate(zip(indices, counts, strict=False)):
-        if index.startswith(b"-"):
-            absolute = count + 1 + int(index)
-            if absolute < 1:
-                raise InvalidMeshError(f"a face refers to {int(index)}, but only {count} entries stand above it")
-            indices[position] = b"%d" % absolute
-    return b"/".join(indices)
 
 
 def _read_parts(data: bytes, kind: str, companions: Companions, colors: bool) -> Iterator[Mesh]:
@@ -340,12 +320,7 @@ def _read_parts(data: bytes, kind: str, companions: Companions, colors: bool) ->
     options: dict[str, Any] = {"resolver": companions}
     if kind == "obj" and not colors:
         options["skip_materials"] = True
-    scene = trimesh.load_scene(
-        trimesh.util.wrap_as_stream(data),
-        file_type=kind,
-        process=False,
-        **options,
-    )
+    scene = trimesh.load_scene(trimesh.util.wrap_as_stream(data), file_type=kind, process=False, **options)
     nodes = [(node, *scene.graph[node]) for node in scene.graph.nodes_geometry]
     nodes = [entry for entry in nodes if isinstance(scene.geometry.get(entry[2]), trimesh.Trimesh)]
     _check_count(sum(len(scene.geometry[geometry].faces) for _, _, geometry in nodes), "faces")
@@ -364,21 +339,18 @@ def _read_parts(data: bytes, kind: str, companions: Companions, colors: bool) ->
 def _face_colors(geometry: trimesh.Trimesh) -> Float32Array | None:
     """RGB per face of a loaded geometry, (F, 3) in [0, 1], or None where the file gives none."""
     visual: Any = geometry.visual
-    count = len(geometry.faces)
     if visual.kind in {"face", "vertex"}:
-        colors = np.asarray(visual.face_colors)[:, :3]
-        return (colors / 255.0).astype(np.float32)
+        return np.asarray(visual.face_colors[:, :3] / 255.0, dtype=np.float32)
     if visual.kind != "texture":
         return None
     material = visual.material
     if isinstance(material, trimesh.visual.material.PBRMaterial):
-        image, factor = material.baseColorTexture, material.baseColorFactor
-        base = np.ones(3) if factor is None else np.asarray(material.main_color)[:3] / 255.0
+        image, has_color = material.baseColorTexture, material.baseColorFactor is not None
     else:
-        stated = getattr(material, "kwargs", {})
         image = material.image if "file_path" in getattr(material.image, "info", {}) else None
-        base = np.asarray(material.main_color)[:3] / 255.0 if "kd" in stated and image is None else np.ones(3)
-    albedo = np.tile(base, (count, 1))
+        has_color = "kd" in getattr(material, "kwargs", {}) and image is None
+    base = np.asarray(material.main_color)[:3] / 255.0 if has_color else np.ones(3)
+    albedo = np.tile(base, (len(geometry.faces), 1))
     if image is not None and visual.uv is not None and len(visual.uv) == len(geometry.vertices):
         pixels = np.asarray(image.convert("RGB"))
         middle = np.nan_to_num(np.asarray(visual.uv)[geometry.faces].mean(axis=1)) % 1.0
@@ -391,15 +363,11 @@ def _face_colors(geometry: trimesh.Trimesh) -> Float32Array | None:
 def _first_of_each(keys: IntArray) -> tuple[IntArray, IntArray]:
     """Position of the first of each distinct row of keys (N, K), ascending, and for each row its rank among them."""
     order = np.lexsort(keys.T[::-1])
-    ranked = keys[order]
-    fresh = np.ones(len(keys), dtype=bool)
-    fresh[1:] = (ranked[1:] != ranked[:-1]).any(axis=1)
-    group = np.empty(len(keys), dtype=np.int64)
-    group[order] = np.cumsum(fresh) - 1
+    fresh = np.append(True, (np.diff(keys[order], axis=0) != 0).any(axis=1))
     first = order[fresh]  # lexsort is stable, so this is the first row of its group
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first)] = np.arange(len(first))
-    return np.sort(first), rank[group]
+    group = np.empty(len(keys), dtype=np.int64)
+    group[order] = np.argsort(np.argsort(first))[np.cumsum(fresh) - 1]
+    return np.sort(first), group
 
 
 def _tidy(mesh: Mesh, label: str) -> Mesh:
@@ -408,8 +376,8 @@ def _tidy(mesh: Mesh, label: str) -> Mesh:
     scale = float(np.abs(mesh.vertices[mesh.faces] / 2 - corner / 2).max())
     if scale <= 0.0:
         raise InvalidMeshError(f"{label}: no face has an area (all corners coincide); give a mesh with triangles")
-    local = (mesh.vertices / 2 - corner / 2) / scale  # about [-1, 1], so that no product overflows
-    local = np.clip(local, -4.0, 4.0)  # vertices far away that no face uses
+    # About [-1, 1], so that no product overflows; beyond are vertices that no face uses.
+    local = np.clip((mesh.vertices / 2 - corner / 2) / scale, -4.0, 4.0)
     first, place = _first_of_each(np.round(local / MERGE_TOLERANCE).astype(np.int64))
     faces = place[mesh.faces.astype(np.int64)]
     points = local[first]
@@ -420,9 +388,5 @@ def _tidy(mesh: Mesh, label: str) -> Mesh:
     unique, _ = _first_of_each(np.sort(faces[kept], axis=1))
     kept = kept[unique]
     used, compact = np.unique(faces[kept], return_inverse=True)
-    return Mesh(
-        mesh.vertices[first][used],
-        compact.reshape(-1, 3).astype(np.int32),
-        None if mesh.albedo is None else mesh.albedo[kept],
-        mesh.name,
-    )
+    albedo = None if mesh.albedo is None else mesh.albedo[kept]
+    return Mesh(mesh.vertices[first][used], compact.reshape(-1, 3).astype(np.int32), albedo, mesh.name)

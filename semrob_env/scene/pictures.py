@@ -12,11 +12,7 @@ from semrob_env.types import Float32Array, FloatArray
 
 
 def shape_pictures(shape: ShapeInfo, space: SemanticSpace) -> Callable[[FloatArray], Float32Array]:
-    """What draws a shape: theta (N, n) to pictures (N, 3, H, W) in [0, 1].
-
-    Args:
-        shape: The shape, loaded now.
-        space: What theta is a point of.
+    """What draws a shape, which is loaded now: theta (N, n) of the space to pictures (N, 3, H, W) in [0, 1].
 
     Raises:
         InvalidMeshError, LibraryError: It cannot be loaded.

@@ -12,8 +12,7 @@ from PIL import Image
 from semrob_env.errors import AmbiguousNameError, InvalidMeshError, LibraryError, SemrobError, UnknownNameError
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.sources import archives, list_shapes, load_shape, resolve_shape
-from semrob_env.scene.sources.libraries import list_library, load_piece
-from semrob_env.scene.sources.properties import parse_properties
+from semrob_env.scene.sources.libraries import list_library, load_piece, parse_properties
 
 CATALOGUE = "PluginFurnitureCatalog.properties"
 

@@ -9,9 +9,8 @@ import pytest
 
 from semrob_env.errors import InvalidMeshError
 from semrob_env.scene import polygons
-from semrob_env.scene.ears import cut_ears
 from semrob_env.scene.mesh import Mesh, load_mesh
-from semrob_env.scene.polygons import cut_concave_polygons
+from semrob_env.scene.polygons import cut_concave_polygons, cut_ears
 from semrob_env.types import FloatArray
 
 L_SHAPE = "v 0 0 0\nv 2 0 0\nv 2 1 0\nv 1 1 0\nv 1 2 0\nv 0 2 0\n"

@@ -12,8 +12,8 @@ from scipy.sparse.csgraph import connected_components
 
 from semrob_env.errors import InvalidParameterError, NameClashError, UnknownNameError
 from semrob_env.scene.classes import CLASS_INDEX, IMAGENET_NAME, class_index
-from semrob_env.scene.ears import cut_ears
 from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.polygons import cut_ears
 from semrob_env.scene.shapes import SHAPES, curves, kit, make_shape, register
 from semrob_env.scene.shapes.base import Archetype
 from semrob_env.scene.shapes.solid import Solid, assemble

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import final
 
+from semrob_env.errors import InvalidParameterError
 from semrob_env.scene.camera import Scenes
 from semrob_env.scene.mesh import Mesh
 from semrob_env.types import Float32Array
@@ -16,10 +18,19 @@ class Renderer(ABC):
 
     Args:
         size: Height and width of a picture in pixels.
+        supersample: Each picture is drawn this many times larger and averaged; costs its square.
+        most_pixels: Largest side of what is drawn.
+
+    Raises:
+        InvalidParameterError: An option is out of range.
     """
 
-    def __init__(self, size: int) -> None:
-        self.size = size
+    def __init__(self, size: int, supersample: int = 1, most_pixels: int = sys.maxsize) -> None:
+        if size < 1 or supersample < 1 or size * supersample > most_pixels:
+            raise InvalidParameterError(
+                f"size {size} and supersample {supersample} must be at least 1, their product at most {most_pixels}"
+            )
+        self.size, self._supersample = size, supersample
 
     @property
     @abstractmethod
@@ -35,15 +46,12 @@ class Renderer(ABC):
     def render_with_derivatives(
         self, mesh: Mesh, scenes: Scenes, parameters: Sequence[str]
     ) -> tuple[Float32Array, Float32Array]:
-        """Pictures (B, 3, size, size) and their derivatives (B, K, 3, size, size) per native unit.
+        """Pictures (B, 3, size, size), and their read-only derivatives (B, K, 3, size, size) per native unit.
 
         Args:
             mesh: The shape.
             scenes: B scenes.
             parameters: K names of `semrob_env.scene.camera.SCENE_PARAMETERS`.
-
-        Returns:
-            The pictures, and their derivatives, which are read-only.
 
         Raises:
             UnknownNameError: A parameter has no derivative.

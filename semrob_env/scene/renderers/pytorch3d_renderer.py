@@ -1,7 +1,7 @@
-"""An optional renderer: the pictures of the paper's protocol by PyTorch3D's rasteriser, on CPU or CUDA.
+"""An optional renderer: the pictures of the paper's protocol by PyTorch3D's rasterizer, on CPU or CUDA.
 
 PyTorch3D (Ravi et al. 2020, "Accelerating 3D deep learning with PyTorch3D", arXiv 2007.08501) finds the faces at and
-around every pixel centre; from there on the picture is a formula in plain torch, so that its derivatives come from
+around every pixel center; from there on the picture is a formula in plain torch, so that its derivatives come from
 torch's forward mode. Its own shaders are not used: they smooth by a temperature, or not at all.
 """
 
@@ -33,13 +33,16 @@ MOST_PIXELS: Final = 4096
 
 _TINY = 1e-12
 
+_Inputs = tuple[torch.Tensor, torch.Tensor]
+"""A matrix (3, 4) and a light table (4, 3), or their derivatives."""
+
 
 @final
 class PyTorch3DRenderer(Renderer):
-    """Flat, two-sided shading of a mesh on a plain background, edges smoothed by their distance from pixel centres.
+    """Flat, two-sided shading of a mesh on a plain background, edges smoothed by their distance from pixel centers.
 
     The share of a (fine) pixel that a face covers is taken as 1/2 + its signed distance to the nearest side of the
-    face in pixels, cut to [0, 1]. Faces are laid over one another from the nearest on. Those that hold the centre
+    face in pixels, cut to [0, 1]. Faces are laid over one another from the nearest on. Those that hold the center
     overlap as much as they can, so do those that do not; one of each kind overlap as little as they can: so two faces
     that meet in a side fill the pixel, and the two faces of an outline do not cover it twice.
 
@@ -48,7 +51,7 @@ class PyTorch3DRenderer(Renderer):
 
     Args:
         size: Height and width of a picture in pixels.
-        supersample: Each picture is drawn this many times larger and averaged.
+        supersample: See `Renderer`.
         device: `cpu`, `cuda` or `cuda:1`.
         faces_per_pixel: Most faces that count at one pixel, the nearest.
 
@@ -58,10 +61,7 @@ class PyTorch3DRenderer(Renderer):
     """
 
     def __init__(self, size: int = 224, supersample: int = 2, *, device: str = "cpu", faces_per_pixel: int = 8) -> None:
-        if size < 1 or supersample < 1 or size * supersample > MOST_PIXELS:
-            raise InvalidParameterError(
-                f"size {size} and supersample {supersample} must be at least 1, their product at most {MOST_PIXELS}"
-            )
+        super().__init__(size, supersample, MOST_PIXELS)
         if not 1 <= faces_per_pixel <= 100:
             raise InvalidParameterError(f"faces_per_pixel {faces_per_pixel}: give 1 to 100")
         self._version, self._rasterize, self._meshes = _library()
@@ -69,11 +69,9 @@ class PyTorch3DRenderer(Renderer):
             self._device = torch.device(device)
             torch.zeros(1, device=self._device)
         except (RuntimeError, AssertionError) as error:
-            raise InvalidParameterError(
-                f"device {device!r}: {str(error).splitlines()[0]}; choose cpu or cuda"
-            ) from error
-        super().__init__(size)
-        self._supersample, self._faces_per_pixel = supersample, faces_per_pixel
+            reason = str(error).splitlines()[0]
+            raise InvalidParameterError(f"device {device!r}: {reason}; choose cpu or cuda") from error
+        self._faces_per_pixel = faces_per_pixel
         self._surfaces: WeakKeyDictionary[Mesh, _Surface] = WeakKeyDictionary()
 
     @property
@@ -102,13 +100,7 @@ class PyTorch3DRenderer(Renderer):
                 pictures[view] = self._paint(surface, found, matrix, light).cpu().numpy()
         return pictures, derivatives
 
-    def _change(
-        self,
-        surface: _Surface,
-        found: _Found,
-        inputs: tuple[torch.Tensor, torch.Tensor],
-        changes: tuple[torch.Tensor, torch.Tensor],
-    ) -> torch.Tensor:
+    def _change(self, surface: _Surface, found: _Found, inputs: _Inputs, changes: _Inputs) -> torch.Tensor:
         """Derivative (3, size, size) of the picture, given those of matrix and light table."""
         dual: Any = forward_ad  # torch has no types for it
         with dual.dual_level(), warnings.catch_warnings():
@@ -122,13 +114,13 @@ class PyTorch3DRenderer(Renderer):
         return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
 
     def _find(self, surface: _Surface, matrix: torch.Tensor) -> _Found:
-        """Ask PyTorch3D which faces are at and around each pixel centre."""
+        """Ask PyTorch3D which faces are at and around each pixel center."""
         fine = self.size * self._supersample
         screen, depth = _project(surface.vertices, matrix)
         shown = torch.nonzero((depth[surface.faces] > NEAR).all(dim=1))[:, 0]
+        is_edge = torch.zeros(fine * fine, dtype=torch.bool, device=self._device)
         if not len(shown):
-            nothing = torch.full((fine * fine, 1), -1, dtype=torch.int64, device=self._device)
-            return _Found(nothing, torch.zeros(fine * fine, dtype=torch.bool, device=self._device))
+            return _Found(torch.full((fine * fine, 1), -1, dtype=torch.int64, device=self._device), is_edge)
         # PyTorch3D counts x to the left; its pictures are [-1, 1] across as ours.
         points = torch.stack([-screen[:, 0], screen[:, 1], depth], dim=1).to(torch.float32)
         on_gpu = self._device.type == "cuda"
@@ -146,15 +138,14 @@ class PyTorch3DRenderer(Renderer):
         nearest = torch.where(nearest >= 0, shown[nearest.clamp_min(0)], nearest)
         # A pixel deep inside its first face needs no geometry.
         pixels = torch.nonzero(nearest[:, 0] >= 0)[:, 0]
-        inside, _ = _nearest_side(screen, surface.faces[nearest[pixels, :1]], self._centres(pixels), fine)
+        inside, _ = _nearest_side(screen, surface.faces[nearest[pixels, :1]], self._centers(pixels), fine)
         pixels = pixels[inside[:, 0] < 0.5]
-        is_edge = torch.zeros(fine * fine, dtype=torch.bool, device=self._device)
         is_edge[pixels] = True
-        nearest[pixels] = _in_order(screen, 1 / depth, surface.faces, nearest[pixels], self._centres(pixels), fine)
+        nearest[pixels] = _in_order(screen, 1 / depth, surface.faces, nearest[pixels], self._centers(pixels), fine)
         return _Found(nearest, is_edge)
 
-    def _centres(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Picture coordinates (P, 2) of pixel centres, right and up, [-1, 1] across the picture."""
+    def _centers(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Picture coordinates (P, 2) of pixel centers, right and up, [-1, 1] across the picture."""
         fine = self.size * self._supersample
         column, row = pixels % fine, pixels // fine
         return torch.stack([(2 * column + 1) / fine - 1, 1 - (2 * row + 1) / fine], dim=1).to(torch.float64)
@@ -167,7 +158,7 @@ class PyTorch3DRenderer(Renderer):
         plain = colors[found.nearest[:, 0]]
         pixels = torch.nonzero(found.is_edge)[:, 0]
         faces = found.nearest[pixels]
-        signed, _ = _nearest_side(screen, surface.faces[faces.clamp_min(0)], self._centres(pixels), fine)
+        signed, _ = _nearest_side(screen, surface.faces[faces.clamp_min(0)], self._centers(pixels), fine)
         cover = (0.5 + signed).clamp(0.0, 1.0) * (faces >= 0)
         blended = _lay_over(cover, signed > 0, colors[faces], light[3])
         picture = plain.index_copy(0, pixels, blended).clamp(0.0, 1.0)
@@ -201,7 +192,7 @@ class _Found(NamedTuple):
 
 
 def _library() -> tuple[str, Any, Any]:
-    """Version, rasteriser and batch type of PyTorch3D."""
+    """Version, rasterizer and batch type of PyTorch3D."""
     try:
         import pytorch3d
         from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
@@ -231,14 +222,14 @@ def _shade(surface: _Surface, screen: torch.Tensor, light: torch.Tensor) -> torc
 
 
 def _nearest_side(
-    screen: torch.Tensor, faces: torch.Tensor, centres: torch.Tensor, fine: int
+    screen: torch.Tensor, faces: torch.Tensor, centers: torch.Tensor, fine: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Distances (P, k) in pixels of centres (P, 2) to the sides of faces (P, k, 3), below 0 outside; and the way there.
+    """Distances (P, k) in pixels of centers (P, 2) to the sides of faces (P, k, 3), below 0 outside; and the way there.
 
-    The way (P, k, 3, 2) leads from the nearest point of each side to the centre.
+    The way (P, k, 3, 2) leads from the nearest point of each side to the center.
     """
     corners = screen[faces]  # (P, k, 3, 2)
-    point = centres[:, None, None, :] - corners
+    point = centers[:, None, None, :] - corners
     side = torch.roll(corners, -1, dims=2) - corners
     along = ((point * side).sum(-1) / (side * side).sum(-1).clamp_min(_TINY)).clamp(0.0, 1.0)
     away = point - along[..., None] * side
@@ -253,27 +244,27 @@ def _in_order(
     inverse_depth: torch.Tensor,
     faces: torch.Tensor,
     candidates: torch.Tensor,
-    centres: torch.Tensor,
+    centers: torch.Tensor,
     fine: int,
 ) -> torch.Tensor:
     """Candidates (P, k) of pixels, nearest first.
 
-    Where a face does not hold the centre, its depth counts at the mirror image of the centre in its nearest side: so of
+    Where a face does not hold the center, its depth counts at the mirror image of the center in its nearest side: so of
     the two faces of an outline, which meet at one depth, the visible one comes first.
     """
     corners = faces[candidates.clamp_min(0)]
-    signed, away = _nearest_side(screen, corners, centres, fine)
+    signed, away = _nearest_side(screen, corners, centers, fine)
     side = (away * away).sum(-1).argmin(dim=-1)[..., None, None].expand(-1, -1, 1, 2)
-    mirror = centres[:, None] - 2 * away.gather(2, side)[:, :, 0]
-    point = torch.where((signed > 0)[..., None], centres[:, None], mirror)
+    mirror = centers[:, None] - 2 * away.gather(2, side)[:, :, 0]
+    point = torch.where((signed > 0)[..., None], centers[:, None], mirror)
     a, b, c = screen[corners].unbind(dim=2)
     whole = _cross(b - a, c - a)
-    whole = torch.where(whole.abs() > _TINY, whole, torch.full_like(whole, _TINY))
+    whole = torch.where(whole.abs() > _TINY, whole, _TINY)
     second, third = _cross(point - a, c - a) / whole, _cross(b - a, point - a) / whole
     heights = inverse_depth[corners]
     height = heights[..., 0] * (1 - second - third) + heights[..., 1] * second + heights[..., 2] * third
     height = torch.minimum(torch.maximum(height, heights.amin(-1)), heights.amax(-1))
-    height = torch.where(candidates >= 0, height, torch.full_like(height, -torch.inf))
+    height = torch.where(candidates >= 0, height, -torch.inf)
     return candidates.gather(1, torch.sort(height, dim=1, descending=True, stable=True).indices)
 
 
@@ -285,13 +276,13 @@ def _lay_over(
     cover: torch.Tensor, inside: torch.Tensor, colors: torch.Tensor, background: torch.Tensor
 ) -> torch.Tensor:
     """Colors (P, 3) of pixels whose faces, nearest first, cover shares (P, k) and have colors (P, k, 3)."""
-    held = torch.zeros_like(cover[:, 0])  # covered by faces that hold the centre ...
+    held = torch.zeros_like(cover[:, 0])  # covered by faces that hold the center ...
     beside = torch.zeros_like(held)  # ... and by those that do not
     total = torch.zeros_like(colors[:, 0])
     for face in range(cover.shape[1]):
         share, holds = cover[:, face], inside[:, face]
         gain = torch.minimum((share - torch.where(holds, held, beside)).clamp_min(0.0), 1 - held - beside)
-        held = held + torch.where(holds, gain, torch.zeros_like(gain))
-        beside = beside + torch.where(holds, torch.zeros_like(gain), gain)
+        held = held + torch.where(holds, gain, 0.0)
+        beside = beside + torch.where(holds, 0.0, gain)
         total = total + gain[:, None] * colors[:, face]
     return total + (1 - held - beside)[:, None] * background

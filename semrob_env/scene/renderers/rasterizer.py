@@ -1,7 +1,7 @@
-"""The default renderer: a CPU rasteriser with exact edge areas and derivative pictures, compiled by numba.
+"""The default renderer: a CPU rasterizer with exact edge areas and derivative pictures, compiled by numba.
 
-A z-buffer finds the nearest face at every pixel centre, then every visible edge is smoothed by the exact area that it
-cuts off the pixels it passes (see `edges.smooth_edges`). Working on edges in picture space is the idea of Laine et
+A z-buffer finds the nearest face at every pixel center, then every visible edge is smoothed by the exact area that it
+cuts off the pixels it passes (see `kernels._smooth_edges`). Working on edges in picture space is the idea of Laine et
 al. 2020, "Modular primitives for high-performance differentiable rendering", arXiv 2011.03277; that every edge counts
 by itself, by the area under a box-shaped pixel, and that their contributions add up, is ours: it keeps what is
 thinner than a pixel.
@@ -20,9 +20,7 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.scene.camera import Scenes, Views
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.renderers.base import Renderer
-from semrob_env.scene.renderers.drawing import draw_views
-from semrob_env.scene.renderers.filters import gaussian_weights
-from semrob_env.scene.renderers.topology import Topology
+from semrob_env.scene.renderers.kernels import Topology, draw_views
 from semrob_env.types import Float32Array, FloatArray
 
 MOST_PIXELS: Final = 8192
@@ -41,14 +39,14 @@ class Rasterizer(Renderer):
     an earlier process has left its result in the on-disk cache; `warm_up` does it ahead of time.
 
     Derivatives are those of the picture formula: exact inside faces and for every edge that is visible now. They do
-    not see what appears or vanishes between two pixel centres, nor curves along which faces cut through one another.
+    not see what appears or vanishes between two pixel centers, nor curves along which faces cut through one another.
 
     Args:
         size: Height and width of a picture in pixels.
-        supersample: Each picture is drawn this many times larger and averaged; costs its square.
+        supersample: See `Renderer`.
         blur: Sigma of a Gaussian blur of picture and derivatives, in pixels; 0 for none.
         threads: Number of threads, at most numba's (NUMBA_NUM_THREADS); None takes what numba is set to.
-        antialias: Whether edges are smoothed; without, pictures are plain samples at pixel centres, and derivatives
+        antialias: Whether edges are smoothed; without, pictures are plain samples at pixel centers, and derivatives
             leave out what edges do.
 
     Raises:
@@ -64,21 +62,14 @@ class Rasterizer(Renderer):
         *,
         antialias: bool = True,
     ) -> None:
-        if size < 1 or supersample < 1 or size * supersample > MOST_PIXELS:
-            raise InvalidParameterError(
-                f"size {size} and supersample {supersample} must be at least 1, their product at most {MOST_PIXELS}"
-            )
+        super().__init__(size, supersample, MOST_PIXELS)
         if not 0 <= blur < size:
             raise InvalidParameterError(f"blur {blur} must lie in [0, {size}) pixels")
         most = int(getattr(numba.config, "NUMBA_NUM_THREADS"))  # noqa: B009 - set at run time, unknown to type checkers
         if threads is not None and not 1 <= threads <= most:
             raise InvalidParameterError(f"threads {threads} must lie in 1..{most}; set NUMBA_NUM_THREADS for more")
-        super().__init__(size)
-        self._supersample = supersample
-        self._blur = float(blur)
-        self._threads = threads
-        self._antialias = antialias
-        self._weights = gaussian_weights(self._blur)
+        self._blur, self._threads, self._antialias = float(blur), threads, antialias
+        self._weights = _gaussian_weights(self._blur)
         self._topologies: WeakKeyDictionary[Mesh, Topology] = WeakKeyDictionary()
 
     @property
@@ -89,9 +80,8 @@ class Rasterizer(Renderer):
 
     def warm_up(self) -> None:
         """Compile the kernels, or load them from numba's cache."""
-        corners = np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-        mesh = Mesh(corners, np.array([[0, 1, 2]], dtype=np.int32))
-        self.render(mesh, Scenes.from_parameters({"azimuth": np.zeros(1)}))
+        triangle = Mesh(np.eye(3), np.array([[0, 1, 2]], dtype=np.int32))
+        self.render(triangle, Scenes.from_parameters({"azimuth": np.zeros(1)}))
 
     def _draw(self, mesh: Mesh, scenes: Scenes, parameters: Sequence[str]) -> tuple[Float32Array, Float32Array]:
         views = Views.of(scenes, parameters)
@@ -99,27 +89,19 @@ class Rasterizer(Renderer):
         if topology is None:
             topology = self._topologies.setdefault(mesh, Topology.of(mesh))
         pictures = np.empty((len(scenes), 3, self.size, self.size), dtype=np.float32)
-        channels = 1 if _is_grey(mesh, views) else 3
+        channels = 1 if _is_gray(mesh, views) else 3
         derivatives = np.empty((len(scenes), len(parameters), channels, *pictures.shape[2:]), dtype=np.float32)
+        projection, changes = self._in_pixels(views.projection), self._in_pixels(views.projection_tangents)
+        options = self._antialias, self._supersample, self._weights
         before = numba.get_num_threads()
         numba.set_num_threads(self._threads or before)
         try:
             draw_views(
-                topology,
-                self._in_pixels(views.projection),
-                views.light_table,
-                self._in_pixels(views.projection_tangents),
-                views.light_tangents,
-                self._antialias,
-                self._supersample,
-                self._weights,
-                channels,
-                pictures,
-                derivatives,
+                topology, projection, views.light_table, changes, views.light_tangents, *options, pictures, derivatives
             )
         finally:
             numba.set_num_threads(before)
-        # Grey ones are one channel seen three times: memory, not arithmetic, is what many of them cost.
+        # Gray ones are one channel seen three times: memory, not arithmetic, is what many of them cost.
         return pictures, np.broadcast_to(derivatives, (*derivatives.shape[:2], *pictures.shape[1:]))
 
     def _in_pixels(self, projection: FloatArray) -> FloatArray:
@@ -129,7 +111,14 @@ class Rasterizer(Renderer):
         return np.ascontiguousarray(to_pixels @ projection)
 
 
-def _is_grey(mesh: Mesh, views: Views) -> bool:
+def _gaussian_weights(sigma: float) -> Float32Array:
+    """Weights (2 r + 1,) of a Gaussian of `sigma` pixels, cut at r = ceil(4 sigma) and summing to 1."""
+    radius = int(np.ceil(4 * sigma))
+    weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / max(sigma, 1e-9)) ** 2)
+    return np.asarray(weights / weights.sum(), dtype=np.float32)
+
+
+def _is_gray(mesh: Mesh, views: Views) -> bool:
     """Whether all channels of all pictures are alike, so that one is enough to draw."""
     rows = [0, 1, 3]  # row 2 of a light table is a direction
     tables = (views.light_table[:, rows], views.light_tangents[:, :, rows])

@@ -13,13 +13,13 @@ import numpy as np
 from semrob_env.scene.shapes.base import register
 from semrob_env.scene.shapes.curves import smooth
 from semrob_env.scene.shapes.kit import box, lathe, loft, rod, superellipsoid
-from semrob_env.scene.shapes.solid import Parts, Solid
+from semrob_env.scene.shapes.solid import Parts, Solid, pairs
 from semrob_env.types import FloatArray
 
 NOSE = [(0, 0.02, -0.30), (0.012, 0.30, -0.27), (0.035, 0.52, -0.20), (0.065, 0.72, -0.13), (0.10, 0.87, -0.07)]
 WAIST = [(0.15, 0.97, -0.02), (0.20, 1, 0), (0.43, 1, 0), (0.66, 1, 0), (0.74, 0.93, 0.06)]
 HULL = smooth([*NOSE, *WAIST, (0.83, 0.72, 0.24), (0.92, 0.42, 0.48), (0.98, 0.18, 0.66), (1, 0.04, 0.74)], 2)
-"""Share of the length from the nose, radius, and height of the centre, both in units of the radius amidships."""
+"""Share of the length from the nose, radius, and height of the center, both in units of the radius amidships."""
 TALL = 1.12  # a fuselage is higher than wide
 CASE_OUTSIDE = [(0.86, 0), (0.94, -0.03), (0.99, -0.14), (1, -0.3), (0.97, -0.5), (0.9, -0.7), (0.78, -1)]
 CASE_INSIDE = [(0.70, -1), (0.74, -0.4), (0.76, -0.08)]
@@ -44,11 +44,6 @@ class Wing(NamedTuple):
         return x, self.height + self.dihedral * x, self.lead + self.sweep * x, chord
 
 
-def both(parts: Sequence[Solid]) -> list[Solid]:
-    """The parts and their mirror images."""
-    return [each for part in parts for each in part.pair()]
-
-
 def blade(stations: Sequence[tuple[float, float, float, float]], thick: float, *, belly: float = 0.6) -> Solid:
     """A wing through stations (x, y, z of the leading edge, chord): NACA 4-digit foil, its lower half times belly."""
     back = (1.0 - np.cos(np.linspace(0.0, np.pi, 9))) / 2.0
@@ -70,7 +65,7 @@ def windows(radius: float, count: int) -> list[Solid]:
     cabin = [frame.move(*skin(radius, share, 8.0)) for share in np.linspace(0.21, 0.65, count)]
     cabin += [door.move(*skin(radius, share, 0.0)) for share in (0.175, 0.68)]
     front = pane.turn("z", 62.0).turn("y", 70.0).move(*skin(radius, 0.055, 62.0))
-    return both([*cabin, front, pane.turn("z", 35.0).turn("y", 40.0).move(*skin(radius, 0.068, 35.0))])
+    return pairs([*cabin, front, pane.turn("z", 35.0).turn("y", 40.0).move(*skin(radius, 0.068, 35.0))])
 
 
 def pods(x: float, y: float, z: float, radius: float, length: float) -> list[Solid]:
@@ -78,26 +73,26 @@ def pods(x: float, y: float, z: float, radius: float, length: float) -> list[Sol
     size = np.array([radius, length])
     case = lathe(np.array(CASE_OUTSIDE + CASE_INSIDE) * size, segments=20, hollow=True)
     core = lathe(np.array(FAN_AND_CORE) * size, segments=16)
-    return both([part.turn("x", -90.0).move(x, y, z) for part in (case, core)])
+    return pairs([part.turn("x", -90.0).move(x, y, z) for part in (case, core)])
 
 
 def under_wing(wing: Wing, share: float, radius: float, length: float) -> list[Solid]:
     """An engine on its pylon under either wing."""
     x, y, z, _ = wing.at(share)
     pylon = box(0.02, 0.4 * radius + 0.02, 0.9 * length, bevel=0.005).move(x, y - 0.15 * radius, z)
-    return both([pylon]) + pods(x, y - 1.15 * radius - 0.01, z - 0.75 * length, radius, length)
+    return pairs([pylon]) + pods(x, y - 1.15 * radius - 0.01, z - 0.75 * length, radius, length)
 
 
 def undercarriage(radius: float, wing: Wing, height: float, wheel: float, axles: int) -> list[Solid]:
     """Twin wheels under the nose, and under each wing a leg with pairs of wheels, one behind another."""
     low, x, z = -TALL * radius - height + wheel, 0.16, wing.lead + 0.75 * wing.chord
     tread = np.array([(0.3, -0.5), (0.8, -0.5), (1.0, -0.3), (1.0, 0.3), (0.8, 0.5), (0.3, 0.5)]) * [wheel, 0.03]
-    tyre = lathe(tread, segments=14).turn("z", 90.0).move(y=low)
+    tire = lathe(tread, segments=14).turn("z", 90.0).move(y=low)
     leg = rod((x, wing.height + wing.dihedral * x, z), (x, low, z), 0.016)
     beam = box(0.04, 0.02, 0.02 + 2.1 * wheel * (axles - 1)).move(x, low, z)
     rows = z + 2.1 * wheel * (np.arange(axles) - (axles - 1) / 2)
-    tyres = [tyre.move(0.025, z=-0.72), *(tyre.move(x + side, z=row) for row in rows for side in (-0.028, 0.028))]
-    return [rod((0.0, -0.6 * radius, -0.72), (0.0, low, -0.72), 0.012), *both([leg, beam, *tyres])]
+    tires = [tire.move(0.025, z=-0.72), *(tire.move(x + side, z=row) for row in rows for side in (-0.028, 0.028))]
+    return [rod((0.0, -0.6 * radius, -0.72), (0.0, low, -0.72), 0.012), *pairs([leg, beam, *tires])]
 
 
 def airframe(rng: np.random.Generator, radius: float, wing: Wing, *, tail: float = 0.0, axles: int = 1) -> list[Solid]:
@@ -110,7 +105,7 @@ def airframe(rng: np.random.Generator, radius: float, wing: Wing, *, tail: float
     main = blade([wing.at(share) for share in (0.0, 0.35, 1.0)], rng.uniform(0.08, 0.12))
     parts = undercarriage(radius, wing, rng.uniform(0.11, 0.14), rng.uniform(0.03, 0.04), axles)
     hull = loft(skin(radius, HULL[:, :1], np.arange(28) * 360.0 / 28))
-    parts += [hull, fin.move(y=foot, z=lead), *both([main, plane])]
+    parts += [hull, fin.move(y=foot, z=lead), *pairs([main, plane])]
     return parts + windows(radius, int(rng.integers(20, 27)))
 
 

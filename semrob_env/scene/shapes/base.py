@@ -1,7 +1,7 @@
 """What a class of procedural shapes is, and where they are registered.
 
-Conventions of every shape: y is up and the front faces -z, because the camera at azimuth 0 stands at
-(0, 0, -distance): eye = d (cos e sin a, sin e, -cos e cos a). A finished shape is normalised to [-1, 1].
+Conventions of every shape: y is up and the front faces -z, where the camera of azimuth 0 stands. A finished shape is
+normalized to [-1, 1].
 """
 
 from __future__ import annotations
@@ -26,18 +26,13 @@ Archetype = Callable[[np.random.Generator], Parts]
 @final
 @dataclass(frozen=True)
 class ShapeClass:
-    """All shapes of one class: object k is of archetype k modulo their number, its sizes are drawn from its seed.
-
-    Attributes:
-        name: As ids call it.
-        archetypes: Kinds of the object, with clearly different geometry.
-    """
+    """All shapes of one class: object k is of archetype k modulo their number, its sizes are drawn from its seed."""
 
     name: str
     archetypes: tuple[Archetype, ...]
 
     def __call__(self, seed: int) -> Mesh:
-        """The normalised mesh of object `seed` >= 0; objects 0..9 are the standard ones.
+        """The normalized mesh of object `seed` >= 0; objects 0..9 are the standard ones.
 
         Raises:
             UnknownNameError: The seed is negative or not an integer.
@@ -45,8 +40,7 @@ class ShapeClass:
         if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
             raise UnknownNameError(f"shape {self.name}:{seed} does not exist; objects are numbered 0, 1, 2, ...")
         key = f"{self.name}:{int(seed)}"
-        stable = int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "little")
-        rng = np.random.default_rng(stable)
+        rng = np.random.default_rng(int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "little"))
         mesh = normalize(assemble(self.archetypes[int(seed) % len(self.archetypes)](rng), name=key))
         # Rounding keeps the bytes equal where another processor's sine differs in the last bit.
         return Mesh(np.round(mesh.vertices, 9) + 0.0, mesh.faces, None, key)
@@ -76,7 +70,7 @@ def register(name: str, *archetypes: Archetype, replace: bool = False) -> ShapeC
 
 
 def make_shape(name: str, seed: int | None = None) -> Mesh:
-    """The procedural shape "cup", 3 or "cup:3", normalised to [-1, 1]; same arguments, same bytes.
+    """The procedural shape "cup", 3 or "cup:3", normalized to [-1, 1]; same arguments, same bytes.
 
     Raises:
         UnknownNameError: The class has no procedural shapes, or the object number is not 0, 1, 2, ...

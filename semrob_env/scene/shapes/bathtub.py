@@ -1,7 +1,7 @@
 """Bathtubs (ImageNet 435): a tub with a rolled rim on claw feet, a slipper tub on a plinth, a built-in whirlpool.
 
 The long side lies along x, as in ShapeNet. The bather leans against the end at +x; the taps are at -x or behind, at
-+z. Lengths are half lengths in units of about a metre.
++z. Lengths are half lengths in units of about a meter.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy.typing as npt
 from semrob_env.scene.shapes.base import register
 from semrob_env.scene.shapes.curves import rounded, smooth, superellipse
 from semrob_env.scene.shapes.kit import lathe, loft, rod, sweep
-from semrob_env.scene.shapes.solid import Parts, Solid
+from semrob_env.scene.shapes.solid import Parts, Solid, pairs
 from semrob_env.types import FloatArray
 
 WALL = 0.05
@@ -35,16 +35,10 @@ def shell(levels: npt.ArrayLike, exponent: float, inner_exponent: float | None =
 def basin(length: float, width: float, low: float, high: float, exponent: float, head: float) -> Solid:
     """A free-standing tub with steep walls, rounded below; the end at the head slants in to a share of the length."""
     deep, foot, side = high - low, 0.9 * length, 0.95 * width
-    outside = smooth(
-        [
-            (0.60 * foot, 0.60 * head * length, 0.60 * side, low),
-            (0.90 * foot, 0.90 * head * length, 0.88 * side, low + 0.02 * deep),
-            (foot, head * length, side, low + 0.06 * deep),
-            (0.95 * length, (0.5 + 0.5 * head) * length, 0.99 * width, low + 0.5 * deep),
-            (length, length, width, high),
-        ],
-        4,
-    )
+    turn = [(0.60, 0.60, 0.0), (0.90, 0.88, 0.02), (1.0, 1.0, 0.06)]
+    below = [(share * foot, share * head * length, wide * side, low + rise * deep) for share, wide, rise in turn]
+    wall = (0.95 * length, (0.5 + 0.5 * head) * length, 0.99 * width, low + 0.5 * deep)
+    outside = smooth([*below, wall, (length, length, width, high)], 4)
     inside = outside[outside[:, 3] > low + WALL + 0.03][::-1] - np.array([WALL, WALL, WALL, 0.0])
     floor = [*(inside[-1, :3] * np.array([0.85, 0.85, 0.80])), low + WALL]
     return shell(np.concatenate([outside, inside, [floor]]), exponent)
@@ -58,12 +52,10 @@ def rolled_rim(length: float, width: float, high: float, exponent: float, radius
 def faucet(height: float) -> list[Solid]:
     """A swan-neck spout over +x and two cross handles on a bar; it stands at the origin."""
     neck = [(0.0, -0.01, 0.0), (0.0, height, 0.0), (0.16, height, 0.0), (0.16, 0.6 * height, 0.0)]
-    parts = [sweep(rounded(neck, 0.07, 6), 0.02, up=(0.0, 0.0, 1.0))]
-    parts.append(rod((0.0, 0.04, -0.10), (0.0, 0.04, 0.10), 0.016))
+    spout = sweep(rounded(neck, 0.07, 6), 0.02, up=(0.0, 0.0, 1.0))
+    bar = rod((0.0, 0.04, -0.10), (0.0, 0.04, 0.10), 0.016)
     cross = [rod((-0.045, 0.1, 0.1), (0.045, 0.1, 0.1), 0.012), rod((0.0, 0.1, 0.055), (0.0, 0.1, 0.145), 0.012)]
-    for part in (rod((0.0, -0.01, 0.1), (0.0, 0.11, 0.1), 0.02), *cross):
-        parts += part.pair("z")
-    return parts
+    return [spout, bar, *pairs([rod((0.0, -0.01, 0.1), (0.0, 0.11, 0.1), 0.02), *cross], "z")]
 
 
 def drain(x: float, y: float) -> Solid:
@@ -75,8 +67,7 @@ def drain(x: float, y: float) -> Solid:
 def nozzles(count: int, spread: float, y: float, z: float) -> list[Solid]:
     """Rows of round jets, set into both long walls at a height."""
     jet = lathe([(0.01, -0.02), (0.035, -0.02), (0.035, 0.03), (0.02, 0.035), (0.015, 0.02), (0.01, 0.02)], segments=14)
-    row = jet.turn("x", -90.0).move(-spread, y, z).repeat(count, x=2.0 * spread / (count - 1))
-    return [part for one in row for part in one.pair("z")]
+    return pairs(jet.turn("x", -90.0).move(-spread, y, z).repeat(count, x=2.0 * spread / (count - 1)), "z")
 
 
 def claw_feet(x: float, z: float, top: float) -> list[Solid]:
@@ -86,8 +77,7 @@ def claw_feet(x: float, z: float, top: float) -> list[Solid]:
     path = np.column_stack([x + diagonal * away, height, z + diagonal * away])
     leg = sweep(path, 0.055, taper=np.linspace(1.2, 0.7, len(path)), up=(diagonal, 0.0, -diagonal))
     ball = lathe([(0.02, 0.0), (0.05, 0.015), (0.065, 0.05), (0.05, 0.09), (0.02, 0.1)], segments=16)
-    foot = [leg, ball.move(x + 0.07, 0.0, z + 0.07)]
-    return [corner for part in foot for side in part.pair("z") for corner in side.pair("x")]
+    return pairs(pairs([leg, ball.move(x + 0.07, 0.0, z + 0.07)], "z"))
 
 
 def swept(solid: Solid, length: float, high: float, rise: float) -> Solid:

@@ -1,6 +1,6 @@
 """Park benches (ImageNet 703): boards on cast iron with curled arms, on bent steel tube, on crossed wooden trestles.
 
-The sitter looks to -z; the long side runs along x. Lengths are in units of about a metre, curves are pairs (z, y).
+The sitter looks to -z; the long side runs along x. Lengths are in units of about a meter, curves are pairs (z, y).
 Broad boards with narrow gaps and a high back are what networks know a park bench by.
 """
 
@@ -14,7 +14,7 @@ import numpy.typing as npt
 from semrob_env.scene.shapes.base import register
 from semrob_env.scene.shapes.curves import rounded, smooth, superellipse
 from semrob_env.scene.shapes.kit import box, sweep
-from semrob_env.scene.shapes.solid import Parts, Solid
+from semrob_env.scene.shapes.solid import Parts, Solid, pairs
 from semrob_env.types import FloatArray
 
 
@@ -43,7 +43,7 @@ def bar(curve: npt.ArrayLike, thick: float, wide: float) -> Solid:
 
 
 def curl(z: float, y: float, radius: float, turn_deg: float) -> FloatArray:
-    """A spiral that starts above its centre, turns forward and down, and draws in."""
+    """A spiral that starts above its center, turns forward and down, and draws in."""
     share = np.linspace(0.0, 1.0, 22)
     angle, away = np.radians(90.0 + turn_deg * share), radius * (1.0 - 0.7 * share)
     return np.column_stack([z + away * np.cos(angle), y + away * np.sin(angle)])
@@ -51,12 +51,12 @@ def curl(z: float, y: float, radius: float, turn_deg: float) -> FloatArray:
 
 def boards(curve: FloatArray, count: int, cover: float, length: float, thick: float) -> list[Solid]:
     """Boards from left to right, laid side by side on top of a curve."""
-    travelled = np.insert(np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1)), 0, 0.0)
-    pitch = travelled[-1] / count
+    traveled = np.insert(np.cumsum(np.linalg.norm(np.diff(curve, axis=0), axis=1)), 0, 0.0)
+    pitch = traveled[-1] / count
     board = box(length, thick, cover * pitch, bevel=0.3 * thick).move(y=thick / 2)
     parts = []
     for middle in (np.arange(count) + 0.5) * pitch:
-        (z0, z1), (y0, y1) = (np.interp([middle - 0.01, middle + 0.01], travelled, curve[:, k]) for k in (0, 1))
+        (z0, z1), (y0, y1) = (np.interp([middle - 0.01, middle + 0.01], traveled, curve[:, k]) for k in (0, 1))
         tilt_deg = float(np.degrees(np.arctan2(y1 - y0, z1 - z0)))
         parts.append(board.turn("x", -tilt_deg).move(0.0, (y0 + y1) / 2, (z0 + z1) / 2))
     return parts
@@ -93,15 +93,8 @@ def cast_bench(rng: np.random.Generator) -> Parts:
         np.array([0.02, (seat + arm) / 2]) + ring,
     ]
     foot = box(0.08, 0.025, 0.10, bevel=0.008).move(half, 0.012)
-    parts = [
-        foot.move(z=front - 0.03),
-        foot.move(z=rear + kick),
-        *(bar(line, 0.045, 0.04).move(half) for line in curves),
-    ]
-    return [
-        *seat_and_back(rng, plan, rng.uniform(0.02, 0.05), 0.10, 0.025),
-        *(e for part in parts for e in part.pair()),
-    ]
+    end = [foot.move(z=front - 0.03), foot.move(z=rear + kick), *(bar(line, 0.045, 0.04).move(half) for line in curves)]
+    return [*seat_and_back(rng, plan, rng.uniform(0.02, 0.05), 0.10, 0.025), *pairs(end)]
 
 
 def tube_bench(rng: np.random.Generator) -> Parts:
@@ -112,7 +105,7 @@ def tube_bench(rng: np.random.Generator) -> Parts:
     back_leg = rounded([(rear + 0.08, 0.0), (rear + 0.02, seat + 0.02), (rear + lean, top)], 0.05)
     front_leg = rounded([(front, 0.0), (front, seat - 0.03), (rear + 0.02, seat - 0.03)], 0.08, 5)
     parts = seat_and_back(rng, plan, 0.0, 0.02, 0.03)
-    return parts + [end for leg in (back_leg, front_leg) for end in bar(leg, tube, tube).move(half - 0.05).pair()]
+    return parts + pairs(bar(leg, tube, tube).move(half - 0.05) for leg in (back_leg, front_leg))
 
 
 def trestle_bench(rng: np.random.Generator) -> Parts:
@@ -125,7 +118,7 @@ def trestle_bench(rng: np.random.Generator) -> Parts:
         bar(np.linspace((rear + 0.12, 0.0), (front, seat - 0.02), 5), wide, 0.05).move(half - 0.15),
         bar(smooth([(rear + 0.10, 0.0), (rear, seat), (rear + lean, top)], 4), wide, 0.05).move(half - 0.20),
     ]
-    return [*seat_and_back(rng, plan, 0.0, 0.04, 0.022), *(end for leg in legs for end in leg.pair())]
+    return [*seat_and_back(rng, plan, 0.0, 0.04, 0.022), *pairs(legs)]
 
 
 BENCH = register("bench", cast_bench, tube_bench, trestle_bench)

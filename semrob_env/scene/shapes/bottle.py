@@ -31,15 +31,8 @@ def screw_cap(low: float, high: float) -> list[Solid]:
 def flask(radius: float, wall: list[tuple[float, float]], shoulder: float, top: float, section: FloatArray) -> Solid:
     """The body: a rounded base, the wall up to the shoulder, a dome that narrows to the neck."""
     base = [(0.05, 0.06), (0.6 * radius, 0.0), (0.9 * radius, 0.02), (radius, 0.10)]
-    dome = smooth(
-        [
-            (radius, shoulder),
-            (0.9 * radius, shoulder + 0.3 * (top - shoulder)),
-            (0.5 * radius, shoulder + 0.75 * (top - shoulder)),
-            (NECK, top - 0.04),
-        ],
-        6,
-    )
+    bend = [(0.9 * radius, shoulder + 0.3 * (top - shoulder)), (0.5 * radius, shoulder + 0.75 * (top - shoulder))]
+    dome = smooth([(radius, shoulder), *bend, (NECK, top - 0.04)], 6)
     return lathe(np.concatenate([base, wall, dome, [(NECK, top), (0.05, top)]]), section=section)
 
 
@@ -78,17 +71,8 @@ def sports_bottle(rng: np.random.Generator) -> Parts:
     radius, grip = rng.uniform(0.40, 0.46), rng.uniform(0.78, 0.88)
     foot = [(0.05, 0.0), (0.88 * radius, 0.0), (0.94 * radius, 0.04), (radius, 0.1)]
     foot += ribs(0.12, 0.62, radius, int(rng.integers(3, 5)), 0.035)
-    waist = smooth(
-        [
-            (radius, 0.64),
-            (grip * radius, 0.82),
-            (grip * radius, 1.0),
-            (radius, 1.2),
-            (0.98 * radius, 1.34),
-            (0.84 * radius, 1.44),
-        ],
-        5,
-    )
+    held = [(radius, 0.64), (grip * radius, 0.82), (grip * radius, 1.0), (radius, 1.2)]
+    waist = smooth([*held, (0.98 * radius, 1.34), (0.84 * radius, 1.44)], 5)
     body = lathe(np.concatenate([foot, waist, [(0.05, 1.44)]]))
     wide = 0.92 * radius
     lid = [(0.05, 1.44), (wide, 1.44), (wide, 1.60), (0.84 * radius, 1.66), (0.3 * radius, 1.72), (0.05, 1.72)]

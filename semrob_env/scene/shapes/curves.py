@@ -34,12 +34,6 @@ def lobes(count: int, depth: float, segments: int = 60) -> FloatArray:
     return np.column_stack([radius * np.cos(angle), radius * np.sin(angle)])
 
 
-def arc(radius: float, start_deg: float, end_deg: float, count: int, *, x: float = 0.0, y: float = 0.0) -> FloatArray:
-    """Points of a circular arc around (x, y), (count, 2), both ends included."""
-    angle = np.radians(np.linspace(start_deg, end_deg, count))
-    return np.column_stack([x + radius * np.cos(angle), y + radius * np.sin(angle)])
-
-
 def smooth(points: npt.ArrayLike, steps: int = 8, *, closed: bool = False) -> FloatArray:
     """A curve through points (P, n) with steps pieces per span (Catmull-Rom spline)."""
     knots = np.asarray(points, dtype=np.float64)
@@ -48,16 +42,11 @@ def smooth(points: npt.ArrayLike, steps: int = 8, *, closed: bool = False) -> Fl
     else:
         padded = np.concatenate([2 * knots[:1] - knots[1:2], knots, 2 * knots[-1:] - knots[-2:-1]])
     share = (np.arange(steps) / steps)[:, None]
-    spans = []
-    for before, start, end, after in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
-        slope, next_slope = (end - before) / 2.0, (after - start) / 2.0
-        spans.append(
-            start
-            + slope * share
-            + (3.0 * (end - start) - 2.0 * slope - next_slope) * share**2
-            + (2.0 * (start - end) + slope + next_slope) * share**3
-        )
-    curve = np.concatenate(spans)
+    before, start, end, after = (padded[first : len(padded) - 3 + first, None] for first in range(4))
+    slope, next_slope = (end - before) / 2.0, (after - start) / 2.0
+    square = 3.0 * (end - start) - 2.0 * slope - next_slope
+    cube = 2.0 * (start - end) + slope + next_slope
+    curve = (start + slope * share + square * share**2 + cube * share**3).reshape(-1, knots.shape[1])
     return curve if closed else np.concatenate([curve, knots[-1:]], axis=0)
 
 
@@ -65,8 +54,7 @@ def rounded(points: npt.ArrayLike, radius: float, steps: int = 4, *, closed: boo
     """A polyline (P, n) with its corners replaced by parabolic arcs that start `radius` before the corner."""
     knots = np.asarray(points, dtype=np.float64)
     pieces = [] if closed else [knots[:1]]
-    indices = range(len(knots)) if closed else range(1, len(knots) - 1)
-    for index in indices:
+    for index in range(len(knots)) if closed else range(1, len(knots) - 1):
         corner, before, after = knots[index], knots[index - 1], knots[(index + 1) % len(knots)]
         cut = min(radius, 0.49 * float(np.linalg.norm(before - corner)), 0.49 * float(np.linalg.norm(after - corner)))
         enter, leave = corner + cut * unit(before - corner), corner + cut * unit(after - corner)
@@ -82,9 +70,9 @@ def signed_area(outline: FloatArray) -> float:
 
 
 def inset(outline: FloatArray, width: float) -> FloatArray:
-    """A counter-clockwise outline (S, 2) moved inwards by width, mitred at its corners."""
+    """A counter-clockwise outline (S, 2) moved inwards by width, miterd at its corners."""
     ahead = unit(np.roll(outline, -1, axis=0) - outline)
     middle = ahead + np.roll(ahead, 1, axis=0)
     normal = np.column_stack([-middle[:, 1], middle[:, 0]])
-    mitred: FloatArray = outline + 2.0 * width * normal / np.maximum((normal**2).sum(axis=1, keepdims=True), 0.5)
-    return mitred
+    miterd: FloatArray = outline + 2.0 * width * normal / np.maximum((normal**2).sum(axis=1, keepdims=True), 0.5)
+    return miterd

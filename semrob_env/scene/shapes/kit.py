@@ -12,27 +12,23 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.scene.ears import cut_ears
+from semrob_env.scene.polygons import cut_ears
 from semrob_env.scene.shapes.curves import circle, inset, signed_area, unit
 from semrob_env.scene.shapes.solid import Solid
 from semrob_env.types import FloatArray, IntArray
 
 
 def loft(rings: npt.ArrayLike, *, ring_of_rings: bool = False) -> Solid:
-    """Skin over a stack of closed rings, with a fan at each end.
+    """Skin over a stack of K >= 2 closed rings (K, S, 3), all running the same way round, with a fan at each end.
 
-    Args:
-        rings: (K, S, 3), K >= 2 rings of S points each, all running the same way round.
-        ring_of_rings: Join the last ring to the first one (a torus) instead of closing both ends.
+    With `ring_of_rings` the last ring is joined to the first one (a torus) instead.
     """
     points = np.asarray(rings, dtype=np.float64)
     count, around = points.shape[:2]
     index = np.arange(count * around).reshape(count, around)
-    after = np.roll(index, -1, axis=1)
     if ring_of_rings:
-        wall = _quads(index, after, np.roll(after, -1, axis=0), np.roll(index, -1, axis=0))
-        return Solid.outward(points.reshape(-1, 3), wall)
-    wall = _quads(index[:-1], after[:-1], after[1:], index[1:])
+        return Solid.outward(points.reshape(-1, 3), _wall(np.concatenate([index, index[:1]])))
+    wall, after = _wall(index), np.roll(index, -1, axis=1)
     low, high = count * around, count * around + 1
     floor = np.stack([np.full(around, low), after[0], index[0]], axis=1)
     roof = np.stack([np.full(around, high), index[-1], after[-1]], axis=1)
@@ -90,10 +86,10 @@ def sweep(
     top = np.cross(side, tangent)
     size = np.broadcast_to(np.asarray(taper, dtype=np.float64), len(points))[:, None, None]
     rings = size * (outline[None, :, :1] * side[:, None] + outline[None, :, 1:] * top[:, None])
-    # A bend would pinch the tube: stretch its section in the plane of the bend, as a carpenter's mitre does.
+    # A bend would pinch the tube: stretch its section in the plane of the bend, as a carpenter's miter does.
     bend = unit(ahead - behind)
-    mitre = 1.0 / np.clip(np.einsum("pi,pi->p", tangent, ahead), 0.5, 1.0) - 1.0
-    rings += (np.einsum("psi,pi->ps", rings, bend) * mitre[:, None])[:, :, None] * bend[:, None]
+    miter = 1.0 / np.clip(np.einsum("pi,pi->p", tangent, ahead), 0.5, 1.0) - 1.0
+    rings += (np.einsum("psi,pi->ps", rings, bend) * miter[:, None])[:, :, None] * bend[:, None]
     return loft(points[:, None] + rings, ring_of_rings=closed)
 
 
@@ -112,31 +108,26 @@ def extrude(outline: npt.ArrayLike, height: float, *, bevel: float = 0.0) -> Sol
     layers = [(flat, 0.0), (flat, height)]
     if bevel > 0.0:
         layers[1:] = [(flat, height - bevel), (inset(flat, bevel), height)]
-    vertices = np.concatenate([_level(ring, y) for ring, y in layers])
-    index = np.arange(len(vertices)).reshape(len(layers), len(flat))
-    after = np.roll(index, -1, axis=1)
-    lid = _lid(flat)
-    wall = _quads(index[:-1], after[:-1], after[1:], index[1:])
-    return Solid.outward(vertices, np.concatenate([wall, lid[:, ::-1], lid + index[-1, 0]]))
+    return _prism(flat, layers, axis=1)
 
 
 def rim(outline: npt.ArrayLike, width: float, low: float, high: float) -> Solid:
     """A wall of constant width just inside an outline (S, 2) in x and z, from y = low to y = high."""
     outer = _counter_clockwise(outline)
     inner = inset(outer, width)
-    return loft([_level(outer, low), _level(outer, high), _level(inner, high), _level(inner, low)], ring_of_rings=True)
+    return loft([level(outer, low), level(outer, high), level(inner, high), level(inner, low)], ring_of_rings=True)
 
 
 def box(x: float, y: float, z: float, *, bevel: float = 0.0) -> Solid:
-    """A box centred at the origin, its edges and corners cut by bevel."""
+    """A box centered at the origin, its edges and corners cut by bevel."""
     wide, tall, deep = x / 2.0, y / 2.0, z / 2.0
     cut = min(bevel, 0.8 * min(wide, tall, deep))
     if cut <= 0.0:
         corners = np.array([[1, -1], [1, 1], [-1, 1], [-1, -1]]) * np.array([wide, deep])
-        return loft([_level(corners, -tall), _level(corners, tall)])
+        return loft([level(corners, -tall), level(corners, tall)])
     small, full = _octagon(wide - cut, deep - cut, 0.4 * cut), _octagon(wide, deep, cut)
     levels = [(small, -tall), (full, cut - tall), (full, tall - cut), (small, tall)]
-    return loft([_level(ring, y) for ring, y in levels])
+    return loft([level(ring, y) for ring, y in levels])
 
 
 def sheet(surface: npt.ArrayLike, thickness: float) -> Solid:
@@ -151,28 +142,23 @@ def sheet(surface: npt.ArrayLike, thickness: float) -> Solid:
     edge = np.concatenate([upper[0, :-1], upper[:-1, -1], upper[-1, :0:-1], upper[:0:-1, 0]])
     after = np.roll(edge, -1)
     side = _quads(edge, after, lower.ravel()[after], lower.ravel()[edge])
-    vertices = np.concatenate([
-        (grid + normal * thickness / 2).reshape(-1, 3),
-        (grid - normal * thickness / 2).reshape(-1, 3),
-    ])
+    half = normal * thickness / 2
+    vertices = np.concatenate([grid + half, grid - half]).reshape(-1, 3)
     return Solid.outward(vertices, np.concatenate([top, bottom, side]))
 
 
 def superellipsoid(
     x: float, y: float, z: float, *, roundness: float = 1.0, rings: int = 12, segments: int = 24
 ) -> Solid:
-    """A rounded body centred at the origin: roundness 1 is an ellipsoid, towards 0 a box with soft edges."""
+    """A rounded body centered at the origin: roundness 1 is an ellipsoid, towards 0 a box with soft edges."""
     latitude = np.linspace(-np.pi / 2, np.pi / 2, rings + 2)[1:-1]
     longitude = 2.0 * np.pi * np.arange(segments) / segments
-
-    def power(values: FloatArray) -> FloatArray:
-        result: FloatArray = np.sign(values) * np.abs(values) ** roundness
-        return result
-
+    waves = (np.cos(latitude), np.sin(latitude), np.cos(longitude), np.sin(longitude))
+    wide, high, right, front = (np.sign(wave) * np.abs(wave) ** roundness for wave in waves)
     points = np.empty((rings, segments, 3))
-    points[:, :, 0] = x / 2 * power(np.cos(latitude))[:, None] * power(np.cos(longitude))
-    points[:, :, 1] = y / 2 * power(np.sin(latitude))[:, None]
-    points[:, :, 2] = z / 2 * power(np.cos(latitude))[:, None] * power(np.sin(longitude))
+    points[:, :, 0] = x / 2 * wide[:, None] * right
+    points[:, :, 1] = y / 2 * high[:, None]
+    points[:, :, 2] = z / 2 * wide[:, None] * front
     return loft(points)
 
 
@@ -181,21 +167,27 @@ def plate(outline: npt.ArrayLike, thickness: float, *, bevel: float = 0.0) -> So
     flat = _counter_clockwise(np.asarray(outline, dtype=np.float64)[:, ::-1])
     side, small = thickness / 2.0, inset(flat, bevel)
     layers = [(small, -side), (flat, bevel - side), (flat, side - bevel), (small, side)]
-    if bevel <= 0.0:
-        layers = [(flat, -side), (flat, side)]
-    vertices = np.concatenate([np.column_stack([np.full(len(ring), x), ring]) for ring, x in layers])
-    index = np.arange(len(vertices)).reshape(len(layers), len(flat))
-    after = np.roll(index, -1, axis=1)
-    lid = _lid(flat)
-    wall = _quads(index[:-1], after[:-1], after[1:], index[1:])
-    return Solid.outward(vertices, np.concatenate([wall, lid[:, ::-1], lid + index[-1, 0]]))
+    return _prism(flat, layers if bevel > 0.0 else [(flat, -side), (flat, side)], axis=0)
 
 
-def _lid(outline: FloatArray) -> IntArray:
-    """The triangles of a counter-clockwise outline (S, 2); the last begins at its lowest corner, as it always did."""
-    triangles, _ = cut_ears(np.ascontiguousarray(outline), sys.maxsize)
-    triangles[-1].sort()
-    return triangles
+def level(outline: FloatArray, y: float) -> FloatArray:
+    """An outline (S, 2) in x and z at a height, (S, 3)."""
+    return np.insert(outline, 1, y, axis=1)
+
+
+def _prism(outline: FloatArray, layers: Sequence[tuple[FloatArray, float]], *, axis: int) -> Solid:
+    """Outlines (S, 2) at places along an axis, its ends closed by triangles of the counter-clockwise outline."""
+    vertices = np.concatenate([np.insert(ring, axis, place, axis=1) for ring, place in layers])
+    index = np.arange(len(vertices)).reshape(len(layers), len(outline))
+    lid, _ = cut_ears(np.ascontiguousarray(outline), sys.maxsize)
+    lid[-1].sort()  # the last triangle begins at its lowest corner, as it always did
+    return Solid.outward(vertices, np.concatenate([_wall(index), lid[:, ::-1], lid + index[-1, 0]]))
+
+
+def _wall(rings: IntArray) -> IntArray:
+    """Triangles between each ring of corners (K, S) and the next."""
+    after = np.roll(rings, -1, axis=1)
+    return _quads(rings[:-1], after[:-1], after[1:], rings[1:])
 
 
 def _quads(a: IntArray, b: IntArray, c: IntArray, d: IntArray) -> IntArray:
@@ -204,15 +196,10 @@ def _quads(a: IntArray, b: IntArray, c: IntArray, d: IntArray) -> IntArray:
     return np.concatenate([np.stack([a, b, c], axis=1), np.stack([a, c, d], axis=1)])
 
 
-def _level(outline: FloatArray, y: float) -> FloatArray:
-    """An outline in x and z at a height."""
-    return np.column_stack([outline[:, 0], np.full(len(outline), y), outline[:, 1]])
-
-
 def _octagon(wide: float, deep: float, cut: float) -> FloatArray:
     """A rectangle of half sizes with cut corners, counter-clockwise."""
-    corners = [(wide, cut - deep), (wide, deep - cut), (wide - cut, deep), (cut - wide, deep)]
-    return np.array([*corners, *((-x, -z) for x, z in corners)])
+    corners = np.array([(wide, cut - deep), (wide, deep - cut), (wide - cut, deep), (cut - wide, deep)])
+    return np.concatenate([corners, -corners])
 
 
 def _counter_clockwise(outline: npt.ArrayLike) -> FloatArray:

@@ -1,7 +1,7 @@
 """Grand pianos (ImageNet 579): a curved case on three legs, its lid propped open towards the right, keys at the front.
 
 The keyboard faces -z. Somebody who sits at it looks along +z and has the treble at the right, which is -x; the long
-straight side and the hinges of the lid are at the bass, +x. Lengths are in units of about a metre.
+straight side and the hinges of the lid are at the bass, +x. Lengths are in units of about a meter.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from semrob_env.scene.shapes.base import register
 from semrob_env.scene.shapes.curves import inset, smooth
 from semrob_env.scene.shapes.kit import box, extrude, lathe, rim, rod
-from semrob_env.scene.shapes.solid import Parts, Solid
+from semrob_env.scene.shapes.solid import Parts, Solid, pairs
 from semrob_env.types import FloatArray
 
 WHITE_KEYS = 52
@@ -27,18 +27,8 @@ WIDTH = 1.5
 def case_outline(width: float, length: float) -> FloatArray:
     """Plan of the case in x and z, counter-clockwise: front, straight bass side (+x), round tail, bent treble side."""
     half = width / 2
-    bent = smooth(
-        [
-            (0.80 * half, 0.985 * length),
-            (0.45 * half, length),
-            (0.02 * half, 0.93 * length),
-            (-0.30 * half, 0.74 * length),
-            (-0.62 * half, 0.56 * length),
-            (-0.94 * half, 0.43 * length),
-            (-half, 0.30 * length),
-        ],
-        5,
-    )
+    tail = [(0.80, 0.985), (0.45, 1.0), (0.02, 0.93), (-0.30, 0.74), (-0.62, 0.56), (-0.94, 0.43), (-1.0, 0.30)]
+    bent = smooth(np.array(tail) * [half, length], 5)
     return np.concatenate([[(-half, KEYS_DEEP), (half, KEYS_DEEP), (half, 0.92 * length)], bent])
 
 
@@ -66,12 +56,7 @@ def lid(outline: FloatArray, half: float, open_deg: float) -> list[Solid]:
     fold = 0.52
     back = outline.copy()
     back[:2, 1] = fold
-    flap = np.array([
-        (-half, fold + 0.02),
-        (half - 0.03, fold + 0.02),
-        (half - 0.03, fold + 0.24),
-        (-half, fold + 0.24),
-    ])
+    flap = [(-half, fold + 0.02), (half - 0.03, fold + 0.02), (half - 0.03, fold + 0.24), (-half, fold + 0.24)]
     leaf, folded = extrude(back, 0.03), extrude(flap, 0.025, bevel=0.008).move(y=0.032)
     reach = 1.3 * half
     angle = np.radians(open_deg)
@@ -92,11 +77,8 @@ def inside(outline: FloatArray, half: float, braces: int) -> list[Solid]:
 
 def leg(top: float, thick: float) -> Solid:
     """A turned leg with a cuff at its top and a caster."""
-    return lathe(
-        [(0.02, 0.0), (0.05, 0.0), (0.05, 0.07), (0.6 * thick, 0.08), (0.75 * thick, 0.35), (thick, top - 0.14),
-         (1.25 * thick, top - 0.13), (1.25 * thick, top), (0.02, top)],
-        segments=16,
-    )  # fmt: skip
+    shaft = [(0.02, 0.0), (0.05, 0.0), (0.05, 0.07), (0.6 * thick, 0.08), (0.75 * thick, 0.35), (thick, top - 0.14)]
+    return lathe([*shaft, (1.25 * thick, top - 0.13), (1.25 * thick, top), (0.02, top)], segments=16)
 
 
 def square_leg(top: float, thick: float) -> Solid:
@@ -140,8 +122,7 @@ def baby_grand(rng: np.random.Generator) -> Parts:
     wide, away = rng.uniform(0.85, 1.0), rng.uniform(0.16, 0.24)
     stool = [box(wide, 0.07, 0.27, bevel=0.02).move(y=0.44, z=-away)]
     foot = rod((wide / 2 - 0.05, 0.0, 0.1), (wide / 2 - 0.05, 0.44, 0.1), 0.022)
-    for side in foot.pair("z"):
-        stool += side.move(z=-away).pair()
+    stool += pairs(side.move(z=-away) for side in foot.pair("z"))
     return [*grand(rng, rng.uniform(1.08, 1.2), square_leg(LOW + 0.02, rng.uniform(0.05, 0.065))), *stool]
 
 

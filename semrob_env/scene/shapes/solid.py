@@ -20,12 +20,7 @@ from semrob_env.types import FloatArray, Int32Array
 @final
 @dataclass(frozen=True, eq=False)
 class Solid:
-    """A closed triangle mesh with outward winding.
-
-    Attributes:
-        vertices: Corner points, (V, 3) float64.
-        faces: Triangles, (F, 3) int32, counter-clockwise seen from outside.
-    """
+    """A closed mesh of corner points (V, 3) and triangles (F, 3), counter-clockwise seen from outside."""
 
     vertices: FloatArray
     faces: Int32Array
@@ -75,6 +70,11 @@ class Solid:
 
 
 Parts = Sequence[Solid]
+
+
+def pairs(parts: Iterable[Solid], axis: str = "x") -> list[Solid]:
+    """Each part and its mirror image."""
+    return [each for part in parts for each in part.pair(axis)]
 
 
 def assemble(parts: Iterable[Solid], *, name: str = "") -> Mesh:

@@ -1,6 +1,6 @@
 """Toilets (ImageNet 861, "toilet seat"): with a cistern and the lid down or up, and a pan that stands alone.
 
-The bowl points to -z, the cistern stands behind it at +z. Lengths in x and z are half lengths in units of a metre.
+The bowl points to -z, the cistern stands behind it at +z. Lengths in x and z are half lengths in units of a meter.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import numpy as np
 
 from semrob_env.scene.shapes.base import register
 from semrob_env.scene.shapes.curves import superellipse
-from semrob_env.scene.shapes.kit import loft, rod
+from semrob_env.scene.shapes.kit import level, loft, rod
 from semrob_env.scene.shapes.solid import Parts, Solid
 from semrob_env.types import FloatArray
 
@@ -25,32 +25,14 @@ def egg(width: float, front: float, back: float) -> FloatArray:
     return plan
 
 
-def level(plan: FloatArray, y: float) -> FloatArray:
-    """The plan (S, 2) at a height, (S, 3)."""
-    return np.column_stack([plan[:, 0], np.full(len(plan), y), plan[:, 1]])
-
-
 def bowl(width: float, front: float, high: float, waist: float) -> Solid:
     """A pedestal on a flange with a bowl above its waist, hollow down to the water."""
-    outside = [
-        (1.24 * waist, 0.42, 0.95, 0.0),
-        (1.24 * waist, 0.42, 0.95, 0.03),
-        (1.08 * waist, 0.36, 0.92, 0.06),
-        (waist, 0.34, 0.90, 0.30),
-        (0.5 + 0.25 * waist, 0.50, 0.92, 0.52),
-        (0.86, 0.80, 0.97, 0.74),
-        (0.97, 0.96, 1.0, 0.88),
-        (1.0, 1.0, 1.0, 0.93),
-        (1.0, 1.0, 1.0, 1.0),
-    ]
-    inside = [
-        (0.78, 0.84, 0.62, 1.0),
-        (0.74, 0.80, 0.58, 0.95),
-        (0.70, 0.76, 0.52, 0.82),
-        (0.36, 0.40, 0.28, 0.62),
-        (0.20, 0.20, 0.20, 0.58),
-    ]
-    return loft([level(egg(width * x, front * f, BACK * b), high * y) for x, f, b, y in outside + inside])
+    foot = [(1.24 * waist, 0.42, 0.95, 0.0), (1.24 * waist, 0.42, 0.95, 0.03), (1.08 * waist, 0.36, 0.92, 0.06)]
+    belly = [(waist, 0.34, 0.90, 0.30), (0.5 + 0.25 * waist, 0.50, 0.92, 0.52), (0.86, 0.80, 0.97, 0.74)]
+    lip = [(0.97, 0.96, 1.0, 0.88), (1.0, 1.0, 1.0, 0.93), (1.0, 1.0, 1.0, 1.0), (0.78, 0.84, 0.62, 1.0)]
+    inside = [(0.74, 0.80, 0.58, 0.95), (0.70, 0.76, 0.52, 0.82), (0.36, 0.40, 0.28, 0.62), (0.20, 0.20, 0.20, 0.58)]
+    levels = [*foot, *belly, *lip, *inside]
+    return loft([level(egg(width * x, front * f, BACK * b), high * y) for x, f, b, y in levels])
 
 
 def seat(width: float, front: float, thick: float) -> Solid:

@@ -45,17 +45,9 @@ def ear(outside: FloatArray, low: float, high: float, reach: float, thick: float
     """A handle at +x whose ends are set into the wall at two heights."""
     lower, upper = np.interp([low, high], outside[:, 1], outside[:, 0])
     far, span = max(lower, upper) + reach, high - low
-    curve = smooth(
-        [
-            (upper - 0.03, high),
-            (upper + 0.6 * reach, high + 0.3 * reach),
-            (far, high - 0.2 * span),
-            (far - 0.1 * reach, low + 0.4 * span),
-            (lower + 0.25 * reach, low + 0.05),
-            (lower - 0.03, low),
-        ],
-        6,
-    )
+    above = [(upper - 0.03, high), (upper + 0.6 * reach, high + 0.3 * reach), (far, high - 0.2 * span)]
+    below = [(far - 0.1 * reach, low + 0.4 * span), (lower + 0.25 * reach, low + 0.05), (lower - 0.03, low)]
+    curve = smooth([*above, *below], 6)
     return sweep(np.column_stack([curve, np.zeros(len(curve))]), thick, up=(0.0, 0.0, 1.0))
 
 

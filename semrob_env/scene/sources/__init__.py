@@ -14,16 +14,16 @@ id of the function then spells it out. What a person types, `resolve_shape` and 
 
 from __future__ import annotations
 
-from semrob_env.scene.sources.class_of import class_of as class_of
+from semrob_env.scene.classes import class_of as class_of
+from semrob_env.scene.sources.base import ShapeInfo as ShapeInfo
+from semrob_env.scene.sources.base import ShapeSource as ShapeSource
+from semrob_env.scene.sources.base import pick as pick
+from semrob_env.scene.sources.kinds import COLORS as COLORS
 from semrob_env.scene.sources.kinds import SHAPE_SOURCES as SHAPE_SOURCES
-from semrob_env.scene.sources.kinds import ShapeSource as ShapeSource
-from semrob_env.scene.sources.loading import COLORS as COLORS
-from semrob_env.scene.sources.loading import canonical_source as canonical_source
-from semrob_env.scene.sources.loading import file_source as file_source
-from semrob_env.scene.sources.loading import load_shape as load_shape
-from semrob_env.scene.sources.selection import list_shapes as list_shapes
-from semrob_env.scene.sources.selection import resolve_shape as resolve_shape
-from semrob_env.scene.sources.selection import select_shapes as select_shapes
-from semrob_env.scene.sources.shape_info import ShapeInfo as ShapeInfo
-from semrob_env.scene.sources.shape_info import pick as pick
+from semrob_env.scene.sources.kinds import canonical_source as canonical_source
+from semrob_env.scene.sources.kinds import file_source as file_source
+from semrob_env.scene.sources.kinds import list_shapes as list_shapes
+from semrob_env.scene.sources.kinds import load_shape as load_shape
+from semrob_env.scene.sources.kinds import resolve_shape as resolve_shape
+from semrob_env.scene.sources.kinds import select_shapes as select_shapes
 from semrob_env.scene.sources.texts import source_text as source_text

@@ -6,7 +6,6 @@ import os
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Final, final
 
 from semrob_env.errors import LibraryError, SemrobError
@@ -51,9 +50,9 @@ class Archive:
         if info.file_size > limit:
             raise LibraryError(f"{self._path}: {name!r} unpacks to {info.file_size} bytes, more than {limit} allowed")
         if info.file_size > max(SMALL_BYTES, MAX_RATIO * info.compress_size):
+            times = f"{info.file_size / max(1, info.compress_size):.0f} times its size"
             raise LibraryError(
-                f"{self._path}: {name!r} unpacks to {info.file_size / max(1, info.compress_size):.0f} times its size, "
-                f"more than {MAX_RATIO} times are taken for a zip bomb"
+                f"{self._path}: {name!r} unpacks to {times}, more than {MAX_RATIO} times are taken for a zip bomb"
             )
         with self._file.open(info) as member:
             return member.read(limit)  # zipfile stops at the stated size and then checks the sum
@@ -66,14 +65,13 @@ def open_archive(path: str) -> Iterator[Archive]:
     Raises:
         LibraryError: No such file, too large, too many members, not a zip, or damaged.
     """
-    file = Path(path)
-    if not os.path.isfile(file):
+    if not os.path.isfile(path):
         raise LibraryError(f"{path}: no such file; give a Sweet Home 3D furniture library (.sh3f)")
     try:
-        size = os.stat(file).st_size
+        size = os.stat(path).st_size
         if size > MAX_ARCHIVE_BYTES:
             raise LibraryError(f"{path}: {size} bytes are more than the {MAX_ARCHIVE_BYTES} allowed")
-        with zipfile.ZipFile(file) as opened:
+        with zipfile.ZipFile(path) as opened:
             if len(opened.infolist()) > MAX_MEMBERS:
                 raise LibraryError(f"{path}: {len(opened.infolist())} files are more than the {MAX_MEMBERS} allowed")
             yield Archive(path, opened)

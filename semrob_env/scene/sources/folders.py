@@ -3,77 +3,76 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import final
 
 from semrob_env.containment import inside, is_plain
 from semrob_env.errors import LibraryError, RefusedFileError
-from semrob_env.scene.mesh import SUFFIXES
-from semrob_env.scene.sources.class_of import first_class
-from semrob_env.scene.sources.shape_info import ShapeInfo, pick
+from semrob_env.files import file_stamp
+from semrob_env.scene.classes import first_class
+from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh
+from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
 from semrob_env.scene.sources.texts import source_text
 
 SHAPENET_FILES = ("models/model_normalized.obj", "models/model.obj", "model_normalized.obj", "model.obj")
 """Where ShapeNet keeps the mesh within the folder of a shape; the first that is there counts."""
 
 
-def list_folder(path: str) -> tuple[ShapeInfo, ...]:
-    """Every mesh file below a folder, in the order of names; links of folders and links that lead outside do not count.
+@final
+class Folder(ShapeSource):
+    """Folders of meshes, at any depth.
 
     A shape of a ShapeNet layout is called `chair/ID`, any other one by its path below the folder: `mugs/red.obj`. The
     class is told by the folders above the file from the outside in, then by the file, then by the folder itself.
-
-    Raises:
-        LibraryError: No such folder, or no mesh in it.
     """
-    root = Path(path)
-    if not os.path.isdir(root):
-        raise LibraryError(f"{path}: no such folder; give a folder of meshes ({', '.join(SUFFIXES)})")
-    ranked: dict[str, int] = {}
-    for relative in _mesh_files(root):
-        name, rank = _name(relative)
-        ranked[name] = min(rank, ranked.get(name, rank))
-    if not ranked:
-        libraries = ", ".join(sorted(file for file in os.listdir(root) if file.lower().endswith(".sh3f"))[:10])
-        hint = f"; it has libraries, give one of these: {libraries}" if libraries else ""
-        kinds = ", ".join(SUFFIXES)
-        raise LibraryError(
-            f"{path}: no mesh file ({kinds}) in this folder or below it, links to outside left out{hint}"
-        )
-    return tuple(
-        ShapeInfo(
-            source_text("folder", path, name),
-            name,
-            PurePosixPath(name).name if ranked[name] < len(SHAPENET_FILES) else PurePosixPath(name).stem,
-            first_class([*PurePosixPath(name).parts[:-1], PurePosixPath(name).stem, root.resolve().name]),
-        )
-        for name in sorted(ranked)
-    )
 
+    def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
+        """Every mesh file, in the order of names; links of folders and links that lead outside do not count.
 
-def name_in_folder(path: str, name: str) -> str:
-    """A name as `list_folder` spells it; one that is exact is found without walking through the folder.
+        Raises:
+            LibraryError: No such folder, or no mesh in it.
+        """
+        root = Path(path)
+        if not os.path.isdir(root):
+            raise LibraryError(f"{path}: no such folder; give a folder of meshes ({', '.join(SUFFIXES)})")
+        ranked: dict[str, int] = {}
+        for relative in _mesh_files(root):
+            name, rank = _name(relative)
+            ranked[name] = min(rank, ranked.get(name, rank))
+        if not ranked:
+            libraries = ", ".join(sorted(file for file in os.listdir(root) if file.lower().endswith(".sh3f"))[:10])
+            hint = f"; it has libraries, give one of these: {libraries}" if libraries else ""
+            place = f"no mesh file ({', '.join(SUFFIXES)}) in this folder or below it"
+            raise LibraryError(f"{path}: {place}, links to outside left out{hint}")
+        shapes = []
+        for name in sorted(ranked):
+            inner = PurePosixPath(name)
+            class_name = first_class([*inner.parts[:-1], inner.stem, root.resolve().name])
+            title = inner.name if ranked[name] < len(SHAPENET_FILES) else inner.stem
+            shapes.append(ShapeInfo(source_text("folder", path, name), name, title, class_name))
+        return tuple(shapes)
 
-    Raises:
-        LibraryError: As `list_folder`; or the name leads outside by a link.
-        UnknownNameError, AmbiguousNameError: As `pick`.
-    """
-    file = _file_of(Path(path), name)
-    if file is not None:
-        return _name(PurePosixPath(file.relative_to(path).as_posix()))[0]
-    return pick(list_folder(path), name, f"folder {path}").name
+    def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
+        """The mesh in the file of a shape."""
+        return load_mesh(self._file(path, name), colors=colors, within=path)
 
+    def canonical_name(self, path: str, name: str) -> str:
+        """A name as `shapes` spells it; one that is exact is found without walking; errors as `shapes` and `pick`."""
+        file = _file_of(Path(path), name)
+        if file is not None:
+            return _name(PurePosixPath(file.relative_to(path).as_posix()))[0]
+        return pick(self.shapes(path), name, f"folder {path}").name
 
-def mesh_in_folder(path: str, name: str) -> Path:
-    """The file of a shape.
+    def stamp(self, path: str, name: str, class_name: str) -> Hashable:
+        """That of the file."""
+        return file_stamp(self._file(path, name))
 
-    Raises:
-        LibraryError, UnknownNameError, AmbiguousNameError: As `name_in_folder`.
-    """
-    file = _file_of(Path(path), name_in_folder(path, name))
-    if file is None:
-        raise LibraryError(f"{path}: {name!r} has gone while it was looked for; try again")
-    return file
+    def _file(self, path: str, name: str) -> Path:
+        file = _file_of(Path(path), self.canonical_name(path, name))
+        if file is None:
+            raise LibraryError(f"{path}: {name!r} has gone while it was looked for; try again")
+        return file
 
 
 def _mesh_files(root: Path) -> Iterator[PurePosixPath]:

@@ -1,22 +1,23 @@
-"""Kinds of places that shapes come from: what stands before the colon of a source text, and what it does."""
+"""Kinds of places that shapes come from; from what an id or a person says (see the package) to shapes and meshes."""
 
 from __future__ import annotations
 
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from itertools import product
 from pathlib import Path
 from typing import final
 
 from semrob_env.errors import InvalidMeshError, InvalidParameterError, LibraryError, UnknownNameError
-from semrob_env.files import file_stamp
 from semrob_env.registry import Registry
-from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh
+from semrob_env.scene.classes import class_index, class_of
+from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, normalize
 from semrob_env.scene.shapes import SHAPES, make_shape
-from semrob_env.scene.sources.class_of import class_of
-from semrob_env.scene.sources.folders import list_folder, mesh_in_folder, name_in_folder
-from semrob_env.scene.sources.libraries import list_library, load_piece
-from semrob_env.scene.sources.shape_info import ShapeInfo, pick
+from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
+from semrob_env.scene.sources.folders import Folder
+from semrob_env.scene.sources.libraries import Library
 from semrob_env.scene.sources.texts import source_text, unescape
 
 PROCEDURAL = "procedural"
@@ -24,62 +25,19 @@ LIBRARY_SUFFIX = ".sh3f"
 MOST_DIGITS = 15
 """Longest number of a procedural shape."""
 
+STANDARD_NUMBERS = range(10)
+"""Object numbers of the standard procedural shapes."""
+
+COLORS = ("white", "material")
+"""How a shape may be painted: white as in the paper, or each face by its material, vertex colors or texture."""
+
 ALLOWED = f"a folder of meshes, a {LIBRARY_SUFFIX} library, a mesh file ({' '.join(SUFFIXES)}), or {PROCEDURAL}"
 """For messages."""
 
 
-class ShapeSource(ABC):
-    """A kind of places; in ids `KIND:PATH#NAME`, or `KIND:PATH` where a place holds one shape.
-
-    Attributes:
-        form: What stands behind the colon, for messages.
-        has_names: Whether a place holds several shapes, so that a text without `#NAME` means all of them.
-        is_procedural: Whether the class of the id makes the shape: normalised, without materials.
-    """
-
-    form = "PATH#NAME"
-    has_names = True
-    is_procedural = False
-
-    @abstractmethod
-    def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
-        """What a place holds; `source` of each is `source_text(KIND, path, name)`.
-
-        Raises:
-            LibraryError: The place cannot be used.
-        """
-
-    @abstractmethod
-    def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
-        """A shape, in any units: it is normalised afterwards.
-
-        Args:
-            path: The place.
-            name: As `canonical_name` gives it, or as a person wrote it.
-            class_name: That of the id.
-            colors: Whether faces are wanted in the colors of their materials, not white.
-
-        Raises:
-            LibraryError: The place cannot be used.
-            InvalidMeshError: The mesh cannot be used.
-            UnknownNameError, AmbiguousNameError: No such shape, or several.
-        """
-
-    def canonical_name(self, path: str, name: str) -> str:
-        """The one spelling of a name."""
-        return pick(self.shapes(path), name, path).name if self.has_names else ""
-
-    def stamp(self, path: str, name: str, class_name: str) -> Hashable:
-        """What differs where another shape may be behind the same text; a mesh is kept as long as it does not."""
-        del name, class_name
-        return file_stamp(path)
-
-    def split(self, text: str) -> tuple[str, str] | None:
-        """Path and name of what stands behind the colon; None: cannot be read."""
-        path, _, name = text.partition("#")
-        if not path or bool(name) != self.has_names:
-            return None
-        return unescape(path), unescape(name)
+def procedural_shape(class_name: str, number: int | str) -> ShapeInfo:
+    """Object `number` of a class."""
+    return ShapeInfo(f"{PROCEDURAL}:{number}", f"{class_name}:{number}", class_name, class_name)
 
 
 @final
@@ -87,7 +45,7 @@ class _Procedural(ShapeSource):
     form, has_names, is_procedural = "3", False, True
 
     def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
-        return tuple(ShapeInfo(f"{PROCEDURAL}:{path}", f"{name}:{path}", name, name) for name in SHAPES)
+        return tuple(procedural_shape(name, path) for name in SHAPES)
 
     def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
         if colors:
@@ -121,37 +79,10 @@ class _File(ShapeSource):
         return unescape(text), ""
 
 
-@final
-class _Folder(ShapeSource):
-    def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
-        return list_folder(path)
-
-    def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
-        return load_mesh(mesh_in_folder(path, name), colors=colors, within=path)
-
-    def canonical_name(self, path: str, name: str) -> str:
-        return name_in_folder(path, name)
-
-    def stamp(self, path: str, name: str, class_name: str) -> Hashable:
-        return file_stamp(mesh_in_folder(path, name))
-
-
-@final
-class _Library(ShapeSource):
-    def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
-        return list_library(path)
-
-    def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
-        return load_piece(path, name, colors=colors)
-
-    def canonical_name(self, path: str, name: str) -> str:
-        return pick(list_library(path), name, f"library {path}").name
-
-
 SHAPE_SOURCES: Registry[ShapeSource] = Registry(
     "kind of shape source",
     "semrob.shape_sources",
-    {PROCEDURAL: _Procedural(), "file": _File(), "folder": _Folder(), "sh3f": _Library()},
+    {PROCEDURAL: _Procedural(), "file": _File(), "folder": Folder(), "sh3f": Library()},
     accepts=lambda found: isinstance(found, ShapeSource),
 )
 """Every kind by its word before the colon."""
@@ -170,3 +101,138 @@ def split_source(source: str) -> tuple[str, str, str]:
         *forms, last = (f"{known}:{own.form}" for known, own in SHAPE_SOURCES.items())
         raise UnknownNameError(f"unknown shape source {source!r}; write {', '.join(forms)} or {last}")
     return kind, *parts
+
+
+def file_source(path: str) -> str:
+    """The source text of a mesh file; characters that have a meaning in ids are escaped."""
+    return source_text("file", path)
+
+
+def load_shape(class_name: str, source: str, colors: str = "white") -> Mesh:
+    """The normalized mesh that a source text names; kept, until its file is written anew or its class replaced.
+
+    Args:
+        class_name: Class of the shape; procedural shapes are made of it, others do not need it.
+        source: See the package.
+        colors: One of `COLORS`.
+
+    Raises:
+        UnknownNameError: Another kind of source, an unknown procedural class, or no shape of that name.
+        PluginError: A kind or class of a plug-in that cannot be imported.
+        AmbiguousNameError: Several shapes of that name.
+        LibraryError: The folder or library cannot be used.
+        InvalidMeshError: The mesh cannot be used.
+        InvalidParameterError: Other colors, or materials of a procedural shape.
+    """
+    if colors not in COLORS:
+        raise InvalidParameterError(f"colors {colors!r}: choose {' or '.join(COLORS)}")
+    kind, path, name = split_source(source)
+    own = SHAPE_SOURCES[kind]
+    return _loaded(own, path, name, class_name, colors == "material", own.stamp(path, name, class_name))
+
+
+@lru_cache(maxsize=256)
+def _loaded(own: ShapeSource, path: str, name: str, class_name: str, is_painted: bool, stamp: Hashable) -> Mesh:
+    del stamp  # part of the key
+    mesh = own.mesh(path, name, class_name=class_name, colors=is_painted)
+    return mesh if own.is_procedural else normalize(mesh)
+
+
+def canonical_source(source: str) -> str:
+    """The one spelling of a source text: numbers without leading zeros, names as listed; errors as `load_shape`."""
+    kind, path, name = split_source(source)
+    return source_text(kind, path, SHAPE_SOURCES[kind].canonical_name(path, name))
+
+
+def list_shapes(root: str, *, numbers: Iterable[int] = STANDARD_NUMBERS) -> tuple[ShapeInfo, ...]:
+    """The shapes of a folder, a .sh3f library, a mesh file, or of `procedural`: objects `numbers` of every class.
+
+    The path is not escaped; also taken is a kind in `SHAPE_SOURCES` and a path, escaped as in ids: `KIND:PATH`.
+
+    Raises:
+        LibraryError: The folder or library cannot be used, or holds no shape.
+        InvalidMeshError: A single file that is no mesh file.
+    """
+    if root == PROCEDURAL:
+        return tuple(procedural_shape(name, number) for name, number in product(SHAPES, numbers))
+    if _is_place(root):
+        kind, _, path = root.partition(":")
+        return SHAPE_SOURCES[kind].shapes(unescape(path))
+    is_library = Path(root).suffix.lower() == LIBRARY_SUFFIX
+    return SHAPE_SOURCES["folder" if os.path.isdir(root) else "sh3f" if is_library else "file"].shapes(root)
+
+
+def resolve_shape(text: str) -> ShapeInfo:
+    """One shape as a person types it: a mesh file, `FOLDER#NAME`, `LIBRARY.sh3f#NAME` or a procedural `cup:3`.
+
+    A source text of an id (`sh3f:PATH#NAME`, escaped) is taken as well.
+
+    Raises:
+        UnknownNameError, AmbiguousNameError, LibraryError, InvalidMeshError: As `list_shapes` and `pick`.
+    """
+    if os.path.exists(text):
+        shapes = list_shapes(text)
+        if len(shapes) > 1:
+            raise LibraryError(f"{text}: holds {len(shapes)} shapes; choose one by {text}#NAME")
+        return shapes[0]
+    root, _, name = text.rpartition("#")
+    if root and os.path.exists(root):
+        return pick(list_shapes(root), name, root)
+    kind = text.partition(":")[0]
+    if kind in SHAPES:
+        _, number, _ = split_source(f"{PROCEDURAL}:{text.partition(':')[2]}")
+        return procedural_shape(kind, number)
+    if kind in SHAPE_SOURCES and not SHAPE_SOURCES[kind].is_procedural:
+        _, root, name = split_source(text)
+        shapes = SHAPE_SOURCES[kind].shapes(root)
+        return pick(shapes, name, root) if name else shapes[0]
+    raise LibraryError(f"{text}: there is no such file, folder or library; give {ALLOWED}, or one shape as SOURCE#NAME")
+
+
+def _is_place(text: str) -> bool:
+    """Whether a text is KIND:PATH of a kind whose places hold several shapes."""
+    kind, colon, path = text.partition(":")
+    is_kind = not os.path.exists(text) and bool(colon) and kind in SHAPE_SOURCES
+    return is_kind and SHAPE_SOURCES[kind].has_names and "#" not in path
+
+
+def select_shapes(
+    texts: Sequence[str],
+    *,
+    names: Sequence[str] = (),
+    classes: Sequence[str] = (),
+    as_class: str = "",
+    numbers: Iterable[int] = STANDARD_NUMBERS,
+) -> tuple[ShapeInfo, ...]:
+    """The shapes of several sources, or those of them that are asked for; none twice.
+
+    Args:
+        texts: Each as for `list_shapes` or `resolve_shape`.
+        names: Empty: all; else those that `pick` finds among all of them.
+        classes: Empty: all; else shapes of these classes only.
+        as_class: Empty: the class that the name of a shape tells; else this class for every shape.
+        numbers: Object numbers of procedural shapes.
+
+    Raises:
+        UnknownNameError: An unknown class or name, or nothing is left.
+        AmbiguousNameError, LibraryError, InvalidMeshError: As `list_shapes` and `pick`.
+    """
+    for name in (*classes, *filter(None, [as_class])):
+        if name not in SHAPES:
+            class_index(name)
+    chosen = list(numbers)
+    listed: list[ShapeInfo] = []
+    for text in texts:
+        is_root = text == PROCEDURAL or os.path.exists(text) or _is_place(text)
+        listed += list_shapes(text, numbers=chosen) if is_root else [resolve_shape(text)]
+    if names:
+        listed = [pick(listed, name, ", ".join(texts)) for name in names]
+    if as_class:
+        listed = [
+            shape if shape.source.startswith(f"{PROCEDURAL}:") else replace(shape, class_name=as_class)
+            for shape in listed
+        ]
+    kept = tuple(dict.fromkeys(shape for shape in listed if not classes or shape.class_name in classes))
+    if not kept:
+        raise UnknownNameError(f"{', '.join(texts)}: no shape of the classes {', '.join(classes)} among {len(listed)}")
+    return kept

@@ -19,12 +19,11 @@ import numpy as np
 
 from semrob_env.containment import is_plain
 from semrob_env.errors import LibraryError
+from semrob_env.scene.classes import class_of
 from semrob_env.scene.companions import MemberCompanions
 from semrob_env.scene.mesh import Mesh, parse_mesh
 from semrob_env.scene.sources.archives import Archive, open_archive
-from semrob_env.scene.sources.class_of import class_of
-from semrob_env.scene.sources.properties import parse_properties
-from semrob_env.scene.sources.shape_info import ShapeInfo, pick
+from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
 from semrob_env.scene.sources.texts import source_text
 from semrob_env.types import FloatArray
 
@@ -36,22 +35,20 @@ MAX_MATERIAL_BYTES: Final = 256 * 2**20
 """Most bytes of materials and textures of one piece, together."""
 
 MATERIAL_SUFFIXES: Final = (".mtl", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tga")
-"""What is read beside a model whose colours are wanted."""
+"""What is read beside a model whose colors are wanted."""
 
 FRONT_TO_CAMERA: Final = np.diag([-1.0, 1.0, -1.0])
 """Half a turn about the vertical axis."""
+
+_ENTRY = re.compile(r"((?:\\.|[^\\=:\s])*)[ \t\f]*[=:]?[ \t\f]*(.*)", re.DOTALL)
+_ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
+_LETTERS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
 
 @final
 @dataclass(frozen=True)
 class Piece:
-    """One entry of a catalogue.
-
-    Attributes:
-        info: Name (the end of its id), title, licence and author.
-        model: Its member of the zip.
-        keys: All that the catalogue says of it, without the number.
-    """
+    """An entry of a catalogue: its shape, its member of the zip, and all that is said of it, without the number."""
 
     info: ShapeInfo
     model: str
@@ -69,7 +66,7 @@ def list_library(path: str) -> tuple[ShapeInfo, ...]:
 
 
 def load_piece(path: str, name: str, *, colors: bool = False) -> Mesh:
-    """The mesh of a piece, in centimetres where the catalogue states its size. Nothing is unpacked to disk.
+    """The mesh of a piece, in centimeters where the catalogue states its size. Nothing is unpacked to disk.
 
     Args:
         path: The .sh3f file.
@@ -86,7 +83,11 @@ def load_piece(path: str, name: str, *, colors: bool = False) -> Mesh:
         chosen = pick([piece.info for piece in pieces], name, f"library {path}")
         piece = next(piece for piece in pieces if piece.info is chosen)
         label = f"{path}#{chosen.name}"
-        member = _model(archive, piece, label)
+        member = posixpath.normpath(piece.model)
+        if not is_plain(member) or re.search(r"[\\:]", member):
+            raise LibraryError(f"{label}: its model {piece.model!r} lies outside the library")
+        if member not in archive.names:
+            raise LibraryError(f"{label}: its model {piece.model!r} is not in the library")
         companions = _companions(archive, member, label, colors)
         whole = f"{label} ({PurePosixPath(piece.model).name})"
         mesh = parse_mesh(archive.read(member), PurePosixPath(member).suffix, companions, label=whole, colors=colors)
@@ -102,42 +103,25 @@ def _pieces(archive: Archive, path: str) -> list[Piece]:
         match = re.fullmatch(r"(\w+)#([0-9]{1,9})", key)
         if match:
             numbered.setdefault(int(match.group(2)), {})[match.group(1)] = value.strip()
-    pieces: list[Piece] = []
-    taken: set[str] = set()
+    pieces: dict[str, Piece] = {}
     for number, keys in sorted(numbered.items()):
         if not keys.get("model"):
             continue
         model = keys["model"].lstrip("/")
         name = keys.get("id", "").rpartition("#")[2] or PurePosixPath(model).stem
-        name = name if name not in taken else f"{name}-{number}"
-        taken.add(name)
+        name = name if name not in pieces else f"{name}-{number}"
         title = " ".join(keys.get("name", name).split())
-        info = ShapeInfo(
-            source_text("sh3f", path, name),
-            name,
-            title,
-            class_of(title),
-            " ".join(keys.get("license", values.get("license", "")).split()),
-            keys.get("creator", values.get("creator", values.get("provider", ""))),
-        )
-        pieces.append(Piece(info, model, keys))
+        owner = keys.get("creator", values.get("creator", values.get("provider", "")))
+        terms = " ".join(keys.get("license", values.get("license", "")).split())
+        info = ShapeInfo(source_text("sh3f", path, name), name, title, class_of(title), terms, owner)
+        pieces[name] = Piece(info, model, keys)
     if not pieces:
         raise LibraryError(f"{path}: its {CATALOGUE} names no model; give another library")
-    return pieces
-
-
-def _model(archive: Archive, piece: Piece, label: str) -> str:
-    """The member that is the model."""
-    member = posixpath.normpath(piece.model)
-    if not is_plain(member) or re.search(r"[\\:]", member):
-        raise LibraryError(f"{label}: its model {piece.model!r} lies outside the library")
-    if member not in archive.names:
-        raise LibraryError(f"{label}: its model {piece.model!r} is not in the library")
-    return member
+    return list(pieces.values())
 
 
 def _companions(archive: Archive, model: str, label: str, colors: bool) -> MemberCompanions:
-    """The materials and textures below the folder of the model; none where no colours are wanted."""
+    """The materials and textures below the folder of the model; none where no colors are wanted."""
     folder = posixpath.dirname(model)
     start = f"{folder}/".lstrip("/")
     beside = sorted(
@@ -153,8 +137,7 @@ def _companions(archive: Archive, model: str, label: str, colors: bool) -> Membe
     if total > MAX_MATERIAL_BYTES:
         raise LibraryError(f"{label}: its materials are {total} bytes, more than the {MAX_MATERIAL_BYTES} allowed")
     members = {posixpath.normpath(name[len(start) :]): name for name in beside}
-    own_name = f"model{PurePosixPath(model).suffix}"
-    return MemberCompanions(own_name, members, archive.read, folder, archive.names)
+    return MemberCompanions(f"model{PurePosixPath(model).suffix}", members, archive.read, folder, archive.names)
 
 
 def _put_up(mesh: Mesh, piece: Piece, label: str) -> Mesh:
@@ -180,11 +163,61 @@ def _numbers(piece: Piece, names: tuple[str, ...], label: str) -> FloatArray | N
         values = np.array(" ".join(texts).split(), dtype=np.float64)
     except ValueError:
         values = np.array([np.nan])
-    is_size = len(names) > 1
-    if (
-        len(values) != (len(names) if is_size else 9)
-        or not np.isfinite(values).all()
-        or (is_size and (values <= 0).any())
-    ):
+    count, least = (9, -np.inf) if len(names) == 1 else (len(names), 0.0)
+    if len(values) != count or not (np.isfinite(values) & (values > least)).all():
         raise LibraryError(f"{label}: cannot read {', '.join(names)} = {', '.join(texts)!r} of the catalogue")
     return values
+
+
+def parse_properties(data: bytes) -> dict[str, str]:
+    """Keys and values of Java properties (java.util.Properties.load): `key=value`, escapes, comments, continued lines.
+
+    The text is UTF-8 where it can be, else ISO-8859-1, as Java reads resource bundles since version 9. Of a repeated
+    key the last value counts. No text is an error: odd lines give odd keys.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = data.decode("latin-1")
+    values: dict[str, str] = {}
+    whole = ""
+    for line in [*re.split(r"\r\n|\r|\n", text), ""]:
+        natural = line.lstrip(" \t\f")
+        if not whole and natural.startswith(("#", "!")):
+            continue
+        whole += natural
+        if (len(whole) - len(whole.rstrip("\\"))) % 2:  # an odd number of backslashes: the line goes on
+            whole = whole[:-1]
+            continue
+        match = _ENTRY.match(whole)
+        if whole and match:
+            values[_plain(match.group(1))] = _plain(match.group(2))
+        whole = ""
+    return values
+
+
+def _plain(text: str) -> str:
+    r"""Escapes undone; a pair of \uD83C \uDF75 is one character."""
+
+    def letter(match: re.Match[str]) -> str:
+        escaped = match.group(1)
+        return chr(int(escaped[1:], 16)) if len(escaped) == 5 else _LETTERS.get(escaped, escaped)
+
+    return _ESCAPE.sub(letter, text).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+
+
+@final
+class Library(ShapeSource):
+    """Furniture libraries, by the ends of their pieces' ids."""
+
+    def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
+        """As `list_library`."""
+        return list_library(path)
+
+    def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
+        """As `load_piece`."""
+        return load_piece(path, name, colors=colors)
+
+    def canonical_name(self, path: str, name: str) -> str:
+        """The end of the id."""
+        return pick(list_library(path), name, f"library {path}").name

@@ -1,14 +1,19 @@
-"""What is known of a shape before it is loaded, and picking one by its name."""
+"""What a source of shapes is, and what it knows of a shape before that is loaded: its names, class and author."""
 
 from __future__ import annotations
 
 import difflib
 import unicodedata
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 from semrob_env.errors import AmbiguousNameError, UnknownNameError
+from semrob_env.files import file_stamp
+from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.sources.texts import unescape
 
 MOST_CANDIDATES = 12
 """Names that a message lists."""
@@ -53,7 +58,8 @@ def pick(shapes: Sequence[ShapeInfo], name: str, where: str) -> ShapeInfo:
         AmbiguousNameError: Several fit; the message lists them.
         UnknownNameError: None fits; the message lists names that look alike.
     """
-    ways: tuple[Callable[[str], str], ...] = (_composed, lambda text: _composed(text).casefold())
+    composed = partial(unicodedata.normalize, "NFC")  # some file systems take accents apart
+    ways: tuple[Callable[[str], str], ...] = (composed, lambda text: composed(text).casefold())
     for way in ways:
         for attribute in ("name", "title"):
             found = [shape for shape in shapes if way(getattr(shape, attribute)) == way(name)]
@@ -68,11 +74,57 @@ def pick(shapes: Sequence[ShapeInfo], name: str, where: str) -> ShapeInfo:
     raise UnknownNameError(f"{where} has no shape {name!r}; {hint}")
 
 
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)  # some file systems take accents apart
-
-
 def _listed(shapes: Sequence[ShapeInfo]) -> str:
     is_told = len({shape.name for shape in shapes}) == len(shapes)  # the same name may come from two sources
     shown = ", ".join(shape.label if is_told else shape.source for shape in shapes[:MOST_CANDIDATES])
     return shown + (f" and {len(shapes) - MOST_CANDIDATES} more" if len(shapes) > MOST_CANDIDATES else "")
+
+
+class ShapeSource(ABC):
+    """A kind of places; in ids `KIND:PATH#NAME`, or `KIND:PATH` where a place holds one shape.
+
+    Attributes:
+        form: What stands behind the colon, for messages.
+        has_names: Whether a place holds several shapes, so that a text without `#NAME` means all of them.
+        is_procedural: Whether the class of the id makes the shape: normalized, without materials.
+    """
+
+    form = "PATH#NAME"
+    has_names = True
+    is_procedural = False
+
+    @abstractmethod
+    def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
+        """What a place holds; `source` of each is `source_text(KIND, path, name)`; `LibraryError`: cannot be used."""
+
+    @abstractmethod
+    def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
+        """A shape, in any units: it is normalized afterwards.
+
+        Args:
+            path: The place.
+            name: As `canonical_name` gives it, or as a person wrote it.
+            class_name: That of the id.
+            colors: Whether faces are wanted in the colors of their materials, not white.
+
+        Raises:
+            LibraryError: The place cannot be used.
+            InvalidMeshError: The mesh cannot be used.
+            UnknownNameError, AmbiguousNameError: No such shape, or several.
+        """
+
+    def canonical_name(self, path: str, name: str) -> str:
+        """The one spelling of a name."""
+        return pick(self.shapes(path), name, path).name if self.has_names else ""
+
+    def stamp(self, path: str, name: str, class_name: str) -> Hashable:
+        """What differs where another shape may be behind the same text; a mesh is kept as long as it does not."""
+        del name, class_name
+        return file_stamp(path)
+
+    def split(self, text: str) -> tuple[str, str] | None:
+        """Path and name of what stands behind the colon; None: cannot be read."""
+        path, _, name = text.partition("#")
+        if not path or bool(name) != self.has_names:
+            return None
+        return unescape(path), unescape(name)
