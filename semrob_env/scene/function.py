@@ -26,7 +26,7 @@ over which distance.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, final
 
@@ -147,23 +147,29 @@ class SceneFunction(ScoreFunction):
         self._probed = True
 
     def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
-        self._probe_once()
-        values = np.empty(theta.shape[:2])
-        for own, rows in self._split(member):
-            flat = theta[rows].reshape(-1, self.space.n)
-            scores = [self._chunk_values(own, chunk) for chunk in self._chunks(flat, gradients=False)]
-            values[rows] = np.concatenate(scores).reshape(len(rows), -1)
-        return values
+        flat, values = theta.reshape(-1, self.space.n), np.empty(theta[..., 0].size)
+        for own, points in self._chunks(theta, member, pictures=1):
+            values[points] = self._chunk_values(own, flat[points])
+        return values.reshape(theta.shape[:2])
 
     def _values_and_gradients(self, theta: FloatArray, member: IntArray) -> tuple[FloatArray, FloatArray]:
-        self._probe_once()
-        values, gradients = np.empty(theta.shape[:2]), np.empty(theta.shape)
-        for own, rows in self._split(member):
-            flat = theta[rows].reshape(-1, self.space.n)
-            parts = [self._chunk_gradients(own, chunk) for chunk in self._chunks(flat, gradients=True)]
-            values[rows] = np.concatenate([part[0] for part in parts]).reshape(len(rows), -1)
-            gradients[rows] = np.concatenate([part[1] for part in parts]).reshape(theta[rows].shape)
-        return values, gradients
+        flat, values = theta.reshape(-1, self.space.n), np.empty(theta[..., 0].size)
+        gradients = np.empty(flat.shape)
+        # A picture, K derivative pictures, their products, and the gradient in the picture.
+        for own, points in self._chunks(theta, member, pictures=2 + 2 * self.space.n):
+            values[points], gradients[points] = self._chunk_gradients(own, flat[points])
+        return values.reshape(theta.shape[:2]), gradients.reshape(theta.shape)
+
+    def _chunks(self, theta: FloatArray, member: IntArray, *, pictures: int) -> Iterator[tuple[int, IntArray]]:
+        """A member, and which of all points are asked of it at once, with so many pictures in memory for each."""
+        if not self._probed:
+            self.probe()
+        view_bytes = 4 * 3 * self.renderer.size**2 * pictures
+        count = int(np.clip(MEMORY_BOUND_BYTES // view_bytes, 1, LARGEST_CHUNK))
+        for own in np.unique(member):
+            points = np.flatnonzero(np.repeat(member, theta.shape[1]) == own)
+            for first in range(0, len(points), count):
+                yield int(own), points[first : first + count]
 
     def _chunk_values(self, member: int, theta: FloatArray) -> FloatArray:
         pictures = self.renderer.render(self.meshes[member], self.scenes(theta))
@@ -183,20 +189,6 @@ class SceneFunction(ScoreFunction):
             for view, gradient in zip(slopes, upstream, strict=True)
         ])
         return values, gradients
-
-    def _split(self, member: IntArray) -> list[tuple[int, IntArray]]:
-        return [(int(own), np.flatnonzero(member == own)) for own in np.unique(member)]
-
-    def _chunks(self, theta: FloatArray, *, gradients: bool) -> list[FloatArray]:
-        # A picture; with gradients also K derivative pictures, their products, and the gradient in the picture.
-        pictures = 2 + 2 * self.space.n if gradients else 1
-        view_bytes = 4 * 3 * self.renderer.size**2 * pictures
-        count = int(np.clip(MEMORY_BOUND_BYTES // view_bytes, 1, LARGEST_CHUNK))
-        return [theta[first : first + count] for first in range(0, len(theta), count)]
-
-    def _probe_once(self) -> None:
-        if not self._probed:
-            self.probe()
 
 
 @final
@@ -266,17 +258,7 @@ class SceneId:
         parts = split_subject(body)
         if parts is None:
             raise InvalidParameterError(f"cannot read {function_id!r}; write scene:NETWORK/CLASS/procedural:0")
-        readers: dict[str, Callable[[str], Any]] = {
-            "params": str,
-            "feed": str,
-            "size": int,
-            "supersample": int,
-            "blur": float,
-            "colors": str,
-            "gradient_supersample": int,
-            "gradient_blur": float,
-            **dict.fromkeys(("score", "weights", "labels", "device", "label", "renderer", "alias"), str),
-        }
+        readers: dict[str, Callable[[str], Any]] = {option.name: type(option.default) for option in fields(cls)[3:]}
         unknown = [name for name in options if name not in readers]
         if unknown:
             raise InvalidParameterError(

@@ -22,8 +22,7 @@ from semrob_env.scene.classifiers.labels import read_labels
 from semrob_env.scene.classifiers.names import FILE
 from semrob_env.scene.classifiers.openvino_file import SUFFIXES, OpenVinoClassifier, are_probabilities
 from semrob_env.scene.classifiers.options import NetworkOptions, is_trusted
-from semrob_env.scene.classifiers.torch_module import TorchClassifier
-from semrob_env.scene.classifiers.weights import file_digest
+from semrob_env.scene.classifiers.weights import classifier_of
 
 TORCHSCRIPT = (".pt", ".pth", ".ts", ".torchscript")
 EXPORTED = (".pt2",)
@@ -49,39 +48,25 @@ def file_network(
     if not own.weights:
         raise InvalidParameterError(f"network {FILE} is a whole model: give --weights FILE (in an id weights=FILE)")
     path = Path(own.weights)
-    categories = read_labels(own.labels) if own.labels else None
     name = f"{FILE}:{path.name}"
     if path.suffix in SUFFIXES:
         if own.device != "cpu":
             raise InvalidParameterError(f"{path}: OpenVINO runs it on the CPU; leave device {own.device!r} away")
+        categories = read_labels(own.labels) if own.labels else None
         return OpenVinoClassifier(
             path, unnormalized=unnormalized, size=size, name=name, score=own.score, categories=categories
         )
-    module = load_model_file(path)
+    module = _loaded(path)
     if module.is_exported and own.device != "cpu":
         raise InvalidParameterError(f"{path}: an exported program stays on its device; leave {own.device!r} away")
     preprocessing = Preprocessing(size or Preprocessing().size)
     module.look_at_answers(preprocessing.size)
-    return TorchClassifier(
-        module,
-        preprocessing.unnormalized() if unnormalized else preprocessing,
-        name=name,
-        weights_digest=file_digest(path),
-        score=own.score,
-        categories=categories,
-        device=own.device,
-        chunk=1,  # an exported program may take one picture only
-        is_own=True,
-    )
+    chunk = 1  # an exported program may take one picture only
+    return classifier_of(module, name, path, preprocessing, own, unnormalized=unnormalized, chunk=chunk)
 
 
-def load_model_file(path: Path) -> LoadedModel:
-    """The module of a trusted TorchScript or torch.export file.
-
-    Raises:
-        MissingFileError: There is no such file.
-        RefusedFileError: Another kind of file, one that is not trusted, or one that cannot be read.
-    """
+def _loaded(path: Path) -> _LoadedModel:
+    """The module of a trusted file."""
     if path.suffix not in (*TORCHSCRIPT, *EXPORTED):
         known = ", ".join((*SUFFIXES, *TORCHSCRIPT, *EXPORTED))
         raise RefusedFileError(f"{path}: no known kind of model file; known endings are {known}")
@@ -96,16 +81,16 @@ def load_model_file(path: Path) -> LoadedModel:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that TorchScript is an old format concerns who saved the file
             if path.suffix in EXPORTED:
-                return LoadedModel(torch.export.load(path).module(), is_exported=True)
+                return _LoadedModel(torch.export.load(path).module(), is_exported=True)
             scripted = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
-            return LoadedModel(scripted, is_exported=False).eval()
+            return _LoadedModel(scripted, is_exported=False).eval()
     except Exception as error:  # what a broken file makes torch raise
         kind = "a torch.export program" if path.suffix in EXPORTED else "a TorchScript model (a bare state dict is not)"
         raise RefusedFileError(f"{path}: cannot be read as {kind}, or is cut off; save it again") from error
 
 
 @final
-class LoadedModel(torch.nn.Module):
+class _LoadedModel(torch.nn.Module):
     """A loaded model that answers logits: probabilities become their logarithms, whose softmax they are."""
 
     def __init__(self, model: torch.nn.Module, *, is_exported: bool) -> None:
@@ -119,7 +104,7 @@ class LoadedModel(torch.nn.Module):
             weight.requires_grad_(False)
 
     def look_at_answers(self, size: int) -> None:
-        """Find out whether the model answers probabilities (as `openvino_file` does); a failure is told elsewhere."""
+        """Find out whether the model answers probabilities, as `openvino_file` does."""
         ramp = torch.linspace(-2.0, 2.0, size).expand(1, 3, size, size).contiguous()
         try:
             with torch.no_grad():
@@ -129,6 +114,5 @@ class LoadedModel(torch.nn.Module):
             self.gives_probabilities = False
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        """Logits (N, labels)."""
         answers: torch.Tensor = (self.model or self._hidden[0])(pictures)
         return answers.clamp_min(1e-30).log() if self.gives_probabilities else answers

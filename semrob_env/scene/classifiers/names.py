@@ -21,7 +21,7 @@ NETWORK_FAMILIES: Registry[Callable[..., object]] = Registry(
     "semrob.network_families",
     {
         TORCHVISION: f"{_CLASSIFIERS}.torchvision_networks:torchvision_network",
-        TIMM: f"{_CLASSIFIERS}.timm_networks:timm_network",
+        TIMM: f"{_CLASSIFIERS}.package_networks:timm_network",
     },
 )
 """Words before the slash of a network's name, as in `timm/resnet50.a1_in1k`, and what makes its networks.

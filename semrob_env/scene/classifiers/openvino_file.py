@@ -13,9 +13,10 @@ from semrob_env.containment import inside
 from semrob_env.errors import ClassifierError, MissingFileError, RefusedFileError
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
 from semrob_env.scene.classifiers.onnx_external import external_files
-from semrob_env.scene.classifiers.openvino_graphs import Requests, compile_for_cpu
+from semrob_env.scene.classifiers.openvino_graphs import Requests
 from semrob_env.scene.classifiers.quiet_openvino import FrontEndManager, openvino
 from semrob_env.scene.classifiers.score_kinds import ScoreKind, logits_of, score_of
+from semrob_env.scene.classifiers.weights import file_digest
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
 SUFFIXES = (".onnx", ".xml")
@@ -53,11 +54,14 @@ class OpenVinoClassifier(Classifier):
         score: ScoreKind = "softmax",
         categories: Sequence[str] | None = None,
     ) -> None:
-        model = _read(Path(path))
-        side = _fit_input(model, Path(path), size)
+        path = Path(path)
+        files = (path, path.with_suffix(".bin")) if path.suffix == ".xml" else (path,)
+        model = _read(path)
+        side = _fit_input(model, path, size)
         try:
-            self._requests = Requests(compile_for_cpu(model))
-            answers = self._requests.one_each(np.stack([np.zeros((3, side, side)), _ramp(side)]).astype(np.float32))
+            self._requests = Requests(model)
+            ramp = np.broadcast_to(np.linspace(-2.0, 2.0, side), (3, side, side))
+            answers = self._requests.one_each(np.stack([np.zeros_like(ramp), ramp]).astype(np.float32))
         except Exception as error:  # OpenVINO raises many unrelated types
             raise RefusedFileError(f"{path}: OpenVINO cannot run it: {_last_line(error)}") from error
         if answers.ndim != 2:
@@ -70,7 +74,7 @@ class OpenVinoClassifier(Classifier):
             answers.shape[1],
             has_gradient=False,
             fingerprint={
-                "weights": _digest(Path(path)),
+                "weights": "+".join(map(file_digest, files)),
                 "backend": "openvino-file",
                 "answers": "probabilities" if self._gives_probabilities else "logits",
             },
@@ -83,10 +87,13 @@ class OpenVinoClassifier(Classifier):
             np.array(numbers, dtype=np.float32).reshape(3, 1, 1)
             for numbers in (self.preprocessing.mean, self.preprocessing.std)
         )
-        answers = self._requests.one_each((pictures - mean) / std)
-        if self.score == "softmax":
-            return score_of(self.score, answers if self._gives_probabilities else softmax(answers), class_index)
-        return score_of(self.score, logits_of(answers) if self._gives_probabilities else answers, class_index)
+        answers: Float32Array | FloatArray = self._requests.one_each((pictures - mean) / std)
+        if self._gives_probabilities:
+            answers = answers if self.score == "softmax" else logits_of(answers)
+        elif self.score == "softmax":
+            powers = np.exp(answers.astype(np.float64) - answers.max(axis=1, keepdims=True, initial=-np.inf))
+            answers = powers / powers.sum(axis=1, keepdims=True)
+        return score_of(self.score, answers, class_index)
 
 
 def are_probabilities(answers: Float32Array) -> bool:
@@ -94,22 +101,17 @@ def are_probabilities(answers: Float32Array) -> bool:
     return bool((answers >= 0).all() and np.allclose(answers.sum(axis=1), 1.0, atol=1e-3))
 
 
-def softmax(logits: Float32Array) -> FloatArray:
-    """Probabilities (N, labels) of logits, in float64, each row alone."""
-    powers = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True, initial=-np.inf))
-    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
-
-
 def _read(path: Path) -> openvino.Model:
     if not path.is_file():
         raise MissingFileError(f"{path}: there is no such model file; give its path")
-    if path.suffix == ".xml" and not path.with_suffix(".bin").is_file():
-        raise MissingFileError(f"{path}: its weights {path.with_suffix('.bin').name} are not beside it; put them there")
-    if path.suffix == ".onnx":
+    weights = path.with_suffix(".bin")
+    if path.suffix != ".xml":
         external_files(path)  # newer OpenVINO checks paths as well, but reads any address of memory that a file names
+    elif not weights.is_file():
+        raise MissingFileError(f"{path}: its weights {weights.name} are not beside it; put them there")
     else:
         try:
-            inside(path.parent, path.with_suffix(".bin").name)
+            inside(path.parent, weights.name)
         except RefusedFileError as error:
             raise RefusedFileError(f"{path}: its weights {error}") from error
     try:
@@ -134,17 +136,6 @@ def _fit_input(model: openvino.Model, path: Path, size: int | None) -> int:
     except Exception as error:  # as above
         raise RefusedFileError(f"{path}: does not take pictures of {side} x {side}: {_last_line(error)}") from error
     return int(side)
-
-
-def _ramp(side: int) -> FloatArray:
-    return np.broadcast_to(np.linspace(-2.0, 2.0, side), (3, side, side))
-
-
-def _digest(path: Path) -> str:
-    from semrob_env.scene.classifiers.weights import file_digest
-
-    beside = path.with_suffix(".bin")
-    return file_digest(path) + (f"+{file_digest(beside)}" if path.suffix == ".xml" else "")
 
 
 def _last_line(error: Exception) -> str:

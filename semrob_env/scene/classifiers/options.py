@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, final
 
 from semrob_env.errors import InvalidParameterError, MissingFileError
-from semrob_env.scene.classifiers.score_kinds import SCORE_RANGES, ScoreKind, score_kind
+from semrob_env.scene.classifiers.score_kinds import ScoreKind, score_kind
 
 _TRUSTED: set[Path] = set()
 
@@ -69,26 +69,13 @@ def is_trusted(path: str) -> bool:
     return Path(path).resolve() in _TRUSTED
 
 
-def add_network_options(parser: argparse.ArgumentParser) -> None:
-    """The options of `network_options` for the command line of a script."""
-    parser.add_argument(
-        "--weights",
-        action="append",
-        help="weights FILE of the one network, or NETWORK=FILE (may be repeated); the whole model for network file",
-        default=[],
-    )
-    parser.add_argument("--labels", help="file of class names: one a line, or a JSON list", default="")
-    parser.add_argument("--score", choices=tuple(SCORE_RANGES), help="what a score is", default="softmax")
-    parser.add_argument("--device", help="cpu, or a torch device as cuda: networks then answer by torch", default="cpu")
-    parser.add_argument(
-        "--trust-model-file",
-        action="store_true",
-        help="load TorchScript and torch.export files of --weights, which can run code",
-    )
-
-
 def network_options(options: argparse.Namespace, networks: Sequence[str]) -> Mapping[str, NetworkOptions]:
     """Options of each network of a command line; with --trust-model-file its files are trusted.
+
+    Args:
+        options: With `weights` (FILE of the one network, or NETWORK=FILE, each), `labels`, `score`, `device` and
+            `trust_model_file`.
+        networks: Their names.
 
     Raises:
         InvalidParameterError: --weights FILE for several networks, NETWORK=FILE of a network that is not asked for.
@@ -117,8 +104,6 @@ def network_options(options: argparse.Namespace, networks: Sequence[str]) -> Map
 
 
 def changed_options(options: argparse.Namespace) -> list[str]:
-    """Which options of `add_network_options` a command line gives a value other than the default."""
-    names = ("weights", "labels", "score", "device", "trust_model_file")
-    defaults = argparse.ArgumentParser()
-    add_network_options(defaults)
-    return [name.replace("_", "-") for name in names if getattr(options, name) != defaults.get_default(name)]
+    """Which options of a command line about networks have a value other than the default."""
+    defaults = {"weights": [], "labels": "", "score": "softmax", "device": "cpu", "trust_model_file": False}
+    return [name.replace("_", "-") for name, default in defaults.items() if getattr(options, name) != default]

@@ -32,7 +32,7 @@ NETWORKS: Registry[ClassifierFactory] = Registry(
     "network",
     "semrob.networks",
     {
-        f"efficientnet_lite{variant}": f"semrob_env.scene.classifiers.efficientnet_lite:efficientnet_lite{variant}"
+        f"efficientnet_lite{variant}": f"semrob_env.scene.classifiers.package_networks:efficientnet_lite{variant}"
         for variant in (0, 1, 2)
     },
 )
