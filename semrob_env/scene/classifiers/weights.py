@@ -18,18 +18,15 @@ from semrob_env.files import write_whole
 from semrob_env.scene.classifiers.base import Preprocessing
 from semrob_env.scene.classifiers.labels import read_labels
 from semrob_env.scene.classifiers.options import NetworkOptions
-from semrob_env.scene.classifiers.torch_module import Backend, TorchClassifier
+from semrob_env.scene.classifiers.torch_module import TorchClassifier
 
 StateDict = Mapping[str, torch.Tensor]
 
-TIMEOUT_S = 20
-"""Longest wait for an answer of a server."""
+TIMEOUT_S = 20  # longest wait for an answer of a server
 
+# Where training scripts keep the state dict in their checkpoints; averaged weights first, as timm has it.
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
-"""Where training scripts keep the state dict in their checkpoints; averaged weights first, as timm has it."""
-
-PREFIXES = ("module.", "_orig_mod.")
-"""What torch's DataParallel and torch.compile put before every name."""
+PREFIXES = ("module.", "_orig_mod.")  # what torch's DataParallel and torch.compile put before every name
 
 
 def read_state_dict(path: Path) -> StateDict:
@@ -127,7 +124,6 @@ def classifier_of(
     *,
     unnormalized: bool,
     categories: Sequence[str] | None = None,
-    backend: Backend = "auto",
     chunk: int | None = None,
 ) -> TorchClassifier:
     """The classifier of a module that a file gave its weights.
@@ -140,14 +136,12 @@ def classifier_of(
         options: Score, device and labels.
         unnormalized: Feed pictures in [0, 1] as they are.
         categories: Names of the classes where `options` tells none.
-        backend: See `TorchClassifier`.
         chunk: See `TorchClassifier`.
     """
     return TorchClassifier(
         module,
         preprocessing.unnormalized() if unnormalized else preprocessing,
         name=name,
-        backend=backend,
         weights_digest=file_digest(path),
         score=options.score,
         categories=read_labels(options.labels) if options.labels else categories,
@@ -210,10 +204,9 @@ def _safetensors(path: Path) -> StateDict:
     except ImportError as error:
         raise MissingExtraError(f"{path}: needs safetensors; pip install safetensors") from error
     try:
-        loaded: StateDict = load_file(path)
+        return load_file(path)
     except Exception as error:  # safetensors has an error type of its own
         raise RefusedFileError(f"{path}: is no safetensors file, or is cut off; fetch or save it again") from error
-    return loaded
 
 
 @final
