@@ -88,8 +88,7 @@ class Classifier(ABC):
         self.is_logistic = score in LOGISTIC_SCORES
         self.classes = Labels(name, labels, None if categories is None else tuple(categories))
         self._facts = {"classifier": name, "preprocessing": preprocessing.identity, **fingerprint}
-        if score != "softmax":
-            self._facts["score"] = score
+        self._facts |= {} if score == "softmax" else {"score": score}
         if preprocessing.size < 1 or labels < 2:
             raise InvalidParameterError(
                 f"{name}: input size {preprocessing.size} and {labels} classes; give at least 1 pixel and 2 classes"

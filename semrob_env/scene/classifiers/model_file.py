@@ -227,7 +227,8 @@ class _LoadedModel(torch.nn.Module):
         self.model = None if is_exported else model
         self.is_exported = is_exported
         self.gives_probabilities = False
-        model.requires_grad_(False)
+        for weight in model.parameters():  # one by one: TorchScript knows no requires_grad_
+            weight.requires_grad_(False)
 
     def look_at_answers(self, size: int) -> None:
         """Find out whether the model answers probabilities; a failure is told elsewhere."""

@@ -27,8 +27,8 @@ from semrob_env.scene.classifiers.weights import StateDict, classifier_of, load_
 _INCEPTION: dict[str, Any] = {"transform_input": True, "init_weights": False}
 _BUILD: dict[str, dict[str, Any]] = {"inception_v3": _INCEPTION, "googlenet": _INCEPTION}
 
+# Names as densenet's published files have them: `norm.1.weight` for what is now `norm1.weight`.
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.\w+)$")
-"""Names as densenet's published files have them: `norm.1.weight` for what is now `norm1.weight`."""
 
 
 def torchvision_names() -> list[str]:
@@ -44,11 +44,10 @@ def torchvision_weights(name: str) -> tuple[str, Any]:
         UnknownNameError: No such architecture, or no such weights of it.
     """
     architecture, _, wanted = name.partition(".")
-    if architecture not in torchvision_names():
-        near = [own for own in torchvision_names() if own.startswith(architecture[:4])]
-        raise UnknownNameError(
-            f"unknown network '{TORCHVISION}/{name[:60]}'; torchvision has {', '.join(near or torchvision_names())}"
-        )
+    names = torchvision_names()
+    if architecture not in names:
+        near = [own for own in names if own.startswith(architecture[:4])] or names
+        raise UnknownNameError(f"unknown network '{TORCHVISION}/{name[:60]}'; torchvision has {', '.join(near)}")
     known = {weights.name: weights for weights in models.get_model_weights(architecture)}
     if wanted and wanted not in known:
         raise UnknownNameError(f"unknown weights {wanted!r} of {TORCHVISION}/{architecture}; it has {', '.join(known)}")
