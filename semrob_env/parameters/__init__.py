@@ -5,7 +5,6 @@ period, a default and a sense of rotation. A *space* is an ordered choice of par
 an array (..., n) in native units. One pair of functions maps theta to the unit cube and back.
 """
 
-from semrob_env.parameters.parameter import Parameter
 from semrob_env.parameters.spaces import SemanticSpace, paper_starts
 from semrob_env.parameters.table import (
     AZIMUTH,
@@ -13,6 +12,7 @@ from semrob_env.parameters.table import (
     NAMED_SPACES,
     PAPER_STARTS,
     PARAMETERS,
+    Parameter,
     markdown_of_parameters,
 )
 

@@ -18,8 +18,7 @@ from semrob_env.errors import (
     ShapeMismatchError,
     UnknownNameError,
 )
-from semrob_env.parameters.parameter import Parameter
-from semrob_env.parameters.table import PAPER_STARTS, format_parameter, read_parameters
+from semrob_env.parameters.table import PAPER_STARTS, Parameter, format_parameter, read_parameters
 from semrob_env.types import BoolArray, FloatArray
 
 _FEW = 16

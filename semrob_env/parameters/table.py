@@ -1,4 +1,4 @@
-"""The parameters of a scene: one row each, the spaces of the paper's code by name, and their spelling in text.
+"""Semantic parameters: what one is, those of a scene, the spaces of the paper's code by name, and all as text.
 
 Defaults are the paper's protocol (method section 1), so a space changes what it names and nothing else. What the
 ranges are for: distances keep the camera outside every normalised mesh (whose corners are at most sqrt(3) away); at the
@@ -9,134 +9,104 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import final
 
 from semrob_env.errors import InvalidParameterError, UnknownNameError
-from semrob_env.parameters.parameter import Parameter
+
+
+@final
+@dataclass(frozen=True)
+class Parameter:
+    """One semantic parameter of a scene.
+
+    Attributes:
+        name: Lower-case word by which users name it, e.g. `azimuth`.
+        unit: Native unit, e.g. `deg`; empty for a number without one.
+        low: Lower bound, in the native unit.
+        high: Upper bound; of a periodic parameter it is the same scene as `low` and not itself in the range.
+        period: None, or the length of one turn, which must be `high - low`.
+        default: Value taken when a point or a space does not name the parameter.
+        sense: What zero means and which way growth turns.
+
+    Raises:
+        InvalidParameterError: Bounds not finite or upside down, default outside, period not `high - low`.
+    """
+
+    name: str
+    unit: str
+    low: float
+    high: float
+    period: float | None
+    default: float
+    sense: str
+
+    def __post_init__(self) -> None:
+        if not self.name.replace("_", "").isalnum() or self.name != self.name.lower():
+            raise InvalidParameterError(f"parameter name {self.name!r}: use lower-case letters, digits and _")
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise InvalidParameterError(f"{self.name}: low {self.low} must be finite and below high {self.high}")
+        if self.period is not None and self.period != self.high - self.low:
+            raise InvalidParameterError(
+                f"{self.name}: period {self.period} must equal high - low = {self.high - self.low}; "
+                "for a part of a turn use period=None"
+            )
+        if not self.contains(self.default):
+            raise InvalidParameterError(f"{self.name}: default {self.default} is outside {self.interval}")
+
+    @property
+    def interval(self) -> str:
+        """Allowed range as text, half open where the parameter is periodic."""
+        return f"[{self.low:g}, {self.high:g}{')' if self.period is not None else ']'}"
+
+    def contains(self, value: float) -> bool:
+        """Whether a value in native units is allowed (NaN is not)."""
+        return self.low <= value < self.high if self.period is not None else self.low <= value <= self.high
+
 
 _LENGTH = "half sides"
-_COLOURS = {"r": "red", "g": "green", "b": "blue"}
+_COLORS = {"r": "red", "g": "green", "b": "blue"}
 
-AZIMUTH = Parameter(
-    "azimuth",
-    "deg",
-    0.0,
-    360.0,
-    360.0,
-    0.0,
-    "0: camera at -z, the object's front; grows towards the camera at +x",
+_SCENE: tuple[tuple[str, str, float, float, float | None, float], ...] = (
+    ("azimuth", "deg", 0.0, 360.0, 360.0, 0.0),
+    ("elevation", "deg", -10.0, 90.0, None, 0.0),
+    ("distance", _LENGTH, 1.8, 6.0, None, 2.732),
+    ("roll", "deg", -180.0, 180.0, 360.0, 0.0),
+    ("field_of_view", "deg", 30.0, 90.0, None, 60.0),
+    ("shift_x", _LENGTH, -0.5, 0.5, None, 0.0),
+    ("shift_y", _LENGTH, -0.5, 0.5, None, 0.0),
+    ("light_azimuth", "deg", 0.0, 360.0, 360.0, 0.0),
+    ("light_elevation", "deg", 0.0, 90.0, None, 90.0),
+    ("directional", "", 0.0, 1.0, None, 0.5),
+    ("ambient", "", 0.0, 1.0, None, 0.5),
 )
-ELEVATION = Parameter(
-    "elevation",
-    "deg",
-    -10.0,
-    90.0,
-    None,
-    0.0,
-    "0: camera at the height of the centre; grows upwards, 90: from above",
-)
+_SENSE = {
+    "azimuth": "0: camera at -z, the object's front; grows towards the camera at +x",
+    "elevation": "0: camera at the height of the centre; grows upwards, 90: from above",
+    "distance": "0: camera in the centre; grows away from it, and the object gets smaller; a mesh fills [-1, 1]",
+    "roll": "0: upright; grows as the picture turns clockwise, 90: the object's top on the right",
+    "field_of_view": "full opening angle of the picture; grows wider, and the object gets smaller",
+    "shift_x": "0: object's centre in the middle; grows as it moves to the right in the picture, whatever the view",
+    "shift_y": "0: object's centre in the middle; grows as it moves up in the picture, whatever the view",
+    "light_azimuth": (
+        "0: light from -z, the object's front; grows towards light from +x; no effect at light_elevation 90"
+    ),
+    "light_elevation": "0: light from the side; grows upwards, 90: from straight above",
+    "directional": "0: none; grows brighter on faces turned to the light; a colour above 1 shows as 1",
+    "ambient": "0: none; grows brighter on all faces; a colour above 1 shows as 1",
+}
+_ALBEDO = "0: the surface reflects no {}; grows to the mesh's own colour (white unless it has one)"
+_BACKGROUND = "0: no {} behind the object; grows brighter"
 
 _ROWS = (
-    AZIMUTH,
-    ELEVATION,
-    Parameter(
-        "distance",
-        _LENGTH,
-        1.8,
-        6.0,
-        None,
-        2.732,
-        "0: camera in the centre; grows away from it, and the object gets smaller; a mesh fills [-1, 1]",
-    ),
-    Parameter(
-        "roll",
-        "deg",
-        -180.0,
-        180.0,
-        360.0,
-        0.0,
-        "0: upright; grows as the picture turns clockwise, 90: the object's top on the right",
-    ),
-    Parameter(
-        "field_of_view",
-        "deg",
-        30.0,
-        90.0,
-        None,
-        60.0,
-        "full opening angle of the picture; grows wider, and the object gets smaller",
-    ),
-    Parameter(
-        "shift_x",
-        _LENGTH,
-        -0.5,
-        0.5,
-        None,
-        0.0,
-        "0: object's centre in the middle; grows as it moves to the right in the picture, whatever the view",
-    ),
-    Parameter(
-        "shift_y",
-        _LENGTH,
-        -0.5,
-        0.5,
-        None,
-        0.0,
-        "0: object's centre in the middle; grows as it moves up in the picture, whatever the view",
-    ),
-    Parameter(
-        "light_azimuth",
-        "deg",
-        0.0,
-        360.0,
-        360.0,
-        0.0,
-        "0: light from -z, the object's front; grows towards light from +x; no effect at light_elevation 90",
-    ),
-    Parameter(
-        "light_elevation",
-        "deg",
-        0.0,
-        90.0,
-        None,
-        90.0,
-        "0: light from the side; grows upwards, 90: from straight above",
-    ),
-    Parameter(
-        "directional",
-        "",
-        0.0,
-        1.0,
-        None,
-        0.5,
-        "0: none; grows brighter on faces turned to the light; a colour above 1 shows as 1",
-    ),
-    Parameter(
-        "ambient",
-        "",
-        0.0,
-        1.0,
-        None,
-        0.5,
-        "0: none; grows brighter on all faces; a colour above 1 shows as 1",
-    ),
+    *(Parameter(*row, _SENSE[row[0]]) for row in _SCENE),
+    *(Parameter(f"albedo_{key}", "", 0.0, 1.0, None, 1.0, _ALBEDO.format(name)) for key, name in _COLORS.items()),
     *(
-        Parameter(
-            f"albedo_{key}",
-            "",
-            0.0,
-            1.0,
-            None,
-            1.0,
-            f"0: the surface reflects no {name}; grows to the mesh's own colour (white unless it has one)",
-        )
-        for key, name in _COLOURS.items()
-    ),
-    *(
-        Parameter(f"background_{key}", "", 0.0, 1.0, None, 0.0, f"0: no {name} behind the object; grows brighter")
-        for key, name in _COLOURS.items()
+        Parameter(f"background_{key}", "", 0.0, 1.0, None, 0.0, _BACKGROUND.format(name))
+        for key, name in _COLORS.items()
     ),
 )
+AZIMUTH, ELEVATION = _ROWS[:2]
 
 PARAMETERS: Mapping[str, Parameter] = {parameter.name: parameter for parameter in _ROWS}
 """The scene parameters that semrob knows by name."""
@@ -148,7 +118,7 @@ NAMED_SPACES: Mapping[str, tuple[str, ...]] = {
     "paper2": _PAPER_6[:2],
     "paper3": _PAPER_6[:3],
     "paper6": _PAPER_6,
-    "paper10": (*_PAPER_6, "directional", *(f"albedo_{key}" for key in _COLOURS)),
+    "paper10": (*_PAPER_6, "directional", *(f"albedo_{key}" for key in _COLORS)),
 }
 """The spaces of Hamdi & Ghanem's released code: azimuth, + elevation, + distance, + light direction, + light intensity
 and albedo. Its light direction is a vector (x, y, z) whose length has no effect; ours has two angles, and the number

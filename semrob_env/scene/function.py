@@ -3,17 +3,8 @@
 Ids: `scene:NETWORK/CLASS/SHAPE?params=azimuth,elevation`, where SHAPE is `procedural:3`, `file:PATH`,
 `folder:PATH#NAME` or `sh3f:PATH#NAME` (see `semrob_env.scene.sources`), and params is what `SemanticSpace.of` reads: a
 named space (`paper6`) and parts of ranges (`azimuth[90:180]`) too. Further options, left out where they have their
-default:
-
-- `feed=unnormalized`: pictures go to the network in [0, 1] as they are, as in the paper's released code;
-- `size=224`: pictures of this size instead of the network's own;
-- `renderer=pytorch3d` instead of the rasteriser; `supersample=2`, `blur=0.7`: its options (blur: sigma in pixels);
-- `gradient_supersample=4`, `gradient_blur=1.0`: gradients are those of pictures drawn so; values stay what they are;
-- `colors=material`: each face in the color of its material instead of white;
-- `score=margin` or `top1` instead of softmax, `weights=FILE`, `labels=FILE`, `device=cuda`: options of the network (see
-  `semrob_env.scene.classifiers`), paths escaped as in SHAPE;
-- `alias=NAME`: what tables call the network, to tell two files of weights of one network apart;
-- `label=NAME`: the class to score where it is not that of the shape: an index or a name, as CLASS may be.
+default, are those of `SceneId`, for example `&feed=unnormalized&score=margin&gradient_blur=1.0`; paths and names in
+them are escaped as in SHAPE.
 
 What the gradient means. grad f = <df/dI, dI/dtheta_k>, exact up to rounding for the picture formula. But f itself
 oscillates at the scale of a pixel (about 1 degree), so the exact slope describes some 0.2 degrees. A trend over
@@ -26,7 +17,7 @@ over which distance.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, final
 
@@ -147,23 +138,29 @@ class SceneFunction(ScoreFunction):
         self._probed = True
 
     def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
-        self._probe_once()
-        values = np.empty(theta.shape[:2])
-        for own, rows in self._split(member):
-            flat = theta[rows].reshape(-1, self.space.n)
-            scores = [self._chunk_values(own, chunk) for chunk in self._chunks(flat, gradients=False)]
-            values[rows] = np.concatenate(scores).reshape(len(rows), -1)
-        return values
+        flat, values = theta.reshape(-1, self.space.n), np.empty(theta[..., 0].size)
+        for own, points in self._chunks(theta, member, pictures=1):
+            values[points] = self._chunk_values(own, flat[points])
+        return values.reshape(theta.shape[:2])
 
     def _values_and_gradients(self, theta: FloatArray, member: IntArray) -> tuple[FloatArray, FloatArray]:
-        self._probe_once()
-        values, gradients = np.empty(theta.shape[:2]), np.empty(theta.shape)
-        for own, rows in self._split(member):
-            flat = theta[rows].reshape(-1, self.space.n)
-            parts = [self._chunk_gradients(own, chunk) for chunk in self._chunks(flat, gradients=True)]
-            values[rows] = np.concatenate([part[0] for part in parts]).reshape(len(rows), -1)
-            gradients[rows] = np.concatenate([part[1] for part in parts]).reshape(theta[rows].shape)
-        return values, gradients
+        flat, values = theta.reshape(-1, self.space.n), np.empty(theta[..., 0].size)
+        gradients = np.empty(flat.shape)
+        # A picture, K derivative pictures, their products, and the gradient in the picture.
+        for own, points in self._chunks(theta, member, pictures=2 + 2 * self.space.n):
+            values[points], gradients[points] = self._chunk_gradients(own, flat[points])
+        return values.reshape(theta.shape[:2]), gradients.reshape(theta.shape)
+
+    def _chunks(self, theta: FloatArray, member: IntArray, *, pictures: int) -> Iterator[tuple[int, IntArray]]:
+        """A member, and which of all points are asked of it at once, with so many pictures in memory for each."""
+        if not self._probed:
+            self.probe()
+        view_bytes = 4 * 3 * self.renderer.size**2 * pictures
+        count = int(np.clip(MEMORY_BOUND_BYTES // view_bytes, 1, LARGEST_CHUNK))
+        for own in np.unique(member):
+            points = np.flatnonzero(np.repeat(member, theta.shape[1]) == own)
+            for first in range(0, len(points), count):
+                yield int(own), points[first : first + count]
 
     def _chunk_values(self, member: int, theta: FloatArray) -> FloatArray:
         pictures = self.renderer.render(self.meshes[member], self.scenes(theta))
@@ -184,20 +181,6 @@ class SceneFunction(ScoreFunction):
         ])
         return values, gradients
 
-    def _split(self, member: IntArray) -> list[tuple[int, IntArray]]:
-        return [(int(own), np.flatnonzero(member == own)) for own in np.unique(member)]
-
-    def _chunks(self, theta: FloatArray, *, gradients: bool) -> list[FloatArray]:
-        # A picture; with gradients also K derivative pictures, their products, and the gradient in the picture.
-        pictures = 2 + 2 * self.space.n if gradients else 1
-        view_bytes = 4 * 3 * self.renderer.size**2 * pictures
-        count = int(np.clip(MEMORY_BOUND_BYTES // view_bytes, 1, LARGEST_CHUNK))
-        return [theta[first : first + count] for first in range(0, len(theta), count)]
-
-    def _probe_once(self) -> None:
-        if not self._probed:
-            self.probe()
-
 
 @final
 @dataclass(frozen=True)
@@ -207,22 +190,22 @@ class SceneId:
     Attributes:
         network: Name of a network, as `canonical_network` reads it.
         class_name: Class that the shape is scored for.
-        source: `procedural:3`, `file:PATH`, `folder:PATH#NAME` or `sh3f:PATH#NAME`.
+        source: The shape.
         params: Parameter names, comma separated, as `SemanticSpace.of` reads them.
-        feed: `normalized` or `unnormalized`.
-        size: Picture size; 0 means the network's own.
+        feed: `normalized`, or `unnormalized`: pictures in [0, 1] as they are, as in the paper's released code.
+        size: Picture size; 0: the network's own.
         supersample: Option of the renderer.
-        blur: Option of the renderer, in pixels.
-        colors: `white` or `material`.
-        gradient_supersample: As `supersample`, for gradients alone; 0: as values.
+        blur: Option of the renderer: sigma in pixels.
+        colors: `white`, or `material`: each face in the color of its material.
+        gradient_supersample: As `supersample`, for the pictures whose gradients are told; 0: as values.
         gradient_blur: As `blur`, for gradients alone.
-        score: Option of the network, as the next three.
+        score: Option of the network, as the next three: `softmax`, `margin` or `top1`.
         weights: Escaped path.
         labels: Escaped path.
         device: Of torch, for the network and, where it can, the renderer.
-        label: Escaped name or index of the class to score; empty: `class_name`.
+        label: Escaped name or index of the class to score, where it is not that of the shape; empty: `class_name`.
         renderer: Name, as `make_renderer` reads it.
-        alias: What tables call the network; empty: `network`.
+        alias: What tables call the network, to tell two files of weights of one apart; empty: `network`.
     """
 
     network: str
@@ -266,17 +249,7 @@ class SceneId:
         parts = split_subject(body)
         if parts is None:
             raise InvalidParameterError(f"cannot read {function_id!r}; write scene:NETWORK/CLASS/procedural:0")
-        readers: dict[str, Callable[[str], Any]] = {
-            "params": str,
-            "feed": str,
-            "size": int,
-            "supersample": int,
-            "blur": float,
-            "colors": str,
-            "gradient_supersample": int,
-            "gradient_blur": float,
-            **dict.fromkeys(("score", "weights", "labels", "device", "label", "renderer", "alias"), str),
-        }
+        readers: dict[str, Callable[[str], Any]] = {option.name: type(option.default) for option in fields(cls)[3:]}
         unknown = [name for name in options if name not in readers]
         if unknown:
             raise InvalidParameterError(

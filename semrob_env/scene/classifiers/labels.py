@@ -17,8 +17,7 @@ from semrob_env.scene.classes import CLASS_INDEX, IMAGENET_NAME
 IMAGENET_CLASSES = 1000
 """A network of so many classes whose labels are not told is taken for one of ImageNet-1k."""
 
-MOST_SHOWN = 8
-"""Candidates that a message lists at most."""
+MOST_SHOWN = 8  # candidates that a message lists at most
 
 
 @final

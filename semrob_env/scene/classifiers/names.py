@@ -15,14 +15,11 @@ from semrob_env.registry import Registry
 
 TORCHVISION, TIMM, FILE = "torchvision", "timm", "file"
 
-_CLASSIFIERS = "semrob_env.scene.classifiers"
+_HERE = "semrob_env.scene.classifiers"
 NETWORK_FAMILIES: Registry[Callable[..., object]] = Registry(
     "network family",
     "semrob.network_families",
-    {
-        TORCHVISION: f"{_CLASSIFIERS}.torchvision_networks:torchvision_network",
-        TIMM: f"{_CLASSIFIERS}.timm_networks:timm_network",
-    },
+    {TORCHVISION: f"{_HERE}.torchvision_networks:torchvision_network", TIMM: f"{_HERE}.package_networks:timm_network"},
 )
 """Words before the slash of a network's name, as in `timm/resnet50.a1_in1k`, and what makes its networks.
 

@@ -88,9 +88,9 @@ class NetworkSpec:
 
     def __str__(self) -> str:
         named = f"{self.label}=" if self.label != self.network else ""
-        at = (":" if self.network == FILE else "@") + _quoted(self.options.weights) if self.options.weights else ""
-        changed = self.options.changed()
-        query = "&".join(f"{name}={_quoted(changed[name])}" for name in OPTIONS if name in changed)
+        changed = {name: _quoted(value) for name, value in self.options.changed().items()}
+        at = (":" if self.network == FILE else "@") + changed["weights"] if "weights" in changed else ""
+        query = "&".join(f"{name}={changed[name]}" for name in OPTIONS if name in changed)
         return f"{named}{self.network}{at}" + (f"?{query}" if query else "")
 
     def in_ids(self) -> dict[str, Any]:

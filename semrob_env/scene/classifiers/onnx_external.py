@@ -30,7 +30,8 @@ _FIELDS: Final = MappingProxyType({
 _MEMORY: Final = "_ORT_MEM_ADDR_"
 """A location with this in it is no file but an address: OpenVINO would read the memory of this process there."""
 
-_VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES = 0, 1, 2, 5
+_VARINT, _BYTES = 0, 2
+_FIXED_BYTES: Final = MappingProxyType({1: 8, 5: 4})
 
 
 def external_files(path: Path) -> tuple[Path, ...]:
@@ -42,14 +43,13 @@ def external_files(path: Path) -> tuple[Path, ...]:
     with path.open("rb") as stream:
         try:
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                locations = {location.decode() for location in _locations(data)}
+                locations = sorted({location.decode() for location in _locations(data)})
         except (ValueError, IndexError) as error:
             raise RefusedFileError(f"{path}: is no ONNX file, or it is cut off; save it again") from error
-    for location in sorted(locations):
-        if _MEMORY in location:
-            raise RefusedFileError(f"{path}: its weights lie at an address in memory; save it with its weights")
+    if any(_MEMORY in location for location in locations):
+        raise RefusedFileError(f"{path}: its weights lie at an address in memory; save it with its weights")
     try:
-        return tuple(inside(path.parent, location) for location in sorted(locations))
+        return tuple(inside(path.parent, location) for location in locations)
     except RefusedFileError as error:
         raise RefusedFileError(f"{path}: its weights {error}") from error
 
@@ -84,9 +84,11 @@ def _parts(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, in
             start += length
         elif kind == _VARINT:
             _, start = _varint(data, start)
-        elif kind in {_EIGHT_BYTES, _FOUR_BYTES}:
-            start += 8 if kind == _EIGHT_BYTES else 4
-        if kind not in {_VARINT, _EIGHT_BYTES, _BYTES, _FOUR_BYTES} or start > end or tag >> 32:
+        elif kind in _FIXED_BYTES:
+            start += _FIXED_BYTES[kind]
+        else:
+            raise ValueError("no field of a message")
+        if start > end or tag >> 32:
             raise ValueError("no field of a message")
 
 

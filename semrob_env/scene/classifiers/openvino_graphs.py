@@ -3,10 +3,15 @@
 Both run in f32 on static shapes, one picture a request, several requests at once: that is as fast as a batch, and no
 picture's answer depends on another. The gradient graph is the module's forward *and* backward pass, traced by
 `torch.fx` as plain operators that OpenVINO knows; on small networks it answers several times faster than autograd.
+
+torch keeps the backward pass of a convolution or a pooling layer as one operator of its own. The rules here say the
+same with forward operators: the gradient of a convolution in its image is the transposed convolution with the same
+weights; average pooling is a convolution with equal weights; max pooling sends each slope back to where it came from.
 """
 
 from __future__ import annotations
 
+import math
 import threading
 import warnings
 from collections.abc import Callable
@@ -17,7 +22,6 @@ import torch
 from torch._decomp import core_aten_decompositions, get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from semrob_env.scene.classifiers.backward_rules import RULES
 from semrob_env.scene.classifiers.quiet_openvino import FrontEndManager, TorchScriptPythonDecoder, openvino
 from semrob_env.types import Float32Array, IntArray
 
@@ -36,67 +40,11 @@ class ConversionError(Exception):
 
 
 @final
-class ValueGraph:
-    """Pictures (N, 3, size, size) to the module's answers (N, labels), compiled once.
-
-    Raises:
-        ConversionError: OpenVINO cannot convert the module.
-    """
-
-    def __init__(self, module: torch.nn.Module, size: int) -> None:
-        example = torch.zeros(1, 3, size, size)
-        self._requests = Requests(_compile(module, (example,)))
-
-    def __call__(self, pictures: Float32Array) -> Float32Array:
-        """Answers (N, labels)."""
-        return self._requests.one_each(pictures)
-
-
-@final
-class GradientGraph:
-    """Pictures (N, 3, size, size) and classes (N,) to scores (N,) and gradients (N, 3, size, size).
-
-    Raises:
-        ConversionError: The backward pass cannot be traced or converted.
-    """
-
-    def __init__(self, module: torch.nn.Module, size: int, labels: int, pick: Pick) -> None:
-        examples = (torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)), torch.eye(1, labels))
-        try:
-            graph = _trace_gradient(module, examples, pick)
-        except Exception as error:  # whatever a stranger's module makes the tracer raise
-            raise ConversionError(f"its backward pass cannot be traced: {error}") from error
-        self._requests = Requests(_compile(graph, examples))
-        self._one_hot = np.eye(labels, dtype=np.float32)
-        self._compare_with_autograd(module, examples, pick)
-
-    def __call__(self, pictures: Float32Array, class_index: IntArray) -> tuple[Float32Array, Float32Array]:
-        """Scores (N,) and gradients (N, 3, size, size)."""
-        inputs = [
-            {0: picture[None], 1: self._one_hot[index][None]}
-            for picture, index in zip(pictures, class_index, strict=True)
-        ]
-        values, gradients = self._requests(inputs)
-        return values, gradients
-
-    def _compare_with_autograd(
-        self, module: torch.nn.Module, examples: tuple[torch.Tensor, torch.Tensor], pick: Pick
-    ) -> None:
-        """Refuse a graph that answers otherwise than torch: a rule of the tracer may not fit a stranger's module."""
-        picture, one_hot = examples
-        leaf = picture.detach().requires_grad_(True)
-        (expected,) = torch.autograd.grad(pick(module(leaf), one_hot).sum(), leaf)
-        _, answered = self(picture.numpy(), np.zeros(1, dtype=np.int64))
-        difference = float(np.linalg.norm(answered - expected.numpy()))
-        if not difference <= LARGEST_DIFFERENCE * float(expected.norm()):
-            raise ConversionError(f"its gradient differs from autograd's by {difference:g}")
-
-
-@final
 class Requests:
     """Runs one request a picture, as many at once as the device likes, and collects the answers in order."""
 
-    def __init__(self, compiled: openvino.CompiledModel) -> None:
+    def __init__(self, model: openvino.Model) -> None:
+        compiled = openvino.Core().compile_model(model, "CPU", _CONFIG)
         self._shapes = [tuple(output.shape)[1:] for output in compiled.outputs]
         self._queue = openvino.AsyncInferQueue(compiled)
         self._queue.set_callback(_collect)
@@ -118,13 +66,58 @@ class Requests:
         return answers
 
 
+def value_requests(module: torch.nn.Module, size: int) -> Requests:
+    """Requests whose only output is the module's answers (N, labels) to pictures (N, 3, size, size).
+
+    Raises:
+        ConversionError: OpenVINO cannot convert the module.
+    """
+    return _converted(module, (torch.zeros(1, 3, size, size),))
+
+
+@final
+class GradientGraph:
+    """Pictures (N, 3, size, size) and classes (N,) to scores (N,) and gradients (N, 3, size, size).
+
+    Raises:
+        ConversionError: The backward pass cannot be traced or converted, or answers otherwise than torch's.
+    """
+
+    def __init__(self, module: torch.nn.Module, size: int, labels: int, pick: Pick) -> None:
+        picture, one_hot = (
+            torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)),
+            torch.eye(1, labels),
+        )
+        try:
+            graph = _trace_gradient(module, (picture, one_hot), pick)
+        except Exception as error:  # whatever a stranger's module makes the tracer raise
+            raise ConversionError(f"its backward pass cannot be traced: {error}") from error
+        self._requests = _converted(graph, (picture, one_hot))
+        self._one_hot = np.eye(labels, dtype=np.float32)
+        # A rule of the tracer may not fit a stranger's module.
+        leaf = picture.detach().requires_grad_(True)
+        (expected,) = torch.autograd.grad(pick(module(leaf), one_hot).sum(), leaf)
+        _, answered = self(picture.numpy(), np.zeros(1, dtype=np.int64))
+        difference = float(np.linalg.norm(answered - expected.numpy()))
+        if not difference <= LARGEST_DIFFERENCE * float(expected.norm()):
+            raise ConversionError(f"its gradient differs from autograd's by {difference:g}")
+
+    def __call__(self, pictures: Float32Array, class_index: IntArray) -> tuple[Float32Array, Float32Array]:
+        """Scores (N,) and gradients (N, 3, size, size)."""
+        one_hot = self._one_hot[class_index]
+        values, gradients = self._requests([
+            {0: picture[None], 1: row[None]} for picture, row in zip(pictures, one_hot, strict=True)
+        ])
+        return values, gradients
+
+
 def _collect(request: Any, place: tuple[list[Float32Array], int]) -> None:
     answers, index = place
     for output, own in enumerate(answers):
         own[index] = request.get_output_tensor(output).data[0]
 
 
-def _compile(module: torch.nn.Module, examples: tuple[torch.Tensor, ...]) -> openvino.CompiledModel:
+def _converted(module: torch.nn.Module, examples: tuple[torch.Tensor, ...]) -> Requests:
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # tracing warns about things that do not concern fixed shapes
@@ -134,14 +127,9 @@ def _compile(module: torch.nn.Module, examples: tuple[torch.Tensor, ...]) -> ope
             decoder = TorchScriptPythonDecoder(traced, example_input=examples)  # must outlive the conversion
             model = front_end.convert(front_end.load(decoder))
         model.reshape({index: list(example.shape) for index, example in enumerate(examples)})
-        return compile_for_cpu(model)
+        return Requests(model)
     except Exception as error:  # OpenVINO raises many unrelated types
         raise ConversionError(str(error).strip().splitlines()[-1]) from error
-
-
-def compile_for_cpu(model: openvino.Model) -> openvino.CompiledModel:
-    """The model compiled for throughput in f32."""
-    return openvino.Core().compile_model(model, "CPU", _CONFIG)
 
 
 def _trace_gradient(module: torch.nn.Module, examples: tuple[torch.Tensor, ...], pick: Pick) -> torch.fx.GraphModule:
@@ -153,7 +141,6 @@ def _trace_gradient(module: torch.nn.Module, examples: tuple[torch.Tensor, ...],
         (gradient,) = torch.autograd.grad(score.sum(), picture)
         return score.detach(), gradient
 
-    table: dict[Any, Any] = dict(core_aten_decompositions())
     wanted = [
         _aten.native_batch_norm,
         _aten._native_batch_norm_legit_no_training,
@@ -161,8 +148,7 @@ def _trace_gradient(module: torch.nn.Module, examples: tuple[torch.Tensor, ...],
         _aten._softmax_backward_data,
         _aten.hardtanh_backward,
     ]
-    table.update(get_decompositions(wanted))
-    table.update(RULES)
+    table: dict[Any, Any] = {**core_aten_decompositions(), **get_decompositions(wanted), **_RULES}
     graph = make_fx(score_and_gradient, decomposition_table=table)(*examples)
     # These keep the numbers as they are, and OpenVINO knows no rule for some; other copies between types stay.
     identities = {_aten.clone.default, _aten.detach.default, _aten.alias.default}
@@ -180,3 +166,101 @@ def _keeps_float32(graph: torch.fx.GraphModule, copy: torch.fx.Node) -> bool:
     assert isinstance(source, torch.fx.Node)
     tensor = getattr(graph, str(source.target)) if source.op == "get_attr" else source.meta.get("val")
     return getattr(tensor, "dtype", None) == torch.float32 and copy.kwargs.get("dtype") in {None, torch.float32}
+
+
+class _NoRuleError(Exception):
+    """A layer of a kind that no rule covers; tracing then fails."""
+
+
+def _convolution_backward(slope: torch.Tensor, image: torch.Tensor, weight: torch.Tensor, *settings: Any) -> Any:
+    """Gradients in the image, and none in weight and bias."""
+    _, stride, padding, dilation, transposed, _, groups, wanted = settings
+    if transposed or image.ndim != 4:
+        raise _NoRuleError("only plain 2-D convolutions have a rule")
+    return _spread(slope, image, weight, stride, padding, dilation, groups) if wanted[0] else None, None, None
+
+
+def _max_pool_backward(slope: torch.Tensor, image: torch.Tensor, *settings: Any) -> torch.Tensor:
+    """Every slope added where its maximum was."""
+    *_, indices = settings
+    planes = (image.shape[0], image.shape[1])
+    flat = torch.zeros((*planes, math.prod(image.shape[2:])))
+    added: torch.Tensor = _aten.scatter_add.default(flat, 2, indices.reshape(*planes, -1), slope.reshape(*planes, -1))
+    return added.reshape(image.shape)
+
+
+def _average_pool_backward(slope: torch.Tensor, image: torch.Tensor, *settings: Any) -> torch.Tensor:
+    kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override = settings
+    if ceil_mode or divisor_override is not None or (any(padding) and not count_include_pad):
+        raise _NoRuleError("average pooling with a changing divisor has no rule")
+    return _shared_out(slope, image, kernel_size, stride or kernel_size, padding)
+
+
+def _adaptive_pool(image: torch.Tensor, size: list[int]) -> torch.Tensor:
+    height, width = _windows(image, size)
+    if height == width == 1:
+        return image * 1.0
+    return image.reshape(*image.shape[:2], size[0], height, size[1], width).mean(dim=(3, 5))
+
+
+def _adaptive_pool_backward(slope: torch.Tensor, image: torch.Tensor) -> torch.Tensor:
+    windows = _windows(image, slope.shape[2:])
+    return slope * 1.0 if windows == [1, 1] else _shared_out(slope, image, windows, windows, [0, 0])
+
+
+_RULES: dict[Any, Any] = {
+    _aten.convolution_backward.default: _convolution_backward,
+    _aten.max_pool2d_with_indices_backward.default: _max_pool_backward,
+    _aten.avg_pool2d_backward.default: _average_pool_backward,
+    _aten._adaptive_avg_pool2d.default: _adaptive_pool,
+    _aten._adaptive_avg_pool2d_backward.default: _adaptive_pool_backward,
+}
+"""Rule of each operator, called with the operator's arguments in its order."""
+
+
+def _windows(image: torch.Tensor, size: Any) -> list[int]:
+    """Height and width of the windows of adaptive pooling to a size (h, w) that must divide the image's."""
+    height, width = image.shape[2], image.shape[3]
+    if height % size[0] or width % size[1]:
+        raise _NoRuleError(f"adaptive pooling of {height} x {width} to {size[0]} x {size[1]} has no rule")
+    return [height // size[0], width // size[1]]
+
+
+def _shared_out(
+    slope: torch.Tensor, image: torch.Tensor, window: list[int], stride: list[int], padding: list[int]
+) -> torch.Tensor:
+    """Every slope in equal parts over its window: the transposed convolution with equal weights."""
+    channels = image.shape[1]
+    weight = torch.full((channels, 1, *window), 1 / math.prod(window))
+    return _spread(slope, image, weight, stride, padding, [1, 1], channels)
+
+
+def _spread(
+    slope: torch.Tensor,
+    image: torch.Tensor,
+    weight: torch.Tensor,
+    stride: list[int],
+    padding: list[int],
+    dilation: list[int],
+    groups: int,
+) -> torch.Tensor:
+    """The transposed convolution that undoes the shape of a convolution.
+
+    Where nothing was stepped over it is a plain convolution with turned weights, which OpenVINO runs faster, and
+    rightly: its 2026.4 answers some transposed ones of equal channels (256 to 256 on 13 x 13, as in AlexNet) wrongly.
+    """
+    reach = [dilation[axis] * (weight.shape[2 + axis] - 1) - padding[axis] for axis in (0, 1)]
+    if stride[0] == stride[1] == 1 and min(reach) >= 0:
+        kernel, outs = weight.flip((2, 3)), weight.shape[0] // groups
+        if outs > 1 or weight.shape[1] > 1:  # else depthwise: in and out are one
+            kernel = torch.cat([kernel[first : first + outs].transpose(0, 1) for first in range(0, len(kernel), outs)])
+        settings: tuple[Any, ...] = ([1, 1], reach, dilation, False, [0, 0], groups)
+    else:
+        # The part of the image that the strides of the forward pass never reached.
+        missing = [
+            image.shape[2 + axis] - (slope.shape[2 + axis] - 1) * stride[axis] + padding[axis] - reach[axis] - 1
+            for axis in (0, 1)
+        ]
+        kernel, settings = weight, (stride, padding, dilation, True, missing, groups)
+    spread: torch.Tensor = _aten.convolution.default(slope, kernel, None, *settings)
+    return spread

@@ -44,9 +44,8 @@ class NetworkOptions:
         """The changed options as ids write them, paths escaped."""
         from semrob_env.scene.sources.texts import escape  # its package loads meshes, which names do without
 
-        return {
-            name: escape(value) if name in ("weights", "labels") else value for name, value in self.changed().items()
-        }
+        paths = ("weights", "labels")
+        return {name: escape(value) if name in paths else value for name, value in self.changed().items()}
 
 
 def trust_model_file(path: str) -> None:

@@ -28,13 +28,9 @@ Beside these it gets `options`, whole, if it takes an argument of that name; els
 """
 
 # Named, not imported: names must be known, and misspelt ones told, without loading torch.
+_LITE = "semrob_env.scene.classifiers.package_networks:efficientnet_lite"
 NETWORKS: Registry[ClassifierFactory] = Registry(
-    "network",
-    "semrob.networks",
-    {
-        f"efficientnet_lite{variant}": f"semrob_env.scene.classifiers.efficientnet_lite:efficientnet_lite{variant}"
-        for variant in (0, 1, 2)
-    },
+    "network", "semrob.networks", {f"efficientnet_lite{variant}": f"{_LITE}{variant}" for variant in (0, 1, 2)}
 )
 """Every registered network by name: those that need no file and no download."""
 

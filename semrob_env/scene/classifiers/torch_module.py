@@ -7,25 +7,24 @@ import copy
 import hashlib
 import threading
 import zlib
-from collections.abc import Sequence
-from typing import Literal, final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal, TypeVar, cast, final
 
 import numpy as np
 import torch
 
 from semrob_env.errors import ClassifierError, InvalidParameterError
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
-from semrob_env.scene.classifiers.openvino_graphs import ConversionError, GradientGraph, Pick, ValueGraph
+from semrob_env.scene.classifiers.openvino_graphs import ConversionError, GradientGraph, Requests, value_requests
 from semrob_env.scene.classifiers.score_kinds import MARGIN_BOUND, ScoreKind, score_of
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
 Backend = Literal["auto", "openvino", "torch"]
+_GraphT = TypeVar("_GraphT", Requests, GradientGraph)
 
-CHUNK = 8
-"""Pictures a call of torch, always filled up to this number: a kernel chosen by batch size may round differently."""
-
-CUDA_CHUNK = 32
-"""The same on another device than the CPU."""
+CHUNK, CUDA_CHUNK = 8, 32
+"""Pictures a call of torch on the CPU and on another device, always filled up: kernels chosen by batch size may round
+differently."""
 
 REPEATS = 3
 """How often a new network is asked for the same picture, to find one that draws random numbers."""
@@ -35,15 +34,15 @@ REPEATS = 3
 class TorchClassifier(Classifier):
     """A torch module that answers logits (N, labels) to normalised pictures; its softmax is the score by default.
 
-    Values and gradients come from OpenVINO in f32, one picture a request, so that a picture's score does not depend
-    on its neighbours. Where OpenVINO cannot convert the module, and on other devices, torch answers (channels_last,
-    fixed chunks filled up with black pictures, on CUDA in full f32 with deterministic kernels).
-    Converting and compiling takes seconds: for values when it is made, for gradients when the first is asked.
+    Values and gradients come from OpenVINO in f32, one picture a request, so that a picture's score does not depend on
+    its neighbors. Where OpenVINO cannot convert the module, and on other devices, torch answers (channels_last, fixed
+    chunks filled up with black pictures, on CUDA in full f32 with deterministic kernels). Converting and compiling
+    takes seconds: for values when it is made, for gradients when the first is asked.
 
     The module stays the caller's: it is copied, and the copy is put into eval mode, frozen and moved. Before every
-    answer the classifier looks whether weights, buffers or plain attributes of the module have changed, and if so takes
-    them over, graphs and fingerprint included; so one object serves a whole training run. Other code in its `forward`
-    is not seen: then make a new classifier.
+    answer the classifier takes over what has changed in weights, buffers or plain attributes of the module, graphs and
+    fingerprint included; so one object serves a whole training run. Other code in its `forward` is not seen: then make
+    a new classifier.
 
     Args:
         module: The network; one of lazy layers that has seen no picture is shown one, which gives them their sizes.
@@ -84,7 +83,7 @@ class TorchClassifier(Classifier):
     ) -> None:
         if backend not in ("auto", "openvino", "torch"):
             raise InvalidParameterError(f"unknown backend {backend!r}; choose auto, openvino or torch")
-        self._device = torch_device(device)
+        self._device = _present_device(device)
         is_cpu = self._device.type == "cpu"
         if not is_cpu and backend == "openvino":
             raise InvalidParameterError(f"device {device!r}: OpenVINO runs on the CPU here; use backend auto or torch")
@@ -95,13 +94,13 @@ class TorchClassifier(Classifier):
         self._lock = threading.RLock()
         _give_sizes(module, preprocessing.size)
         answer = self._take_over()
-        self._seen = look_of(module, is_deep=not is_own)
+        self._seen = self._look()
         super().__init__(
             name,
             preprocessing,
             int(answer.shape[1]),
             has_gradient=True,
-            fingerprint={"weights": digest_of(module) if weights_digest is None else weights_digest},
+            fingerprint={"weights": _digest(module) if weights_digest is None else weights_digest},
             score=score,
             categories=categories,
         )
@@ -110,39 +109,50 @@ class TorchClassifier(Classifier):
 
     def _follow(self) -> None:
         with self._lock:
-            if look_of(self.module, is_deep=not self._is_own) == self._seen:
+            if self._look() == self._seen:
                 return
             labels = self._take_over().shape[1]
             if labels != self.labels:
                 raise ClassifierError(f"{self.name} has {labels} classes now, not {self.labels}; make a new classifier")
-            self._seen = look_of(self.module, is_deep=not self._is_own)  # taking over an own module may move it
-            self._facts["weights"] = digest_of(self.module)
-            self._facts["backend"] = self.backend_in_use("values")
+            self._seen = self._look()  # taking over an own module may move it
+            self._facts.update(weights=_digest(self.module), backend=self.backend_in_use("values"))
+
+    def _look(self) -> object:
+        """What differs where the module may answer otherwise than before.
+
+        Place and version of every tensor tell of a load, of an optimizer's step and of most else in microseconds.
+        Writes through `.data` are not counted by torch: for the module of a caller a checksum of each tensor, and the
+        structure, are looked at too: for EfficientNet-Lite0 less than the time of one picture.
+        """
+        tensors = _tensors(self.module)
+        places = [
+            (name, tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version, tensor.shape)
+            for name, tensor in tensors.items()
+        ]
+        if self._is_own:
+            return places
+        return places, [zlib.crc32(_bytes(tensor)) for tensor in tensors.values()], _structure(self.module)
 
     def _take_over(self) -> torch.Tensor:
         """Make the copy that answers, and ask it for a picture: answers (1, labels)."""
         try:
             own = self.module if self._is_own else copy.deepcopy(self.module)
         except Exception as error:  # whatever a stranger's module raises
-            reason = " ".join(str(error).split())
             raise ClassifierError(
-                f"{self.name} cannot be copied ({reason}); give a copy of your own with is_own=True"
+                f"{self.name} cannot be copied ({_one_line(error)}); give a copy of your own with is_own=True"
             ) from error
         own.requires_grad_(False)
         self._module = PictureNetwork(own, self.preprocessing, is_softmax=self.score == "softmax")
         self._module.eval().to(self._device)
-        self._value_graph: ValueGraph | None = None
-        self._gradient_graph: GradientGraph | None = None
-        self._failed: set[str] = set()
+        self._graphs: dict[str, Requests | GradientGraph | None] = {}
         size = self.preprocessing.size
         ramp = torch.linspace(0.0, 1.0, size, device=self._device).expand(1, 3, size, size).contiguous()
         try:
             with torch.no_grad(), _full_precision(self._device):
                 answer, *again = (self._module(ramp) for _ in range(REPEATS))
-        except Exception as error:  # a stranger's module may raise anything
-            reason = " ".join(str(error).split())
+        except Exception as error:  # as above
             raise ClassifierError(
-                f"{self.name} cannot answer a picture of shape {tuple(ramp.shape)}: {reason}"
+                f"{self.name} cannot answer a picture of shape {tuple(ramp.shape)}: {_one_line(error)}"
             ) from error
         if not isinstance(answer, torch.Tensor) or answer.ndim != 2 or answer.shape[0] != 1:
             shape = tuple(getattr(answer, "shape", ())) or type(answer).__name__
@@ -168,84 +178,73 @@ class TorchClassifier(Classifier):
 
     def backend_in_use(self, kind: Literal["values", "gradients"]) -> str:
         """`openvino` or `torch`: which one answers values, or gradients; converts the module if that is open."""
-        if kind == "values":
-            is_converted = self._values_by_openvino() is not None
-        else:
-            is_converted = self._gradients_by_openvino() is not None
+        graph = self._value_graph() if kind == "values" else self._gradient_graph()
         by_torch = "torch" if self._device.type == "cpu" else f"torch-{self._device.type}"
-        return "openvino" if is_converted else by_torch
+        return by_torch if graph is None else "openvino"
 
     def answers(self, pictures: Float32Array) -> Float32Array:
         """What the network says to pictures (N, 3, H, W): probabilities (N, labels), or logits for other scores."""
-        graph = self._values_by_openvino()
+        graph = self._value_graph()
         if graph is not None:
-            return graph(pictures)
-        parts = [np.zeros((0, self.labels), dtype=np.float32)]
+            return graph.one_each(pictures)
+        answers = np.empty((len(pictures), self.labels), dtype=np.float32)
         with torch.inference_mode(), _full_precision(self._device):
-            for batch, kept, _ in self._chunks(pictures, np.zeros(len(pictures), dtype=np.int64)):
-                parts.append(self._module(batch).cpu().numpy()[:kept])
-        return np.concatenate(parts)
+            for rows, batch, _ in self._chunks(pictures, np.zeros(len(pictures), dtype=np.int64)):
+                answers[rows] = self._module(batch).cpu().numpy()[: len(answers[rows])]
+        return answers
 
     def _scores(self, pictures: Float32Array, class_index: IntArray) -> Float32Array | FloatArray:
         return score_of(self.score, self.answers(pictures), class_index)
 
     def _scores_and_gradients(self, pictures: Float32Array, class_index: IntArray) -> tuple[Float32Array, Float32Array]:
-        graph = self._gradients_by_openvino()
+        graph = self._gradient_graph()
         if graph is not None:
             return graph(pictures, class_index)
-        values, gradients = [np.zeros(0, dtype=np.float32)], [np.zeros((0, *pictures.shape[1:]), dtype=np.float32)]
+        values, gradients = np.empty(len(pictures), dtype=np.float32), np.empty(pictures.shape, dtype=np.float32)
         with _full_precision(self._device):
-            for batch, kept, classes in self._chunks(pictures, class_index):
+            for rows, batch, one_hot in self._chunks(pictures, class_index):
                 batch.requires_grad_(True)
                 answers = self._module(batch)
-                one_hot = torch.nn.functional.one_hot(torch.from_numpy(classes).to(self._device), self.labels)
-                scores = self._pick(answers, one_hot.to(answers.dtype))
+                scores = _PICKS[self.score](answers, one_hot.to(answers.dtype))
                 (slope,) = torch.autograd.grad(scores.sum(), batch)
-                values.append(scores.detach().cpu().numpy()[:kept])
-                gradients.append(slope.contiguous().cpu().numpy()[:kept])
-        return np.concatenate(values), np.concatenate(gradients)
+                kept = len(values[rows])
+                values[rows] = scores.detach().cpu().numpy()[:kept]
+                gradients[rows] = slope.contiguous().cpu().numpy()[:kept]
+        return values, gradients
 
-    @property
-    def _pick(self) -> Pick:
-        return _margin if self.score == "margin" else _own_answer
-
-    def _chunks(self, pictures: Float32Array, class_index: IntArray) -> list[tuple[torch.Tensor, int, IntArray]]:
-        """Batches of exactly `chunk` pictures in channels_last, how many of each are real, and their classes."""
-        chunks = []
+    def _chunks(
+        self, pictures: Float32Array, class_index: IntArray
+    ) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
+        """Rows, and of these batches of exactly `chunk` pictures in channels_last and their one-hot classes."""
         for first in range(0, len(pictures), self._chunk):
-            part, classes = pictures[first : first + self._chunk], class_index[first : first + self._chunk]
-            kept = len(part)
-            filled = np.zeros((self._chunk, *pictures.shape[1:]), dtype=np.float32)
-            filled[:kept] = part
-            padded = np.zeros(self._chunk, dtype=np.int64)
-            padded[:kept] = classes
+            rows = slice(first, first + self._chunk)
+            missing = self._chunk - len(pictures[rows])
+            filled = np.pad(np.asarray(pictures[rows], dtype=np.float32), ((0, missing), (0, 0), (0, 0), (0, 0)))
             batch = torch.from_numpy(filled).contiguous(memory_format=torch.channels_last).to(self._device)
-            chunks.append((batch, kept, padded))
-        return chunks
+            classes = torch.from_numpy(np.pad(np.asarray(class_index[rows], dtype=np.int64), (0, missing)))
+            yield rows, batch, torch.nn.functional.one_hot(classes.to(self._device), self.labels)
 
-    def _values_by_openvino(self) -> ValueGraph | None:
-        if self._value_graph is None and self._may_convert("values"):
+    def _value_graph(self) -> Requests | None:
+        return self._graph("values", lambda: value_requests(self._module, self.preprocessing.size))
+
+    def _gradient_graph(self) -> GradientGraph | None:
+        pick, size = _PICKS[self.score], self.preprocessing.size
+        return self._graph("gradients", lambda: GradientGraph(self._module, size, self.labels, pick))
+
+    def _graph(self, kind: str, make: Callable[[], _GraphT]) -> _GraphT | None:
+        """The graph of a kind, made when it is first asked for; None: torch answers."""
+        if self._backend == "torch":
+            return None
+        if kind not in self._graphs:
             try:
-                self._value_graph = ValueGraph(self._module, self.preprocessing.size)
+                self._graphs[kind] = make()
             except ConversionError as error:
-                self._give_up("values", error)
-        return self._value_graph
-
-    def _gradients_by_openvino(self) -> GradientGraph | None:
-        if self._gradient_graph is None and self._may_convert("gradients"):
-            try:
-                self._gradient_graph = GradientGraph(self._module, self.preprocessing.size, self.labels, self._pick)
-            except ConversionError as error:
-                self._give_up("gradients", error)
-        return self._gradient_graph
-
-    def _may_convert(self, kind: str) -> bool:
-        return self._backend != "torch" and kind not in self._failed
-
-    def _give_up(self, kind: str, error: ConversionError) -> None:
-        if self._backend == "openvino":
-            raise ClassifierError(f"{self.name}: no OpenVINO graph for {kind} ({error}); use backend auto or torch")
-        self._failed.add(kind)
+                if self._backend == "openvino":
+                    raise ClassifierError(
+                        f"{self.name}: no OpenVINO graph for {kind} ({error}); use backend auto or torch"
+                    ) from error
+                self._graphs[kind] = None
+        return cast(_GraphT | None, self._graphs[kind])
 
 
 @final
@@ -268,12 +267,7 @@ class PictureNetwork(torch.nn.Module):
         return torch.softmax(logits, dim=1) if self.is_softmax else logits
 
 
-def torch_device(name: str) -> torch.device:
-    """A device of torch that is there.
-
-    Raises:
-        InvalidParameterError: It is no device, or this machine or this torch has none.
-    """
+def _present_device(name: str) -> torch.device:
     try:
         device = torch.device(name)
         torch.zeros(1, device=device)
@@ -296,7 +290,14 @@ def _own_answer(answers: torch.Tensor, one_hot: torch.Tensor) -> torch.Tensor:
 
 def _margin(answers: torch.Tensor, one_hot: torch.Tensor) -> torch.Tensor:
     others = (answers - 1e9 * one_hot).amax(dim=1)  # so far below that the class is never the largest of the others
-    return ((answers * one_hot).sum(dim=1) - others).clamp(-MARGIN_BOUND, MARGIN_BOUND)
+    return (_own_answer(answers, one_hot) - others).clamp(-MARGIN_BOUND, MARGIN_BOUND)
+
+
+_PICKS = {"softmax": _own_answer, "margin": _margin, "top1": _own_answer}
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _give_sizes(module: torch.nn.Module, size: int) -> None:
@@ -337,28 +338,11 @@ def _is_plain(attribute: tuple[str, object]) -> bool:
     )
 
 
-def look_of(module: torch.nn.Module, *, is_deep: bool) -> object:
-    """What differs where a module may answer otherwise than before.
-
-    Place and version of every tensor tell of a load, of an optimizer's step and of most else in microseconds. Writes
-    through `.data` are not counted by torch: `is_deep` adds a checksum of each tensor, and the structure: for
-    EfficientNet-Lite0 less than the time of one picture.
-    """
-    tensors = _tensors(module)
-    places = [
-        (name, tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version, tensor.shape)
-        for name, tensor in tensors.items()
-    ]
-    if not is_deep:
-        return places
-    return places, [zlib.crc32(_bytes(tensor)) for tensor in tensors.values()], _structure(module)
-
-
 def _bytes(tensor: torch.Tensor) -> memoryview:
     return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
-def digest_of(module: torch.nn.Module) -> str:
+def _digest(module: torch.nn.Module) -> str:
     """SHA-256 of parameters, buffers and structure."""
     digest = hashlib.sha256(repr(_structure(module)).encode())
     for name, tensor in sorted(_tensors(module).items()):

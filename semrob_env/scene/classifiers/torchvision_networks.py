@@ -17,18 +17,18 @@ from torchvision import models
 
 from semrob_env.errors import UnknownNameError
 from semrob_env.scene.classifiers.base import Preprocessing
-from semrob_env.scene.classifiers.labels import IMAGENET_CLASSES, read_labels
+from semrob_env.scene.classifiers.labels import IMAGENET_CLASSES
 from semrob_env.scene.classifiers.names import TORCHVISION
 from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
-from semrob_env.scene.classifiers.weights import StateDict, file_digest, load_weights, read_state_dict, weights_file
+from semrob_env.scene.classifiers.weights import StateDict, classifier_of, load_weights, read_state_dict, weights_file
 
 # What torchvision itself sets where it loads weights: these two then expect pictures normalised as all others are.
 _INCEPTION: dict[str, Any] = {"transform_input": True, "init_weights": False}
 _BUILD: dict[str, dict[str, Any]] = {"inception_v3": _INCEPTION, "googlenet": _INCEPTION}
 
+# Names as densenet's published files have them: `norm.1.weight` for what is now `norm1.weight`.
 _OLD_DENSENET = re.compile(r"^(.*denselayer\d+\.(?:norm|relu|conv))\.([12]\.\w+)$")
-"""Names as densenet's published files have them: `norm.1.weight` for what is now `norm1.weight`."""
 
 
 def torchvision_names() -> list[str]:
@@ -44,11 +44,10 @@ def torchvision_weights(name: str) -> tuple[str, Any]:
         UnknownNameError: No such architecture, or no such weights of it.
     """
     architecture, _, wanted = name.partition(".")
-    if architecture not in torchvision_names():
-        near = [own for own in torchvision_names() if own.startswith(architecture[:4])]
-        raise UnknownNameError(
-            f"unknown network '{TORCHVISION}/{name[:60]}'; torchvision has {', '.join(near or torchvision_names())}"
-        )
+    names = torchvision_names()
+    if architecture not in names:
+        near = [own for own in names if own.startswith(architecture[:4])] or names
+        raise UnknownNameError(f"unknown network '{TORCHVISION}/{name[:60]}'; torchvision has {', '.join(near)}")
     known = {weights.name: weights for weights in models.get_model_weights(architecture)}
     if wanted and wanted not in known:
         raise UnknownNameError(f"unknown weights {wanted!r} of {TORCHVISION}/{architecture}; it has {', '.join(known)}")
@@ -83,15 +82,10 @@ def torchvision_network(
         MissingFileError: No weights here, and none can be fetched: tells what to put where.
         RefusedFileError: A file of weights that cannot be used.
     """
-    own = options or NetworkOptions()
+    own, full_name = options or NetworkOptions(), f"{TORCHVISION}/{name}"
     architecture, weights = torchvision_weights(name)
-    path = weights_file(
-        own.weights,
-        f"{TORCHVISION}/{name}",
-        weights.url,
-        PurePosixPath(urlsplit(weights.url).path).name,
-        f"{weights.meta['_file_size']:.0f} MB",
-    )
+    file_name = PurePosixPath(urlsplit(weights.url).path).name
+    path = weights_file(own.weights, full_name, weights.url, file_name, f"{weights.meta['_file_size']:.0f} MB")
     pipeline = weights.transforms()
     preprocessing = Preprocessing(size or pipeline.crop_size[0], tuple(pipeline.mean), tuple(pipeline.std))
     # Transformers are built for one size; published weights are of theirs.
@@ -102,27 +96,17 @@ def torchvision_network(
 
     tensors = _renamed(read_state_dict(path)) if architecture.startswith("densenet") else read_state_dict(path)
     module = load_weights(make, tensors, f"{TORCHVISION}/{architecture}")
-    categories: tuple[str, ...] | None = tuple(weights.meta["categories"])
-    if own.labels:
-        categories = read_labels(own.labels)
-    elif _classes(module) != len(weights.meta["categories"]):
-        categories = None  # those of a file of weights, which tells no names
-    return TorchClassifier(
-        module,
-        preprocessing.unnormalized() if unnormalized else preprocessing,
-        name=f"{TORCHVISION}/{name}",
-        weights_digest=file_digest(path),
-        score=own.score,
-        categories=categories,
-        device=own.device,
-        is_own=True,
-    )
-
-
-def _classes(module: torch.nn.Module) -> int:
-    """Number of classes: rows of the last weight with more than one dimension."""
     *_, last = (value for value in module.state_dict().values() if value.ndim > 1)
-    return int(last.shape[0])
+    categories = tuple(weights.meta["categories"])
+    return classifier_of(
+        module,
+        full_name,
+        path,
+        preprocessing,
+        own,
+        unnormalized=unnormalized,
+        categories=categories if len(last) == len(categories) else None,  # a file of other classes tells no names
+    )
 
 
 def _renamed(weights: StateDict) -> StateDict:

