@@ -33,31 +33,20 @@ MOST_REFUSALS = 64
 """After so many refusals by `confirm`, boxes within the band are left out unjudged; only a map that keeps to within
 1e-12 of the threshold gets there."""
 
-_BLOCK = 512
-"""Sections worked on at once: a few hundred kilobytes an array."""
-
-Interval = tuple[int, int]
-"""Cells (down, up) of a `Reach`."""
+_BLOCK = 512  # sections worked on at once: a few hundred kilobytes an array
+Interval = tuple[int, int]  # cells (down, up) of a `Reach`
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class CellProblem:
-    """What is looked for among the boxes of cells of one map.
+    """What is looked for among the boxes of cells of one map."""
 
-    Attributes:
-        integral: Integrals over the cells (C_1, ..., C_n) of what is counted.
-        square: Integrals of its square.
-        volume: Volumes of the cells.
-        least: Least mean of it.
-        most: Its largest variance; infinite: none asked.
-    """
-
-    integral: FloatArray
-    square: FloatArray
-    volume: FloatArray
-    least: float
-    most: float
+    integral: FloatArray  # integrals over the cells (C_1, ..., C_n) of what is counted
+    square: FloatArray  # integrals of its square
+    volume: FloatArray  # volumes of the cells
+    least: float  # least mean of it
+    most: float  # its largest variance; infinite: none asked
 
 
 def best_box(
@@ -94,19 +83,12 @@ def best_box(
 @final
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Sections, and integrals over the cells of the scanned axis within each, (I, C).
+    """Sections, and integrals over the cells of the scanned axis within each, (I, C)."""
 
-    Attributes:
-        first: Number of the first section.
-        area: Areas (I,), falling.
-        excess: Integrals of f - least.
-        spread: Integrals of (f - least)^2 - most; None where no variance is asked.
-    """
-
-    first: int
-    area: FloatArray
-    excess: FloatArray
-    spread: FloatArray | None
+    first: int  # number of the first section
+    area: FloatArray  # areas (I,), falling
+    excess: FloatArray  # integrals of f - least
+    spread: FloatArray | None  # integrals of (f - least)^2 - most; None where no variance is asked
 
 
 @final

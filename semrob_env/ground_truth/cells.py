@@ -21,18 +21,13 @@ class CellAxis:
     """The cells along one parameter, bound to bound: C cells between C + 1 lines.
 
     A plain axis that ends inside the space has one more cell there, on which maps are constant.
-
-    Attributes:
-        lines: Ends of the cells (C + 1,) in native units; of a periodic axis the last is the first, a turn later.
-        lengths: Lengths of the cells (C,), those between two grid lines all the same.
-        turns: Whether the axis is periodic.
-        begins_flat: Whether the first cell lies before the first grid line.
     """
 
+    # Ends of the cells (C + 1,) in native units; of a periodic axis the last is the first, a turn later.
     lines: FloatArray
-    lengths: FloatArray
-    turns: bool
-    begins_flat: bool = False
+    lengths: FloatArray  # lengths of the cells (C,), those between two grid lines all the same
+    turns: bool  # whether the axis is periodic
+    begins_flat: bool = False  # whether the first cell lies before the first grid line
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -51,43 +46,26 @@ class CellAxis:
 @final
 @dataclass(frozen=True, eq=False)
 class Width:
-    """The intervals of a `Reach` with one number of cells, W places, those that reach further down first.
+    """The intervals of a `Reach` with one number of cells, W places, those that reach further down first."""
 
-    Attributes:
-        cells: The number of cells.
-        down: Cells down (W,).
-        lengths: Lengths (W,).
-        longest: Largest of these.
-        below: Where these places stand in an array over cells down, the most first.
-        above: Where they stand in an array over cells up, none first.
-    """
-
-    cells: int
-    down: IntArray
-    lengths: FloatArray
-    longest: float
-    below: slice
-    above: slice
+    cells: int  # the number of cells
+    down: IntArray  # cells down (W,)
+    lengths: FloatArray  # lengths (W,)
+    longest: float  # largest of these
+    below: slice  # where these places stand in an array over cells down, the most first
+    above: slice  # where they stand in an array over cells up, none first
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Reach:
-    """The intervals of a `CellAxis` that contain a value: `down` cells below a line and `up` cells above it.
+    """The intervals of a `CellAxis` that contain a value: `down` cells below a line and `up` cells above it."""
 
-    Attributes:
-        axis: The axis.
-        line: Index of the line: the value lies on it or in the cell above it.
-        most_down: Most cells below the line.
-        most_up: Most cells above the line.
-        least_up: 0 where the value lies on the line, else 1.
-    """
-
-    axis: CellAxis
-    line: int
-    most_down: int
-    most_up: int
-    least_up: int
+    axis: CellAxis  # the axis
+    line: int  # index of the line: the value lies on it or in the cell above it
+    most_down: int  # most cells below the line
+    most_up: int  # most cells above the line
+    least_up: int  # 0 where the value lies on the line, else 1
 
     @cached_property
     def cells_down(self) -> IntArray:

@@ -28,8 +28,7 @@ TABLE_BYTES = 2**26
 _MOST_OPTIMA = 2**14
 _MOST_STARTS = 64
 _NUDGES = 4
-_LEVEL_BYTES = 24
-"""Of a cell in a `LevelTable`: its value, and twice its sum."""
+_LEVEL_BYTES = 24  # of a cell in a `LevelTable`: its value, and twice its sum
 
 
 @final

@@ -13,14 +13,9 @@ from semrob_env.recorded import ScoreMaps
 from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.types import BoolArray, FloatArray
 
-LOW, HIGH = 0.2, 0.5
-"""Default thresholds of a mean score: a network fails below the first and holds from the second on."""
-
-SECTORS = 8
-"""Azimuth sectors of 45 degrees, the first one centred at azimuth 0."""
-
-BANDS_DEG = ((-10.0, 20.0), (20.0, 50.0), (50.0, 90.0))
-"""Elevation bands."""
+LOW, HIGH = 0.2, 0.5  # default thresholds of a mean score: a network fails below the first and holds from the second on
+SECTORS = 8  # azimuth sectors of 45 degrees, the first one centred at azimuth 0
+BANDS_DEG = ((-10.0, 20.0), (20.0, 50.0), (50.0, 90.0))  # elevation bands
 
 
 @final

@@ -31,14 +31,11 @@ from semrob_env.types import Float32Array, FloatArray, IntArray
 PAPER_STEP_DEG = 3.0
 """Grid of the paper's maps: azimuth 0, 3 .. 357 and elevation -10, -7 .. 89, 120 x 34 lines (method section 4)."""
 
-MOST_POINTS = 2**24
-"""Most points of one call, all maps together: 64 MiB of scores."""
+MOST_POINTS = 2**24  # most points of one call, all maps together: 64 MiB of scores
 
 _FORMAT, _VERSION = "semrob unfinished maps", 1
-_CHUNK = 64
-"""Points asked at once; what an interrupt loses at most."""
-_SAVE_SECONDS = 10.0
-"""What a kill loses at most."""
+_CHUNK = 64  # points asked at once; what an interrupt loses at most
+_SAVE_SECONDS = 10.0  # what a kill loses at most
 _SAFE = "/:.-_;=,+"
 
 

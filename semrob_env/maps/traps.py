@@ -30,8 +30,7 @@ from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
-LOW, HIGH = 0.3, 0.5
-"""Default thresholds, as shares of the score range."""
+LOW, HIGH = 0.3, 0.5  # default thresholds, as shares of the score range
 
 
 @final

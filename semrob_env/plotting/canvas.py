@@ -15,8 +15,7 @@ from semrob_env.files import write_whole
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 """Okabe & Ito (2008), https://jfly.uni-koeln.de/color/: told apart by colour-blind readers."""
 
-SCORE_MAP = "cividis"
-"""Colour map of scores: even in lightness, the same to colour-blind readers."""
+SCORE_MAP = "cividis"  # colour map of scores: even in lightness, the same to colour-blind readers
 
 DOTS_PER_INCH = 130
 

@@ -13,44 +13,29 @@ from matplotlib.ticker import MaxNLocator
 from semrob_env.plotting.canvas import PALETTE, color_of, legend_below, titled_figure
 from semrob_env.types import FloatArray
 
-DASHES = ("-", "--", ":", "-.")
-"""Of methods beyond the colours of the palette."""
+DASHES = ("-", "--", ":", "-.")  # of methods beyond the colours of the palette
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One method in one panel.
+    """One method in one panel."""
 
-    Attributes:
-        label: Of the method.
-        x: Places (Q,).
-        y: Heights (Q,), each held until the next place.
-        is_planned: Every place is a plan of its own: points, joined by thin lines, instead of steps.
-    """
-
-    label: str
-    x: FloatArray
-    y: FloatArray
-    is_planned: bool
+    label: str  # of the method
+    x: FloatArray  # places (Q,)
+    y: FloatArray  # heights (Q,), each held until the next place
+    is_planned: bool  # every place is a plan of its own: points, joined by thin lines, instead of steps
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Axes with curves.
+    """Axes with curves."""
 
-    Attributes:
-        title: Above it.
-        x_label: Below it; the axis is logarithmic.
-        y_label: Beside the panels of a row.
-        curves: One a method.
-    """
-
-    title: str
-    x_label: str
-    y_label: str
-    curves: tuple[Curve, ...]
+    title: str  # above it
+    x_label: str  # below it; the axis is logarithmic
+    y_label: str  # beside the panels of a row
+    curves: tuple[Curve, ...]  # one a method
 
 
 def comparison_figure(rows: Sequence[Sequence[Panel]], *, title: str) -> Figure:
@@ -97,19 +82,12 @@ def comparison_figure(rows: Sequence[Sequence[Panel]], *, title: str) -> Figure:
 @final
 @dataclass(frozen=True, eq=False)
 class CostCurve:
-    """What a method asks a step.
+    """What a method asks a step."""
 
-    Attributes:
-        n: Numbers of parameters (Q,).
-        forward: Forward queries a step (Q,).
-        backward: Gradient queries a step (Q,).
-        growth: How they grow, in words.
-    """
-
-    n: FloatArray
-    forward: FloatArray
-    backward: FloatArray
-    growth: str
+    n: FloatArray  # numbers of parameters (Q,)
+    forward: FloatArray  # forward queries a step (Q,)
+    backward: FloatArray  # gradient queries a step (Q,)
+    growth: str  # how they grow, in words
 
 
 def cost_figure(curves: Mapping[str, CostCurve], *, title: str) -> Figure:

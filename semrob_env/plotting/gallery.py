@@ -15,42 +15,23 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.plotting.canvas import DOTS_PER_INCH, PALETTE
 from semrob_env.types import Float32Array
 
-CELL = 168
-"""Side of a picture on the sheet, in pixels."""
-
-GAP = 8
-"""Between pictures, in pixels."""
-
-LINE = 15
-"""Height of a line of text, in pixels."""
-
-LABEL = 110
-"""Width of the column of labels, in pixels."""
-
-LETTERS = 24
-"""Most letters of a line under a picture."""
-
-LABEL_LETTERS, LABEL_LINES = 15, 8
-"""Most letters of a line of a label, and most lines."""
-
-MOST_PIXELS = 30_000
-"""Largest side of a sheet."""
+CELL = 168  # side of a picture on the sheet, in pixels
+GAP = 8  # between pictures, in pixels
+LINE = 15  # height of a line of text, in pixels
+LABEL = 110  # width of the column of labels, in pixels
+LETTERS = 24  # most letters of a line under a picture
+LABEL_LETTERS, LABEL_LINES = 15, 8  # most letters of a line of a label, and most lines
+MOST_PIXELS = 30_000  # largest side of a sheet
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One picture of the sheet.
+    """One picture of the sheet."""
 
-    Attributes:
-        picture: (3, H, W) in [0, 1], or None where there is nothing to show.
-        lines: Text under it, one entry a line; what is too long is cut.
-        is_marked: Whether its text is drawn in a warning colour.
-    """
-
-    picture: Float32Array | None
-    lines: tuple[str, ...]
-    is_marked: bool = False
+    picture: Float32Array | None  # (3, H, W) in [0, 1], or None where there is nothing to show
+    lines: tuple[str, ...]  # text under it, one entry a line; what is too long is cut
+    is_marked: bool = False  # whether its text is drawn in a warning colour
 
 
 def gallery_figure(rows: Sequence[tuple[str, Sequence[Cell]]], *, title: str) -> Figure:

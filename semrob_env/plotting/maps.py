@@ -20,53 +20,35 @@ from semrob_env.regions import Regions
 from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.types import FloatArray, IntArray
 
-MOST_PANELS = 60
-"""Most panels of a figure: more would not be read."""
-
-ONE_PAGE, MOST_COLUMNS = 12, 5
-"""Up to `ONE_PAGE` maps go together whatever they are; most panels side by side."""
+MOST_PANELS = 60  # most panels of a figure: more would not be read
+ONE_PAGE, MOST_COLUMNS = 12, 5  # up to `ONE_PAGE` maps go together whatever they are; most panels side by side
 
 TEXT_INCHES, WIDEST_INCHES, LEGEND_INCHES = 6.4, 5.0, 1.8
 """Width of all panels side by side (the text of a paper), of a panel at most, and of an entry of the legend."""
 
-PANEL_SHAPE = 0.4
-"""Height of a panel over its width."""
+PANEL_SHAPE = 0.4  # height of a panel over its width
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Grown:
-    """Regions to draw on maps.
+    """Regions to draw on maps."""
 
-    Attributes:
-        regions: B regions.
-        starts: Their start points (B, n).
-        member: The map that each belongs to, (B,).
-        labels: One text a region; equal texts share a colour and a line of the legend.
-    """
-
-    regions: Regions
-    starts: FloatArray
-    member: IntArray
-    labels: tuple[str, ...]
+    regions: Regions  # B regions
+    starts: FloatArray  # their start points (B, n)
+    member: IntArray  # the map that each belongs to, (B,)
+    labels: tuple[str, ...]  # one text a region; equal texts share a colour and a line of the legend
 
 
 @final
 @dataclass(frozen=True)
 class Page:
-    """Maps that go into one figure.
+    """Maps that go into one figure."""
 
-    Attributes:
-        rows: Which maps, in the order of the panels.
-        columns: Panels side by side.
-        suffix: For its file: empty, or `_` and what tells it from the other pages.
-        title: For its heading: empty, or `CLASS: `.
-    """
-
-    rows: tuple[int, ...]
-    columns: int
-    suffix: str = ""
-    title: str = ""
+    rows: tuple[int, ...]  # which maps, in the order of the panels
+    columns: int  # panels side by side
+    suffix: str = ""  # for its file: empty, or `_` and what tells it from the other pages
+    title: str = ""  # for its heading: empty, or `CLASS: `
 
 
 def map_pages(maps: ScoreMaps) -> list[Page]:

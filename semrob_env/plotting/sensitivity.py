@@ -18,47 +18,28 @@ from semrob_env.types import FloatArray
 @final
 @dataclass(frozen=True, eq=False)
 class Lines:
-    """Results against one hyper-parameter, the others at their defaults.
+    """Results against one hyper-parameter, the others at their defaults."""
 
-    Attributes:
-        title: Above it.
-        x_label: Name of the hyper-parameter.
-        x: Its values (X,), rising; drawn on a logarithmic axis, with 0 at its left end.
-        quality: Results (X,) by budget.
-        feasible: Shares of feasible regions (X,) by budget.
-        marks: Values that are marked, by what they are.
-    """
-
-    title: str
-    x_label: str
-    x: FloatArray
-    quality: Mapping[int, FloatArray]
-    feasible: Mapping[int, FloatArray]
-    marks: Mapping[str, float]
+    title: str  # above it
+    x_label: str  # name of the hyper-parameter
+    x: FloatArray  # its values (X,), rising; drawn on a logarithmic axis, with 0 at its left end
+    quality: Mapping[int, FloatArray]  # results (X,) by budget
+    feasible: Mapping[int, FloatArray]  # shares of feasible regions (X,) by budget
+    marks: Mapping[str, float]  # values that are marked, by what they are
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Results against two hyper-parameters.
+    """Results against two hyper-parameters."""
 
-    Attributes:
-        title: Above it.
-        x_label: Name of the first one.
-        y_label: Name of the second one.
-        x: Values of the first one (X,).
-        y: Values of the second one (Y,).
-        quality: Results (Y, X), NaN where there is none.
-        default: Defaults of both.
-    """
-
-    title: str
-    x_label: str
-    y_label: str
-    x: FloatArray
-    y: FloatArray
-    quality: FloatArray
-    default: tuple[float, float]
+    title: str  # above it
+    x_label: str  # name of the first one
+    y_label: str  # name of the second one
+    x: FloatArray  # values of the first one (X,)
+    y: FloatArray  # values of the second one (Y,)
+    quality: FloatArray  # results (Y, X), NaN where there is none
+    default: tuple[float, float]  # defaults of both
 
 
 def sensitivity_figure(rows: Sequence[Sequence[Lines | Pairs]], *, title: str) -> Figure:

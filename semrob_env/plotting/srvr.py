@@ -44,8 +44,7 @@ def srvr_figure(tables: Mapping[str, Sequence[SrvrRow]], networks: Sequence[str]
     return figure
 
 
-PALE = 0.35
-"""Opacity of the part of a bar that is not feasible."""
+PALE = 0.35  # opacity of the part of a bar that is not feasible
 
 
 def _bars(axis: Axes, rows: Sequence[SrvrRow | None], position: int, count: int) -> None:

@@ -17,8 +17,7 @@ from semrob_env.scene.classifiers.names import split_subject
 from semrob_env.types import Float32Array, FloatArray
 
 _NAME = re.compile(r"[^\s/?&()*\[\]]+/[^\s/?&()*\[\]]+/[^\s?&()*\[\]]+")
-_EVEN = 1e-9
-"""How uneven the steps of an axis may be, as a share of a step."""
+_EVEN = 1e-9  # how uneven the steps of an axis may be, as a share of a step
 
 
 @final

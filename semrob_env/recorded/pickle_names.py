@@ -22,8 +22,7 @@ from semrob_env.types import FloatArray
 MOST_ELEMENTS, MOST_DIMENSIONS = 2**23, 8
 """Largest product of the lengths of an array (a length of 0 counts as 1), and most dimensions."""
 
-MOST_PARTS = 16
-"""Most parts of an interval; those of the release have one."""
+MOST_PARTS = 16  # most parts of an interval; those of the release have one
 
 Array = npt.NDArray[Any]
 

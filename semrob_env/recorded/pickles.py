@@ -25,14 +25,9 @@ import numpy as np
 from semrob_env.errors import MissingFileError, RefusedFileError
 from semrob_env.recorded.pickle_names import NAMES, Box, Name, Unbuilt, built, new_object, reduced
 
-MOST_FILE_BYTES = 2**24
-"""Largest file (16 MiB); those of the release have up to 2 MiB."""
-
-MOST_OPCODES = 2_000_000
-"""Most opcodes of a file; the traces of a shape take half a million."""
-
-MOST_MADE_BYTES = 2**26
-"""Most bytes (64 MiB) of all strings and arrays that a program makes out of others."""
+MOST_FILE_BYTES = 2**24  # largest file (16 MiB); those of the release have up to 2 MiB
+MOST_OPCODES = 2_000_000  # most opcodes of a file; the traces of a shape take half a million
+MOST_MADE_BYTES = 2**26  # most bytes (64 MiB) of all strings and arrays that a program makes out of others
 
 MOST_ITEMS, MOST_DEPTH = 1_000_000, 16
 """Most items of a value, each counted as often as it appears in it, and deepest nesting."""
@@ -268,5 +263,4 @@ _MADE: Final[Mapping[bytes, tuple[int, Callable[..., Any]]]] = {
     b"u": (1, _updated),
 }
 """What makes a value out of so many of the stack, and how."""
-_MARKED: Final = frozenset((b"t", b"e", b"u"))
-"""Those that take all above the last mark as well."""
+_MARKED: Final = frozenset((b"t", b"e", b"u"))  # those that take all above the last mark as well

@@ -16,17 +16,12 @@ class HeldOutError:
     """Interpolation error where every second grid line of each axis is held out and interpolated from the others.
 
     The maps themselves are twice as fine as what is tested here.
-
-    Attributes:
-        mean_absolute: Mean absolute error of the scores.
-        flips: Share of held-out points that interpolation puts on the other side of the middle of the score range
-            (0.5).
-        points: Number of held-out points, all maps together.
     """
 
-    mean_absolute: float
+    mean_absolute: float  # mean absolute error of the scores
+    # Share of held-out points that interpolation puts on the other side of the middle of the score range (0.5).
     flips: float
-    points: int
+    points: int  # number of held-out points, all maps together
 
 
 def held_out_error(maps: ScoreMaps) -> HeldOutError:

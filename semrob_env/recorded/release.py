@@ -56,17 +56,11 @@ from semrob_env.types import Float32Array, FloatArray
 @final
 @dataclass(frozen=True)
 class Problem:
-    """What could not be used, or is not there.
+    """What could not be used, or is not there."""
 
-    Attributes:
-        path: The file or folder, from the folder of the release.
-        reason: One line.
-        is_missing: It is not there; otherwise it is there and cannot be used.
-    """
-
-    path: str
-    reason: str
-    is_missing: bool = False
+    path: str  # the file or folder, from the folder of the release
+    reason: str  # one line
+    is_missing: bool = False  # it is not there; otherwise it is there and cannot be used
 
     def __str__(self) -> str:
         return f"{self.path}: {self.reason}"
@@ -75,17 +69,11 @@ class Problem:
 @final
 @dataclass(frozen=True, eq=False)
 class Release:
-    """What was read.
+    """What was read."""
 
-    Attributes:
-        maps: The maps; None: there is none.
-        traces: Final regions and traces of the runs, maybe none.
-        problems: What could not be used or is missing.
-    """
-
-    maps: ScoreMaps | None
-    traces: ReleaseTraces
-    problems: tuple[Problem, ...]
+    maps: ScoreMaps | None  # the maps; None: there is none
+    traces: ReleaseTraces  # final regions and traces of the runs, maybe none
+    problems: tuple[Problem, ...]  # what could not be used or is missing
 
 
 def read_release(

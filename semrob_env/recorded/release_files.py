@@ -21,11 +21,8 @@ from semrob_env.types import Float32Array, FloatArray
 NETWORKS: Final = ("AlexNet", "VGG", "ResNet50", "Inceptionv3")
 """Networks of the release, in the order of the paper; folders of other names are read as well."""
 
-CLASSES: Final = tuple(CLASS_INDEX)
-"""Classes of the release by their number."""
-
-OBJECTS: Final = 10
-"""Shapes of each class."""
+CLASSES: Final = tuple(CLASS_INDEX)  # classes of the release by their number
+OBJECTS: Final = 10  # shapes of each class
 
 AZIMUTHS: FloatArray = np.array([3.0 * line for line in range(120)])
 ELEVATIONS: FloatArray = np.array([3.0 * line - 10.0 for line in range(34)])
@@ -39,34 +36,23 @@ CSV_COLUMNS: Final = (
 METHOD_KEYS: Final[Mapping[str, str]] = dict(zip(("naive", "OIR_B", "OIR_W"), METHODS, strict=True))
 """Our name of each method, by that of the release."""
 
-FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")
-"""Names of network folders that are read."""
+FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,99}")  # names of network folders that are read
 
 _SHAPE_ID = re.compile(r"[!-~]{1,200}")
 _COUNT = re.compile(r"[0-9]{1,6}")
-_ROUNDING = 1e-6
-"""How far a float32 softmax may round beyond 1."""
-
-_AGREE = 1e-9
-"""Largest relative difference of a bound in a CSV file from that in optim.pt."""
+_ROUNDING = 1e-6  # how far a float32 softmax may round beyond 1
+_AGREE = 1e-9  # largest relative difference of a bound in a CSV file from that in optim.pt
 
 
 @final
 @dataclass(frozen=True)
 class Place:
-    """One object of the release.
+    """One object of the release."""
 
-    Attributes:
-        path: Its folder, from the folder of the release.
-        network: The network that its files are about.
-        class_number: The number of its class.
-        number: Its own number within the class.
-    """
-
-    path: str
-    network: str
-    class_number: int
-    number: int
+    path: str  # its folder, from the folder of the release
+    network: str  # the network that its files are about
+    class_number: int  # the number of its class
+    number: int  # its own number within the class
 
     @property
     def name(self) -> str:

@@ -25,11 +25,8 @@ from semrob_env.types import BoolArray, FloatArray, IntArray
 
 FORMAT, VERSION = "semrob traces", 1
 
-SPACE = SemanticSpace.of("azimuth,elevation")
-"""The space of the release."""
-
-METHODS = ("naive", "oir_b", "oir_w")
-"""The methods of the release, by our names."""
+SPACE = SemanticSpace.of("azimuth,elevation")  # the space of the release
+METHODS = ("naive", "oir_b", "oir_w")  # the methods of the release, by our names
 
 
 @final

@@ -19,32 +19,23 @@ from semrob_env.questions import Goal, Question, read_goal
 from semrob_env.store.rows import FAILED, RunRow, TraceRow
 from semrob_env.store.task import RunTask, canonical_json
 
-APPLICATION_ID = 0x73726F62
-"""Marks a file as a run store: the letters `srob`."""
+APPLICATION_ID = 0x73726F62  # marks a file as a run store: the letters `srob`
 
 STORE_VERSION = 3
 """Version of what rows mean; a store of another one is refused. 3: a goal in the place of two thresholds."""
 
-BUSY_SECONDS = 60.0
-"""How long a process waits while another one writes."""
+BUSY_SECONDS = 60.0  # how long a process waits while another one writes
 
 
 @final
 @dataclass(frozen=True)
 class _Column:
-    """How a field of a row is kept.
+    """How a field of a row is kept."""
 
-    Attributes:
-        kind: REAL, INTEGER or TEXT.
-        type: Of the value: float, int, bool, str, tuple (a JSON list) or Goal (its text).
-        is_optional: Whether it may be None; a NaN of a float that may not is NULL as well.
-        is_name: Whether it is a text that may hold anything and is escaped.
-    """
-
-    kind: str
-    type: type
-    is_optional: bool
-    is_name: bool
+    kind: str  # REAL, INTEGER or TEXT
+    type: type  # of the value: float, int, bool, str, tuple (a JSON list) or Goal (its text)
+    is_optional: bool  # whether it may be None; a NaN of a float that may not is NULL as well
+    is_name: bool  # whether it is a text that may hold anything and is escaped
 
     @property
     def declared(self) -> str:

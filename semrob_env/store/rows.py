@@ -20,17 +20,11 @@ FAILED, UNPAID = "failed", "unpaid"
 @final
 @dataclass(frozen=True)
 class TraceRow:
-    """The recommended region at one checkpoint.
+    """The recommended region at one checkpoint."""
 
-    Attributes:
-        queries: Checkpoint; the region is the one after the last step whose bill is within it.
-        lower: Lower bounds, one a parameter, canonical form.
-        upper: Upper bounds.
-    """
-
-    queries: int
-    lower: tuple[float, ...]
-    upper: tuple[float, ...]
+    queries: int  # checkpoint; the region is the one after the last step whose bill is within it
+    lower: tuple[float, ...]  # lower bounds, one a parameter, canonical form
+    upper: tuple[float, ...]  # upper bounds
 
 
 @final

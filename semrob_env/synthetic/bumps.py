@@ -29,21 +29,13 @@ _WEIGHTS[2] += 1 - _WEIGHTS.sum()  # so that the mean over a plateau is 1 to the
 @final
 @dataclass(frozen=True, eq=False)
 class Bumps:
-    """One bump p_k along each of A parameters; all arrays are (A,) in native units.
+    """One bump p_k along each of A parameters; all arrays are (A,) in native units."""
 
-    Attributes:
-        centre: Middle of the plateau.
-        half: Half the width of the plateau, 0 or above.
-        flank: Width of each flank, above 0. On a periodic parameter 2 * (half + flank) < period.
-        period: Length of one turn, infinite where not periodic.
-        smooth: Smooth flanks instead of straight ones.
-    """
-
-    centre: FloatArray
-    half: FloatArray
-    flank: FloatArray
-    period: FloatArray
-    smooth: bool = False
+    centre: FloatArray  # middle of the plateau
+    half: FloatArray  # half the width of the plateau, 0 or above
+    flank: FloatArray  # width of each flank, above 0. On a periodic parameter 2 * (half + flank) < period
+    period: FloatArray  # length of one turn, infinite where not periodic
+    smooth: bool = False  # smooth flanks instead of straight ones
 
     @property
     def reach(self) -> FloatArray:

@@ -17,24 +17,17 @@ _EVENLY = {1: 80, 2: 12, 3: 3}
 """Evenly spaced places on each side of start, by the number of parameters, besides those the bumps suggest."""
 _EVENLY_FOR_MANY = 3
 _CLIMBERS, _SWEEPS = 64, 3
-_SAME = 0.5
-"""Of candidates that overlap by more than this (intersection over union), only the largest is kept."""
+_SAME = 0.5  # of candidates that overlap by more than this (intersection over union), only the largest is kept
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Sides:
-    """Candidate intervals of one parameter, and what a box needs to know of each; all arrays (O,).
+    """Candidate intervals of one parameter, and what a box needs to know of each; all arrays (O,)."""
 
-    Attributes:
-        lower: Lower ends.
-        upper: Upper ends.
-        factors: (O, 5): width, E[p], E[p^2], E[t], E[t^2].
-    """
-
-    lower: FloatArray
-    upper: FloatArray
-    factors: FloatArray
+    lower: FloatArray  # lower ends
+    upper: FloatArray  # upper ends
+    factors: FloatArray  # (O, 5): width, E[p], E[p^2], E[t], E[t^2]
 
 
 def coarse_candidates(problem: BoxProblem, count: int) -> list[Box]:

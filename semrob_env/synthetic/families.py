@@ -33,8 +33,7 @@ from semrob_env.synthetic.landscape import Landscape
 from semrob_env.types import FloatArray
 
 MOST_PARAMETERS = 20
-VERSION = "1"
-"""Goes up when an id begins to mean another function."""
+VERSION = "1"  # goes up when an id begins to mean another function
 LOW, HIGH, EMPTY_HIGH = 0.05, 0.95, 0.4
 
 

@@ -23,17 +23,11 @@ from semrob_env.types import FloatArray, IntArray
 @final
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """The largest feasible region that contains a start point.
+    """The largest feasible region that contains a start point."""
 
-    Attributes:
-        volume: Its volume in the product of the native units; 0 where no region with a volume is feasible.
-        share: Its volume over the volume of the space.
-        region: The region as a batch of one, canonical; None where there is none.
-    """
-
-    volume: float
-    share: float
-    region: Regions | None
+    volume: float  # its volume in the product of the native units; 0 where no region with a volume is feasible
+    share: float  # its volume over the volume of the space
+    region: Regions | None  # the region as a batch of one, canonical; None where there is none
 
 
 @final

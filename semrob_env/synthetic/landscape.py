@@ -19,20 +19,13 @@ class Landscape:
     Over a box, E[P] and E[P^2] are products of one-dimensional means; with P T = T so is everything that E[f] and
     Var[f] need:
     E[f] = low + h E[P] - depth E[T] and E[(f - low)^2] = h^2 E[P^2] + depth^2 E[T^2] - 2 h depth E[T].
-
-    Attributes:
-        low: Background score.
-        high: Score on the plateau.
-        bumps: The p_k along A parameters.
-        trap: The t_k, or None.
-        depth: How much lower than `high` the trap is; 0 without one.
     """
 
-    low: float
-    high: float
-    bumps: Bumps
-    trap: Bumps | None = None
-    depth: float = 0.0
+    low: float  # background score
+    high: float  # score on the plateau
+    bumps: Bumps  # the p_k along A parameters
+    trap: Bumps | None = None  # the t_k, or None
+    depth: float = 0.0  # how much lower than `high` the trap is; 0 without one
 
     def values(self, x: FloatArray) -> FloatArray:
         """Scores (...,) at x (..., A)."""

@@ -32,8 +32,7 @@ from semrob_env.types import BoolArray, FloatArray
 _ROUNDING = 1e-12
 _CLEAR = 1e-10
 _STEPS = 100
-_SECTIONS, _ROUNDS = 32, 10
-"""A bracket is cut into 32 parts 10 times: 2^-50 of the range is left."""
+_SECTIONS, _ROUNDS = 32, 10  # A bracket is cut into 32 parts 10 times: 2^-50 of the range is left
 
 
 def widest_box(problem: BoxProblem) -> Box | None:
@@ -131,19 +130,12 @@ def _cost(windows: Windows, widths: FloatArray) -> float:
 @final
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Along each parameter, the best window of a given width: it contains start and holds most of the bump.
+    """Along each parameter, the best window of a given width: it contains start and holds most of the bump."""
 
-    Attributes:
-        bumps: The bumps along A parameters.
-        start: Point (A,) that every window contains.
-        low: Lower bounds (A,) of the space.
-        high: Upper bounds (A,) of the space.
-    """
-
-    bumps: Bumps
-    start: FloatArray
-    low: FloatArray
-    high: FloatArray
+    bumps: Bumps  # the bumps along A parameters
+    start: FloatArray  # point (A,) that every window contains
+    low: FloatArray  # lower bounds (A,) of the space
+    high: FloatArray  # upper bounds (A,) of the space
 
     @cached_property
     def widest(self) -> FloatArray:

@@ -11,30 +11,20 @@ import numpy as np
 from semrob_env.synthetic.landscape import Landscape
 from semrob_env.types import BoolArray, FloatArray
 
-Box = tuple[FloatArray, FloatArray]
-"""Lower and upper bounds, both (A,), unwrapped on periodic parameters."""
+Box = tuple[FloatArray, FloatArray]  # lower and upper bounds, both (A,), unwrapped on periodic parameters
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class BoxProblem:
-    """Which box with a mean >= least and a variance <= most_variance that contains start is the largest?
+    """Which box with a mean >= least and a variance <= most_variance that contains start is the largest?"""
 
-    Attributes:
-        landscape: The formula over A parameters.
-        start: Point (A,) that the box must contain.
-        low: Lower bounds (A,) of the space.
-        high: Upper bounds (A,) of the space.
-        least: Smallest mean allowed.
-        most_variance: Largest variance allowed.
-    """
-
-    landscape: Landscape
-    start: FloatArray
-    low: FloatArray
-    high: FloatArray
-    least: float
-    most_variance: float
+    landscape: Landscape  # the formula over A parameters
+    start: FloatArray  # point (A,) that the box must contain
+    low: FloatArray  # lower bounds (A,) of the space
+    high: FloatArray  # upper bounds (A,) of the space
+    least: float  # smallest mean allowed
+    most_variance: float  # largest variance allowed
 
     @cached_property
     def room(self) -> FloatArray:

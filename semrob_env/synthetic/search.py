@@ -12,18 +12,13 @@ from semrob_env.synthetic.coarse import coarse_candidates
 from semrob_env.synthetic.problem import Box, BoxProblem, log_volume
 from semrob_env.types import FloatArray
 
-_MARGIN = 1e-10
-"""Constraints are tightened by this share, so that what SLSQP calls satisfied is satisfied."""
-_CLOSE = 1e-7
-"""Two log volumes this close are the same: the search stops there."""
+_MARGIN = 1e-10  # constraints are tightened by this share, so that what SLSQP calls satisfied is satisfied
+_CLOSE = 1e-7  # two log volumes this close are the same: the search stops there
 _TINY = 1e-9
-_RADII = 0.1, 0.005
-"""First and last radius of a local search, in shares of each range."""
+_RADII = 0.1, 0.005  # first and last radius of a local search, in shares of each range
 _RESTARTS = 12
-_COARSE = 4
-"""Candidates of each coarse search."""
-_REFINED = 6
-"""Local searches from the largest feasible candidates, besides those from candidates that are not feasible."""
+_COARSE = 4  # candidates of each coarse search
+_REFINED = 6  # local searches from the largest feasible candidates, besides those from candidates that are not feasible
 
 
 def search(problem: BoxProblem, boxes: Sequence[Box]) -> Box | None:
