@@ -1,4 +1,4 @@
-"""The truth about a score function over any region, in unit scores: the judge that makes no estimate."""
+"""The truth about a score function, in unit scores: moments of any region, and the best one around a point."""
 
 from __future__ import annotations
 
@@ -152,3 +152,19 @@ def members_of(function: ScoreFunction, regions: Regions, member: npt.ArrayLike 
     if count and not (rows.min() >= 0 and rows.max() < function.members):
         raise UnknownNameError(f"member {rows.min()}..{rows.max()}: this family has members 0..{function.members - 1}")
     return rows
+
+
+def optimum(function: ScoreFunction, start: npt.ArrayLike, goal: Goal | None = None, member: int = 0) -> Optimum:
+    """The largest region that contains start (n,) and meets a goal; None: `MeanGoal()`.
+
+    Of `RecordedMaps` the best grid-aligned rectangle (`GroundTruth.optimum`; the last few stacks of maps keep their
+    tables and answers), of `SyntheticFunction` the best of all boxes; known also for complements of recorded maps and
+    for stacks of all these.
+
+    Raises:
+        NoGroundTruthError: Nobody knows it for this function and goal.
+        OutOfSpaceError, ShapeMismatchError: start is not a point (n,) of the space.
+        UnknownNameError: No such member.
+    """
+    known, leaf = knower(function, member), function.leaf(member)
+    return known.optimum(start, goal, leaf.member, complement=leaf.is_complement)

@@ -30,8 +30,8 @@ from semrob_env.store.database import RunStore as RunStore
 from semrob_env.store.rows import FAILED as FAILED
 from semrob_env.store.rows import UNPAID as UNPAID
 from semrob_env.store.rows import RunRow as RunRow
+from semrob_env.store.rows import RunTask as RunTask
 from semrob_env.store.rows import TraceRow as TraceRow
+from semrob_env.store.rows import canonical_json as canonical_json
 from semrob_env.store.rows import package_revision as package_revision
-from semrob_env.store.task import RunTask as RunTask
-from semrob_env.store.task import canonical_json as canonical_json
-from semrob_env.store.task import task_generator as task_generator
+from semrob_env.store.rows import task_generator as task_generator

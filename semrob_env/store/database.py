@@ -16,8 +16,7 @@ from typing import Any, TypeVar, final, get_args, get_origin, get_type_hints
 
 from semrob_env.errors import InvalidParameterError, InvalidRowError, StoreError
 from semrob_env.questions import Goal, Question, read_goal
-from semrob_env.store.rows import FAILED, RunRow, TraceRow
-from semrob_env.store.task import RunTask, canonical_json
+from semrob_env.store.rows import FAILED, RunRow, RunTask, TraceRow, canonical_json
 
 APPLICATION_ID = 0x73726F62  # marks a file as a run store: the letters `srob`
 

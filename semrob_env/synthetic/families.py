@@ -27,9 +27,8 @@ import numpy as np
 from semrob_env.errors import InvalidParameterError, UnknownNameError
 from semrob_env.functions import split_options
 from semrob_env.parameters import AZIMUTH, ELEVATION, Parameter, SemanticSpace
-from semrob_env.synthetic.bumps import Bumps
 from semrob_env.synthetic.function import SyntheticFunction
-from semrob_env.synthetic.landscape import Landscape
+from semrob_env.synthetic.landscape import Bumps, Landscape
 from semrob_env.types import FloatArray
 
 MOST_PARAMETERS = 20

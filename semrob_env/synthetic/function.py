@@ -13,10 +13,9 @@ from semrob_env.functions import ScoreFunction
 from semrob_env.parameters import SemanticSpace
 from semrob_env.questions import Goal, MeanGoal, Moments, Truth
 from semrob_env.regions import Regions
-from semrob_env.synthetic.landscape import Landscape
+from semrob_env.synthetic.landscape import Box, BoxProblem, Landscape
 from semrob_env.synthetic.levels import MOST_ACTIVE, share_above, widest_reliable
 from semrob_env.synthetic.optimum import widest_box
-from semrob_env.synthetic.problem import Box, BoxProblem
 from semrob_env.types import FloatArray, IntArray
 
 

@@ -15,10 +15,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from semrob_env.synthetic.bumps import Bumps
-from semrob_env.synthetic.landscape import Landscape
+from semrob_env.synthetic.landscape import Box, Bumps, Landscape
 from semrob_env.synthetic.optimum import Windows
-from semrob_env.synthetic.problem import Box
 from semrob_env.types import BoolArray, FloatArray
 
 MOST_ACTIVE = 2  # active parameters up to which shares are known

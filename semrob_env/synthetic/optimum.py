@@ -9,7 +9,7 @@ all parameters have the same slope. Beyond the flanks a wider interval costs the
 of the allowance is spent there in order. Relative error of the volume below 1e-9.
 
 With a trap, or if that box breaks the variance constraint: a coarse global search, then local searches (SLSQP, exact
-moments and slopes) from its best boxes and a few others (`coarse`, `search`). No proof that the best of them is the
+moments and slopes) from its best boxes and a few others (`search`). No proof that the best of them is the
 global one; for up to 3 parameters tests hold it against brute force. The exact volume without trap and variance is an
 upper bound, and the search stops when it reaches it. Relative error of a local search about 1e-7.
 
@@ -25,8 +25,7 @@ from typing import final
 
 import numpy as np
 
-from semrob_env.synthetic.bumps import Bumps
-from semrob_env.synthetic.problem import Box, BoxProblem
+from semrob_env.synthetic.landscape import Box, BoxProblem, Bumps
 from semrob_env.types import BoolArray, FloatArray
 
 _ROUNDING = 1e-12
