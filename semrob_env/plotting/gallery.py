@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -61,17 +61,12 @@ def gallery_figure(rows: Sequence[tuple[str, Sequence[Cell]]], *, title: str) ->
     figure = Figure(figsize=(width / DOTS_PER_INCH, height / DOTS_PER_INCH), dpi=DOTS_PER_INCH)
     axis = figure.add_axes((0, 0, 1, 1))
     size = 72 * 0.72 * LINE / DOTS_PER_INCH
-    axis.text(GAP, head / 2, "\n".join(heading), fontsize=1.3 * size, va="center", parse_math=False)
+    plain: dict[str, Any] = {"va": "center", "parse_math": False}
+    axis.text(GAP, head / 2, "\n".join(heading), fontsize=1.3 * size, **plain)
     for row, (label, cells) in enumerate(rows):
         top = head + row * pitch[1]
-        axis.text(
-            GAP,
-            top + CELL / 2,
-            "\n".join(textwrap.wrap(label.replace("/", "/ "), LABEL_LETTERS, break_on_hyphens=False)[:LABEL_LINES]),
-            fontsize=1.15 * size,
-            va="center",
-            parse_math=False,
-        )
+        told = textwrap.wrap(label.replace("/", "/ "), LABEL_LETTERS, break_on_hyphens=False)[:LABEL_LINES]
+        axis.text(GAP, top + CELL / 2, "\n".join(told), fontsize=1.15 * size, **plain)
         for column, cell in enumerate(cells):
             left = LABEL + column * pitch[0]
             sheet[top : top + CELL, left : left + CELL] = _scaled(cell.picture)
@@ -79,16 +74,7 @@ def gallery_figure(rows: Sequence[tuple[str, Sequence[Cell]]], *, title: str) ->
             for number, text in enumerate(cell.lines):
                 shown = text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
                 down = top + CELL + (number + 0.7) * LINE
-                axis.text(
-                    left + CELL / 2,
-                    down,
-                    shown,
-                    fontsize=size,
-                    ha="center",
-                    va="center",
-                    color=colour,
-                    parse_math=False,
-                )
+                axis.text(left + CELL / 2, down, shown, fontsize=size, ha="center", color=colour, **plain)
     axis.imshow(sheet, extent=(0, width, height, 0), interpolation="nearest", aspect="auto")
     axis.set_axis_off()
     return figure

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from semrob_env.errors import InvalidParameterError
 from semrob_env.maps import Trap, network_maps
 from semrob_env.maps.means import MEAN
-from semrob_env.plotting.canvas import colors_of, legend_below, titled_figure
+from semrob_env.plotting.canvas import colors_of, legend_below, panels_of, titled_figure
 from semrob_env.plotting.drawing import axis_label, draw_curve, draw_regions, draw_scores, draw_traps
 from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
@@ -111,13 +111,9 @@ def maps_figure(
     wide = min(TEXT_INCHES / columns, WIDEST_INCHES)
     height = lines * (wide * PANEL_SHAPE + 0.17) + 0.85 + (0.35 if grown is not None else 0.0)
     figure = titled_figure(max(columns * wide + 0.95, 4.4), height, title, size=9)
-    panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
+    panels = panels_of(figure, len(chosen), columns, sharex=True, sharey=True)
     colours = colors_of(grown.labels if grown is not None else ())
-    for at, panel in enumerate(panels.flat):
-        if at >= len(chosen):
-            panel.set_axis_off()
-            continue
-        row = chosen[at]
+    for at, (panel, row) in enumerate(zip(panels, chosen, strict=True)):
         image = draw_scores(panel, maps, row, highest=highest)
         draw_traps(panel, maps, [trap for trap in traps if trap.row == row])
         if grown is not None:
@@ -128,16 +124,13 @@ def maps_figure(
         panel.tick_params(labelsize=6, length=2, pad=1)
         _label_below(panel, maps, is_last=at + columns >= len(chosen))
     figure.supylabel(axis_label(maps.space.parameters[1]), fontsize=8)
-    bar = figure.colorbar(image, ax=panels, pad=0.01, aspect=18 * lines)
+    bar = figure.colorbar(image, ax=figure.axes, pad=0.01, aspect=18 * lines)
     bar.set_label("score", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     if colours:
-        handles = [
-            Line2D([], [], color=colour, marker="o", mec="white", lw=1.6, label=name)
-            for name, colour in colours.items()
-        ]
-        beside = max(1, int(figure.get_figwidth() / LEGEND_INCHES))
-        legend_below(figure, handles, columns=beside, size=7)
+        look: dict[str, Any] = {"marker": "o", "mec": "white", "lw": 1.6}
+        handles = [Line2D([], [], color=colour, label=name, **look) for name, colour in colours.items()]
+        legend_below(figure, handles, columns=max(1, int(figure.get_figwidth() / LEGEND_INCHES)), size=7)
     return figure
 
 
@@ -158,19 +151,13 @@ def curves_figure(maps: ScoreMaps, *, title: str) -> Figure:
     columns = min(len(classes), 2)
     rows = -(-len(classes) // columns)
     figure = titled_figure(3.5 * columns + 0.4, 1.45 * rows + 1.0, title, size=9)
-    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    panels = panels_of(figure, len(classes), columns, sharex=True, sharey=True)
     colours = colors_of(networks)
-    means = network_maps(maps)
-    for at, panel in enumerate(panels.flat):
-        if at >= len(classes):
-            panel.set_axis_off()
-            continue
-        own = [row for row, name in enumerate(names) if name[1] == classes[at]]
-        for row in own:
-            draw_curve(panel, maps, row, colour=colours[names[row][0]], width=0.5)
-        for row, name in enumerate(map(parts_of, means.names)):
-            if name[1] == classes[at]:
-                draw_curve(panel, means, row, colour=colours[name[0]], width=1.8)
+    for at, panel in enumerate(panels):
+        for drawn, width in ((maps, 0.5), (network_maps(maps), 1.8)):
+            for row, (network, class_name, _) in enumerate(map(parts_of, drawn.names)):
+                if class_name == classes[at]:
+                    draw_curve(panel, drawn, row, colour=colours[network], width=width)
         panel.set_title(classes[at], fontsize=8, pad=2)
         panel.tick_params(labelsize=7, length=2)
         _label_below(panel, maps, is_last=at + columns >= len(classes))

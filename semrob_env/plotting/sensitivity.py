@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from semrob_env.plotting.canvas import PALETTE, SCORE_MAP, color_of, legend_below, titled_figure
+from semrob_env.plotting.canvas import PALETTE, SCORE_MAP, color_of, label_axes, legend_below, titled_figure
 from semrob_env.types import FloatArray
 
 
@@ -61,12 +61,12 @@ def sensitivity_figure(rows: Sequence[Sequence[Lines | Pairs]], *, title: str) -
     for axes, panels in zip(grid, rows, strict=True):
         for axis, panel in zip(axes, panels, strict=False):
             if isinstance(panel, Lines):
+                y_label = "feasible share of the optimum"
                 _draw_lines(axis, panel, colours, marks)
             else:
+                y_label = panel.y_label
                 _draw_pairs(axis, panel, highest)
-            axis.set_title(panel.title, fontsize=9)
-            axis.set_xlabel(panel.x_label, fontsize=8)
-            axis.tick_params(labelsize=7)
+            label_axes(axis, title=panel.title, x=panel.x_label, y=y_label, ticks=7)
         for axis in axes[len(panels) :]:
             axis.set_axis_off()
     handles = [Line2D([], [], color=colour, label=f"{budget} queries") for budget, colour in colours.items()]
@@ -78,17 +78,15 @@ def sensitivity_figure(rows: Sequence[Sequence[Lines | Pairs]], *, title: str) -
 
 
 def _draw_lines(axis: Axes, panel: Lines, colours: Mapping[int, str], marks: dict[str, str]) -> None:
-    places = _places(panel.x)
+    places = np.arange(len(panel.x), dtype=np.float64)  # even: values are so on a logarithmic axis, and 0 has a place
     for name, value in panel.marks.items():
         dash = marks.setdefault(name, ("-", "--", "-.")[len(marks) % 3])
-        axis.axvline(
-            float(np.interp(_log(value, panel.x), _log(panel.x, panel.x), places)), color="0.5", lw=1.0, ls=dash
-        )
+        at = float(np.interp(_log(value, panel.x), _log(panel.x, panel.x), places))
+        axis.axvline(at, color="0.5", lw=1.0, ls=dash)
     for budget, quality in panel.quality.items():
         axis.plot(places, quality, marker="o", ms=3, lw=1.3, color=colours[budget])
         axis.plot(places, panel.feasible[budget], lw=0.9, ls=":", color=colours[budget])
-    axis.set(ylim=(-0.02, 1.02), ylabel="")
-    axis.set_ylabel("feasible share of the optimum", fontsize=8)
+    axis.set(ylim=(-0.02, 1.02))
     axis.set_xticks(places, [f"{value:.3g}" for value in panel.x], rotation=45)
     axis.grid(lw=0.3)
 
@@ -103,12 +101,6 @@ def _draw_pairs(axis: Axes, panel: Pairs, highest: float) -> None:
     axis.plot(*at, marker="s", ms=15, mfc="none", mec=PALETTE[1], mew=1.5)
     axis.set_xticks(range(len(panel.x)), [f"{value:.3g}" for value in panel.x], rotation=45)
     axis.set_yticks(range(len(panel.y)), [f"{value:.3g}" for value in panel.y])
-    axis.set_ylabel(panel.y_label, fontsize=8)
-
-
-def _places(values: FloatArray) -> FloatArray:
-    """Places of ticks: even, for values are mostly so on a logarithmic axis, and 0 has a place there."""
-    return np.arange(len(values), dtype=np.float64)
 
 
 def _log(value: FloatArray | float, values: FloatArray) -> FloatArray:

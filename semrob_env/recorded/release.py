@@ -293,23 +293,20 @@ class _Reader:
         """Folders in a folder: the expected ones in their order, then those that the pattern allows."""
         try:
             found = sorted(entry.name for entry in self._target(path).iterdir() if entry.is_dir())
-        except RefusedFileError as error:
-            self._tell(path, str(error))
-            return []
-        except OSError as error:
-            self._tell(path, f"cannot be read: {error.strerror or error}")
+        except (RefusedFileError, OSError) as error:
+            told = f"cannot be read: {error.strerror or error}" if isinstance(error, OSError) else str(error)
+            self._tell(path, told)
             return []
         for name in expected:
             if name not in found:
                 self._tell(f"{path}/{name}", "absent", is_missing=True)
-        more = [name for name in found if name not in expected and not name.startswith(".")]
-        for name in more:
-            if others is None or not others.fullmatch(name):
+        chosen = [name for name in expected if name in found]
+        for name in found:
+            if others and others.fullmatch(name) and name not in expected:
+                chosen.append(name)
+            elif name not in expected and not name.startswith("."):
                 self._tell(f"{path}/{name}", f"not read; expected are {expected[0]} to {expected[-1]}")
-        return [
-            *(name for name in expected if name in found),
-            *(name for name in more if others and others.fullmatch(name)),
-        ]
+        return chosen
 
     def _target(self, path: str) -> Path:
         """Where a file or folder of the release lies; its `checkpoint` may be a link, what is in it leads nowhere else.
@@ -325,18 +322,29 @@ class _Reader:
 
     def read_map(self, place: Place) -> None:
         """Keep the map of an object, or tell why not."""
-        path = f"{place.path}/map.pt"
+        if not self._read(place, "map.pt", self._take_map):
+            self._tell(f"{place.path}/map.pt", "absent", is_missing=True)
+
+    def read_runs(self, place: Place) -> None:
+        """Keep the runs of an object, or tell why not."""
+        if not self._read(place, "optim.pt", self._take_runs):
+            self._no_runs.append(place)
+
+    def _read(self, place: Place, name: str, take: Callable[[Place, str, bytes, Any], None]) -> bool:
+        """Whether a file of an object is there; what it holds is taken, or told why not."""
+        path = f"{place.path}/{name}"
         try:
             data = read_bounded(self._target(path))
-            value = parse_legacy(data)
-            shape_id = identity(value, place)
-            scores = grid_scores(value)
+            take(place, path, data, parse_legacy(data))
         except MissingFileError:
-            self._tell(path, "absent", is_missing=True)
-            return
+            return False
         except RefusedFileError as error:
             self._tell(path, str(error))
-            return
+        return True
+
+    def _take_map(self, place: Place, path: str, data: bytes, value: Any) -> None:
+        shape_id = identity(value, place)
+        scores = grid_scores(value)
         self._check_shape(place, path, shape_id)
         facts = {
             "shape_id": shape_id,
@@ -347,51 +355,32 @@ class _Reader:
         }
         self._maps[place.name] = scores, facts
 
-    def read_runs(self, place: Place) -> None:
-        """Keep the runs of an object, or tell why not."""
-        path = f"{place.path}/optim.pt"
-        try:
-            value = parse_legacy(read_bounded(self._target(path)))
-            shape_id = identity(value, place)
-            starts = start_points(value)
-        except MissingFileError:
-            self._no_runs.append(place)
-            return
-        except RefusedFileError as error:
-            self._tell(path, str(error))
-            return
+    def _take_runs(self, place: Place, path: str, data: bytes, value: Any) -> None:
+        del data
+        shape_id = identity(value, place)
+        starts = start_points(value)
         self._check_shape(place, path, shape_id)
         for key, method in METHOD_KEYS.items():
             try:
-                for start, (region, trace, loss) in enumerate(method_parts(value, key, len(starts))):
-                    self._add(path, place.name, method, start, starts[start], region, trace, loss)
+                parts = method_parts(value, key, len(starts))
             except RefusedFileError as error:
                 self._tell(path, str(error))
-
-    def _add(
-        self,
-        path: str,
-        name: str,
-        method: str,
-        start: int,
-        start_point: FloatArray,
-        region: object,
-        trace: object,
-        loss: object,
-    ) -> None:
-        what = f"{method}, start {start}"
-        if not isinstance(region, Box) or region.lower.shape != (SPACE.n,):
-            self._tell(path, f"{what}: no final region of {SPACE.n} parameters")
-            return
-        rows, losses = trace_rows(trace), losses_of(loss)
-        if rows is None:
-            self._tell(path, f"{what}: the trace is no list of (lower, upper); left out")
-            rows = np.empty((0, 2 * SPACE.n))
-        if losses is None:
-            self._tell(path, f"{what}: the losses are no list of numbers; left out")
-            losses = np.empty(0)
-        run = Run(name, method, start, start_point, region.lower, region.upper, len(rows), rows, losses, path)
-        self._runs[name, method, start] = run
+                continue
+            for start, (region, trace, loss) in enumerate(parts):
+                what = f"{method}, start {start}"
+                if not isinstance(region, Box) or region.lower.shape != (SPACE.n,):
+                    self._tell(path, f"{what}: no final region of {SPACE.n} parameters")
+                    continue
+                rows, losses = trace_rows(trace), losses_of(loss)
+                if rows is None:
+                    self._tell(path, f"{what}: the trace is no list of (lower, upper); left out")
+                    rows = np.empty((0, 2 * SPACE.n))
+                if losses is None:
+                    self._tell(path, f"{what}: the losses are no list of numbers; left out")
+                    losses = np.empty(0)
+                bounds = region.lower, region.upper
+                run = Run(place.name, method, start, starts[start], *bounds, len(rows), rows, losses, path)
+                self._runs[place.name, method, start] = run
 
     def _check_shape(self, place: Place, path: str, shape_id: str) -> None:
         known, source = self._shape_ids.setdefault((place.class_number, place.number), (shape_id, path))
@@ -424,9 +413,7 @@ class _Reader:
 
     def release(self) -> Release:
         """What was collected."""
-        by_object: dict[str, str] = {}
-        for run in self._runs.values():
-            by_object.setdefault(run.name, run.source)
+        by_object = {run.name: run.source for run in reversed(self._runs.values())}
         for place in self._no_runs:
             source = by_object.get(place.name)
             reason = f"absent; final regions without traces from {source}" if source else "absent"

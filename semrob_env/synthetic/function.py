@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Generic, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,18 @@ class Optimum:
     volume: float  # its volume in the product of the native units; 0 where no region with a volume is feasible
     share: float  # its volume over the volume of the space
     region: Regions | None  # the region as a batch of one, canonical; None where there is none
+
+
+AnswerT = TypeVar("AnswerT")
+
+
+@final
+@dataclass(frozen=True)
+class Known(Generic[AnswerT]):
+    """A `Truth` made of two functions: what is known of the score, and of where it is >= a level."""
+
+    moments: Callable[[], AnswerT]
+    above: Callable[[float], AnswerT]
 
 
 @final
@@ -77,7 +90,18 @@ class SyntheticFunction(ScoreFunction):
                 f"regions over {', '.join(regions.space.names)} for {self.id} over {', '.join(self.space.names)}"
             )
         cut, chosen = regions.clip(), list(self.active)
-        return _OfBoxes(self, cut.lower[:, chosen], cut.upper[:, chosen], complement)
+        boxes = cut.lower[:, chosen], cut.upper[:, chosen]
+
+        def moments() -> Moments:
+            mean, variance = self.landscape.moments(*boxes)
+            return (1 - mean if complement else mean), variance
+
+        def above(level: float) -> Moments:
+            self._require_few()
+            share = share_above(self.landscape, *boxes, level, complement=complement)
+            return share, share * (1 - share)
+
+        return Known(moments, above)
 
     def exact_moments(self, regions: Regions, goal: Goal | None = None) -> Moments:
         """True mean (B,) and variance (B,) of what a goal counts, None: of f; see `truth`.
@@ -109,12 +133,27 @@ class SyntheticFunction(ScoreFunction):
         point = self.space.require(start, "start")
         if point.ndim != 1:
             raise ShapeMismatchError(f"start has shape {point.shape}, must be ({self.space.n},)")
-        wanted = MeanGoal() if goal is None else goal
-        box = wanted.exact(_BestBox(self, point[list(self.active)], wanted))
+        wanted, chosen = MeanGoal() if goal is None else goal, list(self.active)
+        asked = point[chosen], self.space.low[chosen], self.space.high[chosen]
+
+        def moments() -> Box | None:
+            if not wanted.most_variance > 0:
+                raise NoGroundTruthError(f"the best region of {self.id} with a variance of 0 is not known; allow some")
+            return widest_box(BoxProblem(self.landscape, *asked, wanted.least, wanted.most_variance))
+
+        def above(level: float) -> Box | None:
+            self._require_few()
+            if self.landscape.trap is not None:
+                raise NoGroundTruthError(
+                    f"the largest region of {self.id} with a share of good views is not known: it has a trap"
+                )
+            return widest_reliable(self.landscape, *asked, level, wanted.least)
+
+        box = wanted.exact(Known(moments, above))
         if box is None:
             return Optimum(0.0, 0.0, None)
         lower, upper = np.array(self.space.low), np.array(self.space.high)
-        lower[list(self.active)], upper[list(self.active)] = box
+        lower[chosen], upper[chosen] = box
         region = Regions(self.space, lower, upper).clip()
         return Optimum(float(region.volume()[0]), float(region.share()[0]), region)
 
@@ -126,6 +165,13 @@ class SyntheticFunction(ScoreFunction):
         """Volume share of the space of `optimum(...)`."""
         return self.optimum(start, goal).share
 
+    def _require_few(self) -> None:
+        if len(self.active) > MOST_ACTIVE:
+            raise NoGroundTruthError(
+                f"exact shares of good views are known up to {MOST_ACTIVE} active parameters; {self.id} has "
+                f"{len(self.active)}; judge_regions estimates them"
+            )
+
     def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
         del member
         return self.landscape.values(theta[..., list(self.active)])
@@ -134,67 +180,3 @@ class SyntheticFunction(ScoreFunction):
         gradients = np.zeros(theta.shape)
         gradients[..., list(self.active)] = self.landscape.gradients(theta[..., list(self.active)])
         return self._values(theta, member), gradients
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _OfBoxes:
-    """Exact moments (B,) over boxes (B, A) of the active parameters."""
-
-    function: SyntheticFunction
-    lower: FloatArray
-    upper: FloatArray
-    complement: bool
-
-    def moments(self) -> Moments:
-        """Of the score."""
-        mean, variance = self.function.landscape.moments(self.lower, self.upper)
-        return (1 - mean if self.complement else mean), variance
-
-    def above(self, level: float) -> Moments:
-        """Of what is 1 where the score is >= level, else 0."""
-        _require_few(self.function)
-        share = share_above(self.function.landscape, self.lower, self.upper, level, complement=self.complement)
-        return share, share * (1 - share)
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _BestBox:
-    """The best box around a start point (A,) for a goal, by what the goal counts."""
-
-    function: SyntheticFunction
-    start: FloatArray
-    goal: Goal
-
-    def moments(self) -> Box | None:
-        """For the score."""
-        if not self.goal.most_variance > 0:
-            raise NoGroundTruthError(
-                f"the best region of {self.function.id} with a variance of 0 is not known; allow some"
-            )
-        return widest_box(
-            BoxProblem(self.function.landscape, self.start, *self._bounds, self.goal.least, self.goal.most_variance)
-        )
-
-    def above(self, level: float) -> Box | None:
-        """For the share of where the score is >= level."""
-        _require_few(self.function)
-        if self.function.landscape.trap is not None:
-            raise NoGroundTruthError(
-                f"the largest region of {self.function.id} with a share of good views is not known: it has a trap"
-            )
-        return widest_reliable(self.function.landscape, self.start, *self._bounds, level, self.goal.least)
-
-    @property
-    def _bounds(self) -> Box:
-        chosen = list(self.function.active)
-        return self.function.space.low[chosen], self.function.space.high[chosen]
-
-
-def _require_few(function: SyntheticFunction) -> None:
-    if len(function.active) > MOST_ACTIVE:
-        raise NoGroundTruthError(
-            f"exact shares of good views are known up to {MOST_ACTIVE} active parameters; {function.id} has "
-            f"{len(function.active)}; judge_regions estimates them"
-        )
