@@ -11,8 +11,7 @@ import numpy.typing as npt
 
 from semrob_env.errors import NoGroundTruthError, ShapeMismatchError, UnknownNameError
 from semrob_env.functions import UnitScale
-from semrob_env.ground_truth.best_box import CellProblem, Interval, best_box
-from semrob_env.ground_truth.cells import Reach, cell_axes, cell_integrals
+from semrob_env.ground_truth.cells import CellProblem, Interval, Reach, best_box, cell_axes, cell_integrals
 from semrob_env.ground_truth.levels import LevelTable
 from semrob_env.questions import MOST_VARIANCE, Goal, MeanGoal, Moments, Truth
 from semrob_env.recorded.integrals import exact_moments
