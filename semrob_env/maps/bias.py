@@ -158,8 +158,8 @@ def _windows(maps: ScoreMaps) -> dict[str, BoolArray]:
 
 def _agreement(networks: FloatArray, weights: FloatArray) -> tuple[float, float]:
     """Mean correlation and common share of the variance of maps (K, P) with weights (P,) that sum to 1."""
-    centred = networks - (networks * weights).sum(axis=1, keepdims=True)
-    covariance = (centred * weights) @ centred.T
+    centered = networks - (networks * weights).sum(axis=1, keepdims=True)
+    covariance = (centered * weights) @ centered.T
     variance = np.diag(covariance)
     pairs = ~np.eye(len(networks), dtype=np.bool_)
     # A constant map keeps variance of the size of rounding.

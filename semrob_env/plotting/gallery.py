@@ -70,11 +70,11 @@ def gallery_figure(rows: Sequence[tuple[str, Sequence[Cell]]], *, title: str) ->
         for column, cell in enumerate(cells):
             left = LABEL + column * pitch[0]
             sheet[top : top + CELL, left : left + CELL] = _scaled(cell.picture)
-            colour = PALETTE[1] if cell.is_marked else "black"
+            color = PALETTE[1] if cell.is_marked else "black"
             for number, text in enumerate(cell.lines):
                 shown = text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
                 down = top + CELL + (number + 0.7) * LINE
-                axis.text(left + CELL / 2, down, shown, fontsize=size, ha="center", color=colour, **plain)
+                axis.text(left + CELL / 2, down, shown, fontsize=size, ha="center", color=color, **plain)
     axis.imshow(sheet, extent=(0, width, height, 0), interpolation="nearest", aspect="auto")
     axis.set_axis_off()
     return figure

@@ -63,15 +63,15 @@ def learning_figure(
     figure = titled_figure(6.6, 4.2, title)
     axis = figure.subplots()
     for index, curve in enumerate(curves):
-        colour = color_of(index)
+        color = color_of(index)
         for single in curve.each:
-            axis.plot(curve.steps, single, color=colour, lw=0.5, alpha=0.4)
-        axis.fill_between(curve.steps, curve.low, curve.high, color=colour, alpha=0.2, lw=0)
-        axis.plot(curve.steps, curve.mean, color=colour, lw=1.8, label=curve.label)
+            axis.plot(curve.steps, single, color=color, lw=0.5, alpha=0.4)
+        axis.fill_between(curve.steps, curve.low, curve.high, color=color, alpha=0.2, lw=0)
+        axis.plot(curve.steps, curve.mean, color=color, lw=1.8, label=curve.label)
     for index, (label, (mean, low, high)) in enumerate(levels.items(), start=len(curves)):
-        colour = color_of(index)
-        axis.axhspan(low, high, color=colour, alpha=0.15, lw=0)
-        axis.axhline(mean, color=colour, lw=1.2, ls=DASHES[1 + index % (len(DASHES) - 1)], label=label)
+        color = color_of(index)
+        axis.axhspan(low, high, color=color, alpha=0.15, lw=0)
+        axis.axhline(mean, color=color, lw=1.2, ls=DASHES[1 + index % (len(DASHES) - 1)], label=label)
     axis.set_ylim(bottom=0)
     label_axes(axis, x="steps of training", y=y_label)
     axis.xaxis.set_major_formatter(EngFormatter(sep=""))

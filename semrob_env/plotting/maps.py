@@ -112,14 +112,14 @@ def maps_figure(
     height = lines * (wide * PANEL_SHAPE + 0.17) + 0.85 + (0.35 if grown is not None else 0.0)
     figure = titled_figure(max(columns * wide + 0.95, 4.4), height, title, size=9)
     panels = panels_of(figure, len(chosen), columns, sharex=True, sharey=True)
-    colours = colors_of(grown.labels if grown is not None else ())
+    colors = colors_of(grown.labels if grown is not None else ())
     for at, (panel, row) in enumerate(zip(panels, chosen, strict=True)):
         image = draw_scores(panel, maps, row, highest=highest)
         draw_traps(panel, maps, [trap for trap in traps if trap.row == row])
         if grown is not None:
             own = [index for index, member in enumerate(grown.member) if member == row]
             names = [grown.labels[index] for index in own]
-            draw_regions(panel, grown.regions[own], grown.starts[own], names, [colours[name] for name in names])
+            draw_regions(panel, grown.regions[own], grown.starts[own], names, [colors[name] for name in names])
         panel.set_title(" ".join(part for part in parts_of(maps.names[row]) if part != MEAN), fontsize=7, pad=2)
         panel.tick_params(labelsize=6, length=2, pad=1)
         _label_below(panel, maps, is_last=at + columns >= len(chosen))
@@ -127,9 +127,9 @@ def maps_figure(
     bar = figure.colorbar(image, ax=figure.axes, pad=0.01, aspect=18 * lines)
     bar.set_label("score", fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    if colours:
+    if colors:
         look: dict[str, Any] = {"marker": "o", "mec": "white", "lw": 1.6}
-        handles = [Line2D([], [], color=colour, label=name, **look) for name, colour in colours.items()]
+        handles = [Line2D([], [], color=color, label=name, **look) for name, color in colors.items()]
         legend_below(figure, handles, columns=max(1, int(figure.get_figwidth() / LEGEND_INCHES)), size=7)
     return figure
 
@@ -152,18 +152,18 @@ def curves_figure(maps: ScoreMaps, *, title: str) -> Figure:
     rows = -(-len(classes) // columns)
     figure = titled_figure(3.5 * columns + 0.4, 1.45 * rows + 1.0, title, size=9)
     panels = panels_of(figure, len(classes), columns, sharex=True, sharey=True)
-    colours = colors_of(networks)
+    colors = colors_of(networks)
     for at, panel in enumerate(panels):
         for drawn, width in ((maps, 0.5), (network_maps(maps), 1.8)):
             for row, (network, class_name, _) in enumerate(map(parts_of, drawn.names)):
                 if class_name == classes[at]:
-                    draw_curve(panel, drawn, row, colour=colours[network], width=width)
+                    draw_curve(panel, drawn, row, colour=colors[network], width=width)
         panel.set_title(classes[at], fontsize=8, pad=2)
         panel.tick_params(labelsize=7, length=2)
         _label_below(panel, maps, is_last=at + columns >= len(classes))
         panel.grid(lw=0.3)
     figure.supylabel("score", fontsize=8)
-    handles = [Line2D([], [], color=colour, lw=1.8, label=name) for name, colour in colours.items()]
+    handles = [Line2D([], [], color=color, lw=1.8, label=name) for name, color in colors.items()]
     legend_below(figure, handles, columns=min(4, len(handles)), size=7)
     return figure
 

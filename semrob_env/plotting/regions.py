@@ -49,12 +49,19 @@ def region_figure(
     figure = titled_figure(width, sum(heights) + 0.7, title, size=11)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     if maps is not None:
-        draw_map(parts[0].subplots(), regions, starts, labels, maps, row)
+        axis, first = parts[0].subplots(), maps.space.parameters[0]
+        if maps.space.n == 1:
+            draw_curve(axis, maps, row, colour="black", width=1.4)
+            axis.set(xlabel=axis_label(first), ylabel="score f")
+        else:
+            parts[0].colorbar(draw_scores(axis, maps, row), ax=axis, label="score f", pad=0.01)
+            axis.set(xlabel=axis_label(first), ylabel=axis_label(maps.space.parameters[1]))
+        draw_regions(axis, regions, starts, labels, [color_of(index) for index in range(len(regions))])
     for index, (part, own) in enumerate(zip(parts[int(maps is not None) :], views if rows else [], strict=True)):
-        colour = color_of(index)
-        part.suptitle(labels[index], color=colour, fontsize=9, x=0.01, ha="left")
+        color = color_of(index)
+        part.suptitle(labels[index], color=color, fontsize=9, x=0.01, ha="left")
         for axis, view in zip(np.atleast_1d(part.subplots(1, columns)), own, strict=False):
-            draw_view(axis, view, colour)
+            draw_view(axis, view, color)
             where = ", ".join(f"{value:.0f}" for value in view.theta)
             axis.set_title(f"({where})  f={view.score:.2f}", fontsize=7)
             axis.set_xlabel("inside" if view.inside else "just outside", fontsize=7)
@@ -62,31 +69,6 @@ def region_figure(
             axis.set(xticks=[], yticks=[])
             axis.set_frame_on(bool(axis.images))
     return figure
-
-
-def draw_map(
-    axis: Axes,
-    regions: Regions,
-    starts: FloatArray,
-    labels: Sequence[str],
-    maps: ScoreMaps,
-    row: int = 0,
-) -> None:
-    """One map in colour (two parameters) or as a curve (one), with the regions on it.
-
-    Raises:
-        InvalidParameterError: The space has more than two parameters.
-    """
-    colours = [color_of(index) for index in range(len(regions))]
-    first = maps.space.parameters[0]
-    if maps.space.n == 1:
-        draw_curve(axis, maps, row, colour="black", width=1.4)
-        axis.set(xlabel=axis_label(first), ylabel="score f")
-    else:
-        image = draw_scores(axis, maps, row)
-        axis.figure.colorbar(image, ax=axis, label="score f", pad=0.01)
-        axis.set(xlabel=axis_label(first), ylabel=axis_label(maps.space.parameters[1]))
-    draw_regions(axis, regions, starts, labels, colours)
 
 
 def bounds_figure(
@@ -113,12 +95,12 @@ def bounds_figure(
     grid = figure.subplots(space.n, len(labels), squeeze=False, sharex=True, sharey="row")
     for k, parameter in enumerate(space.parameters):
         for column, label in enumerate(labels):
-            axis, colour = grid[k, column], color_of(column)
-            axis.fill_between(queries[column], lower[column][:, k], upper[column][:, k], color=colour, alpha=0.25)
-            axis.plot(queries[column], lower[column][:, k], color=colour, lw=1.4)
-            axis.plot(queries[column], upper[column][:, k], color=colour, lw=1.4)
+            axis, color = grid[k, column], color_of(column)
+            axis.fill_between(queries[column], lower[column][:, k], upper[column][:, k], color=color, alpha=0.25)
+            axis.plot(queries[column], lower[column][:, k], color=color, lw=1.4)
+            axis.plot(queries[column], upper[column][:, k], color=color, lw=1.4)
             if k == 0:
-                axis.set_title(label, fontsize=8, color=colour)
+                axis.set_title(label, fontsize=8, color=color)
             if k == space.n - 1:
                 axis.set_xlabel("queries")
         grid[k, 0].set_ylabel(axis_label(parameter))
@@ -168,7 +150,7 @@ def projections_figure(regions: Regions, starts: FloatArray, labels: Sequence[st
     width = side * count + 1.2
     figure = titled_figure(width, side * count + 1.0, _wrapped(title, width))
     grid = figure.subplots(count, count, squeeze=False)
-    colours = [color_of(index) for index in range(len(regions))]
+    colors = [color_of(index) for index in range(len(regions))]
     for row in range(count):
         for column in range(count):
             axis = grid[row, column]
@@ -177,23 +159,20 @@ def projections_figure(regions: Regions, starts: FloatArray, labels: Sequence[st
                 continue
             chosen = [column] if row == column else [column, row]
             part = SemanticSpace(tuple(space.parameters[k] for k in chosen))
-            shadow = Regions(part, regions.lower[:, chosen], regions.upper[:, chosen])
             if row == column:
-                axis.set(xlim=(part.low[0], part.high[0]), ylim=(0.0, 0.1 + 0.06 * len(regions)))
-                draw_regions(axis, shadow, starts[:, chosen], [""] * len(regions), colours)
-                axis.set(yticks=[])
+                axis.set(xlim=(part.low[0], part.high[0]), ylim=(0.0, 0.1 + 0.06 * len(regions)), yticks=[])
+                axis.set_title(space.parameters[row].name, fontsize=_SMALL + 1, pad=3)
             else:
                 set_axes(axis, part)
-                draw_regions(axis, shadow, starts[:, chosen], labels, colours)
+            shadow = Regions(part, regions.lower[:, chosen], regions.upper[:, chosen])
+            draw_regions(axis, shadow, starts[:, chosen], labels, colors)
             _few_ticks(axis, part)
             axis.tick_params(labelsize=_SMALL, labelbottom=row == count - 1, labelleft=column == 0 and row > 0)
             if row == count - 1:
                 axis.set_xlabel(_broken(space.parameters[column]), fontsize=_SMALL)
             if column == 0 and row > 0:
                 axis.set_ylabel(_broken(space.parameters[row]), fontsize=_SMALL)
-            if row == column:
-                axis.set_title(space.parameters[row].name, fontsize=_SMALL + 1, pad=3)
-    handles = [Line2D([], [], color=colour, marker="o", mec="white", lw=1.4) for colour in colours]
+    handles = [Line2D([], [], color=color, marker="o", mec="white", lw=1.4) for color in colors]
     grid[0, -1].legend(handles, labels, fontsize=_SMALL, loc="upper right", title="start points", title_fontsize=_SMALL)
     return figure
 
@@ -217,11 +196,11 @@ def sides_figure(
     figure = Figure(figsize=inches)
     figure.suptitle(_wrapped(title, inches[0]), fontsize=9, y=1 - 0.08 / inches[1], va="top")
     for index, own in enumerate(views):
-        colour = color_of(index)
+        color = color_of(index)
         left = 0.75 + index % blocks * (columns * _CELL + 0.35)
         top = inches[1] - 1.2 - index // blocks * (space.n * _LINE + 0.45)
         heading = f"{labels[index]}: thick frames inside, dotted ones just outside"
-        figure.text(left / inches[0], (top + 0.08) / inches[1], heading, color=colour, fontsize=_SMALL + 1)
+        figure.text(left / inches[0], (top + 0.08) / inches[1], heading, color=color, fontsize=_SMALL + 1)
         for k, line in enumerate(own):
             # What has no picture just outside below, for want of room, begins one column later.
             first = 0 if not line[0].inside else 1
@@ -229,7 +208,7 @@ def sides_figure(
                 corner = left + place * _CELL, top - (k + 1) * _LINE
                 box = (corner[0] / inches[0], corner[1] / inches[1], 0.94 * _CELL / inches[0], 0.94 * _CELL / inches[1])
                 axis = figure.add_axes(box)
-                draw_view(axis, view, colour)
+                draw_view(axis, view, color)
                 axis.set_title(f"{view.theta[k]:.4g}: f={view.score:.2f}", fontsize=6.5, pad=2)
                 if index % blocks == 0 and place == first:
                     axis.set_ylabel(_broken(space.parameters[k]), fontsize=_SMALL)

@@ -56,20 +56,20 @@ def sensitivity_figure(rows: Sequence[Sequence[Lines | Pairs]], *, title: str) -
         (float(np.nanmax(panel.quality)) for row in rows for panel in row if isinstance(panel, Pairs)), default=1.0
     )
     budgets = list(dict.fromkeys(b for row in rows for panel in row if isinstance(panel, Lines) for b in panel.quality))
-    colours = {budget: color_of(i) for i, budget in enumerate(budgets)}
+    colors = {budget: color_of(i) for i, budget in enumerate(budgets)}
     marks: dict[str, str] = {}
     for axes, panels in zip(grid, rows, strict=True):
         for axis, panel in zip(axes, panels, strict=False):
             if isinstance(panel, Lines):
                 y_label = "feasible share of the optimum"
-                _draw_lines(axis, panel, colours, marks)
+                _draw_lines(axis, panel, colors, marks)
             else:
                 y_label = panel.y_label
                 _draw_pairs(axis, panel, highest)
             label_axes(axis, title=panel.title, x=panel.x_label, y=y_label, ticks=7)
         for axis in axes[len(panels) :]:
             axis.set_axis_off()
-    handles = [Line2D([], [], color=colour, label=f"{budget} queries") for budget, colour in colours.items()]
+    handles = [Line2D([], [], color=color, label=f"{budget} queries") for budget, color in colors.items()]
     handles += [Line2D([], [], color="0.3", ls=":", label="share of feasible regions")]
     handles += [Line2D([], [], color="0.5", lw=1.0, ls=dash, label=name) for name, dash in marks.items()]
     handles += [Line2D([], [], color=PALETTE[1], marker="s", mfc="none", ls="", label="defaults")]
@@ -77,15 +77,15 @@ def sensitivity_figure(rows: Sequence[Sequence[Lines | Pairs]], *, title: str) -
     return figure
 
 
-def _draw_lines(axis: Axes, panel: Lines, colours: Mapping[int, str], marks: dict[str, str]) -> None:
+def _draw_lines(axis: Axes, panel: Lines, colors: Mapping[int, str], marks: dict[str, str]) -> None:
     places = np.arange(len(panel.x), dtype=np.float64)  # even: values are so on a logarithmic axis, and 0 has a place
     for name, value in panel.marks.items():
         dash = marks.setdefault(name, ("-", "--", "-.")[len(marks) % 3])
         at = float(np.interp(_log(value, panel.x), _log(panel.x, panel.x), places))
         axis.axvline(at, color="0.5", lw=1.0, ls=dash)
     for budget, quality in panel.quality.items():
-        axis.plot(places, quality, marker="o", ms=3, lw=1.3, color=colours[budget])
-        axis.plot(places, panel.feasible[budget], lw=0.9, ls=":", color=colours[budget])
+        axis.plot(places, quality, marker="o", ms=3, lw=1.3, color=colors[budget])
+        axis.plot(places, panel.feasible[budget], lw=0.9, ls=":", color=colors[budget])
     axis.set(ylim=(-0.02, 1.02))
     axis.set_xticks(places, [f"{value:.3g}" for value in panel.x], rotation=45)
     axis.grid(lw=0.3)

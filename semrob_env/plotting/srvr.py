@@ -49,9 +49,9 @@ def _bars(axis: Axes, rows: Sequence[SrvrRow | None], position: int, count: int)
     for group, row in enumerate(rows):
         if row is None:
             continue
-        x, colour = group + (position - (count - 1) / 2) * width, color_of(position)
-        axis.bar(x, 100 * row.feasible_estimate, width * 0.92, color=colour, zorder=1.1)  # above the pale one
-        draw_bar(axis, x, width, (row.estimate, row.low, row.high), colour, alpha=PALE)
+        x, color = group + (position - (count - 1) / 2) * width, color_of(position)
+        axis.bar(x, 100 * row.feasible_estimate, width * 0.92, color=color, zorder=1.1)  # above the pale one
+        draw_bar(axis, x, width, (row.estimate, row.low, row.high), color, alpha=PALE)
 
 
 def draw_bar(
@@ -89,14 +89,14 @@ def accuracy_figure(networks: Sequence[tuple[str, float, SrvrRow]], *, title: st
     axis.set_title(title, fontsize=10)
     aside = ASIDE * max(1.0, float(np.ptp([top1 for _, top1, _ in networks])))
     for index, (name, top1, row) in enumerate(networks):
-        colour = color_of(index)
+        color = color_of(index)
         for value, low, high, face, shift in (
-            (row.estimate, row.low, row.high, colour, 0.0),
+            (row.estimate, row.low, row.high, color, 0.0),
             (row.feasible_estimate, row.feasible_low, row.feasible_high, "white", aside),
         ):
             if np.isfinite(low):
-                axis.plot([top1 + shift] * 2, [100 * low, 100 * high], color=colour, lw=1.0)
-            axis.plot(top1 + shift, 100 * value, "o", color=colour, mfc=face, ms=7, clip_on=False, zorder=3)
+                axis.plot([top1 + shift] * 2, [100 * low, 100 * high], color=color, lw=1.0)
+            axis.plot(top1 + shift, 100 * value, "o", color=color, mfc=face, ms=7, clip_on=False, zorder=3)
         axis.annotate(short_name(name), (top1, 100 * row.estimate), (7, 5), textcoords="offset points", fontsize=8)
     axis.margins(x=0.25, y=0.15)
     axis.set_ylim(bottom=0)

@@ -48,13 +48,13 @@ def side_views(function: ScoreFunction, pictures: Pictures, region: Regions, *, 
         member: Member of the function's family.
     """
     space, lower, upper = region.space, region.lower[0], region.upper[0]
-    centre = (lower + upper) / 2
+    center = (lower + upper) / 2
     rows: list[list[tuple[FloatArray, bool]]] = []
     for k in range(space.n):
         margin = OUTSIDE_SHARE * space.width[k]
         row = []
-        for value in (lower[k] - margin, lower[k], centre[k], upper[k], upper[k] + margin):
-            theta = space.project(np.where(np.arange(space.n) == k, value, centre))
+        for value in (lower[k] - margin, lower[k], center[k], upper[k], upper[k] + margin):
+            theta = space.project(np.where(np.arange(space.n) == k, value, center))
             is_inside = bool(lower[k] <= value <= upper[k])
             if is_inside or not region.contains(theta[None])[0]:
                 row.append((theta, is_inside))

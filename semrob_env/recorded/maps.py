@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
 
@@ -121,14 +121,8 @@ class ScoreMaps:
     def only(self, rows: Sequence[int]) -> ScoreMaps:
         """Some of the maps, in the order given."""
         chosen = list(rows)
-        return ScoreMaps(
-            self.space,
-            self.axes,
-            self.scores[chosen],
-            tuple(self.names[row] for row in chosen),
-            tuple(self.facts[row] for row in chosen),
-            self.score_range,
-        )
+        names, facts = tuple(self.names[row] for row in chosen), tuple(self.facts[row] for row in chosen)
+        return replace(self, scores=self.scores[chosen], names=names, facts=facts)
 
 
 @final

@@ -144,7 +144,7 @@ class Windows:
     def bounds(self, widths: FloatArray) -> Box:
         """Ends (A,) of the best windows: centred on the bump, moved no more than start and space demand."""
         least, most = self._room(widths)
-        lower = np.clip(self._centre - widths / 2, least, most)
+        lower = np.clip(self._center - widths / 2, least, most)
         # Rounding must not lose the start or leave the space.
         return np.minimum(lower, self.start), self._cut(np.maximum(lower + widths, self.start))
 
@@ -177,14 +177,14 @@ class Windows:
         """Values p (A,) at the end that moves outwards when the window grows."""
         lower, upper = self.bounds(widths)
         least, most = self._room(widths)
-        wanted = self._centre - widths / 2
+        wanted = self._center - widths / 2
         held_by_space = np.isfinite(self._wall_high) & (self._wall_high - widths <= self.start)
         lower_moves = np.where(wanted >= most, held_by_space, self.start - widths > self._wall_low)
         lower_moves = np.where((wanted > least) & (wanted < most), True, lower_moves)
         return self.bumps.values(np.where(lower_moves, lower, upper))
 
     @cached_property
-    def _centre(self) -> FloatArray:
+    def _center(self) -> FloatArray:
         """Bump centres (A,), the copy nearest to start where periodic."""
         return self.start - self.bumps.distance(self.start)
 
