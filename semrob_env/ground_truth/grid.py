@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import final
 
@@ -12,15 +11,14 @@ import numpy.typing as npt
 
 from semrob_env.errors import NoGroundTruthError, ShapeMismatchError, UnknownNameError
 from semrob_env.functions import UnitScale
-from semrob_env.ground_truth.best_box import CellProblem, Interval, best_box
-from semrob_env.ground_truth.cells import Reach, cell_axes, cell_integrals
+from semrob_env.ground_truth.cells import CellProblem, Interval, Reach, best_box, cell_axes, cell_integrals
 from semrob_env.ground_truth.levels import LevelTable
 from semrob_env.questions import MOST_VARIANCE, Goal, MeanGoal, Moments, Truth
 from semrob_env.recorded.integrals import exact_moments
 from semrob_env.recorded.maps import ScoreMaps
 from semrob_env.regions import Regions
-from semrob_env.synthetic.function import Optimum
-from semrob_env.types import FloatArray, IntArray
+from semrob_env.synthetic.function import Known, Optimum
+from semrob_env.types import FloatArray
 
 TABLE_BYTES = 2**26
 """Most memory of each kind of tables that a `GroundTruth` keeps: 64 MiB, the least recently used go first."""
@@ -28,8 +26,7 @@ TABLE_BYTES = 2**26
 _MOST_OPTIMA = 2**14
 _MOST_STARTS = 64
 _NUDGES = 4
-_LEVEL_BYTES = 24
-"""Of a cell in a `LevelTable`: its value, and twice its sum."""
+_LEVEL_BYTES = 24  # of a cell in a `LevelTable`: its value, and twice its sum
 
 
 @final
@@ -62,7 +59,20 @@ class GroundTruth:
     ) -> Truth[Moments]:
         """The exact moments (B,) over regions of the map (B,) that each is of, None: all of map 0."""
         rows = np.zeros(len(regions), dtype=np.int64) if member is None else np.asarray(member, dtype=np.int64)
-        return _OfRegions(self, regions, rows, complement)
+
+        def moments() -> Moments:
+            mean, variance = exact_moments(self.maps, regions, rows)
+            mean = self._scale.low + self._scale.high - mean if complement else mean
+            return self._scale.unit_moments(mean, variance)
+
+        def above(level: float) -> Moments:
+            cut, share = regions.clip(), np.empty(len(regions))
+            for map_row in np.unique(rows).tolist():
+                own = np.flatnonzero(rows == map_row)
+                share[own] = self._levels(map_row, level, complement).region_shares(cut[own])
+            return share, share * (1 - share)
+
+        return Known(moments, above)
 
     def optimum(
         self, start: npt.ArrayLike, goal: Goal | None = None, member: int = 0, *, complement: bool = False
@@ -113,7 +123,7 @@ class GroundTruth:
 
     def _search(self, member: int, start: tuple[float, ...], goal: Goal, complement: bool) -> Optimum:
         reaches = self._reaches(start)
-        integral, square = goal.exact(_OfCells(self, member, complement))
+        integral, square = goal.exact(self._cells_known(member, complement))
         if goal.least == 1:  # a mean of 1 has no cell below it, not even by what sums over many cells would not show
             integral = np.where(integral < self._volume, -self._volume.sum(), self._volume)
 
@@ -130,6 +140,19 @@ class GroundTruth:
         region = self._region(reaches, box, start)
         return Optimum(float(region.volume()[0]), float(region.share()[0]), region)
 
+    def _cells_known(self, member: int, complement: bool) -> Known[tuple[FloatArray, FloatArray]]:
+        """Integrals over the cells of one map (C_1, ..., C_n), of what is counted and of its square."""
+
+        def moments() -> tuple[FloatArray, FloatArray]:
+            integral, square = self._cells(member)
+            return (self._volume - integral, self._volume - 2 * integral + square) if complement else (integral, square)
+
+        def above(level: float) -> tuple[FloatArray, FloatArray]:
+            area = self._levels(member, level, complement).cell_shares(self._axes) * self._volume
+            return area, area
+
+        return Known(moments, above)
+
     def _region(self, reaches: tuple[Reach, ...], box: list[Interval], start: tuple[float, ...]) -> Regions:
         space = self.maps.space
         lower, upper = np.empty(space.n), np.empty(space.n)
@@ -143,52 +166,3 @@ class GroundTruth:
             upper = np.where(space.is_periodic, np.nextafter(region.upper, np.inf), region.upper)
             region = Regions(space, region.lower, upper)
         return region
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _OfRegions:
-    """Exact moments (B,) over regions of the maps."""
-
-    owner: GroundTruth
-    regions: Regions
-    member: IntArray
-    complement: bool
-
-    def moments(self) -> Moments:
-        """Of the unit score."""
-        maps = self.owner.maps
-        mean, variance = exact_moments(maps, self.regions, self.member)
-        scale = UnitScale(*maps.score_range)
-        return scale.unit_moments(scale.low + scale.high - mean if self.complement else mean, variance)
-
-    def above(self, level: float) -> Moments:
-        """Of what is 1 where the unit score is >= level, else 0."""
-        cut, share = self.regions.clip(), np.empty(len(self.regions))
-        for member in np.unique(self.member).tolist():
-            own = np.flatnonzero(self.member == member)
-            share[own] = self.owner._levels(member, level, self.complement).region_shares(cut[own])
-        return share, share * (1 - share)
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class _OfCells:
-    """Integrals over the cells of one map (C_1, ..., C_n), of what is counted and of its square."""
-
-    owner: GroundTruth
-    member: int
-    complement: bool
-
-    def moments(self) -> Moments:
-        """Of the unit score."""
-        integral, square = self.owner._cells(self.member)
-        if not self.complement:
-            return integral, square
-        return self.owner._volume - integral, self.owner._volume - 2 * integral + square
-
-    def above(self, level: float) -> Moments:
-        """Of what is 1 where the unit score is >= level, else 0."""
-        table = self.owner._levels(self.member, level, self.complement)
-        area = table.cell_shares(self.owner._axes) * self.owner._volume
-        return area, area

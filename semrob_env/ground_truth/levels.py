@@ -18,10 +18,8 @@ from semrob_env.recorded.maps import ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray, IntArray
 
-_CHUNK_PIECES = 2**15
-"""About how many pieces of cells are worked on at once."""
-_SNAP = 1e-12
-"""Steps by which a bound may miss a grid line by rounding: it is taken to lie on it."""
+_CHUNK_PIECES = 2**15  # about how many pieces of cells are worked on at once
+_SNAP = 1e-12  # steps by which a bound may miss a grid line by rounding: it is taken to lie on it
 _TERMS = 12
 _NEARLY_EQUAL = 0.2
 """Relative difference of two ends up to which `_mean_ratio` is summed as a series: 12 terms leave 0.2^26."""
@@ -97,14 +95,10 @@ class _Axis:
 
     Of a plain axis, cell -1 lies before the first line and cell count - 1 beyond the last one: maps are constant there.
     Of a periodic axis there are two turns.
-
-    Attributes:
-        count: Number of grid lines.
-        turns: Whether the axis is periodic.
     """
 
-    count: int
-    turns: bool
+    count: int  # number of grid lines
+    turns: bool  # whether the axis is periodic
 
     @property
     def whole(self) -> IntArray:

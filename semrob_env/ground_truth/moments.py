@@ -1,10 +1,10 @@
-"""The truth about a score function over any region, in unit scores: the judge that makes no estimate."""
+"""The truth about a score function, in unit scores: moments of any region, and the best one around a point."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property, lru_cache
-from typing import Protocol, final, runtime_checkable
+from functools import cache, lru_cache
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,8 @@ from semrob_env.ground_truth.grid import GroundTruth
 from semrob_env.questions import Goal, MeanGoal, Moments, Truth
 from semrob_env.recorded import RecordedMaps, ScoreMaps
 from semrob_env.regions import Regions
-from semrob_env.synthetic.function import Optimum
-from semrob_env.types import BoolArray, IntArray
+from semrob_env.synthetic.function import Known, Optimum
+from semrob_env.types import IntArray
 
 
 @runtime_checkable
@@ -73,39 +73,14 @@ def truth(function: ScoreFunction, regions: Regions, member: npt.ArrayLike | Non
     for (_, is_complement), (known, chosen) in parts.items():
         mask = np.isin(place, chosen)
         found.append((mask, known.truth(regions[mask], own[place[mask]], complement=is_complement)))
-    return _Joined(len(rows), found)
 
-
-@final
-class _Joined:
-    """The truths about some of B regions each as one; what was asked last is kept.
-
-    Args:
-        count: B.
-        parts: Which regions (B,), and the truth about them.
-    """
-
-    def __init__(self, count: int, parts: list[tuple[BoolArray, Truth[Moments]]]) -> None:
-        self._count = count
-        self._parts = parts
-
-    def moments(self) -> Moments:
-        """Of the score."""
-        return self._of_scores
-
-    def above(self, level: float) -> Moments:
-        """Of what is 1 where the score is >= level, else 0."""
-        return self._joined(lambda part: part.above(level))
-
-    @cached_property
-    def _of_scores(self) -> Moments:
-        return self._joined(lambda part: part.moments())
-
-    def _joined(self, ask: Callable[[Truth[Moments]], Moments]) -> Moments:
-        mean, variance = np.empty(self._count), np.empty(self._count)
-        for mask, part in self._parts:
+    def joined(ask: Callable[[Truth[Moments]], Moments]) -> Moments:
+        mean, variance = np.empty(len(rows)), np.empty(len(rows))
+        for mask, part in found:
             mean[mask], variance[mask] = ask(part)
         return mean, variance
+
+    return Known(cache(lambda: joined(lambda part: part.moments())), lambda level: joined(lambda p: p.above(level)))
 
 
 def knower(function: ScoreFunction, member: int) -> KnowsTruth:
@@ -152,3 +127,19 @@ def members_of(function: ScoreFunction, regions: Regions, member: npt.ArrayLike 
     if count and not (rows.min() >= 0 and rows.max() < function.members):
         raise UnknownNameError(f"member {rows.min()}..{rows.max()}: this family has members 0..{function.members - 1}")
     return rows
+
+
+def optimum(function: ScoreFunction, start: npt.ArrayLike, goal: Goal | None = None, member: int = 0) -> Optimum:
+    """The largest region that contains start (n,) and meets a goal; None: `MeanGoal()`.
+
+    Of `RecordedMaps` the best grid-aligned rectangle (`GroundTruth.optimum`; the last few stacks of maps keep their
+    tables and answers), of `SyntheticFunction` the best of all boxes; known also for complements of recorded maps and
+    for stacks of all these.
+
+    Raises:
+        NoGroundTruthError: Nobody knows it for this function and goal.
+        OutOfSpaceError, ShapeMismatchError: start is not a point (n,) of the space.
+        UnknownNameError: No such member.
+    """
+    known, leaf = knower(function, member), function.leaf(member)
+    return known.optimum(start, goal, leaf.member, complement=leaf.is_complement)

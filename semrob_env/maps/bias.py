@@ -13,14 +13,9 @@ from semrob_env.recorded import ScoreMaps
 from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.types import BoolArray, FloatArray
 
-LOW, HIGH = 0.2, 0.5
-"""Default thresholds of a mean score: a network fails below the first and holds from the second on."""
-
-SECTORS = 8
-"""Azimuth sectors of 45 degrees, the first one centred at azimuth 0."""
-
-BANDS_DEG = ((-10.0, 20.0), (20.0, 50.0), (50.0, 90.0))
-"""Elevation bands."""
+LOW, HIGH = 0.2, 0.5  # default thresholds of a mean score: a network fails below the first and holds from the second on
+SECTORS = 8  # azimuth sectors of 45 degrees, the first one centred at azimuth 0
+BANDS_DEG = ((-10.0, 20.0), (20.0, 50.0), (50.0, 90.0))  # elevation bands
 
 
 @final
@@ -163,8 +158,8 @@ def _windows(maps: ScoreMaps) -> dict[str, BoolArray]:
 
 def _agreement(networks: FloatArray, weights: FloatArray) -> tuple[float, float]:
     """Mean correlation and common share of the variance of maps (K, P) with weights (P,) that sum to 1."""
-    centred = networks - (networks * weights).sum(axis=1, keepdims=True)
-    covariance = (centred * weights) @ centred.T
+    centered = networks - (networks * weights).sum(axis=1, keepdims=True)
+    covariance = (centered * weights) @ centered.T
     variance = np.diag(covariance)
     pairs = ~np.eye(len(networks), dtype=np.bool_)
     # A constant map keeps variance of the size of rounding.

@@ -13,7 +13,6 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -31,14 +30,11 @@ from semrob_env.types import Float32Array, FloatArray, IntArray
 PAPER_STEP_DEG = 3.0
 """Grid of the paper's maps: azimuth 0, 3 .. 357 and elevation -10, -7 .. 89, 120 x 34 lines (method section 4)."""
 
-MOST_POINTS = 2**24
-"""Most points of one call, all maps together: 64 MiB of scores."""
+MOST_POINTS = 2**24  # most points of one call, all maps together: 64 MiB of scores
 
 _FORMAT, _VERSION = "semrob unfinished maps", 1
-_CHUNK = 64
-"""Points asked at once; what an interrupt loses at most."""
-_SAVE_SECONDS = 10.0
-"""What a kill loses at most."""
+_CHUNK = 64  # points asked at once; what an interrupt loses at most
+_SAVE_SECONDS = 10.0  # what a kill loses at most
 _SAFE = "/:.-_;=,+"
 
 
@@ -150,9 +146,7 @@ def live_maps(
                 on_points(maps.scores.size)
             return stored
     scores, nan = _asked(function, maps, target, on_points)
-    facts = [
-        {**fact, **({"nan": str(count)} if count else {})} for fact, count in zip(facts, nan.tolist(), strict=True)
-    ]
+    facts = [{**fact, "nan": str(count)} if count else fact for fact, count in zip(facts, nan.tolist(), strict=True)]
     maps = ScoreMaps(maps.space, lines, scores, maps.names, tuple(facts), maps.score_range)
     if file is not None:
         output_folder(Path(file).parent)
@@ -174,7 +168,7 @@ def _asked(
     points_each = maps.scores[0].size
     scores, nan, done = np.array(maps.scores).reshape(-1), np.zeros(function.members, dtype=np.int64), 0
     if target is not None:
-        scores, nan, done = _resumed(target, maps, scores, nan)
+        done = _resumed(target, maps, scores, nan)
     grid = np.stack(np.meshgrid(*maps.axes, indexing="ij"), axis=-1).reshape(-1, maps.space.n)
     saved = time.monotonic()
     try:
@@ -215,30 +209,25 @@ def _stored(file: Path, maps: ScoreMaps) -> ScoreMaps | None:
         return None
     facts = [{name: value for name, value in fact.items() if name != "nan"} for fact in stored.facts]
     is_same = (stored.space, stored.names, facts) == (maps.space, maps.names, list(maps.facts))
-    return stored if is_same and _same_axes(stored.axes, maps.axes) else None
-
-
-def _same_axes(first: Sequence[FloatArray], second: Sequence[FloatArray]) -> bool:
-    return len(first) == len(second) and all(map(np.array_equal, first, second))
+    return stored if is_same and all(map(np.array_equal, stored.axes, maps.axes)) else None
 
 
 def _keep(file: Path, maps: ScoreMaps, scores: Float32Array, nan: IntArray, done: int) -> None:
-    header: dict[str, Any] = {"format": _FORMAT, "version": _VERSION, "key": _key(maps)}
+    header = {"format": _FORMAT, "version": _VERSION, "key": _key(maps)}
     write_arrays(unfinished_file(file), header, {"scores": scores[:done], "nan": nan})
 
 
-def _resumed(file: Path, maps: ScoreMaps, scores: Float32Array, nan: IntArray) -> tuple[Float32Array, IntArray, int]:
+def _resumed(file: Path, maps: ScoreMaps, scores: Float32Array, nan: IntArray) -> int:
+    """Fills in what is kept of these very maps; the number of points that are done."""
     try:
         header, arrays = read_arrays(unfinished_file(file), _FORMAT, _VERSION)
-    except (MissingFileError, InvalidMapsError):
-        return scores, nan, 0
-    kept, kept_nan = arrays.get("scores"), arrays.get("nan")
-    if header.get("key") != _key(maps) or kept is None or kept_nan is None:
-        return scores, nan, 0
-    done = kept.size
-    if kept.ndim != 1 or done > scores.size or kept_nan.shape != nan.shape:
-        return scores, nan, 0
-    return np.concatenate([kept.astype(np.float32), scores[done:]]), kept_nan.astype(np.int64), done
+        kept, kept_nan = arrays["scores"], arrays["nan"]
+    except (MissingFileError, InvalidMapsError, KeyError):
+        return 0
+    if header.get("key") != _key(maps) or kept.ndim != 1 or kept.size > scores.size or kept_nan.shape != nan.shape:
+        return 0
+    scores[: kept.size], nan[:] = kept.astype(np.float32), kept_nan.astype(np.int64)
+    return kept.size
 
 
 def _key(maps: ScoreMaps) -> str:

@@ -15,8 +15,7 @@ from semrob_env.recorded import RecordedMaps, ScoreMaps
 from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.types import Float32Array, FloatArray
 
-MEAN = "mean"
-"""What stands in a name in place of the part that a map is averaged over."""
+MEAN = "mean"  # what stands in a name in place of the part that a map is averaged over
 
 
 def network_maps(maps: ScoreMaps) -> ScoreMaps:

@@ -19,22 +19,11 @@ def trap_rows(traps: Sequence[Trap]) -> list[dict[str, Any]]:
     rows = []
     for trap in traps:
         row: dict[str, Any] = {"map": trap.name}
+        places = {"": trap.centre, "_low": trap.box.lower[0], "_high": trap.box.upper[0], "_lowest": trap.lowest}
         for k, name in enumerate(trap.box.space.names):
-            row |= {
-                name: float(trap.centre[k]),
-                f"{name}_low": float(trap.box.lower[0, k]),
-                f"{name}_high": float(trap.box.upper[0, k]),
-                f"{name}_lowest": float(trap.lowest[k]),
-            }
-        rows.append({
-            **row,
-            "share": trap.share,
-            "basin_share": trap.basin_share,
-            "points": len(trap.cells),
-            "minimum": trap.minimum,
-            "rim": trap.rim,
-            "depth": trap.depth,
-        })
+            row |= {f"{name}{what}": float(place[k]) for what, place in places.items()}
+        row |= {"share": trap.share, "basin_share": trap.basin_share, "points": len(trap.cells)}
+        rows.append({**row, "minimum": trap.minimum, "rim": trap.rim, "depth": trap.depth})
     return rows
 
 
@@ -63,15 +52,11 @@ def trap_counts(traps: Sequence[Trap]) -> list[dict[str, str]]:
     for trap in traps:
         network, class_name, shape = parts_of(trap.name)
         groups.setdefault((network, f"{class_name} (mean)" if shape == MEAN else class_name), []).append(trap)
-    return [
-        {
-            "network": network,
-            "class": class_name,
-            "traps": str(len(own)),
-            "largest %": f"{100 * max(trap.share for trap in own):.2f}",
-        }
-        for (network, class_name), own in sorted(groups.items())
-    ]
+    rows = []
+    for (network, class_name), own in sorted(groups.items()):
+        largest = f"{100 * max(trap.share for trap in own):.2f}"
+        rows.append({"network": network, "class": class_name, "traps": str(len(own)), "largest %": largest})
+    return rows
 
 
 def bias_rows(bias: Sequence[ClassBias]) -> list[dict[str, Any]]:

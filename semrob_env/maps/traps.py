@@ -30,8 +30,7 @@ from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
-LOW, HIGH = 0.3, 0.5
-"""Default thresholds, as shares of the score range."""
+LOW, HIGH = 0.3, 0.5  # default thresholds, as shares of the score range
 
 
 @final
@@ -133,11 +132,11 @@ def _pieces(mask: BoolArray, turns: BoolArray) -> tuple[npt.NDArray[np.int32], l
 
 def _joined(joins: list[tuple[int, int, int]], count: int, n: int) -> Iterator[dict[int, IntArray] | None]:
     """The components: their pieces, each with its turns (n,) against the others; None for one that winds around."""
-    neighbours: defaultdict[int, list[tuple[int, IntArray]]] = defaultdict(list)
+    neighbors: defaultdict[int, list[tuple[int, IntArray]]] = defaultdict(list)
     for a, b, k in joins:
         turn = np.eye(n, dtype=np.int64)[k]
-        neighbours[a].append((b, turn))
-        neighbours[b].append((a, -turn))
+        neighbors[a].append((b, turn))
+        neighbors[b].append((a, -turn))
     seen: set[int] = set()
     for first in range(1, count + 1):
         if first in seen:
@@ -145,7 +144,7 @@ def _joined(joins: list[tuple[int, int, int]], count: int, n: int) -> Iterator[d
         turns, waiting, winds = {first: np.zeros(n, dtype=np.int64)}, [first], False
         while waiting:
             piece = waiting.pop()
-            for other, turn in neighbours[piece]:
+            for other, turn in neighbors[piece]:
                 if other not in turns:
                     turns[other] = turns[piece] + turn
                     waiting.append(other)

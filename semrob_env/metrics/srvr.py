@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -133,13 +133,9 @@ def srvr(
     Raises:
         InvalidParameterError: No records, fewer than 2 resamples, a level not in (0, 1).
     """
-    networks = _networks_of(records)
-    entropy = int(rng.integers(2**63))
-    rows: list[SrvrRow] = []
-    for network in networks:
-        tables = _class_tables(records.only(networks=[network]))
-        rows += _rows_of(network, tables, entropy, resamples, level)
-    return tuple(rows)
+    networks, entropy = _networks_of(records), int(rng.integers(2**63))
+    tables = {network: _class_tables(records.only(networks=[network])) for network in networks}
+    return tuple(row for network in networks for row in _rows_of(network, tables[network], entropy, resamples, level))
 
 
 def paired_difference(
@@ -166,23 +162,15 @@ def paired_difference(
         if network not in networks:
             raise UnknownNameError(f"no records of network {network!r}; there are {', '.join(networks)}")
     first, second = (records.only(networks=[network]) for network in (network_a, network_b))
-    names = [
-        [f"{c}\0{s}\0{i}\0{m}" for c, s, i, m in zip(part.class_name, part.shape, part.start, part.method, strict=True)]
-        for part in (first, second)
-    ]
+    columns = ((part.class_name, part.shape, part.start, part.method) for part in (first, second))
+    names = [["\0".join(map(str, run)) for run in zip(*own, strict=True)] for own in columns]
     _, rows_a, rows_b = np.intersect1d(names[0], names[1], assume_unique=True, return_indices=True)
     if not len(rows_a):
         raise InvalidParameterError(
             f"{network_a} and {network_b} share no run (class, shape, start, method); compare them on the same shapes"
         )
-    keep_a, keep_b = np.zeros(len(first), dtype=np.bool_), np.zeros(len(second), dtype=np.bool_)
-    keep_a[rows_a], keep_b[rows_b] = True, True
-    tables = {
-        name: _ClassTable(table.values - other.values, table.has, table.runs)
-        for (name, table), other in zip(
-            _class_tables(first.rows(keep_a)).items(), _class_tables(second.rows(keep_b)).values(), strict=True
-        )
-    }
+    tables, others = _class_tables(first.rows(rows_a)), _class_tables(second.rows(rows_b))
+    tables = {name: replace(table, values=table.values - others[name].values) for name, table in tables.items()}
     return tuple(_rows_of(f"{network_a} - {network_b}", tables, int(rng.integers(2**63)), resamples, level))
 
 
@@ -234,9 +222,10 @@ def _rows_of(
         draw = _weighted(table, cluster_weights(shapes, np.random.default_rng([entropy, key]), resamples))
         estimates.append(estimate)
         draws.append(draw)
-        yield _row(network, name, estimate, draw, level, table.runs, shapes)
+        yield SrvrRow(network, name, *_ends(estimate, draw, level), table.runs, shapes)
     runs, shapes = sum(table.runs for table in tables.values()), sum(len(table.has) for table in tables.values())
-    yield _row(network, None, np.mean(estimates, axis=0), np.mean(draws, axis=0), level, runs, shapes)
+    overall = _ends(np.mean(estimates, axis=0), np.mean(draws, axis=0), level)
+    yield SrvrRow(network, None, *overall, runs, shapes)
 
 
 def _weighted(table: _ClassTable, weights: FloatArray) -> FloatArray:
@@ -247,15 +236,8 @@ def _weighted(table: _ClassTable, weights: FloatArray) -> FloatArray:
     return np.asarray(means.sum(axis=-1) / (count > 0).sum(axis=-1))
 
 
-def _row(
-    network: str,
-    class_name: str | None,
-    estimate: FloatArray,
-    draws: FloatArray,
-    level: float,
-    runs: int,
-    shapes: int,
-) -> SrvrRow:
-    (low, feasible_low), (high, feasible_high) = percentile_ends(draws, level).tolist()
-    both = estimate.tolist()
-    return SrvrRow(network, class_name, both[0], low, high, both[1], feasible_low, feasible_high, runs, shapes)
+def _ends(estimate: FloatArray, draws: FloatArray, level: float) -> tuple[float, float, float, float, float, float]:
+    """Estimate, low and high over every region, then over feasible ones."""
+    ends = percentile_ends(draws, level)
+    (every, feasible), (low, feasible_low), (high, feasible_high) = (part.tolist() for part in (estimate, *ends))
+    return every, low, high, feasible, feasible_low, feasible_high

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from semrob_env.files import write_whole
@@ -15,8 +16,7 @@ from semrob_env.files import write_whole
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 """Okabe & Ito (2008), https://jfly.uni-koeln.de/color/: told apart by colour-blind readers."""
 
-SCORE_MAP = "cividis"
-"""Colour map of scores: even in lightness, the same to colour-blind readers."""
+SCORE_MAP = "cividis"  # colour map of scores: even in lightness, the same to colour-blind readers
 
 DOTS_PER_INCH = 130
 
@@ -36,6 +36,22 @@ def titled_figure(width: float, height: float, title: str, *, size: float = 10) 
     figure = Figure(figsize=(width, height), layout="constrained")
     figure.suptitle(title, fontsize=size)
     return figure
+
+
+def label_axes(axis: Axes, *, title: str = "", x: str = "", y: str = "", ticks: float = 8) -> None:
+    """Small texts: title above, labels at both axes, and numbers of a size in points."""
+    axis.set_title(title, fontsize=9)
+    axis.set_xlabel(x, fontsize=8)
+    axis.set_ylabel(y, fontsize=8)
+    axis.tick_params(labelsize=ticks)
+
+
+def panels_of(figure: Figure, count: int, columns: int, *, sharex: bool = False, sharey: bool = False) -> list[Axes]:
+    """Axes of `count` panels, row by row in so many columns; what is left over in the last row is empty."""
+    grid = figure.subplots(-(-count // columns), columns, squeeze=False, sharex=sharex, sharey=sharey)
+    for axis in grid.flat[count:]:
+        axis.set_axis_off()
+    return list(grid.flat[:count])
 
 
 def legend_below(figure: Figure, handles: Sequence[Artist], *, columns: int | None = None, size: float = 8) -> None:

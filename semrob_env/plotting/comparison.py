@@ -10,47 +10,32 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from semrob_env.plotting.canvas import PALETTE, color_of, legend_below, titled_figure
+from semrob_env.plotting.canvas import PALETTE, color_of, label_axes, legend_below, titled_figure
 from semrob_env.types import FloatArray
 
-DASHES = ("-", "--", ":", "-.")
-"""Of methods beyond the colours of the palette."""
+DASHES = ("-", "--", ":", "-.")  # of methods beyond the colours of the palette
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Curve:
-    """One method in one panel.
+    """One method in one panel."""
 
-    Attributes:
-        label: Of the method.
-        x: Places (Q,).
-        y: Heights (Q,), each held until the next place.
-        is_planned: Every place is a plan of its own: points, joined by thin lines, instead of steps.
-    """
-
-    label: str
-    x: FloatArray
-    y: FloatArray
-    is_planned: bool
+    label: str  # of the method
+    x: FloatArray  # places (Q,)
+    y: FloatArray  # heights (Q,), each held until the next place
+    is_planned: bool  # every place is a plan of its own: points, joined by thin lines, instead of steps
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Panel:
-    """Axes with curves.
+    """Axes with curves."""
 
-    Attributes:
-        title: Above it.
-        x_label: Below it; the axis is logarithmic.
-        y_label: Beside the panels of a row.
-        curves: One a method.
-    """
-
-    title: str
-    x_label: str
-    y_label: str
-    curves: tuple[Curve, ...]
+    title: str  # above it
+    x_label: str  # below it; the axis is logarithmic
+    y_label: str  # beside the panels of a row
+    curves: tuple[Curve, ...]  # one a method
 
 
 def comparison_figure(rows: Sequence[Sequence[Panel]], *, title: str) -> Figure:
@@ -64,9 +49,7 @@ def comparison_figure(rows: Sequence[Sequence[Panel]], *, title: str) -> Figure:
     labels = list(dict.fromkeys(curve.label for row in rows for panel in row for curve in panel.curves))
     width = max(7.0, 1.0 + 3.4 * columns)  # room for the legend
     per_line = max(1, min(len(labels), int(width / (0.7 + 0.07 * max(map(len, labels))))))  # inches a label takes
-    lines = -(-len(labels) // per_line)
-    size = (width, 0.7 + 2.7 * len(rows) + 0.2 * lines)
-    figure = titled_figure(*size, title)
+    figure = titled_figure(width, 0.7 + 2.7 * len(rows) + 0.2 * -(-len(labels) // per_line), title)
     grid = figure.subplots(len(rows), columns, squeeze=False, sharey="row", sharex="row")
     styles = {label: _style(i) for i, label in enumerate(labels)}
     for axes, panels in zip(grid, rows, strict=True):
@@ -77,10 +60,8 @@ def comparison_figure(rows: Sequence[Sequence[Panel]], *, title: str) -> Figure:
                     axis.plot(curve.x, curve.y, marker="o", ms=3.5, lw=0.8, **style)
                 else:
                     axis.plot(curve.x, curve.y, drawstyle="steps-post", lw=1.4, **style)
-            axis.set_title(panel.title, fontsize=9)
             axis.set(xscale="log", ylim=(-0.02, 1.04))
-            axis.set_xlabel(panel.x_label, fontsize=8)
-            axis.tick_params(labelsize=8)
+            label_axes(axis, title=panel.title, x=panel.x_label)
             axis.grid(lw=0.3)
         axes[0].set_ylabel(panels[0].y_label, fontsize=8)
         for axis in axes[len(panels) :]:
@@ -97,19 +78,12 @@ def comparison_figure(rows: Sequence[Sequence[Panel]], *, title: str) -> Figure:
 @final
 @dataclass(frozen=True, eq=False)
 class CostCurve:
-    """What a method asks a step.
+    """What a method asks a step."""
 
-    Attributes:
-        n: Numbers of parameters (Q,).
-        forward: Forward queries a step (Q,).
-        backward: Gradient queries a step (Q,).
-        growth: How they grow, in words.
-    """
-
-    n: FloatArray
-    forward: FloatArray
-    backward: FloatArray
-    growth: str
+    n: FloatArray  # numbers of parameters (Q,)
+    forward: FloatArray  # forward queries a step (Q,)
+    backward: FloatArray  # gradient queries a step (Q,)
+    growth: str  # how they grow, in words
 
 
 def cost_figure(curves: Mapping[str, CostCurve], *, title: str) -> Figure:
@@ -135,10 +109,8 @@ def cost_figure(curves: Mapping[str, CostCurve], *, title: str) -> Figure:
         handles.append(Line2D([], [], label=name, marker="o", ms=3.5, **style))
     for axis, kind in zip(axes, ("forward", "backward"), strict=True):
         axis.set_yscale("log", base=2)
-        axis.set_title(f"{kind} queries a step", fontsize=9)
-        axis.set_xlabel("parameters n", fontsize=8)
+        label_axes(axis, title=f"{kind} queries a step", x="parameters n")
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.tick_params(labelsize=8)
         axis.grid(lw=0.3)
     figure.legend(handles=handles, loc="outside right upper", fontsize=7, frameon=False)
     return figure

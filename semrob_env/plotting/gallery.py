@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -15,42 +15,23 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.plotting.canvas import DOTS_PER_INCH, PALETTE
 from semrob_env.types import Float32Array
 
-CELL = 168
-"""Side of a picture on the sheet, in pixels."""
-
-GAP = 8
-"""Between pictures, in pixels."""
-
-LINE = 15
-"""Height of a line of text, in pixels."""
-
-LABEL = 110
-"""Width of the column of labels, in pixels."""
-
-LETTERS = 24
-"""Most letters of a line under a picture."""
-
-LABEL_LETTERS, LABEL_LINES = 15, 8
-"""Most letters of a line of a label, and most lines."""
-
-MOST_PIXELS = 30_000
-"""Largest side of a sheet."""
+CELL = 168  # side of a picture on the sheet, in pixels
+GAP = 8  # between pictures, in pixels
+LINE = 15  # height of a line of text, in pixels
+LABEL = 110  # width of the column of labels, in pixels
+LETTERS = 24  # most letters of a line under a picture
+LABEL_LETTERS, LABEL_LINES = 15, 8  # most letters of a line of a label, and most lines
+MOST_PIXELS = 30_000  # largest side of a sheet
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Cell:
-    """One picture of the sheet.
+    """One picture of the sheet."""
 
-    Attributes:
-        picture: (3, H, W) in [0, 1], or None where there is nothing to show.
-        lines: Text under it, one entry a line; what is too long is cut.
-        is_marked: Whether its text is drawn in a warning colour.
-    """
-
-    picture: Float32Array | None
-    lines: tuple[str, ...]
-    is_marked: bool = False
+    picture: Float32Array | None  # (3, H, W) in [0, 1], or None where there is nothing to show
+    lines: tuple[str, ...]  # text under it, one entry a line; what is too long is cut
+    is_marked: bool = False  # whether its text is drawn in a warning colour
 
 
 def gallery_figure(rows: Sequence[tuple[str, Sequence[Cell]]], *, title: str) -> Figure:
@@ -80,34 +61,20 @@ def gallery_figure(rows: Sequence[tuple[str, Sequence[Cell]]], *, title: str) ->
     figure = Figure(figsize=(width / DOTS_PER_INCH, height / DOTS_PER_INCH), dpi=DOTS_PER_INCH)
     axis = figure.add_axes((0, 0, 1, 1))
     size = 72 * 0.72 * LINE / DOTS_PER_INCH
-    axis.text(GAP, head / 2, "\n".join(heading), fontsize=1.3 * size, va="center", parse_math=False)
+    plain: dict[str, Any] = {"va": "center", "parse_math": False}
+    axis.text(GAP, head / 2, "\n".join(heading), fontsize=1.3 * size, **plain)
     for row, (label, cells) in enumerate(rows):
         top = head + row * pitch[1]
-        axis.text(
-            GAP,
-            top + CELL / 2,
-            "\n".join(textwrap.wrap(label.replace("/", "/ "), LABEL_LETTERS, break_on_hyphens=False)[:LABEL_LINES]),
-            fontsize=1.15 * size,
-            va="center",
-            parse_math=False,
-        )
+        told = textwrap.wrap(label.replace("/", "/ "), LABEL_LETTERS, break_on_hyphens=False)[:LABEL_LINES]
+        axis.text(GAP, top + CELL / 2, "\n".join(told), fontsize=1.15 * size, **plain)
         for column, cell in enumerate(cells):
             left = LABEL + column * pitch[0]
             sheet[top : top + CELL, left : left + CELL] = _scaled(cell.picture)
-            colour = PALETTE[1] if cell.is_marked else "black"
+            color = PALETTE[1] if cell.is_marked else "black"
             for number, text in enumerate(cell.lines):
                 shown = text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
                 down = top + CELL + (number + 0.7) * LINE
-                axis.text(
-                    left + CELL / 2,
-                    down,
-                    shown,
-                    fontsize=size,
-                    ha="center",
-                    va="center",
-                    color=colour,
-                    parse_math=False,
-                )
+                axis.text(left + CELL / 2, down, shown, fontsize=size, ha="center", color=color, **plain)
     axis.imshow(sheet, extent=(0, width, height, 0), interpolation="nearest", aspect="auto")
     axis.set_axis_off()
     return figure

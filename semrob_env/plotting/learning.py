@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from semrob_env.errors import ShapeMismatchError
-from semrob_env.plotting.canvas import color_of, titled_figure
+from semrob_env.plotting.canvas import color_of, label_axes, titled_figure
 from semrob_env.plotting.comparison import DASHES
 from semrob_env.types import FloatArray
 
@@ -63,20 +63,18 @@ def learning_figure(
     figure = titled_figure(6.6, 4.2, title)
     axis = figure.subplots()
     for index, curve in enumerate(curves):
-        colour = color_of(index)
+        color = color_of(index)
         for single in curve.each:
-            axis.plot(curve.steps, single, color=colour, lw=0.5, alpha=0.4)
-        axis.fill_between(curve.steps, curve.low, curve.high, color=colour, alpha=0.2, lw=0)
-        axis.plot(curve.steps, curve.mean, color=colour, lw=1.8, label=curve.label)
+            axis.plot(curve.steps, single, color=color, lw=0.5, alpha=0.4)
+        axis.fill_between(curve.steps, curve.low, curve.high, color=color, alpha=0.2, lw=0)
+        axis.plot(curve.steps, curve.mean, color=color, lw=1.8, label=curve.label)
     for index, (label, (mean, low, high)) in enumerate(levels.items(), start=len(curves)):
-        colour = color_of(index)
-        axis.axhspan(low, high, color=colour, alpha=0.15, lw=0)
-        axis.axhline(mean, color=colour, lw=1.2, ls=DASHES[1 + index % (len(DASHES) - 1)], label=label)
+        color = color_of(index)
+        axis.axhspan(low, high, color=color, alpha=0.15, lw=0)
+        axis.axhline(mean, color=color, lw=1.2, ls=DASHES[1 + index % (len(DASHES) - 1)], label=label)
     axis.set_ylim(bottom=0)
-    axis.set_xlabel("steps of training", fontsize=8)
-    axis.set_ylabel(y_label, fontsize=8)
+    label_axes(axis, x="steps of training", y=y_label)
     axis.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axis.tick_params(labelsize=8)
     axis.grid(lw=0.3)
     figure.legend(loc="outside lower center", ncols=max(1, len(curves) + len(levels)), fontsize=8, frameon=False)
     return figure

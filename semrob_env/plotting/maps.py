@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -13,60 +13,42 @@ from matplotlib.lines import Line2D
 from semrob_env.errors import InvalidParameterError
 from semrob_env.maps import Trap, network_maps
 from semrob_env.maps.means import MEAN
-from semrob_env.plotting.canvas import colors_of, legend_below, titled_figure
+from semrob_env.plotting.canvas import colors_of, legend_below, panels_of, titled_figure
 from semrob_env.plotting.drawing import axis_label, draw_curve, draw_regions, draw_scores, draw_traps
 from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.types import FloatArray, IntArray
 
-MOST_PANELS = 60
-"""Most panels of a figure: more would not be read."""
-
-ONE_PAGE, MOST_COLUMNS = 12, 5
-"""Up to `ONE_PAGE` maps go together whatever they are; most panels side by side."""
+MOST_PANELS = 60  # most panels of a figure: more would not be read
+ONE_PAGE, MOST_COLUMNS = 12, 5  # up to `ONE_PAGE` maps go together whatever they are; most panels side by side
 
 TEXT_INCHES, WIDEST_INCHES, LEGEND_INCHES = 6.4, 5.0, 1.8
 """Width of all panels side by side (the text of a paper), of a panel at most, and of an entry of the legend."""
 
-PANEL_SHAPE = 0.4
-"""Height of a panel over its width."""
+PANEL_SHAPE = 0.4  # height of a panel over its width
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Grown:
-    """Regions to draw on maps.
+    """Regions to draw on maps."""
 
-    Attributes:
-        regions: B regions.
-        starts: Their start points (B, n).
-        member: The map that each belongs to, (B,).
-        labels: One text a region; equal texts share a colour and a line of the legend.
-    """
-
-    regions: Regions
-    starts: FloatArray
-    member: IntArray
-    labels: tuple[str, ...]
+    regions: Regions  # B regions
+    starts: FloatArray  # their start points (B, n)
+    member: IntArray  # the map that each belongs to, (B,)
+    labels: tuple[str, ...]  # one text a region; equal texts share a colour and a line of the legend
 
 
 @final
 @dataclass(frozen=True)
 class Page:
-    """Maps that go into one figure.
+    """Maps that go into one figure."""
 
-    Attributes:
-        rows: Which maps, in the order of the panels.
-        columns: Panels side by side.
-        suffix: For its file: empty, or `_` and what tells it from the other pages.
-        title: For its heading: empty, or `CLASS: `.
-    """
-
-    rows: tuple[int, ...]
-    columns: int
-    suffix: str = ""
-    title: str = ""
+    rows: tuple[int, ...]  # which maps, in the order of the panels
+    columns: int  # panels side by side
+    suffix: str = ""  # for its file: empty, or `_` and what tells it from the other pages
+    title: str = ""  # for its heading: empty, or `CLASS: `
 
 
 def map_pages(maps: ScoreMaps) -> list[Page]:
@@ -129,33 +111,26 @@ def maps_figure(
     wide = min(TEXT_INCHES / columns, WIDEST_INCHES)
     height = lines * (wide * PANEL_SHAPE + 0.17) + 0.85 + (0.35 if grown is not None else 0.0)
     figure = titled_figure(max(columns * wide + 0.95, 4.4), height, title, size=9)
-    panels = figure.subplots(lines, columns, squeeze=False, sharex=True, sharey=True)
-    colours = colors_of(grown.labels if grown is not None else ())
-    for at, panel in enumerate(panels.flat):
-        if at >= len(chosen):
-            panel.set_axis_off()
-            continue
-        row = chosen[at]
+    panels = panels_of(figure, len(chosen), columns, sharex=True, sharey=True)
+    colors = colors_of(grown.labels if grown is not None else ())
+    for at, (panel, row) in enumerate(zip(panels, chosen, strict=True)):
         image = draw_scores(panel, maps, row, highest=highest)
         draw_traps(panel, maps, [trap for trap in traps if trap.row == row])
         if grown is not None:
             own = [index for index, member in enumerate(grown.member) if member == row]
             names = [grown.labels[index] for index in own]
-            draw_regions(panel, grown.regions[own], grown.starts[own], names, [colours[name] for name in names])
+            draw_regions(panel, grown.regions[own], grown.starts[own], names, [colors[name] for name in names])
         panel.set_title(" ".join(part for part in parts_of(maps.names[row]) if part != MEAN), fontsize=7, pad=2)
         panel.tick_params(labelsize=6, length=2, pad=1)
         _label_below(panel, maps, is_last=at + columns >= len(chosen))
     figure.supylabel(axis_label(maps.space.parameters[1]), fontsize=8)
-    bar = figure.colorbar(image, ax=panels, pad=0.01, aspect=18 * lines)
+    bar = figure.colorbar(image, ax=figure.axes, pad=0.01, aspect=18 * lines)
     bar.set_label("score", fontsize=8)
     bar.ax.tick_params(labelsize=7)
-    if colours:
-        handles = [
-            Line2D([], [], color=colour, marker="o", mec="white", lw=1.6, label=name)
-            for name, colour in colours.items()
-        ]
-        beside = max(1, int(figure.get_figwidth() / LEGEND_INCHES))
-        legend_below(figure, handles, columns=beside, size=7)
+    if colors:
+        look: dict[str, Any] = {"marker": "o", "mec": "white", "lw": 1.6}
+        handles = [Line2D([], [], color=color, label=name, **look) for name, color in colors.items()]
+        legend_below(figure, handles, columns=max(1, int(figure.get_figwidth() / LEGEND_INCHES)), size=7)
     return figure
 
 
@@ -176,25 +151,19 @@ def curves_figure(maps: ScoreMaps, *, title: str) -> Figure:
     columns = min(len(classes), 2)
     rows = -(-len(classes) // columns)
     figure = titled_figure(3.5 * columns + 0.4, 1.45 * rows + 1.0, title, size=9)
-    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-    colours = colors_of(networks)
-    means = network_maps(maps)
-    for at, panel in enumerate(panels.flat):
-        if at >= len(classes):
-            panel.set_axis_off()
-            continue
-        own = [row for row, name in enumerate(names) if name[1] == classes[at]]
-        for row in own:
-            draw_curve(panel, maps, row, colour=colours[names[row][0]], width=0.5)
-        for row, name in enumerate(map(parts_of, means.names)):
-            if name[1] == classes[at]:
-                draw_curve(panel, means, row, colour=colours[name[0]], width=1.8)
+    panels = panels_of(figure, len(classes), columns, sharex=True, sharey=True)
+    colors = colors_of(networks)
+    for at, panel in enumerate(panels):
+        for drawn, width in ((maps, 0.5), (network_maps(maps), 1.8)):
+            for row, (network, class_name, _) in enumerate(map(parts_of, drawn.names)):
+                if class_name == classes[at]:
+                    draw_curve(panel, drawn, row, colour=colors[network], width=width)
         panel.set_title(classes[at], fontsize=8, pad=2)
         panel.tick_params(labelsize=7, length=2)
         _label_below(panel, maps, is_last=at + columns >= len(classes))
         panel.grid(lw=0.3)
     figure.supylabel("score", fontsize=8)
-    handles = [Line2D([], [], color=colour, lw=1.8, label=name) for name, colour in colours.items()]
+    handles = [Line2D([], [], color=color, lw=1.8, label=name) for name, color in colors.items()]
     legend_below(figure, handles, columns=min(4, len(handles)), size=7)
     return figure
 

@@ -1,17 +1,20 @@
-"""Regions on a semantic map, what the classifier sees inside and just outside them, and how their bounds grew."""
+"""Regions as people see them: on a map, as projections, along their sides, their bounds, labels and columns."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
 from typing import final
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from semrob_env.parameters import SemanticSpace
+from semrob_env.errors import InvalidParameterError
+from semrob_env.parameters import Parameter, SemanticSpace
 from semrob_env.plotting.canvas import color_of, titled_figure
-from semrob_env.plotting.drawing import axis_label, draw_curve, draw_regions, draw_scores, draw_view
+from semrob_env.plotting.drawing import axis_label, draw_curve, draw_regions, draw_scores, draw_view, set_axes
 from semrob_env.plotting.views import View
 from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
@@ -46,12 +49,19 @@ def region_figure(
     figure = titled_figure(width, sum(heights) + 0.7, title, size=11)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     if maps is not None:
-        draw_map(parts[0].subplots(), regions, starts, labels, maps, row)
+        axis, first = parts[0].subplots(), maps.space.parameters[0]
+        if maps.space.n == 1:
+            draw_curve(axis, maps, row, colour="black", width=1.4)
+            axis.set(xlabel=axis_label(first), ylabel="score f")
+        else:
+            parts[0].colorbar(draw_scores(axis, maps, row), ax=axis, label="score f", pad=0.01)
+            axis.set(xlabel=axis_label(first), ylabel=axis_label(maps.space.parameters[1]))
+        draw_regions(axis, regions, starts, labels, [color_of(index) for index in range(len(regions))])
     for index, (part, own) in enumerate(zip(parts[int(maps is not None) :], views if rows else [], strict=True)):
-        colour = color_of(index)
-        part.suptitle(labels[index], color=colour, fontsize=9, x=0.01, ha="left")
+        color = color_of(index)
+        part.suptitle(labels[index], color=color, fontsize=9, x=0.01, ha="left")
         for axis, view in zip(np.atleast_1d(part.subplots(1, columns)), own, strict=False):
-            draw_view(axis, view, colour)
+            draw_view(axis, view, color)
             where = ", ".join(f"{value:.0f}" for value in view.theta)
             axis.set_title(f"({where})  f={view.score:.2f}", fontsize=7)
             axis.set_xlabel("inside" if view.inside else "just outside", fontsize=7)
@@ -59,31 +69,6 @@ def region_figure(
             axis.set(xticks=[], yticks=[])
             axis.set_frame_on(bool(axis.images))
     return figure
-
-
-def draw_map(
-    axis: Axes,
-    regions: Regions,
-    starts: FloatArray,
-    labels: Sequence[str],
-    maps: ScoreMaps,
-    row: int = 0,
-) -> None:
-    """One map in colour (two parameters) or as a curve (one), with the regions on it.
-
-    Raises:
-        InvalidParameterError: The space has more than two parameters.
-    """
-    colours = [color_of(index) for index in range(len(regions))]
-    first = maps.space.parameters[0]
-    if maps.space.n == 1:
-        draw_curve(axis, maps, row, colour="black", width=1.4)
-        axis.set(xlabel=axis_label(first), ylabel="score f")
-    else:
-        image = draw_scores(axis, maps, row)
-        axis.figure.colorbar(image, ax=axis, label="score f", pad=0.01)
-        axis.set(xlabel=axis_label(first), ylabel=axis_label(maps.space.parameters[1]))
-    draw_regions(axis, regions, starts, labels, colours)
 
 
 def bounds_figure(
@@ -110,12 +95,12 @@ def bounds_figure(
     grid = figure.subplots(space.n, len(labels), squeeze=False, sharex=True, sharey="row")
     for k, parameter in enumerate(space.parameters):
         for column, label in enumerate(labels):
-            axis, colour = grid[k, column], color_of(column)
-            axis.fill_between(queries[column], lower[column][:, k], upper[column][:, k], color=colour, alpha=0.25)
-            axis.plot(queries[column], lower[column][:, k], color=colour, lw=1.4)
-            axis.plot(queries[column], upper[column][:, k], color=colour, lw=1.4)
+            axis, color = grid[k, column], color_of(column)
+            axis.fill_between(queries[column], lower[column][:, k], upper[column][:, k], color=color, alpha=0.25)
+            axis.plot(queries[column], lower[column][:, k], color=color, lw=1.4)
+            axis.plot(queries[column], upper[column][:, k], color=color, lw=1.4)
             if k == 0:
-                axis.set_title(label, fontsize=8, color=colour)
+                axis.set_title(label, fontsize=8, color=color)
             if k == space.n - 1:
                 axis.set_xlabel("queries")
         grid[k, 0].set_ylabel(axis_label(parameter))
@@ -145,3 +130,130 @@ class BoundsHistory:
         parts = (np.array(part) for part in (self.spent, self.lower, self.upper))
         spent, lower, upper = ([part[:, row] for row in rows] for part in parts)
         return bounds_figure(space, spent, lower, upper, labels, title=title)
+
+
+_SMALL = 7  # points
+_CELL, _LINE = 1.05, 1.25  # inches of a small picture, and of a line of them with its captions
+
+
+def projections_figure(regions: Regions, starts: FloatArray, labels: Sequence[str], *, title: str) -> Figure:
+    """Pairwise projections: below the diagonal a box a region, on it the sides of all regions as bars.
+
+    Args:
+        regions: B regions of at least two parameters.
+        starts: Their start points (B, n).
+        labels: One text a region.
+        title: Above all.
+    """
+    space, count = regions.space, regions.space.n
+    side = 2.0 if count <= 4 else 1.5
+    width = side * count + 1.2
+    figure = titled_figure(width, side * count + 1.0, _wrapped(title, width))
+    grid = figure.subplots(count, count, squeeze=False)
+    colors = [color_of(index) for index in range(len(regions))]
+    for row in range(count):
+        for column in range(count):
+            axis = grid[row, column]
+            if column > row:
+                axis.set_axis_off()
+                continue
+            chosen = [column] if row == column else [column, row]
+            part = SemanticSpace(tuple(space.parameters[k] for k in chosen))
+            if row == column:
+                axis.set(xlim=(part.low[0], part.high[0]), ylim=(0.0, 0.1 + 0.06 * len(regions)), yticks=[])
+                axis.set_title(space.parameters[row].name, fontsize=_SMALL + 1, pad=3)
+            else:
+                set_axes(axis, part)
+            shadow = Regions(part, regions.lower[:, chosen], regions.upper[:, chosen])
+            draw_regions(axis, shadow, starts[:, chosen], labels, colors)
+            _few_ticks(axis, part)
+            axis.tick_params(labelsize=_SMALL, labelbottom=row == count - 1, labelleft=column == 0 and row > 0)
+            if row == count - 1:
+                axis.set_xlabel(_broken(space.parameters[column]), fontsize=_SMALL)
+            if column == 0 and row > 0:
+                axis.set_ylabel(_broken(space.parameters[row]), fontsize=_SMALL)
+    handles = [Line2D([], [], color=color, marker="o", mec="white", lw=1.4) for color in colors]
+    grid[0, -1].legend(handles, labels, fontsize=_SMALL, loc="upper right", title="start points", title_fontsize=_SMALL)
+    return figure
+
+
+def sides_figure(
+    regions: Regions, views: Sequence[Sequence[Sequence[View]]], labels: Sequence[str], *, title: str
+) -> Figure:
+    """Pictures along each side: a block a region, a row a parameter, from just outside through it to just outside.
+
+    Args:
+        regions: B regions.
+        views: Of each region, of each parameter, `side_views`; pictures from inside have a thick frame.
+        labels: One text a region.
+        title: Above all.
+    """
+    space = regions.space
+    columns = max(len(line) for own in views for line in own)
+    blocks = min(len(views), 2 if space.n <= 5 else 4)  # beside one another
+    rows = -(-len(views) // blocks)
+    inches = (blocks * (columns * _CELL + 0.35) + 0.75, rows * (space.n * _LINE + 0.45) + 0.85)
+    figure = Figure(figsize=inches)
+    figure.suptitle(_wrapped(title, inches[0]), fontsize=9, y=1 - 0.08 / inches[1], va="top")
+    for index, own in enumerate(views):
+        color = color_of(index)
+        left = 0.75 + index % blocks * (columns * _CELL + 0.35)
+        top = inches[1] - 1.2 - index // blocks * (space.n * _LINE + 0.45)
+        heading = f"{labels[index]}: thick frames inside, dotted ones just outside"
+        figure.text(left / inches[0], (top + 0.08) / inches[1], heading, color=color, fontsize=_SMALL + 1)
+        for k, line in enumerate(own):
+            # What has no picture just outside below, for want of room, begins one column later.
+            first = 0 if not line[0].inside else 1
+            for place, view in enumerate(line, start=first):
+                corner = left + place * _CELL, top - (k + 1) * _LINE
+                box = (corner[0] / inches[0], corner[1] / inches[1], 0.94 * _CELL / inches[0], 0.94 * _CELL / inches[1])
+                axis = figure.add_axes(box)
+                draw_view(axis, view, color)
+                axis.set_title(f"{view.theta[k]:.4g}: f={view.score:.2f}", fontsize=6.5, pad=2)
+                if index % blocks == 0 and place == first:
+                    axis.set_ylabel(_broken(space.parameters[k]), fontsize=_SMALL)
+    return figure
+
+
+def _wrapped(title: str, width: float) -> str:
+    """The title in lines no longer than a figure of a width in inches: a function's id names all parameters."""
+    lines = (textwrap.wrap(line.replace(",", ", "), int(11 * width)) for line in title.splitlines())
+    return "\n".join(part for own in lines for part in own).replace(", ", ",")
+
+
+def _few_ticks(axis: Axes, space: SemanticSpace) -> None:
+    """Ends and middle, so that labels of many panels do not touch."""
+    axis.set_xticks([space.low[0], (space.low[0] + space.high[0]) / 2, space.high[0]])
+    if space.n == 2:
+        axis.set_yticks([space.low[1], (space.low[1] + space.high[1]) / 2, space.high[1]])
+
+
+def _broken(parameter: Parameter) -> str:
+    return axis_label(parameter).replace("_", " ").replace(" (", "\n(")
+
+
+def read_points(space: SemanticSpace, text: str) -> FloatArray:
+    """Points (B, n) by name with ; between them: `azimuth=130,elevation=30;azimuth=50`.
+
+    Raises:
+        InvalidParameterError: No point, or one that cannot be read.
+        UnknownNameError: A name that is not in the space.
+        OutOfSpaceError: A value outside the bounds.
+    """
+    points = [space.point(part) for part in text.split(";") if part.strip()]
+    if not points:
+        raise InvalidParameterError("--starts names no point; write azimuth=130,elevation=30")
+    return np.array(points)
+
+
+def point_label(space: SemanticSpace, point: FloatArray) -> str:
+    """A point (n,) for a legend: `azimuth 130, elevation 30`."""
+    return ", ".join(f"{name} {value:g}" for name, value in zip(space.names, point, strict=True))
+
+
+def bounds_columns(regions: Regions, row: int) -> dict[str, float]:
+    """The bounds of one region as columns of a table: azimuth_low, azimuth_high, elevation_low, ..."""
+    columns: dict[str, float] = {}
+    for k, name in enumerate(regions.space.names):
+        columns |= {f"{name}_low": float(regions.lower[row, k]), f"{name}_high": float(regions.upper[row, k])}
+    return columns

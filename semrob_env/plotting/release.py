@@ -22,21 +22,13 @@ from semrob_env.types import FloatArray
 @final
 @dataclass(frozen=True, eq=False)
 class Beside:
-    """The bounds of a recorded run and of its replay before each step, (T, 2) each, in degrees.
+    """The bounds of a recorded run and of its replay before each step, (T, 2) each, in degrees."""
 
-    Attributes:
-        network: Row of the figure.
-        method: Column of the figure.
-        title: Of the panel.
-        recorded: Lower and upper bounds, as recorded.
-        replayed: Lower and upper bounds.
-    """
-
-    network: str
-    method: str
-    title: str
-    recorded: tuple[FloatArray, FloatArray]
-    replayed: tuple[FloatArray, FloatArray]
+    network: str  # row of the figure
+    method: str  # column of the figure
+    title: str  # of the panel
+    recorded: tuple[FloatArray, FloatArray]  # lower and upper bounds, as recorded
+    replayed: tuple[FloatArray, FloatArray]  # lower and upper bounds
 
 
 def srvr_beside_figure(lines: Sequence[Mapping[str, Any]], networks: Sequence[str], kinds: Sequence[str]) -> Figure:
@@ -97,8 +89,7 @@ def overlap_figure(sets: Mapping[str, RegionSet], first: str, second: str, netwo
     return figure
 
 
-LEAST = 1e-4
-"""Shares below this many percent are drawn at it."""
+LEAST = 1e-4  # shares below this many percent are drawn at it
 
 
 def bounds_beside_figure(runs: Sequence[Beside]) -> Figure:

@@ -11,54 +11,35 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from semrob_env.plotting.canvas import PALETTE, SCORE_MAP, color_of, legend_below, titled_figure
+from semrob_env.plotting.canvas import PALETTE, SCORE_MAP, color_of, label_axes, legend_below, titled_figure
 from semrob_env.types import FloatArray
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Lines:
-    """Results against one hyper-parameter, the others at their defaults.
+    """Results against one hyper-parameter, the others at their defaults."""
 
-    Attributes:
-        title: Above it.
-        x_label: Name of the hyper-parameter.
-        x: Its values (X,), rising; drawn on a logarithmic axis, with 0 at its left end.
-        quality: Results (X,) by budget.
-        feasible: Shares of feasible regions (X,) by budget.
-        marks: Values that are marked, by what they are.
-    """
-
-    title: str
-    x_label: str
-    x: FloatArray
-    quality: Mapping[int, FloatArray]
-    feasible: Mapping[int, FloatArray]
-    marks: Mapping[str, float]
+    title: str  # above it
+    x_label: str  # name of the hyper-parameter
+    x: FloatArray  # its values (X,), rising; drawn on a logarithmic axis, with 0 at its left end
+    quality: Mapping[int, FloatArray]  # results (X,) by budget
+    feasible: Mapping[int, FloatArray]  # shares of feasible regions (X,) by budget
+    marks: Mapping[str, float]  # values that are marked, by what they are
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Results against two hyper-parameters.
+    """Results against two hyper-parameters."""
 
-    Attributes:
-        title: Above it.
-        x_label: Name of the first one.
-        y_label: Name of the second one.
-        x: Values of the first one (X,).
-        y: Values of the second one (Y,).
-        quality: Results (Y, X), NaN where there is none.
-        default: Defaults of both.
-    """
-
-    title: str
-    x_label: str
-    y_label: str
-    x: FloatArray
-    y: FloatArray
-    quality: FloatArray
-    default: tuple[float, float]
+    title: str  # above it
+    x_label: str  # name of the first one
+    y_label: str  # name of the second one
+    x: FloatArray  # values of the first one (X,)
+    y: FloatArray  # values of the second one (Y,)
+    quality: FloatArray  # results (Y, X), NaN where there is none
+    default: tuple[float, float]  # defaults of both
 
 
 def sensitivity_figure(rows: Sequence[Sequence[Lines | Pairs]], *, title: str) -> Figure:
@@ -75,20 +56,20 @@ def sensitivity_figure(rows: Sequence[Sequence[Lines | Pairs]], *, title: str) -
         (float(np.nanmax(panel.quality)) for row in rows for panel in row if isinstance(panel, Pairs)), default=1.0
     )
     budgets = list(dict.fromkeys(b for row in rows for panel in row if isinstance(panel, Lines) for b in panel.quality))
-    colours = {budget: color_of(i) for i, budget in enumerate(budgets)}
+    colors = {budget: color_of(i) for i, budget in enumerate(budgets)}
     marks: dict[str, str] = {}
     for axes, panels in zip(grid, rows, strict=True):
         for axis, panel in zip(axes, panels, strict=False):
             if isinstance(panel, Lines):
-                _draw_lines(axis, panel, colours, marks)
+                y_label = "feasible share of the optimum"
+                _draw_lines(axis, panel, colors, marks)
             else:
+                y_label = panel.y_label
                 _draw_pairs(axis, panel, highest)
-            axis.set_title(panel.title, fontsize=9)
-            axis.set_xlabel(panel.x_label, fontsize=8)
-            axis.tick_params(labelsize=7)
+            label_axes(axis, title=panel.title, x=panel.x_label, y=y_label, ticks=7)
         for axis in axes[len(panels) :]:
             axis.set_axis_off()
-    handles = [Line2D([], [], color=colour, label=f"{budget} queries") for budget, colour in colours.items()]
+    handles = [Line2D([], [], color=color, label=f"{budget} queries") for budget, color in colors.items()]
     handles += [Line2D([], [], color="0.3", ls=":", label="share of feasible regions")]
     handles += [Line2D([], [], color="0.5", lw=1.0, ls=dash, label=name) for name, dash in marks.items()]
     handles += [Line2D([], [], color=PALETTE[1], marker="s", mfc="none", ls="", label="defaults")]
@@ -96,18 +77,16 @@ def sensitivity_figure(rows: Sequence[Sequence[Lines | Pairs]], *, title: str) -
     return figure
 
 
-def _draw_lines(axis: Axes, panel: Lines, colours: Mapping[int, str], marks: dict[str, str]) -> None:
-    places = _places(panel.x)
+def _draw_lines(axis: Axes, panel: Lines, colors: Mapping[int, str], marks: dict[str, str]) -> None:
+    places = np.arange(len(panel.x), dtype=np.float64)  # even: values are so on a logarithmic axis, and 0 has a place
     for name, value in panel.marks.items():
         dash = marks.setdefault(name, ("-", "--", "-.")[len(marks) % 3])
-        axis.axvline(
-            float(np.interp(_log(value, panel.x), _log(panel.x, panel.x), places)), color="0.5", lw=1.0, ls=dash
-        )
+        at = float(np.interp(_log(value, panel.x), _log(panel.x, panel.x), places))
+        axis.axvline(at, color="0.5", lw=1.0, ls=dash)
     for budget, quality in panel.quality.items():
-        axis.plot(places, quality, marker="o", ms=3, lw=1.3, color=colours[budget])
-        axis.plot(places, panel.feasible[budget], lw=0.9, ls=":", color=colours[budget])
-    axis.set(ylim=(-0.02, 1.02), ylabel="")
-    axis.set_ylabel("feasible share of the optimum", fontsize=8)
+        axis.plot(places, quality, marker="o", ms=3, lw=1.3, color=colors[budget])
+        axis.plot(places, panel.feasible[budget], lw=0.9, ls=":", color=colors[budget])
+    axis.set(ylim=(-0.02, 1.02))
     axis.set_xticks(places, [f"{value:.3g}" for value in panel.x], rotation=45)
     axis.grid(lw=0.3)
 
@@ -122,12 +101,6 @@ def _draw_pairs(axis: Axes, panel: Pairs, highest: float) -> None:
     axis.plot(*at, marker="s", ms=15, mfc="none", mec=PALETTE[1], mew=1.5)
     axis.set_xticks(range(len(panel.x)), [f"{value:.3g}" for value in panel.x], rotation=45)
     axis.set_yticks(range(len(panel.y)), [f"{value:.3g}" for value in panel.y])
-    axis.set_ylabel(panel.y_label, fontsize=8)
-
-
-def _places(values: FloatArray) -> FloatArray:
-    """Places of ticks: even, for values are mostly so on a logarithmic axis, and 0 has a place there."""
-    return np.arange(len(values), dtype=np.float64)
 
 
 def _log(value: FloatArray | float, values: FloatArray) -> FloatArray:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from semrob_env.metrics import SrvrRow
-from semrob_env.plotting.canvas import color_of, legend_below, titled_figure
+from semrob_env.plotting.canvas import color_of, legend_below, panels_of, titled_figure
 
 
 def srvr_figure(tables: Mapping[str, Sequence[SrvrRow]], networks: Sequence[str], *, title: str) -> Figure:
@@ -25,27 +25,23 @@ def srvr_figure(tables: Mapping[str, Sequence[SrvrRow]], networks: Sequence[str]
     classes = list(dict.fromkeys(row.class_name for rows in tables.values() for row in rows))
     classes = [name for name in classes if name is not None] + [None]
     columns = min(len(classes), 3)
-    rows_of_panels = -(-len(classes) // columns)
-    figure = titled_figure(1.2 + 2.9 * columns, 1.3 + 2.3 * rows_of_panels, title)
-    grid = figure.subplots(rows_of_panels, columns, sharey=True, squeeze=False)
-    for axis in grid.flat[len(classes) :]:
-        axis.set_axis_off()
-    for axis, class_name in zip(grid.flat, classes, strict=False):
+    figure = titled_figure(1.2 + 2.9 * columns, 1.3 + 2.3 * -(-len(classes) // columns), title)
+    panels = panels_of(figure, len(classes), columns, sharey=True)
+    for axis, class_name in zip(panels, classes, strict=True):
         for position, rows in enumerate(tables.values()):
             own = {row.network: row for row in rows if row.class_name == class_name}
             _bars(axis, [own.get(network) for network in networks], position, len(tables))
         label_bars(axis, class_name or "all classes", [short_name(name) for name in networks])
-    grid[0, 0].set_ylim(bottom=0)  # shared, so only after all bars are drawn
-    for row in grid:
-        row[0].set_ylabel("SRVR (%)")
+    panels[0].set_ylim(bottom=0)  # shared, so only after all bars are drawn
+    for axis in panels[::columns]:
+        axis.set_ylabel("SRVR (%)")
     handles = [Patch(color=color_of(position), label=method) for position, method in enumerate(tables)]
     handles.append(Patch(color="grey", alpha=PALE, label="pale: region not feasible"))
     legend_below(figure, handles)
     return figure
 
 
-PALE = 0.35
-"""Opacity of the part of a bar that is not feasible."""
+PALE = 0.35  # opacity of the part of a bar that is not feasible
 
 
 def _bars(axis: Axes, rows: Sequence[SrvrRow | None], position: int, count: int) -> None:
@@ -53,9 +49,9 @@ def _bars(axis: Axes, rows: Sequence[SrvrRow | None], position: int, count: int)
     for group, row in enumerate(rows):
         if row is None:
             continue
-        x, colour = group + (position - (count - 1) / 2) * width, color_of(position)
-        axis.bar(x, 100 * row.feasible_estimate, width * 0.92, color=colour, zorder=1.1)  # above the pale one
-        draw_bar(axis, x, width, (row.estimate, row.low, row.high), colour, alpha=PALE)
+        x, color = group + (position - (count - 1) / 2) * width, color_of(position)
+        axis.bar(x, 100 * row.feasible_estimate, width * 0.92, color=color, zorder=1.1)  # above the pale one
+        draw_bar(axis, x, width, (row.estimate, row.low, row.high), color, alpha=PALE)
 
 
 def draw_bar(
@@ -93,23 +89,14 @@ def accuracy_figure(networks: Sequence[tuple[str, float, SrvrRow]], *, title: st
     axis.set_title(title, fontsize=10)
     aside = ASIDE * max(1.0, float(np.ptp([top1 for _, top1, _ in networks])))
     for index, (name, top1, row) in enumerate(networks):
-        colour = color_of(index)
+        color = color_of(index)
         for value, low, high, face, shift in (
-            (row.estimate, row.low, row.high, colour, 0.0),
+            (row.estimate, row.low, row.high, color, 0.0),
             (row.feasible_estimate, row.feasible_low, row.feasible_high, "white", aside),
         ):
             if np.isfinite(low):
-                axis.plot([top1 + shift] * 2, [100 * low, 100 * high], color=colour, lw=1.0)
-            axis.plot(
-                top1 + shift,
-                100 * value,
-                "o",
-                color=colour,
-                markerfacecolor=face,
-                markersize=7,
-                clip_on=False,
-                zorder=3,
-            )
+                axis.plot([top1 + shift] * 2, [100 * low, 100 * high], color=color, lw=1.0)
+            axis.plot(top1 + shift, 100 * value, "o", color=color, mfc=face, ms=7, clip_on=False, zorder=3)
         axis.annotate(short_name(name), (top1, 100 * row.estimate), (7, 5), textcoords="offset points", fontsize=8)
     axis.margins(x=0.25, y=0.15)
     axis.set_ylim(bottom=0)

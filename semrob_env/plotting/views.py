@@ -21,26 +21,18 @@ INSIDE = np.array([[0.5, 0.5], [0.15, 0.85], [0.85, 0.15]])
 OUTSIDE_SHARE = 0.04
 """How far beyond a side the pictures from just outside are taken, as a share of the parameter's range."""
 
-Pictures = Callable[[FloatArray], Float32Array]
-"""theta (N, n) to pictures (N, 3, H, W) in [0, 1]."""
+Pictures = Callable[[FloatArray], Float32Array]  # theta (N, n) to pictures (N, 3, H, W) in [0, 1]
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class View:
-    """One example picture.
+    """One example picture."""
 
-    Attributes:
-        theta: Its point, (n,).
-        picture: (3, H, W) in [0, 1].
-        score: f(theta).
-        inside: Whether the point lies in the region.
-    """
-
-    theta: FloatArray
-    picture: Float32Array
-    score: float
-    inside: bool
+    theta: FloatArray  # its point, (n,)
+    picture: Float32Array  # (3, H, W) in [0, 1]
+    score: float  # f(theta)
+    inside: bool  # whether the point lies in the region
 
 
 def side_views(function: ScoreFunction, pictures: Pictures, region: Regions, *, member: int = 0) -> list[list[View]]:
@@ -56,13 +48,13 @@ def side_views(function: ScoreFunction, pictures: Pictures, region: Regions, *, 
         member: Member of the function's family.
     """
     space, lower, upper = region.space, region.lower[0], region.upper[0]
-    centre = (lower + upper) / 2
+    center = (lower + upper) / 2
     rows: list[list[tuple[FloatArray, bool]]] = []
     for k in range(space.n):
         margin = OUTSIDE_SHARE * space.width[k]
         row = []
-        for value in (lower[k] - margin, lower[k], centre[k], upper[k], upper[k] + margin):
-            theta = space.project(np.where(np.arange(space.n) == k, value, centre))
+        for value in (lower[k] - margin, lower[k], center[k], upper[k], upper[k] + margin):
+            theta = space.project(np.where(np.arange(space.n) == k, value, center))
             is_inside = bool(lower[k] <= value <= upper[k])
             if is_inside or not region.contains(theta[None])[0]:
                 row.append((theta, is_inside))

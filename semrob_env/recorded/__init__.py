@@ -2,7 +2,6 @@
 
 from semrob_env.recorded.file import load_maps, save_maps
 from semrob_env.recorded.function import RecordedMaps, make_recorded
-from semrob_env.recorded.maps import ScoreMaps
-from semrob_env.recorded.quality import HeldOutError, held_out_error
+from semrob_env.recorded.maps import HeldOutError, ScoreMaps, held_out_error
 
 __all__ = ["HeldOutError", "RecordedMaps", "ScoreMaps", "held_out_error", "load_maps", "make_recorded", "save_maps"]

@@ -28,8 +28,7 @@ from semrob_env.recorded.maps import ScoreMaps
 
 FORMAT, VERSION = "semrob maps", 1
 
-MOST_BYTES = 2**30
-"""Largest file, and largest total of its unpacked arrays (1 GiB)."""
+MOST_BYTES = 2**30  # largest file, and largest total of its unpacked arrays (1 GiB)
 
 _MOST_ARRAYS = 64
 _NPY: Any = np.lib.format  # its functions carry no types

@@ -28,8 +28,7 @@ from semrob_env.types import Float32Array, FloatArray, IntArray
 
 DEFAULT_FILE = "results/recorded/maps.npz"
 FILE_VARIABLE = "SEMROB_MAPS"
-VERSION = "1"
-"""Changes when the same map begins to give other scores between its lines."""
+VERSION = "1"  # changes when the same map begins to give other scores between its lines
 
 _CHUNK = 3200
 """Points answered at once: their arrays stay in the cache, and below 128 KiB, from where the allocator is slow."""
@@ -38,23 +37,14 @@ _CHUNK = 3200
 @final
 @dataclass(frozen=True)
 class _Axis:
-    """Grid lines as plain numbers.
+    """Grid lines as plain numbers."""
 
-    Attributes:
-        origin: The first line.
-        step: Distance of lines.
-        count: Number of lines.
-        turns: Whether the axis is periodic.
-        starts_inside: The first line lies above the lower bound of the space.
-        most: The largest place, in steps: the last line, or just below the whole turn, which rounding may reach.
-    """
-
-    origin: float
-    step: float
-    count: int
-    turns: bool
-    starts_inside: bool
-    most: float
+    origin: float  # the first line
+    step: float  # distance of lines
+    count: int  # number of lines
+    turns: bool  # whether the axis is periodic
+    starts_inside: bool  # the first line lies above the lower bound of the space
+    most: float  # the largest place, in steps: the last line, or just below the whole turn, which rounding may reach
 
 
 @final

@@ -16,27 +16,18 @@ from semrob_env.recorded.function import RecordedMaps
 from semrob_env.recorded.traces import ReleaseTraces
 from semrob_env.types import BoolArray, FloatArray
 
-STEP_SIZE, REGULARIZATION = 0.1, 0.1
-"""eta and lambda of the released runs."""
-
-LEAST_WIDTH = 0.01
-"""Degrees: narrower regions move too little to tell a score."""
+STEP_SIZE, REGULARIZATION = 0.1, 0.1  # eta and lambda of the released runs
+LEAST_WIDTH = 0.01  # degrees: narrower regions move too little to tell a score
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class ImpliedScores:
-    """Mean scores of the corners of faces, S of them.
+    """Mean scores of the corners of faces, S of them."""
 
-    Attributes:
-        recorded: What the released code was told, (S,).
-        interpolated: What the maps say there, (S,); elevations beyond their range are held at its end.
-        is_inside: Whether both corners of the face lie within the range of elevation, (S,).
-    """
-
-    recorded: FloatArray
-    interpolated: FloatArray
-    is_inside: BoolArray
+    recorded: FloatArray  # what the released code was told, (S,)
+    interpolated: FloatArray  # what the maps say there, (S,); elevations beyond their range are held at its end
+    is_inside: BoolArray  # whether both corners of the face lie within the range of elevation, (S,)
 
 
 def implied_scores(traces: ReleaseTraces, function: RecordedMaps) -> ImpliedScores:

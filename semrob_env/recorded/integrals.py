@@ -20,10 +20,8 @@ from semrob_env.recorded.maps import ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray, IntArray
 
-_CHUNK_NUMBERS = 2**16
-"""Scores worked on at once: 512 KiB an array stay in the cache."""
-_MANY = 32
-"""Chunks whose hat functions are worked out together."""
+_CHUNK_NUMBERS = 2**16  # scores worked on at once: 512 KiB an array stay in the cache
+_MANY = 32  # chunks whose hat functions are worked out together
 
 
 def exact_moments(
@@ -114,19 +112,12 @@ def _contracted(scores: FloatArray, product: FloatArray) -> FloatArray:
 @final
 @dataclass(frozen=True, eq=False)
 class _Hats:
-    """Means over b intervals of the hat functions of one axis with P lines and of their products; arrays (P, b).
+    """Means over b intervals of the hat functions of one axis with P lines and of their products; arrays (P, b)."""
 
-    Attributes:
-        mean: E[h_i].
-        square: E[h_i^2].
-        beside: E[h_i h_{i+1}]; of the last line with the first one where periodic.
-        middle: A line (b,) at or just below the middle of each interval.
-    """
-
-    mean: FloatArray
-    square: FloatArray
-    beside: FloatArray
-    middle: IntArray
+    mean: FloatArray  # E[h_i]
+    square: FloatArray  # E[h_i^2]
+    beside: FloatArray  # E[h_i h_{i+1}]; of the last line with the first one where periodic
+    middle: IntArray  # A line (b,) at or just below the middle of each interval
 
     def columns(self, chosen: slice | list[int]) -> _Hats:
         """Some of the intervals."""

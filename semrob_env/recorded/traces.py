@@ -25,11 +25,12 @@ from semrob_env.types import BoolArray, FloatArray, IntArray
 
 FORMAT, VERSION = "semrob traces", 1
 
-SPACE = SemanticSpace.of("azimuth,elevation")
-"""The space of the release."""
+SPACE = SemanticSpace.of("azimuth,elevation")  # the space of the release
+METHODS = ("naive", "oir_b", "oir_w")  # the methods of the release, by our names
 
-METHODS = ("naive", "oir_b", "oir_w")
-"""The methods of the release, by our names."""
+_COUNTS, _POINTS = ("start", "steps", "trace_end", "loss_end"), ("start_point", "lower", "upper")
+_TEXTS = ("names", "methods", "sources")
+_ARRAYS = ("start", *_POINTS, "steps", "trace_end", "trace", "loss_end", "loss")  # in the order of the file
 
 
 @final
@@ -81,18 +82,10 @@ class ReleaseTraces:
         unknown = set(self.methods) - set(METHODS)
         if unknown:
             raise InvalidMapsError(f"unknown method {min(unknown)!r}; known are {', '.join(METHODS)}")
-        for field, shape, is_count in (
-            ("start", (runs,), True),
-            ("start_point", (runs, SPACE.n), False),
-            ("lower", (runs, SPACE.n), False),
-            ("upper", (runs, SPACE.n), False),
-            ("steps", (runs,), True),
-            ("trace_end", (runs,), True),
-            ("trace", (self.trace_end.max(initial=0), 2 * SPACE.n), False),
-            ("loss_end", (runs,), True),
-            ("loss", (self.loss_end.max(initial=0),), False),
-        ):
-            values = getattr(self, field)
+        shapes = dict.fromkeys(_COUNTS, (runs,)) | dict.fromkeys(_POINTS, (runs, SPACE.n))
+        shapes |= {"trace": (self.trace_end.max(initial=0), 2 * SPACE.n), "loss": (self.loss_end.max(initial=0),)}
+        for field in _ARRAYS:
+            values, shape, is_count = getattr(self, field), shapes[field], field in _COUNTS
             if values.shape != shape or values.dtype != (np.int64 if is_count else np.float64):
                 raise InvalidMapsError(f"{field} is {values.dtype} of shape {values.shape}, must be {shape}")
             if is_count and values.min(initial=0) < 0:
@@ -162,27 +155,19 @@ def join_runs(runs: Sequence[Run]) -> ReleaseTraces:
     Raises:
         InvalidMapsError: They do not fit each other.
     """
+    points: dict[str, Any] = {f: np.array([getattr(run, f) for run in runs]).reshape(-1, SPACE.n) for f in _POINTS}
     return ReleaseTraces(
-        tuple(run.name for run in runs),
-        tuple(run.method for run in runs),
-        np.array([run.start for run in runs], dtype=np.int64),
-        _stacked([run.start_point for run in runs]),
-        _stacked([run.lower for run in runs]),
-        _stacked([run.upper for run in runs]),
-        np.array([run.steps for run in runs], dtype=np.int64),
-        np.cumsum([len(run.trace) for run in runs], dtype=np.int64),
-        np.concatenate([np.empty((0, 2 * SPACE.n)), *(run.trace for run in runs)]),
-        np.cumsum([len(run.loss) for run in runs], dtype=np.int64),
-        np.concatenate([np.empty(0), *(run.loss for run in runs)]),
-        tuple(run.source for run in runs),
+        names=tuple(run.name for run in runs),
+        methods=tuple(run.method for run in runs),
+        start=np.array([run.start for run in runs], dtype=np.int64),
+        steps=np.array([run.steps for run in runs], dtype=np.int64),
+        trace_end=np.cumsum([len(run.trace) for run in runs], dtype=np.int64),
+        trace=np.concatenate([np.empty((0, 2 * SPACE.n)), *(run.trace for run in runs)]),
+        loss_end=np.cumsum([len(run.loss) for run in runs], dtype=np.int64),
+        loss=np.concatenate([np.empty(0), *(run.loss for run in runs)]),
+        sources=tuple(run.source for run in runs),
+        **points,
     )
-
-
-def _stacked(points: Sequence[FloatArray]) -> FloatArray:
-    return np.array(points, dtype=np.float64).reshape(len(points), SPACE.n)
-
-
-_ARRAYS = ("start", "start_point", "lower", "upper", "steps", "trace_end", "trace", "loss_end", "loss")
 
 
 def save_traces(traces: ReleaseTraces, path: str | os.PathLike[str]) -> Path:
@@ -191,13 +176,8 @@ def save_traces(traces: ReleaseTraces, path: str | os.PathLike[str]) -> Path:
     Raises:
         OutputError: The file cannot be written.
     """
-    header = {
-        "format": FORMAT,
-        "version": VERSION,
-        "names": list(traces.names),
-        "methods": list(traces.methods),
-        "sources": list(traces.sources),
-    }
+    texts = {field: list(getattr(traces, field)) for field in _TEXTS}
+    header = {"format": FORMAT, "version": VERSION, **texts}
     arrays: dict[str, npt.NDArray[Any]] = {field: getattr(traces, field) for field in _ARRAYS}
     return write_arrays(path, header, arrays)
 
@@ -211,11 +191,10 @@ def load_traces(path: str | os.PathLike[str]) -> ReleaseTraces:
     """
     header, arrays = read_arrays(path, FORMAT, VERSION)
     try:
-        texts = [tuple(header[field]) for field in ("names", "methods", "sources")]
-        if not all(isinstance(text, str) for part in texts for text in part):
+        texts: dict[str, Any] = {field: tuple(header[field]) for field in _TEXTS}
+        if not all(isinstance(text, str) for part in texts.values() for text in part):
             raise InvalidMapsError("names, methods and sources must be text")
-        return ReleaseTraces(
-            names=texts[0], methods=texts[1], sources=texts[2], **{field: arrays[field] for field in _ARRAYS}
-        )
+        columns: dict[str, Any] = {field: arrays[field] for field in _ARRAYS}
+        return ReleaseTraces(**texts, **columns)
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidMapsError(f"{path}: damaged: {error}") from error

@@ -11,14 +11,8 @@ Table `runs`, one row per run. Its columns are the fields of `Question`, `RunTas
 INTEGER for counts and flags, TEXT for words, goals (`mean=0.5`) and JSON lists (starts, bounds). `key` is the primary
 key: SHA-256 (hex) of the canonical JSON of question, task, `fingerprint` and `method_version`.
 
-Table `traces`, the recommended region at fixed checkpoints, primary key (key, queries):
-
-| column            | type    | meaning                                                                                |
-|-------------------|---------|----------------------------------------------------------------------------------------|
-| key               | TEXT    | key of the run                                                                         |
-| queries           | INTEGER | checkpoint: the region after the last step whose bill is within it                     |
-| lower             | TEXT    | lower bounds, as in `runs`                                                             |
-| upper             | TEXT    | upper bounds, as in `runs`                                                             |
+Table `traces`, the recommended region at fixed checkpoints, primary key (key, queries): `key` of the run; `queries`,
+the checkpoint (the region after the last step whose bill is within it); `lower` and `upper` bounds as in `runs`.
 
 A run and its trace are written in one transaction. A process killed at any moment leaves whole runs only, and a
 repeated command goes on with those that are missing.
@@ -30,8 +24,8 @@ from semrob_env.store.database import RunStore as RunStore
 from semrob_env.store.rows import FAILED as FAILED
 from semrob_env.store.rows import UNPAID as UNPAID
 from semrob_env.store.rows import RunRow as RunRow
+from semrob_env.store.rows import RunTask as RunTask
 from semrob_env.store.rows import TraceRow as TraceRow
+from semrob_env.store.rows import canonical_json as canonical_json
 from semrob_env.store.rows import package_revision as package_revision
-from semrob_env.store.task import RunTask as RunTask
-from semrob_env.store.task import canonical_json as canonical_json
-from semrob_env.store.task import task_generator as task_generator
+from semrob_env.store.rows import task_generator as task_generator

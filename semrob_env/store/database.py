@@ -6,7 +6,7 @@ import json
 import math
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, fields
 from os import PathLike
@@ -16,35 +16,25 @@ from typing import Any, TypeVar, final, get_args, get_origin, get_type_hints
 
 from semrob_env.errors import InvalidParameterError, InvalidRowError, StoreError
 from semrob_env.questions import Goal, Question, read_goal
-from semrob_env.store.rows import FAILED, RunRow, TraceRow
-from semrob_env.store.task import RunTask, canonical_json
+from semrob_env.store.rows import FAILED, RunRow, RunTask, TraceRow, canonical_json
 
-APPLICATION_ID = 0x73726F62
-"""Marks a file as a run store: the letters `srob`."""
+APPLICATION_ID = 0x73726F62  # marks a file as a run store: the letters `srob`
 
 STORE_VERSION = 3
 """Version of what rows mean; a store of another one is refused. 3: a goal in the place of two thresholds."""
 
-BUSY_SECONDS = 60.0
-"""How long a process waits while another one writes."""
+BUSY_SECONDS = 60.0  # how long a process waits while another one writes
 
 
 @final
 @dataclass(frozen=True)
 class _Column:
-    """How a field of a row is kept.
+    """How a field of a row is kept."""
 
-    Attributes:
-        kind: REAL, INTEGER or TEXT.
-        type: Of the value: float, int, bool, str, tuple (a JSON list) or Goal (its text).
-        is_optional: Whether it may be None; a NaN of a float that may not is NULL as well.
-        is_name: Whether it is a text that may hold anything and is escaped.
-    """
-
-    kind: str
-    type: type
-    is_optional: bool
-    is_name: bool
+    kind: str  # REAL, INTEGER or TEXT
+    type: type  # of the value: float, int, bool, str, tuple (a JSON list) or Goal (its text)
+    is_optional: bool  # whether it may be None; a NaN of a float that may not is NULL as well
+    is_name: bool  # whether it is a text that may hold anything and is escaped
 
     @property
     def declared(self) -> str:
@@ -54,12 +44,11 @@ class _Column:
     @classmethod
     def of(cls, hint: Any, *, is_name: bool) -> _Column:
         """From the type of the field."""
-        parts = [
-            part for part in (get_args(hint) if get_origin(hint) is UnionType else (hint,)) if part is not NoneType
-        ]
-        plain = get_origin(parts[0]) or parts[0]
+        is_optional = get_origin(hint) is UnionType  # `TYPE | None`
+        own = next(part for part in get_args(hint) if part is not NoneType) if is_optional else hint
+        plain = get_origin(own) or own
         kinds = {float: "REAL", int: "INTEGER", bool: "INTEGER"}
-        return cls(kinds.get(plain, "TEXT"), plain, len(parts) < len(get_args(hint)), is_name and plain is str)
+        return cls(kinds.get(plain, "TEXT"), plain, is_optional, is_name and plain is str)
 
     def kept(self, value: Any) -> Any:
         """The value as the column holds it."""
@@ -162,12 +151,8 @@ class RunStore:
         Raises:
             StoreError: The store cannot be read.
         """
-        done = set()
         wanted = f" AND status != '{FAILED}'" if retry_failed else ""
-        for keys in _chunks(list(tasks)):
-            with self._connection() as database:
-                query = f"SELECT key FROM runs WHERE key IN ({', '.join('?' * len(keys))}){wanted}"
-                done |= {key for (key,) in database.execute(query, keys)}
+        done = {key for (key,) in self._about(tasks, "SELECT key FROM runs", wanted)}
         return {key: task for key, task in tasks.items() if key not in done}
 
     def add(self, rows: Iterable[RunRow]) -> int:
@@ -229,11 +214,8 @@ class RunStore:
         Raises:
             StoreError: The store cannot be read, or a row in it makes no sense.
         """
-        wanted, found = list(keys), {}
-        for part in _chunks(wanted):
-            query = f"{_SELECT} WHERE key IN ({', '.join('?' * len(part))})"
-            with self._connection() as database:
-                found.update({row.key: row for row in map(self._row, database.execute(query, part))})
+        wanted = list(keys)
+        found = {row.key: row for row in map(self._row, self._about(wanted, _SELECT))}
         return {key: found[key] for key in wanted if key in found}
 
     def stale(self, versions: Mapping[str, int] | None = None) -> dict[str, int]:
@@ -267,12 +249,19 @@ class RunStore:
             StoreError: The store cannot be read.
         """
         found: dict[str, list[TraceRow]] = {key: [] for key in keys}
-        for part in _chunks(list(found)):
-            query = f"SELECT * FROM traces WHERE key IN ({', '.join('?' * len(part))}) ORDER BY key, queries"
-            with self._connection() as database:
-                for key, queries, lower, upper in database.execute(query, part):
-                    found[key].append(TraceRow(queries, tuple(json.loads(lower)), tuple(json.loads(upper))))
+        for key, queries, lower, upper in self._about(found, "SELECT * FROM traces", " ORDER BY key, queries"):
+            found[key].append(TraceRow(queries, tuple(json.loads(lower)), tuple(json.loads(upper))))
         return {key: tuple(trace) for key, trace in found.items()}
+
+    def _about(self, keys: Iterable[str], select: str, more: str = "") -> Iterator[tuple[Any, ...]]:
+        """What a query tells of these keys, some hundreds at a time."""
+        wanted = list(keys)
+        for at in range(0, len(wanted), _KEYS_A_QUERY):
+            part = wanted[at : at + _KEYS_A_QUERY]
+            with self._connection() as database:
+                query = f"{select} WHERE key IN ({', '.join('?' * len(part))}){more}"
+                records = database.execute(query, part).fetchall()
+            yield from records
 
     @staticmethod
     def _newest(database: sqlite3.Connection) -> dict[str, int]:
@@ -346,19 +335,15 @@ def _insert(database: sqlite3.Connection, row: RunRow) -> bool:
             "DELETE FROM runs WHERE key IN (?, ?) AND status = ?",
             (row.key, row.task.key({}, row.method_version), FAILED),
         )
-    if database.execute(_INSERT, _record(row)).rowcount != 1:
+    record = row.record()
+    kept = [column.kept(record[name]) for name, column in _COLUMNS.items()]
+    if database.execute(_INSERT, kept).rowcount != 1:
         return False
     database.executemany(
         "INSERT INTO traces VALUES (?, ?, ?, ?)",
         [(row.key, t.queries, canonical_json(t.lower), canonical_json(t.upper)) for t in row.trace],
     )
     return True
-
-
-def _record(row: RunRow) -> list[Any]:
-    """A row as the values of the columns, in their order."""
-    record = row.record()
-    return [column.kept(record[name]) for name, column in _COLUMNS.items()]
 
 
 def _escaped(name: str) -> str:
@@ -368,7 +353,3 @@ def _escaped(name: str) -> str:
 
 def _unescaped(name: str) -> str:
     return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), name)
-
-
-def _chunks(keys: Sequence[str]) -> Iterator[Sequence[str]]:
-    return (keys[at : at + _KEYS_A_QUERY] for at in range(0, len(keys), _KEYS_A_QUERY))

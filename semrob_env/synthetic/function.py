@@ -1,39 +1,68 @@
-"""A product of bumps, minus perhaps a second one, as a ScoreFunction that knows its exact box means and best boxes."""
+"""Products of bumps, minus perhaps a second one, that know their exact box means and best boxes; and their families.
+
+Ids are `synthetic:FAMILY?n=N&seed=S`, n from 1 to 20; options left out are n=2 and seed=0, and the id of the function
+always names both, in this order. The space is azimuth, elevation, x2, x3, ... (the first n of them): azimuth
+is periodic, x_k is a plain number in [0, 1]. The seed moves and scales the bumps.
+
+| family  | what it is                                                                                      |
+|---------|-------------------------------------------------------------------------------------------------|
+| plateau | a box of score 0.95, straight flanks, background 0.05; does not touch 0/360                     |
+| seam    | the same across azimuth 0/360                                                                   |
+| ridge   | a plateau along one parameter (drawn by the seed), the same all along the others                |
+| trap    | a plateau with a pocket of score 0.05 inside that high score encloses on all sides              |
+| empty   | a plateau of score 0.4: with epsilon_m < 0.6 nothing is robust anywhere                         |
+| hill    | smooth: no plateau, curvature everywhere on the bump, top 0.95                                  |
+
+Plateaus take 20 to 32 % of each range, each flank 20 % of the plateau's width; the hill's radius is 25 to 35 %.
+"""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import final
+from typing import Generic, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.errors import InvalidRegionError, NoGroundTruthError, ShapeMismatchError
-from semrob_env.functions import ScoreFunction
-from semrob_env.parameters import SemanticSpace
+from semrob_env.errors import (
+    InvalidParameterError,
+    InvalidRegionError,
+    NoGroundTruthError,
+    ShapeMismatchError,
+    UnknownNameError,
+)
+from semrob_env.functions import ScoreFunction, split_options
+from semrob_env.parameters import AZIMUTH, ELEVATION, Parameter, SemanticSpace
 from semrob_env.questions import Goal, MeanGoal, Moments, Truth
 from semrob_env.regions import Regions
-from semrob_env.synthetic.landscape import Landscape
+from semrob_env.synthetic.landscape import Box, BoxProblem, Bumps, Landscape
 from semrob_env.synthetic.levels import MOST_ACTIVE, share_above, widest_reliable
 from semrob_env.synthetic.optimum import widest_box
-from semrob_env.synthetic.problem import Box, BoxProblem
 from semrob_env.types import FloatArray, IntArray
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Optimum:
-    """The largest feasible region that contains a start point.
+    """The largest feasible region that contains a start point."""
 
-    Attributes:
-        volume: Its volume in the product of the native units; 0 where no region with a volume is feasible.
-        share: Its volume over the volume of the space.
-        region: The region as a batch of one, canonical; None where there is none.
-    """
+    volume: float  # its volume in the product of the native units; 0 where no region with a volume is feasible
+    share: float  # its volume over the volume of the space
+    region: Regions | None  # the region as a batch of one, canonical; None where there is none
 
-    volume: float
-    share: float
-    region: Regions | None
+
+AnswerT = TypeVar("AnswerT")
+
+
+@final
+@dataclass(frozen=True)
+class Known(Generic[AnswerT]):
+    """A `Truth` made of two functions: what is known of the score, and of where it is >= a level."""
+
+    moments: Callable[[], AnswerT]
+    above: Callable[[float], AnswerT]
 
 
 @final
@@ -84,7 +113,18 @@ class SyntheticFunction(ScoreFunction):
                 f"regions over {', '.join(regions.space.names)} for {self.id} over {', '.join(self.space.names)}"
             )
         cut, chosen = regions.clip(), list(self.active)
-        return _OfBoxes(self, cut.lower[:, chosen], cut.upper[:, chosen], complement)
+        boxes = cut.lower[:, chosen], cut.upper[:, chosen]
+
+        def moments() -> Moments:
+            mean, variance = self.landscape.moments(*boxes)
+            return (1 - mean if complement else mean), variance
+
+        def above(level: float) -> Moments:
+            self._require_few()
+            share = share_above(self.landscape, *boxes, level, complement=complement)
+            return share, share * (1 - share)
+
+        return Known(moments, above)
 
     def exact_moments(self, regions: Regions, goal: Goal | None = None) -> Moments:
         """True mean (B,) and variance (B,) of what a goal counts, None: of f; see `truth`.
@@ -116,12 +156,27 @@ class SyntheticFunction(ScoreFunction):
         point = self.space.require(start, "start")
         if point.ndim != 1:
             raise ShapeMismatchError(f"start has shape {point.shape}, must be ({self.space.n},)")
-        wanted = MeanGoal() if goal is None else goal
-        box = wanted.exact(_BestBox(self, point[list(self.active)], wanted))
+        wanted, chosen = MeanGoal() if goal is None else goal, list(self.active)
+        asked = point[chosen], self.space.low[chosen], self.space.high[chosen]
+
+        def moments() -> Box | None:
+            if not wanted.most_variance > 0:
+                raise NoGroundTruthError(f"the best region of {self.id} with a variance of 0 is not known; allow some")
+            return widest_box(BoxProblem(self.landscape, *asked, wanted.least, wanted.most_variance))
+
+        def above(level: float) -> Box | None:
+            self._require_few()
+            if self.landscape.trap is not None:
+                raise NoGroundTruthError(
+                    f"the largest region of {self.id} with a share of good views is not known: it has a trap"
+                )
+            return widest_reliable(self.landscape, *asked, level, wanted.least)
+
+        box = wanted.exact(Known(moments, above))
         if box is None:
             return Optimum(0.0, 0.0, None)
         lower, upper = np.array(self.space.low), np.array(self.space.high)
-        lower[list(self.active)], upper[list(self.active)] = box
+        lower[chosen], upper[chosen] = box
         region = Regions(self.space, lower, upper).clip()
         return Optimum(float(region.volume()[0]), float(region.share()[0]), region)
 
@@ -133,6 +188,13 @@ class SyntheticFunction(ScoreFunction):
         """Volume share of the space of `optimum(...)`."""
         return self.optimum(start, goal).share
 
+    def _require_few(self) -> None:
+        if len(self.active) > MOST_ACTIVE:
+            raise NoGroundTruthError(
+                f"exact shares of good views are known up to {MOST_ACTIVE} active parameters; {self.id} has "
+                f"{len(self.active)}; judge_regions estimates them"
+            )
+
     def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
         del member
         return self.landscape.values(theta[..., list(self.active)])
@@ -143,65 +205,87 @@ class SyntheticFunction(ScoreFunction):
         return self._values(theta, member), gradients
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class _OfBoxes:
-    """Exact moments (B,) over boxes (B, A) of the active parameters."""
-
-    function: SyntheticFunction
-    lower: FloatArray
-    upper: FloatArray
-    complement: bool
-
-    def moments(self) -> Moments:
-        """Of the score."""
-        mean, variance = self.function.landscape.moments(self.lower, self.upper)
-        return (1 - mean if self.complement else mean), variance
-
-    def above(self, level: float) -> Moments:
-        """Of what is 1 where the score is >= level, else 0."""
-        _require_few(self.function)
-        share = share_above(self.function.landscape, self.lower, self.upper, level, complement=self.complement)
-        return share, share * (1 - share)
+MOST_PARAMETERS = 20
+VERSION = "1"  # goes up when an id begins to mean another function
+LOW, HIGH, EMPTY_HIGH = 0.05, 0.95, 0.4
 
 
 @final
-@dataclass(frozen=True, eq=False)
-class _BestBox:
-    """The best box around a start point (A,) for a goal, by what the goal counts."""
+@dataclass(frozen=True)
+class Family:
+    """What makes one family differ from the plain plateau; the module docstring says it in words."""
 
-    function: SyntheticFunction
-    start: FloatArray
-    goal: Goal
-
-    def moments(self) -> Box | None:
-        """For the score."""
-        if not self.goal.most_variance > 0:
-            raise NoGroundTruthError(
-                f"the best region of {self.function.id} with a variance of 0 is not known; allow some"
-            )
-        return widest_box(
-            BoxProblem(self.function.landscape, self.start, *self._bounds, self.goal.least, self.goal.most_variance)
-        )
-
-    def above(self, level: float) -> Box | None:
-        """For the share of where the score is >= level."""
-        _require_few(self.function)
-        if self.function.landscape.trap is not None:
-            raise NoGroundTruthError(
-                f"the largest region of {self.function.id} with a share of good views is not known: it has a trap"
-            )
-        return widest_reliable(self.function.landscape, self.start, *self._bounds, level, self.goal.least)
-
-    @property
-    def _bounds(self) -> Box:
-        chosen = list(self.function.active)
-        return self.function.space.low[chosen], self.function.space.high[chosen]
+    high: float = HIGH
+    is_smooth: bool = False
+    crosses_seam: bool = False
+    is_ridge: bool = False
+    has_trap: bool = False
 
 
-def _require_few(function: SyntheticFunction) -> None:
-    if len(function.active) > MOST_ACTIVE:
-        raise NoGroundTruthError(
-            f"exact shares of good views are known up to {MOST_ACTIVE} active parameters; {function.id} has "
-            f"{len(function.active)}; judge_regions estimates them"
-        )
+FAMILIES = {
+    "plateau": Family(),
+    "seam": Family(crosses_seam=True),
+    "ridge": Family(is_ridge=True),
+    "trap": Family(has_trap=True),
+    "empty": Family(high=EMPTY_HIGH),
+    "hill": Family(is_smooth=True),
+}
+
+
+def make_synthetic(function_id: str) -> SyntheticFunction:
+    """The function of an id `synthetic:FAMILY?n=N&seed=S`.
+
+    Raises:
+        UnknownNameError: Unknown family or option.
+        InvalidParameterError: n or seed is not a whole number in its range.
+    """
+    name, options = split_options(function_id)
+    if name not in FAMILIES:
+        raise UnknownNameError(f"unknown synthetic family {name!r} in {function_id!r}; known are {', '.join(FAMILIES)}")
+    unknown = [option for option in options if option not in {"n", "seed"}]
+    if unknown:
+        raise UnknownNameError(f"unknown option {unknown[0]!r} in {function_id!r}; known are n, seed")
+    n = _whole(function_id, "n", options.get("n", "2"), 1, MOST_PARAMETERS)
+    seed = _whole(function_id, "seed", options.get("seed", "0"), 0, 2**63 - 1)
+    space = synthetic_space(n)
+    active, landscape = _build(name, seed, space)
+    return SyntheticFunction(space, f"synthetic:{name}?n={n}&seed={seed}", active, landscape, VERSION)
+
+
+def synthetic_space(n: int) -> SemanticSpace:
+    """Azimuth, elevation, x2, x3, ...: the first n."""
+    more = (Parameter(f"x{k}", "", 0.0, 1.0, None, 0.5, "a number without a meaning in a scene") for k in range(2, n))
+    return SemanticSpace((AZIMUTH, ELEVATION, *more)[:n])
+
+
+def _build(name: str, seed: int, space: SemanticSpace) -> tuple[tuple[int, ...], Landscape]:
+    family = FAMILIES[name]
+    active = (int(_draw(name, seed, "axis", 1)[0] * space.n),) if family.is_ridge else tuple(range(space.n))
+    chosen = list(active)
+    low, width = space.low[chosen], space.width[chosen]
+    size, place = (_draw(name, seed, what, space.n)[chosen] for what in ("size", "place"))
+    half = np.zeros(len(active)) if family.is_smooth else width * (0.1 + 0.06 * size)
+    flank = width * (0.25 + 0.1 * size) if family.is_smooth else 0.4 * half
+    reach = half + flank
+    centre = low + reach + (width - 2 * reach) * place
+    if family.crosses_seam:
+        centre[0] = np.mod((2 * place[0] - 1) * 0.8 * half[0], width[0])
+    period = np.where(space.is_periodic[chosen], width, np.inf)
+    bumps = Bumps(centre, half, flank, period, family.is_smooth)
+    if not family.has_trap:
+        return active, Landscape(LOW, family.high, bumps)
+    aside = _draw(name, seed, "trap", space.n)[chosen]
+    trap = Bumps(centre + (2 * aside - 1) * 0.3 * half, 0.3 * half, 0.2 * half, period)
+    return active, Landscape(LOW, family.high, bumps, trap, depth=family.high - LOW)
+
+
+def _draw(name: str, seed: int, what: str, count: int) -> FloatArray:
+    """Numbers (count,) in [0, 1) from a hash: the same for ever, and the first ones the same for every n."""
+    digest = hashlib.shake_128(f"{name}/{seed}/{what}".encode()).digest(8 * count)
+    return np.asarray((np.frombuffer(digest, dtype="<u8") >> np.uint64(11)) * 2.0**-53)
+
+
+def _whole(function_id: str, option: str, text: str, least: int, most: int) -> int:
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise InvalidParameterError(f"{option}={text} in {function_id!r}: give a whole number from {least} to {most}")
+    return int(text)

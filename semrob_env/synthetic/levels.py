@@ -15,24 +15,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from semrob_env.synthetic.bumps import Bumps
-from semrob_env.synthetic.landscape import Landscape
+from semrob_env.synthetic.landscape import Box, Bumps, Landscape
 from semrob_env.synthetic.optimum import Windows
-from semrob_env.synthetic.problem import Box
 from semrob_env.types import BoolArray, FloatArray
 
-MOST_ACTIVE = 2
-"""Active parameters up to which shares are known."""
+MOST_ACTIVE = 2  # active parameters up to which shares are known
 
 _RULE = np.polynomial.legendre.leggauss(32)
 _NODES, _WEIGHTS = (_RULE[0] + 1) / 2, _RULE[1] / 2
-_NOWHERE = 2.0
-"""A value that no bump reaches."""
-_SOME = 1e-300
-"""So that what is bad is not lost by rounding altogether."""
+_NOWHERE = 2.0  # A value that no bump reaches
+_SOME = 1e-300  # so that what is bad is not lost by rounding altogether
 _BELOW_1 = 1 - 2.0**-53
-_FAR = 2.0**500
-"""Half a turn of what has none."""
+_FAR = 2.0**500  # half a turn of what has none
 _FIRST, _FINER, _ROUNDS = 96, 16, 9
 _CLEAR = 1e-11
 """Share of a width by which a box that must be good all over stays clear of its edge, where rounding decides."""

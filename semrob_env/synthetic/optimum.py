@@ -9,7 +9,7 @@ all parameters have the same slope. Beyond the flanks a wider interval costs the
 of the allowance is spent there in order. Relative error of the volume below 1e-9.
 
 With a trap, or if that box breaks the variance constraint: a coarse global search, then local searches (SLSQP, exact
-moments and slopes) from its best boxes and a few others (`coarse`, `search`). No proof that the best of them is the
+moments and slopes) from its best boxes and a few others (`search`). No proof that the best of them is the
 global one; for up to 3 parameters tests hold it against brute force. The exact volume without trap and variance is an
 upper bound, and the search stops when it reaches it. Relative error of a local search about 1e-7.
 
@@ -25,15 +25,13 @@ from typing import final
 
 import numpy as np
 
-from semrob_env.synthetic.bumps import Bumps
-from semrob_env.synthetic.problem import Box, BoxProblem
+from semrob_env.synthetic.landscape import Box, BoxProblem, Bumps
 from semrob_env.types import BoolArray, FloatArray
 
 _ROUNDING = 1e-12
 _CLEAR = 1e-10
 _STEPS = 100
-_SECTIONS, _ROUNDS = 32, 10
-"""A bracket is cut into 32 parts 10 times: 2^-50 of the range is left."""
+_SECTIONS, _ROUNDS = 32, 10  # A bracket is cut into 32 parts 10 times: 2^-50 of the range is left
 
 
 def widest_box(problem: BoxProblem) -> Box | None:
@@ -131,19 +129,12 @@ def _cost(windows: Windows, widths: FloatArray) -> float:
 @final
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Along each parameter, the best window of a given width: it contains start and holds most of the bump.
+    """Along each parameter, the best window of a given width: it contains start and holds most of the bump."""
 
-    Attributes:
-        bumps: The bumps along A parameters.
-        start: Point (A,) that every window contains.
-        low: Lower bounds (A,) of the space.
-        high: Upper bounds (A,) of the space.
-    """
-
-    bumps: Bumps
-    start: FloatArray
-    low: FloatArray
-    high: FloatArray
+    bumps: Bumps  # the bumps along A parameters
+    start: FloatArray  # point (A,) that every window contains
+    low: FloatArray  # lower bounds (A,) of the space
+    high: FloatArray  # upper bounds (A,) of the space
 
     @cached_property
     def widest(self) -> FloatArray:
@@ -153,7 +144,7 @@ class Windows:
     def bounds(self, widths: FloatArray) -> Box:
         """Ends (A,) of the best windows: centred on the bump, moved no more than start and space demand."""
         least, most = self._room(widths)
-        lower = np.clip(self._centre - widths / 2, least, most)
+        lower = np.clip(self._center - widths / 2, least, most)
         # Rounding must not lose the start or leave the space.
         return np.minimum(lower, self.start), self._cut(np.maximum(lower + widths, self.start))
 
@@ -186,14 +177,14 @@ class Windows:
         """Values p (A,) at the end that moves outwards when the window grows."""
         lower, upper = self.bounds(widths)
         least, most = self._room(widths)
-        wanted = self._centre - widths / 2
+        wanted = self._center - widths / 2
         held_by_space = np.isfinite(self._wall_high) & (self._wall_high - widths <= self.start)
         lower_moves = np.where(wanted >= most, held_by_space, self.start - widths > self._wall_low)
         lower_moves = np.where((wanted > least) & (wanted < most), True, lower_moves)
         return self.bumps.values(np.where(lower_moves, lower, upper))
 
     @cached_property
-    def _centre(self) -> FloatArray:
+    def _center(self) -> FloatArray:
         """Bump centres (A,), the copy nearest to start where periodic."""
         return self.start - self.bumps.distance(self.start)
 

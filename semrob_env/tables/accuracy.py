@@ -16,21 +16,13 @@ from semrob_env.tables.srvr import SrvrTable
 @final
 @dataclass(frozen=True)
 class AccuracyTable:
-    """Networks with a published accuracy, and their SRVR over all classes and methods.
+    """Networks with a published accuracy, and their SRVR over all classes and methods."""
 
-    Attributes:
-        networks: Each with its accuracy and SRVR.
-        pairs: Pairs of networks of different top-1 with runs in common.
-        same_order: Those of them whose SRVR, on the runs in common, is in the order of their top-1.
-        clear_pairs: Pairs whose 95 % interval of the paired difference in SRVR leaves out 0.
-        clear_same_order: Those of these in the same order.
-    """
-
-    networks: tuple[tuple[str, Accuracy, SrvrRow], ...]
-    pairs: int
-    same_order: int
-    clear_pairs: int
-    clear_same_order: int
+    networks: tuple[tuple[str, Accuracy, SrvrRow], ...]  # each with its accuracy and SRVR
+    pairs: int  # pairs of networks of different top-1 with runs in common
+    same_order: int  # those of them whose SRVR, on the runs in common, is in the order of their top-1
+    clear_pairs: int  # pairs whose 95 % interval of the paired difference in SRVR leaves out 0
+    clear_same_order: int  # those of these in the same order
 
     @classmethod
     def of(cls, table: SrvrTable, *, own_weights: Collection[str] = ()) -> AccuracyTable:

@@ -156,7 +156,7 @@ GOALS = [
 def test_the_optimum_is_the_largest_of_all_rectangles(
     kinds: tuple[str, ...], mirrored: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("semrob_env.ground_truth.best_box._BLOCK", 7)
+    monkeypatch.setattr("semrob_env.ground_truth.cells._BLOCK", 7)
     maps = make_maps(kinds, seed=len(kinds))
     truth, brute = GroundTruth(maps), BruteForce(maps, 1)
     function: ScoreFunction = Complement(RecordedMaps(maps)) if mirrored else RecordedMaps(maps)

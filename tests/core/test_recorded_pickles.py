@@ -16,8 +16,7 @@ import numpy as np
 import pytest
 
 from semrob_env.errors import MissingFileError, RefusedFileError
-from semrob_env.recorded.pickle_names import Box
-from semrob_env.recorded.pickles import MOST_FILE_BYTES, parse_legacy, read_bounded
+from semrob_env.recorded.pickles import MOST_FILE_BYTES, Box, parse_legacy, read_bounded
 from tests.release_writer import MAGIC, Interval, NInterval, legacy, legacy_file, map_value, optim_value, pickled
 
 _armed: list[bool] = []

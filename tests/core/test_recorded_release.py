@@ -15,8 +15,7 @@ import pytest
 
 from semrob_env.errors import MissingFileError, RefusedFileError
 from semrob_env.recorded import RecordedMaps, ScoreMaps, load_maps, save_maps
-from semrob_env.recorded.release import Release, read_release
-from semrob_env.recorded.release_files import AZIMUTHS, ELEVATIONS
+from semrob_env.recorded.release import AZIMUTHS, ELEVATIONS, Release, read_release
 from semrob_env.recorded.traces import METHODS, SPACE, ReleaseTraces
 from tests.release_writer import legacy_file, map_value, write_object
 
