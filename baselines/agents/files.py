@@ -78,7 +78,11 @@ def save_agent(folder: str | Path, agent: SavedAgent) -> Path:
     import torch  # here, for it takes seconds to import
 
     target = output_folder(folder)
-    tensors = {name: torch.from_numpy(array.copy()) for name, array in _named(agent.actor).items()}
+    tensors = {
+        f"{index}.{part}": torch.from_numpy(array.copy())
+        for index, layer in enumerate(agent.actor.layers)
+        for part, array in zip(("weight", "bias"), layer, strict=True)
+    }
     buffer = io.BytesIO()
     torch.save(tensors, buffer)
     text = {
@@ -127,13 +131,6 @@ def agent_digest(folder: str | Path) -> str:
     return hashlib.sha256(_bytes(Path(folder), DESCRIPTION)).hexdigest()[:16]
 
 
-def _named(actor: Actor) -> dict[str, Any]:
-    parts = {}
-    for index, (weight, bias) in enumerate(actor.layers):
-        parts[f"{index}.weight"], parts[f"{index}.bias"] = weight, bias
-    return parts
-
-
 def _bytes(folder: Path, name: str) -> bytes:
     path = folder / name
     if folder.is_file():
@@ -176,9 +173,9 @@ def _tensors(path: Path, data: bytes, shapes: list[tuple[int, int]]) -> tuple[An
     import torch  # here, for it takes seconds to import
 
     found = read_tensors(path, data, MOST_BYTES)
-    expected = {
-        name: shape for index, (out, own) in enumerate(shapes) for name, shape in _shapes(index, out, own).items()
-    }
+    expected: dict[str, tuple[int, ...]] = {}
+    for index, (out, own) in enumerate(shapes):
+        expected |= {f"{index}.weight": (out, own), f"{index}.bias": (out,)}
     is_weights = isinstance(found, dict) and found.keys() == expected.keys()
     if not is_weights or not all(
         type(found[name]) is torch.Tensor and found[name].dtype == torch.float32 and tuple(found[name].shape) == shape
@@ -207,7 +204,3 @@ def read_tensors(path: Path, data: bytes, most_bytes: int) -> Any:
     except Exception as error:  # a file from elsewhere may make it raise anything
         raise RefusedFileError(f"{path} holds something else than weights and is not read") from error
     raise RefusedFileError(f"{path} unpacks to {unpacked} bytes; at most {2 * most_bytes} are read")
-
-
-def _shapes(index: int, out: int, own: int) -> dict[str, tuple[int, ...]]:
-    return {f"{index}.weight": (out, own), f"{index}.bias": (out,)}

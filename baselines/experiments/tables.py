@@ -107,15 +107,15 @@ class Comparison:
             last = own[self.protocol.budgets[-1]]
             row = {"method": entry.label}
             for budget, line in own.items():
-                row[f"share @{budget}"] = _two(line["median_quality"])
+                row[f"share @{budget}"] = _text(line["median_quality"], 2)
             for budget, line in own.items():
-                row[f"feasible % @{budget}"] = _whole(line["feasible"])
+                row[f"feasible % @{budget}"] = _text(line["feasible"], 0, 100)
             for target in self.protocol.targets:
                 name = percent(target)
                 text, plan = _running_time(entry, own, name)
                 row[f"ERT {name} %"] = text
-                row[f"final {name} %"] = _whole(plan[f"final_{name}"])
-            rank = f"{last['rank']:.2f}" if last["rank"] != "" else "-"
+                row[f"final {name} %"] = _text(plan[f"final_{name}"], 0, 100)
+            rank = _text(last["rank"], 2)
             interval = f" ({last['rank_low']:.2f} to {last['rank_high']:.2f})" if last["rank_low"] != "" else ""
             row[f"rank @{last['budget']}"] = rank + interval
             shown.append(row)
@@ -138,7 +138,7 @@ class Comparison:
                 "start points a set of samples": f"{sharers.mean():.2f}" if len(sharers) else "-",
             }
             for budget, row in own.items():
-                line[f"queries a start point @{budget}"] = _one(row["amortised_queries"])
+                line[f"queries a start point @{budget}"] = _text(row["amortised_queries"], 1)
             for target in self.protocol.targets:
                 name = percent(target)
                 line[f"amortised ERT {name} %"] = _running_time(entry, own, name, "amortised_ert")[0]
@@ -307,13 +307,5 @@ def percent(share: float) -> str:
     return f"{100 * share:g}"
 
 
-def _two(cell: float | str) -> str:
-    return "-" if cell == "" else f"{float(cell):.2f}"
-
-
-def _one(cell: float | str) -> str:
-    return "-" if cell == "" else f"{float(cell):.1f}"
-
-
-def _whole(cell: float | str) -> str:
-    return "-" if cell == "" else f"{100 * float(cell):.0f}"
+def _text(cell: float | str, digits: int, scale: float = 1.0) -> str:
+    return "-" if cell == "" else f"{scale * float(cell):.{digits}f}"

@@ -90,6 +90,12 @@ def test_the_live_suite_has_five_shapes() -> None:
         ("synthetic", {"families": ("dragon",)}, UnknownNameError, "unknown synthetic family 'dragon'"),
         ("synthetic", {"families": ("empty",)}, InvalidParameterError, "no question"),
         ("synthetic", {"parameters": ("0",)}, InvalidParameterError, "n=0"),
+        ("synthetic", {"parameters": ("1&seed=5",)}, InvalidParameterError, "is no plain name"),
+        ("live", {"networks": ("file/x?weights=/etc/passwd",)}, InvalidParameterError, "is no plain name"),
+        ("live", {"classes": ("cup/procedural:0#x",)}, InvalidParameterError, "is no plain name"),
+        ("live", {"shapes": ("0?params=x",)}, InvalidParameterError, "is no plain name"),
+        ("live", {"classes": ("cup/etc/passwd",)}, InvalidParameterError, "is no NETWORK/CLASS/OBJECT"),
+        ("live", {"networks": ("..",), "classes": ("",)}, InvalidParameterError, "is no NETWORK/CLASS/OBJECT"),
     ],
 )
 def test_what_is_misspelt_is_told(

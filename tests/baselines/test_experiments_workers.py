@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from baselines.experiments.functions import Functions
+from baselines.experiments.plugins import import_modules
 from baselines.experiments.runner import RunSummary, keys_of, run_tasks
 from semrob_env.errors import InvalidParameterError
-from semrob_env.functions import CallableFunction
+from semrob_env.functions import SCHEMES, CallableFunction
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import Question
 from semrob_env.recorded import save_maps
 from semrob_env.store import RunRow, RunStore, RunTask, TraceRow
 from tests.baselines.experiments_maker import Planner, registered, small
@@ -85,6 +87,30 @@ def test_an_interrupted_comparison_keeps_what_was_finished(maps: str, tmp_path: 
     with pytest.raises(KeyboardInterrupt):
         run_tasks(tasks, store, functions=functions, chunk=4, workers=workers, on_rows=interrupt)
     assert len(stored(store)) == sum(calls) < len(tasks)
+
+
+SCHEME = """
+from semrob_env.functions import CallableFunction, register_scheme
+from semrob_env.parameters import SemanticSpace
+
+def make(function_id):
+    return CallableFunction(SemanticSpace.of("azimuth"), lambda theta: theta[:, 0] / 360, name=function_id)
+
+register_scheme("ramp", make)
+"""
+
+
+def test_what_an_imported_module_registers_is_known_to_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "ramp_module.py").write_text(SCHEME)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import_modules(["ramp_module"])
+    try:
+        tasks = [RunTask(Question(f"ramp:{k}", (300.0,), budget=20), "naive", judge_points=8) for k in range(4)]
+        store = RunStore(tmp_path / "runs.sqlite")
+        assert run_tasks(tasks, store, workers=2, chunk=1, modules=["ramp_module"]).done == 4
+    finally:
+        del SCHEMES["ramp"]
 
 
 @pytest.mark.parametrize(("workers", "chunk"), [(0, 4), (1, 0)])
