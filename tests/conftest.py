@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: matrices here are small, and threads cost five times
 
@@ -20,19 +22,57 @@ SHARED = ROOT.parent / "shared"
 SECONDS = 6.0
 """What a test without the mark `slow` may take."""
 
+FAST = {
+    f"test_{noun}.py"
+    for noun in ("parameters", "regions", "functions", "questions", "oracle", "registry", "imports", "task", "metrics")
+} | {"test_front_doors.py", "test_corner_method.py"}
+"""Files of tests of what all else stands on: what --fast runs."""
+
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     """Fail a test without the mark that takes too long by the clock and by the processor, with what it starts.
 
-    By both: a loaded machine stretches the one, threads that wait on many cores the other. Fixtures are not counted.
+    By both: a loaded machine stretches the one, threads that wait on many cores the other. Fixtures do not count, nor
+    does what numba compiles, once a checkout.
     """
     clock, processor = time.perf_counter(), sum(os.times()[:4])
-    result = yield
-    taken = min(time.perf_counter() - clock, sum(os.times()[:4]) - processor)
+    with compiling() as compiled:
+        result = yield
+    taken = min(time.perf_counter() - clock - compiled(), sum(os.times()[:4]) - processor)
     if taken > SECONDS and not item.get_closest_marker("slow"):
         pytest.fail(f"it took {taken:.1f} s, and may take {SECONDS:g}: shorten it or mark it slow", pytrace=False)
     return result
+
+
+@contextmanager
+def compiling() -> Generator[Callable[[], float], None, None]:
+    """Gives how many seconds numba has compiled; it is not loaded for that."""
+    if "numba" not in sys.modules:
+        yield lambda: 0.0
+        return
+    from numba.core import event
+
+    timer = event.TimingListener()
+    with event.install_listener("numba:compile", timer):
+        yield lambda: float(timer.duration) if timer.done else 0.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --fast."""
+    parser.addoption("--fast", action="store_true", help="only tests of FAST files, without those marked slow")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out files, with --fast: they are not even imported."""
+    is_left_out = config.getoption("--fast") and collection_path.suffix == ".py" and collection_path.name not in FAST
+    return True if is_left_out else None  # False would keep what others leave out
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out slow tests, with --fast."""
+    if config.getoption("--fast"):
+        items[:] = [item for item in items if not item.get_closest_marker("slow")]
 
 
 def folder_or_skip(name: str, what: str) -> Path:
