@@ -110,9 +110,7 @@ class FiniteDifferences:
 
     def points(self, space: SemanticSpace, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The points (N, 2n, n) to ask around theta (N, n), upper ones first, and their distances (N, n)."""
-        step = self.DEFAULT_SHARE * space.width if self.step is None else np.array(self.step)
-        if step.shape != (space.n,):
-            raise InvalidParameterError(f"finite-difference step has {step.size} numbers; give {space.n}")
+        step = _lengths("finite-difference step", self.step, space)
         if (space.is_periodic & (2 * step > space.width)).any():
             raise InvalidParameterError(f"finite-difference step {tuple(step)}: at most half a turn of a periodic one")
         offsets = np.diag(step)
@@ -153,13 +151,18 @@ class NeighbourhoodGradients:
 
     def points(self, space: SemanticSpace, theta: FloatArray) -> FloatArray:
         """Points (N, 1 + m, n) to ask around theta (N, n), theta itself first."""
-        radius = FiniteDifferences.DEFAULT_SHARE * space.width if self.radius is None else np.array(self.radius)
-        if radius.shape != (space.n,):
-            raise InvalidParameterError(f"neighbourhood radius has {radius.size} numbers; give {space.n}")
+        radius = _lengths("neighbourhood radius", self.radius, space)
         steps = golden_ratios(space.n)
         half = 2 * np.mod(0.5 + np.outer(np.arange(1, self.neighbours // 2 + 1), steps), 1.0) - 1
         offsets = np.concatenate([np.zeros((1, space.n)), half, -half]) * radius
         return space.project(theta[:, None, :] + offsets)
+
+
+def _lengths(words: str, given: tuple[float, ...] | None, space: SemanticSpace) -> FloatArray:
+    lengths = FiniteDifferences.DEFAULT_SHARE * space.width if given is None else np.array(given)
+    if lengths.shape != (space.n,):
+        raise InvalidParameterError(f"{words} has {lengths.size} numbers; give {space.n}")
+    return lengths
 
 
 @final
@@ -222,9 +225,7 @@ class QueryOracle:
         self.gradient_cost = float(gradient_cost)
         if finite_differences is not None and neighbourhood is not None:
             raise InvalidParameterError("give finite differences or a neighbourhood, not both")
-        self.finite_differences = finite_differences
-        self.neighbourhood = neighbourhood
-        self.log = log
+        self.finite_differences, self.neighbourhood, self.log = finite_differences, neighbourhood, log
         self._forward = np.zeros(trajectories, dtype=np.int64)
         self._gradient = np.zeros(trajectories, dtype=np.int64)
         self._lock = threading.Lock()
@@ -296,12 +297,7 @@ class QueryOracle:
         forward, gradient = self.price(wants_gradient=queries.wants_gradient)
         return forward * points, gradient * points
 
-    def _payable(
-        self,
-        forward: IntArray | int,
-        gradient: IntArray | int,
-        rows: slice = slice(None),
-    ) -> BoolArray:
+    def _payable(self, forward: IntArray | int, gradient: IntArray | int, rows: slice = slice(None)) -> BoolArray:
         if self.budget == np.inf:
             return np.ones(len(self._forward[rows]), dtype=np.bool_)
         # Summed as `spent` will be, so that it never ends above the budget by a rounding.

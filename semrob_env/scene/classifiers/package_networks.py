@@ -36,11 +36,7 @@ FILE_NAMES = ("model.safetensors", "pytorch_model.bin")
 
 
 def efficientnet_lite(
-    variant: int,
-    *,
-    unnormalized: bool = False,
-    size: int | None = None,
-    options: NetworkOptions | None = None,
+    variant: int, *, unnormalized: bool = False, size: int | None = None, options: NetworkOptions | None = None
 ) -> TorchClassifier:
     """EfficientNet-Lite `variant` (0, 1 or 2).
 
