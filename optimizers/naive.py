@@ -40,9 +40,6 @@ class Naive(CornerMethod[RegularizedSettings]):
     finds = "strong regions around theta0"
     settings_class = RegularizedSettings
 
-    def _margins(self) -> tuple[float, ...]:
-        return (0.0,)
-
     def _direction(self, told: Told) -> tuple[FloatArray, FloatArray]:
         pull = self.settings.regularization * told.width / told.scale
         return told.area * told.lower_mean[:, 0] - pull, -told.area * told.upper_mean[:, 0] + pull

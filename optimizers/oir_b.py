@@ -45,11 +45,6 @@ class OirBSettings(CornerSettings):
 
     boundary_factor: float = field(default=0.05, metadata=number(above=0, symbol="alpha"))
 
-    @classmethod
-    def paper(cls) -> OirBSettings:
-        """Step size 0.1, alpha = 0.05 in the paper's form."""
-        return cls(form="paper", step_size=0.1, tolerance=0.0, boundary_factor=0.05)
-
 
 @final
 @register

@@ -54,11 +54,6 @@ class OirWSettings(CornerSettings):
     )
     gradient: Literal["score", "cross_entropy"] = field(default="score", metadata=one_of("score", "cross_entropy"))
 
-    @classmethod
-    def paper(cls) -> OirWSettings:
-        """Step size 0.1, beta = 0.0009 in the paper's form."""
-        return cls(form="paper", step_size=0.1, tolerance=0.0, emphasis_factor=0.0009)
-
 
 @final
 @register
@@ -70,9 +65,6 @@ class OirW(CornerMethod[OirWSettings]):
     uses_gradient = True
     finds = "strong and weak regions around theta0"
     settings_class = OirWSettings
-
-    def _margins(self) -> tuple[float, ...]:
-        return (0.0,)
 
     def _direction(self, told: Told) -> tuple[FloatArray, FloatArray]:
         beta = self.settings.emphasis_factor

@@ -42,9 +42,6 @@ class Trapezoidal(CornerMethod[RegularizedSettings]):
     finds = "regions that the finest ripple of f ends"
     settings_class = RegularizedSettings
 
-    def _margins(self) -> tuple[float, ...]:
-        return (0.0,)
-
     def _direction(self, told: Told) -> tuple[FloatArray, FloatArray]:
         by_parameter = told.face_means(told.gradients.swapaxes(1, 2))  # mean of each derivative on each face, (B, n, n)
         low_slope, high_slope = (np.diagonal(means, axis1=1, axis2=2) for means in by_parameter)

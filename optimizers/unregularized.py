@@ -32,11 +32,6 @@ from semrob_env.types import FloatArray
 class UnregularizedSettings(CornerSettings):
     """Hyper-parameters: those of every corner method."""
 
-    @classmethod
-    def paper(cls) -> UnregularizedSettings:
-        """Step size 0.1 in the paper's form."""
-        return cls(form="paper", step_size=0.1, tolerance=0.0)
-
 
 @final
 @register
@@ -47,9 +42,6 @@ class Unregularized(CornerMethod[UnregularizedSettings]):
     title = "Unregularised ascent (Hamdi & Ghanem 2020, Lemma 1)"
     finds = "no region: it grows while f > 0"
     settings_class = UnregularizedSettings
-
-    def _margins(self) -> tuple[float, ...]:
-        return (0.0,)
 
     def _direction(self, told: Told) -> tuple[FloatArray, FloatArray]:
         return told.area * told.lower_mean[:, 0], -told.area * told.upper_mean[:, 0]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from optimizers.surrogate.process import PRIOR_VARIANCE, Process
+from semrob_env.sequences import golden_ratios
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 _TINY = 1e-12
@@ -13,13 +14,9 @@ _TINY = 1e-12
 def evenly_spread(n: int, first: int, count: int) -> FloatArray:
     """Points number first, first + 1, ... (count, n) of a sequence that fills the unit cube evenly.
 
-    The additive recurrence of Roberts (2018, "The unreasonable effectiveness of quasirandom sequences"): the golden
-    ratio for n = 1, its generalisation for more.
+    The additive recurrence of `semrob_env.sequences.golden_ratios`.
     """
-    ratio = 2.0
-    for _ in range(30):
-        ratio = (1 + ratio) ** (1 / (n + 1))
-    steps = ratio ** -np.arange(1.0, n + 1)
+    steps = golden_ratios(n)
     return np.asarray(np.mod(0.5 + np.arange(first + 1, first + count + 1)[:, None] * steps, 1.0))
 
 

@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, final
 
 from gymnasium.vector import AutoresetMode
 
-from semrob_env.envs.episodes import EpisodeArguments, Episodes, Play, episode_arguments
+from semrob_env.envs.episodes import EpisodeArguments, Play
 from semrob_env.envs.game import RegionGame, RegionRules
-from semrob_env.envs.rules import whole_number
 from semrob_env.envs.single import GameEnv
 from semrob_env.envs.vector import GameVectorEnv
-from semrob_env.errors import InvalidBudgetError
 from semrob_env.functions import ScoreFunction
 from semrob_env.questions import Goal
 
@@ -159,7 +157,4 @@ class RegionGrowVectorEnv(GameVectorEnv[RegionGame]):
 
 
 def _play(function: str | ScoreFunction, count: int, arguments: RegionArguments) -> Play[RegionGame]:
-    whole_number("num_envs", count, 1, error=InvalidBudgetError)
-    of_episodes, rest = episode_arguments(arguments)
-    rules, episodes = RegionRules(**rest), Episodes.of(function, **of_episodes)
-    return Play(episodes, RegionGame(episodes.function.space, rules, count=count))
+    return Play.of(RegionGame, RegionRules, function, count, arguments)

@@ -151,12 +151,10 @@ class Game(ABC):
         for name, values in part._state.items():
             self._state[name][rows] = values
 
-    @final
     def _left(self) -> FloatArray:
         """The share of the budget that is left, (B,)."""
         return np.asarray((self.budget - self.cost * self._state["steps"]) / self.budget)
 
-    @final
     def _actions(self, given: npt.ArrayLike) -> FloatArray:
         """Actions (B, action_size) as float64, clipped to [-1, 1].
 
