@@ -110,6 +110,7 @@ class Optimizer(ABC, Generic[SettingsT]):
     """Whether what it does depends on the budget; if not, runs with a small one begin like those with a larger one."""
     settings_class: ClassVar[type[Settings]]
 
+    @final
     def __init__(
         self,
         questions: Questions,

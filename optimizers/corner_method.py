@@ -23,6 +23,9 @@ means. A step costs the same for every n, and n is not bounded.
 
 A trajectory has converged when no side has moved by more than `tolerance` of its width in two steps in a row.
 
+Differences from the paper, of all methods: the normalised form (default), the projection into the space, and the
+convergence test. The settings of `paper()` keep the projection only.
+
 Defaults of the normalised form: eta 0.3 and s_k a tenth of the range, so a side moves 3 % of the range a step at
 score 1 and a region covers a space of score 1 in 17 steps from its centre: within 150 queries at n = 2, which pay 37
 steps of Naive and 18 of OIR_B and OIR_W. With a larger eta the methods without a regulariser return more volume for as

@@ -18,9 +18,7 @@ finds weak regions, and what it returns may have a low mean score.
 alpha = 0.05 is the paper's; wider bands (0.1 to 0.8) returned less feasible volume on recorded maps at the
 default eta and 150 queries.
 
-Differences from the paper: the normalised form (default), the projection into the space (of the corners of Q as well:
-clamped, or wrapped along a periodic parameter), the convergence test; see `optimizers.corner_method`.
-`OirBSettings.paper()` keeps the projections only.
+The corners of Q are projected as well: clamped, or wrapped along a periodic parameter.
 """
 
 from __future__ import annotations

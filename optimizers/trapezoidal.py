@@ -15,9 +15,6 @@ slope d_k f on a face.
 Growth. On a constant score as Naive: r*_k = s_k F / lambda. Else a side also feels r_k / 2 times the slope at its
 corners: it stops where scores fall outwards by more than 2 F / r_k, while Naive stops where they are low. Slopes count
 the more the wider the region is, so that the finest ripple of f rules wide regions: the reason why it is unsuccessful.
-
-Differences from the paper: the normalised form (default), the projection into the space, the convergence test; see
-`optimizers.corner_method`. `RegularizedSettings.paper()` keeps the projection only.
 """
 
 from __future__ import annotations

@@ -12,9 +12,6 @@ the direction of OIR_W with beta = 0. Normalised: dL/da_k = F_0k, the mean score
 
 Growth. A side moves eta s_k F a step and never back, for scores are not negative: it slows down where they are low
 and ends at the space (paper's form, n = 2, constant F: a width grows by the factor 1 + 2 eta F a step).
-
-Differences from the paper: the normalised form (default), the projection into the space, the convergence test; see
-`optimizers.corner_method`. `UnregularizedSettings.paper()` keeps the projection only.
 """
 
 from __future__ import annotations

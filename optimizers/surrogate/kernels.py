@@ -127,15 +127,12 @@ class ProductKernel:
 
     def value(self, apart: Sequence[FloatArray]) -> FloatArray:
         """Covariance (...) of points that are `apart` (...) along each parameter, with sign."""
-        return self._product(kernel.value(along) for kernel, along in zip(self.axes, apart, strict=True))
+        return self.of_means(kernel.value(along) for kernel, along in zip(self.axes, apart, strict=True))
 
     def of_means(self, means: Iterable[FloatArray]) -> FloatArray:
         """Covariance of what has these means of k_k along each parameter, all of one shape."""
-        return self._product(means)
-
-    def _product(self, factors: Iterable[FloatArray]) -> FloatArray:
         product: FloatArray = np.asarray(self.size)
-        for factor in factors:
+        for factor in means:
             if self.share:
                 factor = factor * (1 - self.share)
                 factor += self.share

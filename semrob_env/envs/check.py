@@ -89,16 +89,14 @@ def _promise(promise: str) -> Callable[[Check], Check]:
 def _check_spaces(case: Case) -> None:
     for env in (case.env, case.bare):
         action, seen = env.action_space, env.observation_space
+        parts = seen.values() if isinstance(seen, Dict) else [seen]
         is_flat_box = isinstance(action, Box) and action.is_bounded() and len(action.shape) == 1
         require(
             is_flat_box or not (isinstance(action, Box) or case.traits.clips_actions),
             f"the action space is {action}; give a bounded Box of one axis, as agents for continuous actions want it",
         )
         require(
-            all(
-                isinstance(part, Box) and part.is_bounded()
-                for part in (seen.values() if isinstance(seen, Dict) else [seen])
-            ),
+            all(isinstance(part, Box) and part.is_bounded() for part in parts),
             f"the observation space is {seen}; give a bounded Box, or a Dict of such: every entry has limits",
         )
 

@@ -79,8 +79,7 @@ class GameEnv(Played[GameT], gymnasium.Env[Observation, Any], ABC):
         self.play.begin(ONE, [self.np_random], options)
         self.play.answer()
         self._is_over, self.reward = False, 0.0
-        self._show()
-        return self._observed(), self._info()
+        return self._seen()
 
     @final
     def step(self, action: npt.ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -99,8 +98,8 @@ class GameEnv(Played[GameT], gymnasium.Env[Observation, Any], ABC):
         self._is_over = True  # it stays so if the function fails
         self.reward = self.play.answer().item()
         self._is_over = game.finished.item()
-        self._show()
-        return self._observed(), self.reward, self._is_over, False, self._info()
+        observation, info = self._seen()
+        return observation, self.reward, self._is_over, False, info
 
     @final
     def render(self) -> Any:
@@ -131,14 +130,15 @@ class GameEnv(Played[GameT], gymnasium.Env[Observation, Any], ABC):
         frame: Frame = self._painter.frame(self._moment())
         return frame
 
-    def _show(self) -> None:
+    def _seen(self) -> tuple[Observation, dict[str, Any]]:
+        """Observation and info; the window shows the same."""
         if self.render_mode == "human":
             self._window = self._window or Window()
             self._window.show(self._frame())
-
-    def _observed(self) -> Observation:
         observed = self.play.observation()
-        return {name: part[0] for name, part in observed.items()} if isinstance(observed, dict) else observed[0]
+        if isinstance(observed, dict):
+            return {name: part[0] for name, part in observed.items()}, self._info()
+        return observed[0], self._info()
 
     def _info(self) -> dict[str, Any]:
         return {name: values[0] if values.ndim > 1 else values.item() for name, values in self.play.facts().items()}
