@@ -291,7 +291,7 @@ def _check_seeds(case: _Case) -> None:
         _require(same, "the answer depends on the seed; set is_stochastic = True")
 
 
-def _check_neighbours(case: _Case) -> None:
+def _check_neighbors(case: _Case) -> None:
     asked, regions = case.played(case.make(case.starts))
     for rows in (np.array([2]), np.array([5, 0, 3])):
         alone = case.played(case.make(case.starts, rows=rows))
@@ -424,7 +424,7 @@ _PROMISES: dict[str, Callable[[_Case], None]] = {
     "survive NaN and constant scores": _check_scores,
     "end within its budget": _check_budget,
     "repeat itself by its seed": _check_seeds,
-    "answer each trajectory alone": _check_neighbours,
+    "answer each trajectory alone": _check_neighbors,
     "continue after save and restore": _check_restart,
     "leave stopped trajectories as they are": _check_stopped,
     "ask the same whatever the start point if it shares samples": _check_sharing,

@@ -74,14 +74,7 @@ _compiled = njit(cache=True, nogil=True, error_model="numpy")  # no fast math: t
 @final
 @dataclass(frozen=True)
 class RegionRules:
-    """What is looked for and how it is played.
-
-    Attributes:
-        budget: Forward queries of an episode.
-        goal: What makes a region good: a `Goal`, or its text such as `mean=0.5` or `reliability=0.95`.
-        largest_step: Share of the range, in (0, 1], by which an action of 1 moves a bound.
-        points: Points asked inside the region in a step, at least 2.
-        corners: None: all 2^n corners; or an even number of sampled ones.
+    """What is looked for and how it is played: `RegionGrowEnv` tells of the fields.
 
     Raises:
         InvalidParameterError: A number out of its limits, or no goal.

@@ -34,13 +34,7 @@ GOALS = ("low", "high")
 @final
 @dataclass(frozen=True)
 class PointRules:
-    """What is looked for.
-
-    Attributes:
-        budget: Forward queries of an episode.
-        goal: `low`: scores as low as can be, failures of the network; `high`: strong views.
-        target: None, or the unit score in [0, 1] that ends an episode once it is reached: at or below it with the goal
-            `low`, at or above it with `high`.
+    """What is looked for: `PointSearchEnv` tells of the fields.
 
     Raises:
         InvalidParameterError: Another goal, or a target that is no unit score.
@@ -223,8 +217,9 @@ class PointSearchEnv(GameEnv[PointGame]):
     Args:
         function: A ScoreFunction, or the id of one.
         budget: Forward queries of an episode: the start point and each step cost 1.
-        goal: `low` for failures, `high` for strong views.
-        target: None, or the unit score that ends an episode.
+        goal: `low`: scores as low as can be, failures of the network; `high`: strong views.
+        target: None, or the unit score in [0, 1] that ends an episode once it is reached: at or below it with the goal
+            `low`, at or above it with `high`.
         start, members, adversarial: What episodes are drawn from: see `EpisodeArguments`.
         picture: Show the picture too; for live functions (`scene:`) alone.
         render_mode: None, `rgb_array`, `ansi`, or `human`.
@@ -248,12 +243,7 @@ class PointSearchEnv(GameEnv[PointGame]):
 
 @final
 class PointSearchVectorEnv(GameVectorEnv[PointGame]):
-    """`num_envs` environments PointSearch-v0 at once: see `PointSearchEnv`, whose arguments it takes.
-
-    Args:
-        num_envs: Number of environments.
-        autoreset_mode: An `AutoresetMode`, or its value as text.
-        max_episode_steps: Steps after which an episode is truncated; None: never.
+    """`num_envs` environments at once: see `PointSearchEnv`, whose arguments it takes, and `GameVectorEnv`.
 
     Raises:
         InvalidBudgetError: `num_envs` below 1.

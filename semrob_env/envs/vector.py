@@ -30,7 +30,7 @@ class GameVectorEnv(Played[GameT], VectorEnv[Observation, Any, npt.NDArray[Any]]
     environment that has ended is an error. All are one call of f, `SAME_STEP` two where an episode ends.
 
     Args:
-        play: B games over a function.
+        play: B games over a function; B is `num_envs` of the environments behind.
         autoreset_mode: An `AutoresetMode`, or its value as text.
         max_episode_steps: Steps after which an episode is truncated; None: never.
         render_mode: None alone: vector environments draw nothing.
