@@ -34,10 +34,7 @@ BUDGET_OF_CHECKS = 150
 
 
 def check_optimizer(
-    method: type[Optimizer[Any]],
-    *,
-    functions: Sequence[ScoreFunction] | None = None,
-    settings: Settings | None = None,
+    method: type[Optimizer[Any]], *, functions: Sequence[ScoreFunction] | None = None, settings: Settings | None = None
 ) -> None:
     """Check every promise of an optimizer class on some functions.
 

@@ -312,10 +312,13 @@ class Case:
         return turns
 
     def _turn(self, result: Any, asked: Callable[[], int]) -> Turn:
-        observation, *ends, info = result if len(result) == 5 else (result[0], 0.0, False, False, result[1])
-        oracle, copies = self.oracle, (deepcopy(observation), deepcopy(info))
+        observation, reward, terminated, truncated, info = (
+            result if len(result) == 5 else (result[0], 0.0, False, False, result[1])
+        )
+        oracle, seen, told = self.oracle, deepcopy(observation), deepcopy(info)
         bill = int(oracle.forward_queries[0]), int(oracle.gradient_queries[0]), self.spent
-        return Turn((observation, info), *copies, *ends, *bill, asked() / oracle.trajectories)
+        ends = reward, terminated, truncated
+        return Turn((observation, info), seen, told, *ends, *bill, asked() / oracle.trajectories)
 
     def difference(self, one: Sequence[Turn], other: Sequence[Turn]) -> str | None:
         """Where two episodes first differ, in words; None if all that was told has the same bytes."""
