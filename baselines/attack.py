@@ -44,8 +44,8 @@ class AttackSettings(Settings):
 AttackSettingsT = TypeVar("AttackSettingsT", bound=AttackSettings)
 
 
-class PointAttack(Optimizer[AttackSettingsT]):
-    """An attack that asks one point a step; a method says which one is next."""
+class Attack(Optimizer[AttackSettingsT]):
+    """An attack that asks one point a step and recommends the best one."""
 
     recommends = "points"
     paradigm = "point attack"
@@ -53,17 +53,22 @@ class PointAttack(Optimizer[AttackSettingsT]):
     uses_goal = False
 
     @abstractmethod
-    def _first(self) -> FloatArray:
-        """The first points to ask, (B, n), in the box; along periodic parameters unwrapped around theta0."""
+    def _first(self) -> State:
+        """What the method keeps of each trajectory, before its first point."""
 
     @abstractmethod
-    def _next(self, rows: BoolArray, theta: FloatArray, slope: FloatArray) -> tuple[FloatArray, BoolArray]:
-        """The points to ask next, (B, n), and which trajectories have ended instead, (B,).
+    def _theta(self, state: State) -> FloatArray:
+        """The points to ask, (B, n), in the box; along periodic parameters unwrapped around theta0."""
+
+    @abstractmethod
+    def _after(self, state: State, loss: FloatArray, rows: BoolArray, answers: Answers) -> State:
+        """What it keeps next, and which trajectories have ended, `converged` (B,).
 
         Args:
+            state: With the points just told.
+            loss: What is minimized, the score or its negative, (B,).
             rows: Which trajectories move (B,); only of these may random numbers be drawn.
-            theta: The points just told, (B, n).
-            slope: Gradients there of what is minimised, the score or its negative (B, n); 0 for black-box attacks.
+            answers: What the oracle said.
         """
 
     @final
@@ -71,35 +76,26 @@ class PointAttack(Optimizer[AttackSettingsT]):
         """The best point of each trajectory, as regions without volume; theta0 before any tell."""
         return Regions(self.space, self._state["best"], self._state["best"]).clip()
 
-    @final
     def _start(self) -> State:
-        count = len(self)
-        return {
-            "theta": self._first(),
-            "best": self.start.copy(),
-            "least": np.full(count, np.inf),
-            "converged": np.zeros(count, dtype=np.bool_),
-        }
+        least, converged = np.full(len(self), np.inf), np.zeros(len(self), dtype=np.bool_)
+        return {**self._first(), "best": self.start.copy(), "least": least, "converged": converged}
 
-    @final
     def _ask(self, state: State) -> FloatArray:
-        return np.array(state["theta"][:, None, :])
+        return np.array(self._theta(state)[:, None, :])
 
-    @final
     def _tell(self, state: State, answers: Answers) -> State:
-        sign = 1.0 if self.settings.seeks == "low" else -1.0
-        loss = sign * answers.values[:, 0]
+        loss = self._sign * answers.values[:, 0]
         is_better = loss < state["least"]
-        slope = np.zeros_like(self.start) if answers.gradients is None else sign * answers.gradients[:, 0]
-        theta, converged = self._next(self.running & answers.active.all(axis=1), state["theta"], slope)
         return {
-            "theta": theta,
-            "best": np.where(is_better[:, None], state["theta"], state["best"]),
+            **self._after(state, loss, self.running & answers.active.all(axis=1), answers),
+            "best": np.where(is_better[:, None], self._theta(state), state["best"]),
             "least": np.where(is_better, loss, state["least"]),
-            "converged": converged,
         }
 
-    @final
+    @property
+    def _sign(self) -> float:
+        return 1.0 if self.settings.seeks == "low" else -1.0
+
     @cached_property
     def _box(self) -> tuple[FloatArray, FloatArray]:
         """Bounds (B, n) of the points that may be asked."""
@@ -108,12 +104,35 @@ class PointAttack(Optimizer[AttackSettingsT]):
         lower = np.where(space.is_periodic, lower, np.maximum(lower, space.low))
         return lower, np.where(space.is_periodic, upper, np.minimum(upper, space.high))
 
-    @final
     def _boxed(self, theta: FloatArray) -> FloatArray:
         """The nearest points (B, n) of the box."""
         return np.asarray(np.clip(theta, *self._box))
 
-    @final
+
+class PointAttack(Attack[AttackSettingsT]):
+    """An attack whose next point follows from the last one and the gradient there."""
+
+    @abstractmethod
+    def _next(self, rows: BoolArray, theta: FloatArray, slope: FloatArray) -> tuple[FloatArray, BoolArray]:
+        """The points to ask next, (B, n), and which trajectories have ended instead, (B,).
+
+        Args:
+            rows: Which trajectories move (B,); only of these may random numbers be drawn.
+            theta: The points just told, (B, n).
+            slope: Gradients there of what is minimized (B, n); 0 for black-box attacks.
+        """
+
+    def _first(self) -> State:
+        return {"theta": self._drawn(self.running)}
+
+    def _theta(self, state: State) -> FloatArray:
+        return state["theta"]
+
+    def _after(self, state: State, loss: FloatArray, rows: BoolArray, answers: Answers) -> State:
+        slope = np.zeros_like(self.start) if answers.gradients is None else self._sign * answers.gradients[:, 0]
+        theta, converged = self._next(rows, state["theta"], slope)
+        return {"theta": theta, "converged": converged}
+
     def _drawn(self, rows: BoolArray) -> FloatArray:
         """Uniform points (B, n) of the box for some trajectories (B,), theta0 for the others."""
         (lower, upper), theta = self._box, self.start.copy()

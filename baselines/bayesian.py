@@ -18,7 +18,6 @@ queries and 0.280 after 400; `gp` 0.150 and 0.207, at 15 times the time; random 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -28,10 +27,9 @@ import numpy as np
 
 from baselines.objective import FIRST, SearchSettings
 from baselines.search import RegionSearch
-from baselines.solver import Evaluate
+from baselines.solver import Evaluate, library
 from optimizers.limits import one_of, whole_number
 from optimizers.registry import register
-from semrob_env.errors import MissingExtraError
 
 Algorithm = Literal["tpe", "gp"]
 ALGORITHM_LIMITS = one_of(*get_args(Algorithm))
@@ -97,20 +95,17 @@ def minimize_by_optuna(
     Raises:
         MissingExtraError: Optuna is not installed.
     """
-    try:
-        library: Any = importlib.import_module("optuna")
-    except ImportError as error:
-        raise MissingExtraError("optuna is not installed; pip install semrob[baselines]") from error
+    package = library("optuna")
     if algorithm == "gp":
-        sampler = library.samplers.GPSampler(seed=seed, n_startup_trials=startup, deterministic_objective=is_exact)
+        sampler = package.samplers.GPSampler(seed=seed, n_startup_trials=startup, deterministic_objective=is_exact)
     else:
-        sampler = library.samplers.TPESampler(seed=seed, n_startup_trials=startup, multivariate=True)
-    with _quiet(library.logging):
-        study = library.create_study(sampler=sampler)
-    axes = {f"u{k:0{len(str(size))}d}": library.distributions.FloatDistribution(0.0, 1.0) for k in range(size)}
+        sampler = package.samplers.TPESampler(seed=seed, n_startup_trials=startup, multivariate=True)
+    with _quiet(package.logging):
+        study = package.create_study(sampler=sampler)
+    axes = {f"u{k:0{len(str(size))}d}": package.distributions.FloatDistribution(0.0, 1.0) for k in range(size)}
     study.enqueue_trial(dict.fromkeys(axes, first))
     while True:
-        with _quiet(library.logging):
+        with _quiet(package.logging):
             trial = study.ask(axes)
         loss = evaluate(np.array([trial.params[name] for name in axes]))
         study.tell(trial, loss if math.isfinite(loss) else _WORST)

@@ -11,16 +11,14 @@ half the cube. When it ends, it starts again from a random point.
 
 from __future__ import annotations
 
-import importlib
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
 from baselines.objective import FIRST, SearchSettings
 from baselines.search import RegionSearch
-from baselines.solver import Evaluate
+from baselines.solver import Evaluate, library
 from optimizers.registry import register
-from semrob_env.errors import MissingExtraError
 
 
 @final
@@ -39,16 +37,13 @@ class CmaEs(RegionSearch[SearchSettings]):
 
     @staticmethod
     def _minimize(settings: SearchSettings, evaluate: Evaluate, size: int, plan: int, seed: int) -> None:
-        try:
-            library: Any = importlib.import_module("cma")
-        except ImportError as error:
-            raise MissingExtraError("cma is not installed; pip install semrob[baselines]") from error
+        package = library("cma")
         del settings, plan
         rng, first = np.random.default_rng(seed), np.full(size, FIRST)
         # randn: its own stream, for by default it seeds and draws from numpy's global one.
         options = {"bounds": [0, 1], "randn": lambda *shape: rng.standard_normal(shape), "seed": np.nan, "verbose": -9}
         while True:
-            strategy = library.CMAEvolutionStrategy(first, FIRST, options)
+            strategy = package.CMAEvolutionStrategy(first, FIRST, options)
             while not strategy.stop():
                 candidates = strategy.ask()
                 strategy.tell(candidates, [evaluate(candidate) for candidate in candidates])

@@ -15,6 +15,7 @@ from typing import final
 import numpy as np
 
 from baselines.attack import AttackSettings, PointAttack
+from optimizers.base import State
 from optimizers.registry import register
 from semrob_env.types import BoolArray, FloatArray
 
@@ -29,8 +30,8 @@ class Fgsm(PointAttack[AttackSettings]):
     uses_gradient = True
     settings_class = AttackSettings
 
-    def _first(self) -> FloatArray:
-        return np.array(self.start)
+    def _first(self) -> State:
+        return {"theta": np.array(self.start)}
 
     def _next(self, rows: BoolArray, theta: FloatArray, slope: FloatArray) -> tuple[FloatArray, BoolArray]:
         del rows

@@ -10,17 +10,16 @@ daemon thread makes them, and so they are daemons (`baselines.solver`).
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
 from baselines.objective import FIRST, SearchSettings
 from baselines.search import RegionSearch
-from baselines.solver import Evaluate
+from baselines.solver import Evaluate, library
 from optimizers.registry import register
-from semrob_env.errors import MissingExtraError, UnknownNameError
+from semrob_env.errors import UnknownNameError
 
 
 @final
@@ -52,17 +51,14 @@ class Nevergrad(RegionSearch[NevergradSettings]):
 
     @staticmethod
     def _minimize(settings: NevergradSettings, evaluate: Evaluate, size: int, plan: int, seed: int) -> None:
-        try:
-            library: Any = importlib.import_module("nevergrad")
-        except ImportError as error:
-            raise MissingExtraError("nevergrad is not installed; pip install semrob[baselines]") from error
-        known = library.optimizers.registry
+        package = library("nevergrad")
+        known = package.optimizers.registry
         if settings.algorithm not in known:
             raise UnknownNameError(
                 f"nevergrad has no optimizer {settings.algorithm!r}; it has {len(known)}, among them NGOpt, "
                 "OnePlusOne, CMA, DE, TwoPointsDE, TBPSA"
             )
-        variables = library.p.Array(init=np.full(size, FIRST), lower=0.0, upper=1.0)
+        variables = package.p.Array(init=np.full(size, FIRST), lower=0.0, upper=1.0)
         variables.random_state = np.random.RandomState(seed)
         optimizer = known[settings.algorithm](variables, budget=plan, num_workers=1)
         while True:

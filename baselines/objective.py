@@ -32,7 +32,6 @@ import numpy as np
 
 from optimizers.base import Settings
 from optimizers.limits import number, whole_number
-from semrob_env.errors import InvalidParameterError
 from semrob_env.parameters import SemanticSpace
 from semrob_env.questions import MOST_VARIANCE, Goal
 from semrob_env.types import BoolArray, FloatArray
@@ -54,18 +53,6 @@ class SearchSettings(Settings):
     points: int = field(default=4, metadata=whole_number(2))
     checks: int = field(default=4, metadata=whole_number(1))
     confidence: float = field(default=1.0, metadata=number(0, 10))
-
-
-def in_limits(name: str, value: object, least: float, most: float) -> None:
-    """Refuses what is no number from least to most."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise InvalidParameterError(f"{name} {value!r}: give a number in [{least:g}, {most:g}]")
-
-
-def whole(name: str, value: object, least: int) -> None:
-    """Refuses what is no whole number, or one below least."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise InvalidParameterError(f"{name} {value!r}: give a whole number, at least {least}")
 
 
 def bounds(space: SemanticSpace, start: FloatArray, candidate: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -94,7 +81,7 @@ def latin_hypercube(points: int, n: int, rng: np.random.Generator) -> FloatArray
 
 
 def moments(count: FloatArray, total: FloatArray, square: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Mean and unbiased variance, (B,) each, from numbers of points (B,) and sums of scores and of their squares."""
+    """Mean and unbiased variance (B,) from numbers of points (B,), sums of scores and sums of their squares."""
     mean = total / count
     spread = np.maximum(square - total * mean, 0.0) / np.maximum(count - 1, 1)
     return mean, np.minimum(spread, MOST_VARIANCE)

@@ -44,9 +44,6 @@ class Pgd(PointAttack[PgdSettings]):
     is_stochastic = True
     settings_class = PgdSettings
 
-    def _first(self) -> FloatArray:
-        return self._drawn(self.running)
-
     def _next(self, rows: BoolArray, theta: FloatArray, slope: FloatArray) -> tuple[FloatArray, BoolArray]:
         settings = self.settings
         pace = 2.5 * settings.radius / settings.descent * self.space.width

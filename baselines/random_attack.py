@@ -21,9 +21,6 @@ class RandomAttack(PointAttack[AttackSettings]):
     is_stochastic = True
     settings_class = AttackSettings
 
-    def _first(self) -> FloatArray:
-        return self._drawn(self.running)
-
     def _next(self, rows: BoolArray, theta: FloatArray, slope: FloatArray) -> tuple[FloatArray, BoolArray]:
         del theta, slope
         return self._drawn(rows), np.zeros(len(rows), dtype=np.bool_)

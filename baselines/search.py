@@ -1,34 +1,24 @@
 """What every region search shares: a minimiser proposes candidates, `baselines.objective` says what they are worth.
 
 A step asks the m points of one estimate. The minimisers are libraries that keep their state to themselves, so the state
-of a trajectory is its seed and every loss told so far. After a restart, the minimiser is run again on those losses, and
-goes on where it was; a library of another version, which would propose something else, is noticed.
-
-The search ends (converged) once its planned budget cannot pay another estimate.
+of a trajectory is its seed and every loss told so far (`baselines.solver.Solvers`). The search ends (converged) once
+its planned budget cannot pay another estimate.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from functools import partial
-from typing import ClassVar, TypeVar, final
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
-from baselines.objective import (
-    SearchSettings,
-    bounds,
-    is_confirmed,
-    latin_hypercube,
-    mean_side,
-    moments,
-)
-from baselines.solver import Evaluate, Solver
+from baselines.objective import SearchSettings, bounds, is_confirmed, latin_hypercube, mean_side, moments
+from baselines.solver import Evaluate, Solvers
 from optimizers.base import RegionOptimizer, State
-from semrob_env.errors import ProtocolError
 from semrob_env.oracle import Answers
 from semrob_env.regions import Regions
-from semrob_env.types import BoolArray, FloatArray
+from semrob_env.types import FloatArray
 
 SearchSettingsT = TypeVar("SearchSettingsT", bound=SearchSettings)
 
@@ -51,19 +41,15 @@ class RegionSearch(RegionOptimizer[SearchSettingsT]):
         It is static, for it runs in a thread that must not keep the optimizer alive.
         """
 
-    @final
     def _start(self) -> State:
-        count = len(self)
-        seed = np.array([int(rng.integers(2**31)) for rng in self.rngs])
-        self._solvers: list[Solver | None] = [None] * count
-        most = max(1, int(self.questions.budget) // self.settings.points)
+        count, most = len(self), max(1, int(self.questions.budget) // self.settings.points)
+        loop = partial(self._minimize, self.settings, size=2 * self.space.n, plan=most)
+        self._solvers = Solvers(self.name, loop, draws_globally=self.draws_globally)
         return {
             "lower": self.start.copy(),
             "upper": self.start.copy(),
             "side": np.zeros(count),  # of the recommended region
-            "seed": seed,
-            "candidate": np.stack([self._solver(row, int(seed[row]), np.zeros(0)).candidate for row in range(count)]),
-            "losses": np.full((count, most), np.nan),
+            **self._solvers.start(self.rngs, most),
             "told": np.zeros(count, dtype=np.int64),
             "round": np.zeros(count, dtype=np.int64),  # estimates of the candidate so far
             "sums": np.zeros((count, 2)),  # of its scores and their squares, in the first estimate
@@ -71,7 +57,6 @@ class RegionSearch(RegionOptimizer[SearchSettingsT]):
             "converged": np.zeros(count, dtype=np.bool_),
         }
 
-    @final
     def _ask(self, state: State) -> FloatArray:
         points, n = self.settings.points, self.space.n
         fractions = np.zeros((len(self), points, n))
@@ -79,7 +64,6 @@ class RegionSearch(RegionOptimizer[SearchSettingsT]):
             fractions[row] = latin_hypercube(points, n, self.rngs[row])
         return Regions(self.space, *bounds(self.space, self.start, state["candidate"])).from_fractions(fractions)
 
-    @final
     def _tell(self, state: State, answers: Answers) -> State:
         settings, goal, rows = self.settings, self.questions.goal, self.running & answers.active.all(axis=1)
         is_first = (state["round"] == 0)[:, None]
@@ -99,44 +83,15 @@ class RegionSearch(RegionOptimizer[SearchSettingsT]):
         confirmed = is_confirmed(goal, settings.confidence, checked, *moments(checked, *fresh.T))
         wins = is_done & is_new & (missed == 0) & confirmed
         loss = np.where((missed == 0) & (wins | ~is_new), -side, missed)
-        told = self._told(state, rows & is_done, loss)
-        after = {
+        told = rows & is_done
+        return {
             "lower": np.where(wins[:, None], lower, state["lower"]),
             "upper": np.where(wins[:, None], upper, state["upper"]),
             "side": np.where(wins, side, state["side"]),
-            "seed": state["seed"].copy(),
+            **self._solvers.tell(state, state["told"], loss, told, self.running),
+            "told": state["told"] + told,
             "round": np.where(is_done, 0, rounds),
             "sums": sums,
             "fresh_sums": fresh,
             "converged": (self.steps + 2) * settings.points > self.questions.budget,
         }
-        return {**after, **told}
-
-    def _told(self, state: State, rows: BoolArray, loss: FloatArray) -> State:
-        """Tells the minimisers of some rows the losses (B,) of their candidates, and takes their next ones."""
-        candidate, losses, told = (state[name].copy() for name in ("candidate", "losses", "told"))
-        for row in np.flatnonzero(rows):
-            heard = losses[row, : told[row]]
-            if told[row] + 1 < losses.shape[1]:  # else that was the last one: nobody asks for another
-                solver = self._solver(row, int(state["seed"][row]), heard)
-                if solver.candidate.tobytes() != candidate[row].tobytes():
-                    raise ProtocolError(f"{self.name}: the state is of another version of its library; start anew")
-                solver.tell(float(loss[row]))
-                candidate[row] = solver.candidate
-            losses[row, told[row]] = loss[row]
-            told[row] += 1
-        for row in np.flatnonzero(~self.running):
-            self._solvers[row] = None
-        return {"candidate": candidate, "losses": losses, "told": told}
-
-    def _solver(self, row: int, seed: int, heard: FloatArray) -> Solver:
-        """The minimiser of a trajectory after it has heard these losses, run again if it heard others."""
-        solver = self._solvers[row]
-        if solver is None or not solver.has_heard(seed, heard):
-            plan = max(1, int(self.questions.budget) // self.settings.points)
-            minimize = partial(self._minimize, size=2 * self.space.n, plan=plan, seed=seed)
-            solver = Solver(partial(minimize, self.settings), seed, draws_globally=self.draws_globally)
-            for loss in heard.tolist():
-                solver.tell(loss)
-            self._solvers[row] = solver
-        return solver

@@ -11,18 +11,21 @@ nobody answers any more does not keep the interpreter from ending. It ends by it
 from __future__ import annotations
 
 import contextlib
+import importlib
 import random
 import threading
 import warnings
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from queue import SimpleQueue
-from typing import final
+from typing import Any, final
 
 import numpy as np
+import numpy.typing as npt
 
-from semrob_env.errors import ProtocolError
-from semrob_env.types import FloatArray
+from semrob_env.errors import MissingExtraError, ProtocolError
+from semrob_env.types import BoolArray, FloatArray
 
 Evaluate = Callable[[FloatArray], float]
 """The loss of a candidate (size,), cut to the unit cube (NaN: its middle); smaller is better."""
@@ -97,28 +100,22 @@ class _Globals:
     """The state of the global generators between two turns of a loop."""
 
     def __init__(self, seed: int) -> None:
-        numbers = np.random.RandomState(seed % 2**32).get_state()
-        self._own: tuple[object, object] = random.Random(seed).getstate(), numbers
+        self._own: Any = random.Random(seed).getstate(), np.random.RandomState(seed % 2**32).get_state()
 
     @contextlib.contextmanager
     def lent(self) -> Iterator[None]:
         """The loop's own state, and then the one from before."""
-        before = _global_state()
-        _set_global_state(self._own)
+        before = self._swapped(self._own)
         try:
             yield
         finally:
-            self._own = _global_state()
-            _set_global_state(before)
+            self._own = self._swapped(before)
 
-
-def _global_state() -> tuple[object, object]:
-    return random.getstate(), np.random.get_state()  # noqa: NPY002 - to leave it as it was
-
-
-def _set_global_state(state: tuple[object, object]) -> None:
-    random.setstate(state[0])  # type: ignore[arg-type]  # opaque: what getstate gave
-    np.random.set_state(state[1])  # type: ignore[arg-type]  # noqa: NPY002
+    def _swapped(self, state: Any) -> Any:
+        before = random.getstate(), np.random.get_state()  # noqa: NPY002 - to leave it as it was
+        random.setstate(state[0])
+        np.random.set_state(state[1])  # noqa: NPY002
+        return before
 
 
 def _work(
@@ -141,3 +138,82 @@ def _work(
         pass
     except BaseException as error:  # handed to who waits for a candidate
         candidates.put(error)
+
+
+@final
+class Solvers:
+    """The solvers of a batch of trajectories, whose state is no more than their seeds and the losses told so far.
+
+    After a restart, a loop is run again on those losses and goes on where it was; a library of another version, which
+    would propose something else, is noticed.
+
+    Args:
+        name: The method, as messages call it.
+        loop: Minimizes, as `Loop` does, by the named argument `seed`; it must not keep the optimizer alive.
+        draws_globally: Whether the loop may draw from the global generators.
+    """
+
+    def __init__(self, name: str, loop: Callable[..., None], *, draws_globally: bool) -> None:
+        self._name, self._loop, self._draws_globally = name, loop, draws_globally
+        self.kept: list[Solver | None] = []
+
+    def start(self, rngs: Sequence[np.random.Generator], most: int) -> dict[str, Any]:
+        """First `seed`, `candidate` and `losses` of a state, for at most so many losses."""
+        seed = np.array([int(rng.integers(2**31)) for rng in rngs])
+        self.kept = [None] * len(seed)
+        first = [self._solver(row, int(own), np.zeros(0)).candidate for row, own in enumerate(seed)]
+        return {"seed": seed, "candidate": np.stack(first), "losses": np.full((len(seed), most), np.nan)}
+
+    def tell(
+        self, state: dict[str, Any], told: npt.ArrayLike, loss: FloatArray, rows: BoolArray, running: BoolArray
+    ) -> dict[str, Any]:
+        """Tell the losses of candidates and take the next ones.
+
+        Args:
+            state: With what `start` gives.
+            told: Losses told so far (B,).
+            loss: Of each candidate (B,).
+            rows: Whose losses are told (B,).
+            running: Which trajectories still run (B,); solvers of others are forgotten.
+
+        Returns:
+            The next `seed`, `candidate` and `losses`.
+
+        Raises:
+            ProtocolError: The library does not propose what it did before.
+        """
+        candidate, losses = state["candidate"].copy(), state["losses"].copy()
+        for row in np.flatnonzero(rows):
+            count = int(np.asarray(told)[row])
+            if count + 1 < losses.shape[1]:  # else that was the last one: nobody asks for another
+                solver = self._solver(row, int(state["seed"][row]), losses[row, :count])
+                if solver.candidate.tobytes() != candidate[row].tobytes():
+                    raise ProtocolError(f"{self._name}: the state is of another version of its library; start anew")
+                solver.tell(float(loss[row]))
+                candidate[row] = solver.candidate
+            losses[row, count] = loss[row]
+        for row in np.flatnonzero(~running):
+            self.kept[row] = None
+        return {"seed": state["seed"].copy(), "candidate": candidate, "losses": losses}
+
+    def _solver(self, row: int, seed: int, heard: FloatArray) -> Solver:
+        """The solver of a trajectory after it has heard these losses, run again if it heard others."""
+        solver = self.kept[row]
+        if solver is None or not solver.has_heard(seed, heard):
+            solver = Solver(partial(self._loop, seed=seed), seed, draws_globally=self._draws_globally)
+            for loss in heard.tolist():
+                solver.tell(loss)
+            self.kept[row] = solver
+        return solver
+
+
+def library(name: str) -> Any:
+    """A library that is an extra.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    try:
+        return importlib.import_module(name)
+    except ImportError as error:
+        raise MissingExtraError(f"{name} is not installed; pip install semrob[baselines]") from error

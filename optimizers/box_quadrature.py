@@ -39,8 +39,7 @@ from optimizers.base import RegionOptimizer, Settings, State
 from optimizers.limits import number, whole_number
 from optimizers.registry import register
 from optimizers.surrogate.boxes import Limits
-from optimizers.surrogate.plan import Plan
-from optimizers.surrogate.rows import Row, packed, unpacked
+from optimizers.surrogate.plan import Plan, Row, packed
 from semrob_env.oracle import Answers
 from semrob_env.questions import MOST_VARIANCE
 from semrob_env.types import FloatArray
@@ -108,7 +107,7 @@ class BoxQuadrature(RegionOptimizer[BoxQuadratureSettings]):
     def _tell(self, state: State, answers: Answers) -> State:
         scores = self.questions.goal.smoothed(answers.values)
         moves = self.running & answers.active.all(axis=1)
-        before = [unpacked(state, index) for index in range(len(moves))]
+        before = [Row.of(state, index) for index in range(len(moves))]
         return self._state_of([
             self._plan.step(row, scores[index]) if moves[index] else row for index, row in enumerate(before)
         ])

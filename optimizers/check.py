@@ -34,10 +34,7 @@ BUDGET_OF_CHECKS = 150
 
 
 def check_optimizer(
-    method: type[Optimizer[Any]],
-    *,
-    functions: Sequence[ScoreFunction] | None = None,
-    settings: Settings | None = None,
+    method: type[Optimizer[Any]], *, functions: Sequence[ScoreFunction] | None = None, settings: Settings | None = None
 ) -> None:
     """Check every promise of an optimizer class on some functions.
 
@@ -118,7 +115,7 @@ class _Case:
         return self.starts[:FEW]
 
     @cached_property
-    def plain(self) -> tuple[list[FloatArray], Regions]:
+    def plain(self) -> Played:
         """What the few ask and recommend if nothing special is done."""
         return self.played(self.make(self.few))
 
@@ -154,8 +151,8 @@ class _Case:
             optimizer.tell(answers)
             yield queries, answers
 
-    def played(self, optimizer: Optimizer[Any], steps: int = PLAYED_STEPS) -> tuple[list[FloatArray], Regions]:
-        """What it asked in each step, (B, m, n) each, and what it recommends after all."""
+    def played(self, optimizer: Optimizer[Any], steps: int = PLAYED_STEPS) -> Played:
+        """Play, and keep what was asked and is recommended."""
         return [queries.theta.copy() for queries, _ in self.play(optimizer, steps)], optimizer.recommend()
 
 
@@ -164,8 +161,16 @@ def _require(promise: bool, message: str) -> None:
         raise ContractError(message)
 
 
+Played = tuple[list[FloatArray], Regions]
+"""What was asked in each step, (B, m, n) each, and what was recommended after all."""
+
+
 def _same(one: Regions, other: Regions) -> bool:
-    return one.lower.tobytes() == other.lower.tobytes() and one.upper.tobytes() == other.upper.tobytes()
+    return _equal([one.lower, one.upper], [other.lower, other.upper])
+
+
+def _alike(one: Played, other: Played) -> bool:
+    return _equal(one[0], other[0]) and _same(one[1], other[1])
 
 
 def _require_regions(optimizer: Optimizer[Any], when: str) -> None:
@@ -240,11 +245,9 @@ def _check_edges(case: _Case) -> None:
     space = case.function.space
     highest = np.where(space.is_periodic, np.nextafter(space.high, -np.inf), space.high)
     middle = space.from_unit(np.full(space.n, 0.5))
-    starts = [space.low, highest, middle]
-    for k in range(space.n):
-        for bound in (space.low, highest):
-            starts.append(np.where(np.arange(space.n) == k, bound, middle))
-    optimizer = case.make(np.stack(starts))
+    each = np.eye(space.n, dtype=np.bool_)
+    sides = [np.where(axis, bound, middle) for axis in each for bound in (space.low, highest)]
+    optimizer = case.make(np.stack([space.low, highest, middle, *sides]))
     _require_regions(optimizer, "at a corner, an edge or the seam of the space before any tell")
     for step, _ in enumerate(case.play(optimizer)):
         _require_regions(optimizer, f"from a start at a corner, an edge or the seam of the space after step {step}")
@@ -274,26 +277,23 @@ def _check_budget(case: _Case) -> None:
 
 
 def _check_seeds(case: _Case) -> None:
-    asked, regions = case.plain
-    asked_again, regions_again = case.played(case.make(case.few))
     _require(
-        _equal(asked, asked_again) and _same(regions, regions_again),
+        _alike(case.plain, case.played(case.make(case.few))),
         "the same seed gives another answer; draw from self.rngs only, never from a global or fresh generator",
     )
-    asked_other, regions_other = case.played(case.make(case.few, seed=1))
-    same = _equal(asked, asked_other) and _same(regions, regions_other)
+    same = _alike(case.plain, case.played(case.make(case.few, seed=1)))
     if case.method.is_stochastic or (case.settings is not None and case.settings.draws):
         _require(not same, "another seed gives the same answer; draw from self.rngs, or set is_stochastic = False")
     else:
         _require(same, "the answer depends on the seed; set is_stochastic = True")
 
 
-def _check_neighbours(case: _Case) -> None:
+def _check_neighbors(case: _Case) -> None:
     asked, regions = case.played(case.make(case.starts))
     for rows in (np.array([2]), np.array([5, 0, 3])):
-        asked_alone, alone = case.played(case.make(case.starts, rows=rows))
+        alone = case.played(case.make(case.starts, rows=rows))
         _require(
-            _equal([theta[rows] for theta in asked], asked_alone) and _same(regions[rows], alone),
+            _alike(([theta[rows] for theta in asked], regions[rows]), alone),
             f"trajectories {rows.tolist()} alone differ from the same ones in a batch of {len(regions)}; use nothing "
             "across the first axis: no batch mean, no shared generator, no matrix product (its bits depend on B)",
         )
@@ -310,9 +310,8 @@ def _check_restart(case: _Case) -> None:
     restored = case.make(case.few, seed=4)
     with np.load(file, allow_pickle=False) as saved:
         restored.restore(saved)
-    asked, regions = case.played(restored, 3)
     _require(
-        _equal(continued[0], asked) and _same(continued[1], regions) and optimizer.status == restored.status,
+        _alike(continued, case.played(restored, 3)) and optimizer.status == restored.status,
         "a saved and restored optimizer goes on differently; keep all that changes in the state dict, as arrays, and "
         "nothing in attributes",
     )
@@ -346,16 +345,13 @@ def _check_sharing(case: _Case) -> None:
 
 
 def _check_questions(case: _Case) -> None:
-    method, other_goals = case.method, (MeanGoal(0.1, 0.02), ReliabilityGoal(0.8, 0.9))
-    asked, regions = case.plain
-    for goal in other_goals:
+    method = case.method
+    for goal in (MeanGoal(0.1, 0.02), ReliabilityGoal(0.8, 0.9)):
         optimizer = case.make(case.few, goal=goal)
-        asked_again, regions_again = case.played(optimizer)
+        same = _alike(case.plain, case.played(optimizer))
         _require_regions(optimizer, f"for the goal {goal}")
-        same = _equal(asked, asked_again) and _same(regions, regions_again)
         _require(same or method.uses_goal, f"the goal {goal} changes what it does; set uses_goal = True")
-    asked_again, regions_again = case.played(case.make(case.few, budget=2 * BUDGET_OF_CHECKS))
-    same = _equal(asked, asked_again) and _same(regions, regions_again)
+    same = _alike(case.plain, case.played(case.make(case.few, budget=2 * BUDGET_OF_CHECKS)))
     _require(same or method.plans_by_budget, "a larger budget changes its first steps; set plans_by_budget = True")
 
 
@@ -425,7 +421,7 @@ _PROMISES: dict[str, Callable[[_Case], None]] = {
     "survive NaN and constant scores": _check_scores,
     "end within its budget": _check_budget,
     "repeat itself by its seed": _check_seeds,
-    "answer each trajectory alone": _check_neighbours,
+    "answer each trajectory alone": _check_neighbors,
     "continue after save and restore": _check_restart,
     "leave stopped trajectories as they are": _check_stopped,
     "ask the same whatever the start point if it shares samples": _check_sharing,

@@ -23,6 +23,9 @@ means. A step costs the same for every n, and n is not bounded.
 
 A trajectory has converged when no side has moved by more than `tolerance` of its width in two steps in a row.
 
+Differences from the paper, of all methods: the normalised form (default), the projection into the space, and the
+convergence test. The settings of `paper()` keep the projection only.
+
 Defaults of the normalised form: eta 0.3 and s_k a tenth of the range, so a side moves 3 % of the range a step at
 score 1 and a region covers a space of score 1 in 17 steps from its centre: within 150 queries at n = 2, which pay 37
 steps of Naive and 18 of OIR_B and OIR_W. With a larger eta the methods without a regulariser return more volume for as
@@ -33,10 +36,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from dataclasses import dataclass, field, fields
-from functools import cached_property
-from typing import Any, Literal, TypeVar, final
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, final
 
 import numpy as np
 
@@ -46,6 +48,9 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.oracle import Answers
 from semrob_env.regions import corner_masks
 from semrob_env.types import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 START_HALF_WIDTH = 1e-5
 """Half width of the first region in native units (method section 3)."""
@@ -61,7 +66,7 @@ STILL_STEPS = 2
 
 
 @dataclass(frozen=True)
-class CornerSettings(Settings, ABC):
+class CornerSettings(Settings):
     """Hyper-parameters of every corner method; the defaults are meant for the normalised form.
 
     Attributes:
@@ -88,9 +93,9 @@ class CornerSettings(Settings, ABC):
     corners: int | None = field(default=None, metadata={**whole_number(2, even=True, none="all"), DRAWS: True})
 
     @classmethod
-    @abstractmethod
-    def paper(cls) -> CornerSettings:
-        """The hyper-parameters of the paper, in its form, without a convergence test."""
+    def paper(cls) -> Self:
+        """The paper's: its form, step size 0.1, no convergence test; lambda, alpha and beta are defaults here."""
+        return cls(form="paper", step_size=0.1, tolerance=0.0)
 
 
 @final
@@ -103,11 +108,6 @@ class RegularizedSettings(CornerSettings):
     """
 
     regularization: float = field(default=0.1, metadata=number(symbol="lambda"))
-
-    @classmethod
-    def paper(cls) -> RegularizedSettings:
-        """Step size 0.1, lambda = 0.1 in the paper's form."""
-        return cls(form="paper", step_size=0.1, tolerance=0.0, regularization=0.1)
 
 
 CornerSettingsT = TypeVar("CornerSettingsT", bound=CornerSettings)
@@ -152,80 +152,44 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
     paradigm = "bottom-up"
     uses_goal = False
 
-    @abstractmethod
     def _margins(self) -> tuple[float, ...]:
         """How far each asked box reaches beyond the region on every side, as shares of the width; the first is 0."""
+        return (0.0,)
 
     @abstractmethod
     def _direction(self, told: Told) -> tuple[FloatArray, FloatArray]:
         """dL/da and dL/db, both (B, n)."""
 
-    @final
-    @cached_property
-    def _masks(self) -> BoolArray:
-        return corner_masks(self.space.n)
-
-    @final
-    @cached_property
-    def _signs(self) -> FloatArray:
-        return np.where(self._masks, 1.0, -1.0)
-
-    @final
-    @cached_property
-    def _scale(self) -> FloatArray:
-        own = np.array(self.settings.scale_share) * self.space.width if self._is_normalized else np.ones(self.space.n)
-        # A row a trajectory, for arithmetic of short rows with long arrays is slow.
-        return np.asarray(np.repeat(own[:, None], len(self), axis=1).T)
-
-    @final
-    @cached_property
-    def _turns(self) -> list[tuple[int, float]]:
-        """Periodic parameters, and how long a turn of each is."""
-        return [(int(k), float(self.space.width[k])) for k in np.flatnonzero(self.space.is_periodic)]
-
-    @final
-    @cached_property
-    def _ones(self) -> FloatArray:
-        return np.ones_like(self._scale)
-
-    @final
-    @cached_property
-    def _no_gradients(self) -> FloatArray:
-        return np.empty((len(self), 0, self.space.n))
-
-    @final
-    @cached_property
-    def _rate(self) -> FloatArray:
-        return self.settings.step_size * self._scale
-
-    @final
-    @cached_property
-    def _limits(self) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-        """Least and largest lower bound, least and largest upper bound, (B, n) each: theta0 stays inside."""
-        space, start, turn = self.space, self.start, self.space.width
+    def _prepare(self) -> None:
+        """What stays the same in every step; a row a trajectory, for short rows with long arrays are slow."""
+        space, start, turn, n = self.space, self.start, self.space.width, self.space.n
+        own = np.array(self.settings.scale_share) * turn if self._is_normalized else np.ones(n)
+        self._scale: FloatArray = np.asarray(np.repeat(own[:, None], len(self), axis=1).T)
+        self._ones, self._rate = np.ones_like(self._scale), self.settings.step_size * self._scale
+        self._no_gradients = np.empty((len(self), 0, n))
+        # Least and largest lower bound, least and largest upper bound: theta0 stays inside.
         least = LEAST_SHARE * turn
         low = np.where(space.is_periodic, start - turn, space.low)
         high = np.where(space.is_periodic, start + turn, space.high)
         limits = (low, np.maximum(start - least, low), np.minimum(start + least, high), high)
-        low, most_lower, least_upper, high = map(np.asfortranarray, limits)  # as all others lie in memory
-        return low, most_lower, least_upper, high
+        self._limits: list[FloatArray] = [np.asfortranarray(limit) for limit in limits]  # as all others lie in memory
+        if self.settings.corners is None:  # too many parameters are an error now, not at the first ask
+            self._masks: BoolArray = corner_masks(n)
+            self._signs: FloatArray = np.where(self._masks, 1.0, -1.0)
+            # Where the bounds of each corner stand in [lower bounds, upper bounds], (n, 2^n).
+            self._ends: IntArray = np.where(self._masks.T, n, 0) + np.arange(n)[:, None]
 
-    @final
     @property
     def _is_normalized(self) -> bool:
         return self.settings.form == "normalized"
 
-    @final
     @property
     def _formula_n(self) -> int:
         """The n that stands in the formulas: 1 in the normalised form, where face areas are divided out."""
         return 1 if self._is_normalized else self.space.n
 
-    @final
     def _start(self) -> State:
         sampled = self.settings.corners is not None
-        if not sampled:
-            corner_masks(self.space.n)  # too many parameters are an error now, not at the first ask
         shares = np.size(self.settings.scale_share)
         if shares not in {1, self.space.n}:
             raise InvalidParameterError(f"scale_share has {shares} numbers; give one, or {self.space.n}")
@@ -239,13 +203,13 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
                     f"{own.name} {value:g}: must be below {limit:g} for n = {self.space.n} "
                     f"in the {self.settings.form} form"
                 )
+        self._prepare()
         count = len(self.start)
         lower, upper = self._projected(self.start - START_HALF_WIDTH, self.start + START_HALF_WIDTH)
         still, converged = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.bool_)
         state = {"lower": lower, "upper": upper, "still": still, "converged": converged}
         return {**state, "masks": self._drawn_masks(self.running)} if sampled else state
 
-    @final
     def _drawn_masks(self, rows: BoolArray) -> BoolArray:
         """Masks of sampled corners (B, m, n), each followed by the opposite one; drawn for some trajectories (B,)."""
         pairs = (self.settings.corners or 0) // 2
@@ -255,7 +219,6 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
         masks[:, 1::2] = ~masks[:, ::2]
         return masks
 
-    @final
     def _ask(self, state: State) -> FloatArray:
         lower, upper = state["lower"], state["upper"]
         width, margins = upper - lower, self._margins()
@@ -268,14 +231,6 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
             ends.take(self._ends, axis=0, out=corners[:, box])
         return np.asarray(corners.reshape(len(corners), -1, len(lower)).T)
 
-    @final
-    @cached_property
-    def _ends(self) -> IntArray:
-        """Where the bounds of each corner stand in [lower bounds, upper bounds], (n, 2^n)."""
-        n = self.space.n
-        return np.asarray(np.where(self._masks.T, n, 0) + np.arange(n)[:, None])
-
-    @final
     def _tell(self, state: State, answers: Answers) -> State:
         lower, upper = state["lower"], state["upper"]
         width = upper - lower
@@ -308,7 +263,6 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
             after["masks"] = self._drawn_masks(self.running & answers.active.all(axis=1))
         return after
 
-    @final
     def _projected(
         self, lower: FloatArray, upper: FloatArray, before: State | None = None
     ) -> tuple[FloatArray, FloatArray]:
@@ -321,9 +275,9 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
         lower = np.minimum(np.maximum(lower, low), most_lower)
         upper = np.minimum(np.maximum(upper, least_upper), high)
         width = upper - lower
-        if not any((width[:, k] > turn).any() for k, turn in self._turns):
-            return lower, upper
         space, start, turn = self.space, self.start, self.space.width
+        if not any((width[:, k] > turn[k]).any() for k in np.flatnonzero(space.is_periodic).tolist()):
+            return lower, upper
         least, crossed = LEAST_SHARE * turn, space.is_periodic & (width > turn)
         old_lower, old_upper = (start, start) if before is None else (before["lower"], before["upper"])
         old_width = old_upper - old_lower

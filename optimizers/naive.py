@@ -16,9 +16,6 @@ Paper's form: n = 1 tends to r = F / lambda; n = 2 grows by 1 + 2 eta (F - lambd
 
 lambda = 0.1 is kept for its meaning, not tuned: on recorded maps, at the default eta and 150 queries, less of it
 returned more volume, feasible or not, down to none at all, which is the unregularised ascent.
-
-Differences from the paper: the normalised form (default), the projection into the space, the convergence test; see
-`optimizers.corner_method`. `RegularizedSettings.paper()` keeps the projection only.
 """
 
 from __future__ import annotations
@@ -39,9 +36,6 @@ class Naive(CornerMethod[RegularizedSettings]):
     title = "Naive (Hamdi & Ghanem 2020)"
     finds = "strong regions around theta0"
     settings_class = RegularizedSettings
-
-    def _margins(self) -> tuple[float, ...]:
-        return (0.0,)
 
     def _direction(self, told: Told) -> tuple[FloatArray, FloatArray]:
         pull = self.settings.regularization * told.width / told.scale

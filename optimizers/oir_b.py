@@ -18,9 +18,7 @@ finds weak regions, and what it returns may have a low mean score.
 alpha = 0.05 is the paper's; wider bands (0.1 to 0.8) returned less feasible volume on recorded maps at the
 default eta and 150 queries.
 
-Differences from the paper: the normalised form (default), the projection into the space (of the corners of Q as well:
-clamped, or wrapped along a periodic parameter), the convergence test; see `optimizers.corner_method`.
-`OirBSettings.paper()` keeps the projections only.
+The corners of Q are projected as well: clamped, or wrapped along a periodic parameter.
 """
 
 from __future__ import annotations
@@ -44,11 +42,6 @@ class OirBSettings(CornerSettings):
     """
 
     boundary_factor: float = field(default=0.05, metadata=number(above=0, symbol="alpha"))
-
-    @classmethod
-    def paper(cls) -> OirBSettings:
-        """Step size 0.1, alpha = 0.05 in the paper's form."""
-        return cls(form="paper", step_size=0.1, tolerance=0.0, boundary_factor=0.05)
 
 
 @final

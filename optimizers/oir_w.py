@@ -20,10 +20,9 @@ beta r_k |d_k f| outweighs 2 F: never at the paper's beta, which makes OIR_W an 
 beta = 0.0009 is the paper's; larger ones (0.05 to 0.8) returned less feasible volume on recorded maps at the
 default eta and 150 queries.
 
-Differences from the paper: the normalised form (default), the projection into the space, the convergence test; see
-`optimizers.corner_method`; `OirWSettings.paper()` keeps the projection only. Gradients are those of the score; the
-released code took them through a cross-entropy on top of the softmax. With the other classes' scores small, that is
--(1 - something small) times the gradient of the score: `gradient="cross_entropy"` turns the sign, to see what it does.
+Gradients are those of the score; the released code took them through a cross-entropy on top of the softmax. With the
+other classes' scores small, that is -(1 - something small) times the gradient of the score: `gradient="cross_entropy"`
+turns the sign, to see what it does.
 """
 
 from __future__ import annotations
@@ -54,11 +53,6 @@ class OirWSettings(CornerSettings):
     )
     gradient: Literal["score", "cross_entropy"] = field(default="score", metadata=one_of("score", "cross_entropy"))
 
-    @classmethod
-    def paper(cls) -> OirWSettings:
-        """Step size 0.1, beta = 0.0009 in the paper's form."""
-        return cls(form="paper", step_size=0.1, tolerance=0.0, emphasis_factor=0.0009)
-
 
 @final
 @register
@@ -70,9 +64,6 @@ class OirW(CornerMethod[OirWSettings]):
     uses_gradient = True
     finds = "strong and weak regions around theta0"
     settings_class = OirWSettings
-
-    def _margins(self) -> tuple[float, ...]:
-        return (0.0,)
 
     def _direction(self, told: Told) -> tuple[FloatArray, FloatArray]:
         beta = self.settings.emphasis_factor

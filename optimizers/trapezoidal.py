@@ -15,9 +15,6 @@ slope d_k f on a face.
 Growth. On a constant score as Naive: r*_k = s_k F / lambda. Else a side also feels r_k / 2 times the slope at its
 corners: it stops where scores fall outwards by more than 2 F / r_k, while Naive stops where they are low. Slopes count
 the more the wider the region is, so that the finest ripple of f rules wide regions: the reason why it is unsuccessful.
-
-Differences from the paper: the normalised form (default), the projection into the space, the convergence test; see
-`optimizers.corner_method`. `RegularizedSettings.paper()` keeps the projection only.
 """
 
 from __future__ import annotations
@@ -41,9 +38,6 @@ class Trapezoidal(CornerMethod[RegularizedSettings]):
     uses_gradient = True
     finds = "regions that the finest ripple of f ends"
     settings_class = RegularizedSettings
-
-    def _margins(self) -> tuple[float, ...]:
-        return (0.0,)
 
     def _direction(self, told: Told) -> tuple[FloatArray, FloatArray]:
         by_parameter = told.face_means(told.gradients.swapaxes(1, 2))  # mean of each derivative on each face, (B, n, n)

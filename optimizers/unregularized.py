@@ -12,9 +12,6 @@ the direction of OIR_W with beta = 0. Normalised: dL/da_k = F_0k, the mean score
 
 Growth. A side moves eta s_k F a step and never back, for scores are not negative: it slows down where they are low
 and ends at the space (paper's form, n = 2, constant F: a width grows by the factor 1 + 2 eta F a step).
-
-Differences from the paper: the normalised form (default), the projection into the space, the convergence test; see
-`optimizers.corner_method`. `UnregularizedSettings.paper()` keeps the projection only.
 """
 
 from __future__ import annotations
@@ -32,11 +29,6 @@ from semrob_env.types import FloatArray
 class UnregularizedSettings(CornerSettings):
     """Hyper-parameters: those of every corner method."""
 
-    @classmethod
-    def paper(cls) -> UnregularizedSettings:
-        """Step size 0.1 in the paper's form."""
-        return cls(form="paper", step_size=0.1, tolerance=0.0)
-
 
 @final
 @register
@@ -47,9 +39,6 @@ class Unregularized(CornerMethod[UnregularizedSettings]):
     title = "Unregularised ascent (Hamdi & Ghanem 2020, Lemma 1)"
     finds = "no region: it grows while f > 0"
     settings_class = UnregularizedSettings
-
-    def _margins(self) -> tuple[float, ...]:
-        return (0.0,)
 
     def _direction(self, told: Told) -> tuple[FloatArray, FloatArray]:
         return told.area * told.lower_mean[:, 0], -told.area * told.upper_mean[:, 0]

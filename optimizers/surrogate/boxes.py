@@ -163,7 +163,20 @@ def screened(process: Process, limits: Limits, cautions: FloatArray) -> list[Int
     """
     pairs, _, order = process.lattice.coarse
     margin = (_means(process) - limits.least)[order]
-    return [_first_that_fits(process, limits, float(caution), pairs, order, margin) for caution in cautions]
+    inner = len(pairs[1]) if len(pairs) == 2 else 1
+
+    def first_that_fits(caution: float) -> IntArray | None:
+        hopeful = order[margin >= min(_LARGE_ERROR * caution, 0.0)]
+        hopeful = hopeful[:: 1 + len(hopeful) // (_BLOCK * _MOST_BLOCKS)]
+        for begin in range(0, len(hopeful), _BLOCK):
+            part = np.divmod(hopeful[begin : begin + _BLOCK], inner)
+            boxes = np.stack([own[chosen] for own, chosen in zip(pairs, part, strict=False)], axis=1)
+            fits = limits.margins(process, boxes, np.full(len(boxes), caution)).min(axis=1) >= 0
+            if fits.any():
+                return np.asarray(boxes[fits.argmax()])
+        return None
+
+    return [first_that_fits(float(caution)) for caution in cautions]
 
 
 def _means(process: Process) -> FloatArray:
@@ -177,24 +190,3 @@ def _means(process: Process) -> FloatArray:
         first = part.size * weights * first
         total += first @ others[0].T if others else first.sum(axis=1)
     return np.asarray(total.ravel())
-
-
-def _first_that_fits(
-    process: Process,
-    limits: Limits,
-    caution: float,
-    pairs: list[IntArray],
-    order: IntArray,
-    margin: FloatArray,
-) -> IntArray | None:
-    """The first box of an order that keeps to the limits; `margin`: of the means, without caution, in that order."""
-    inner = len(pairs[1]) if len(pairs) == 2 else 1
-    hopeful = order[margin >= min(_LARGE_ERROR * caution, 0.0)]
-    hopeful = hopeful[:: 1 + len(hopeful) // (_BLOCK * _MOST_BLOCKS)]
-    for begin in range(0, len(hopeful), _BLOCK):
-        part = np.divmod(hopeful[begin : begin + _BLOCK], inner)
-        boxes = np.stack([own[chosen] for own, chosen in zip(pairs, part, strict=False)], axis=1)
-        fits = limits.margins(process, boxes, np.full(len(boxes), caution)).min(axis=1) >= 0
-        if fits.any():
-            return np.asarray(boxes[fits.argmax()])
-    return None

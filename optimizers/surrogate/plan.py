@@ -5,21 +5,21 @@ All in unit coordinates: along a periodic parameter relative to the start point,
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from functools import lru_cache
 from statistics import NormalDist
-from typing import final
+from typing import Any, final
 
 import numpy as np
+import numpy.typing as npt
 
 from optimizers.surrogate.boxes import Limits, log_volumes, screened, widest
-from optimizers.surrogate.design import evenly_spread, most_telling, points_on_lines
-from optimizers.surrogate.process import Lattice, Process, fit, prior_of_logs
-from optimizers.surrogate.rows import Row
+from optimizers.surrogate.process import PRIOR_VARIANCE, Lattice, Process, fit, prior_of_logs
 from optimizers.surrogate.separable import Profiles
+from semrob_env.sequences import golden_ratios
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
-_FIRST_POINTS = 1
 _LINES_FROM = 3
 """Least n that begins with points on lines; below, the start point and what its score calls for."""
 _FIRST_REACH = 0.3
@@ -37,7 +37,62 @@ _HOPES = (1.0, 0.5, 0.0, -0.5)
 _WORTH, _SMALL = 0.03, 0.02
 """A gain of less than this share of the recommended volume, or of that of a small box, is not worth all points."""
 _STEPS = 96
+_TINY = 1e-12
 _LATTICES = 256
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Row:
+    """All that a trajectory knows; N scores so far.
+
+    Attributes:
+        centre: The start point (n,).
+        points: Points asked (N, n).
+        scores: Their scores (N,) in [0, 1].
+        logs: Numbers of the process.
+        fitted: How many scores they were fitted to.
+        brackets: Per parameter and side, shares of the way to the wall (n, 2, 2): score still high, score fallen.
+        box: Recommended box (n, 2), in steps of the lattice.
+        is_known: Whether there is one.
+        drawn: How many points of the even spread were used.
+        upcoming: Points to ask next (m, n).
+    """
+
+    centre: FloatArray
+    points: FloatArray
+    scores: FloatArray
+    logs: FloatArray
+    fitted: int
+    brackets: FloatArray
+    box: IntArray
+    is_known: bool
+    drawn: int
+    upcoming: FloatArray
+
+    @classmethod
+    def of(cls, state: Mapping[str, npt.NDArray[Any]], index: int) -> Row:
+        """One of the rows that were packed."""
+        own = {name: state[name][index] for name in (field.name for field in fields(cls))}
+        told, asked = int(state["told"][index]), int(state["asked"][index])
+        own |= {"points": own["points"][:told], "scores": own["scores"][:told], "upcoming": own["upcoming"][:asked]}
+        plain = {name: own[name].item() for name in ("fitted", "is_known", "drawn")}
+        return cls(**{**own, **plain})
+
+
+def packed(rows: Sequence[Row], most_points: int, widest_ask: int) -> dict[str, npt.NDArray[Any]]:
+    """Rows as arrays with the trajectory as first axis; points, scores and upcoming points are filled up with zeros."""
+    state = {
+        "told": np.array([len(row.scores) for row in rows], dtype=np.int64),
+        "asked": np.array([len(row.upcoming) for row in rows], dtype=np.int64),
+    }
+    most = {"points": most_points, "scores": most_points, "upcoming": widest_ask}
+    for field in fields(Row):
+        values = [np.asarray(getattr(row, field.name)) for row in rows]
+        if field.name in most:
+            values = [np.concatenate([own, np.zeros((most[field.name] - len(own), *own.shape[1:]))]) for own in values]
+        state[field.name] = np.stack(values)
+    return state
 
 
 @final
@@ -66,14 +121,14 @@ class Plan:
         """Number of parameters."""
         return len(self.turns)
 
-    @cached_property
+    @property
     def _uses_lines(self) -> bool:
         return self.n >= _LINES_FROM
 
     @property
     def widest_ask(self) -> int:
         """Most points that any step asks."""
-        return max(1 + 2 * self.n if self._uses_lines else 1, self.batch)
+        return max(self.ask_size(0), self.batch)
 
     def ask_size(self, told: int) -> int:
         """Points asked after so many scores."""
@@ -87,17 +142,8 @@ class Plan:
         return max(self.line_rounds - (told - 1) // (2 * self.n), 0) if self._uses_lines else 0
 
     def _lattice(self, centre: FloatArray) -> Lattice:
-        """The lattice around a start point (n,): the last ones are kept, for they keep what is made of them."""
-        key = centre.tobytes()
-        if key not in self._lattices:
-            while len(self._lattices) >= _LATTICES:
-                self._lattices.pop(next(iter(self._lattices)))
-            self._lattices[key] = Lattice.around(centre, self.turns, _STEPS)
-        return self._lattices[key]
-
-    @cached_property
-    def _lattices(self) -> dict[bytes, Lattice]:
-        return {}
+        """The lattice around a start point (n,)."""
+        return _lattice(centre.tobytes(), self.turns.tobytes())
 
     def _caution(self, told: int) -> float:
         """Standard deviations by which a recommended box keeps its limits after so many scores."""
@@ -189,3 +235,76 @@ def _reach(brackets: FloatArray) -> FloatArray:
     """How far the next round of points on lines goes, (n, 2)."""
     is_new = (brackets[..., 0] == 0) & (brackets[..., 1] == 1)
     return np.asarray(np.where(is_new, _FIRST_REACH, brackets.mean(axis=-1)))
+
+
+@lru_cache(maxsize=_LATTICES)
+def _lattice(centre: bytes, turns: bytes) -> Lattice:
+    """Kept, for lattices keep what is made of them."""
+    return Lattice.around(np.frombuffer(centre), np.frombuffer(turns, dtype=np.bool_), _STEPS)
+
+
+def evenly_spread(n: int, first: int, count: int) -> FloatArray:
+    """Points number first, first + 1, ... (count, n) of a sequence that fills the unit cube evenly.
+
+    The additive recurrence of `semrob_env.sequences.golden_ratios`.
+    """
+    steps = golden_ratios(n)
+    return np.asarray(np.mod(0.5 + np.arange(first + 1, first + count + 1)[:, None] * steps, 1.0))
+
+
+def points_on_lines(centre: FloatArray, turns: BoolArray, reach: FloatArray) -> FloatArray:
+    """Points (2n, n) on the lines through a centre (n,): `reach` (n, 2) is the share of the way to the wall.
+
+    First down, then up along each parameter; a periodic one reaches half a turn each way.
+    """
+    n = len(centre)
+    way = np.stack([np.where(turns, -0.5, -centre), np.where(turns, 0.5, 1.0 - centre)], axis=1) * reach
+    return np.asarray(centre + (way[..., None] * np.eye(n)[:, None, :]).reshape(2 * n, n))
+
+
+def most_telling(process: Process, boxes: IntArray, spread: FloatArray, count: int) -> FloatArray:
+    """`count` points (count, n), each the one that lessens the variance of the mean over one of the boxes the most.
+
+    Candidates fill the boxes (T, n, 2): from the first T-th part of `spread` (P, n) in the first box, and so on. Boxes
+    take turns. Variances do not depend on scores, so each point counts with those chosen before it (Bayesian
+    quadrature by greedy variance reduction: Briol et al. 2015).
+    """
+    lower, upper = process.lattice.bounds(boxes)
+    each = len(spread) // len(boxes)
+    parts = spread[: each * len(boxes)].reshape(len(boxes), each, -1)
+    candidates = (lower[:, None] + parts * (upper - lower)[:, None]).reshape(-1, process.n)
+    turns = process.lattice.turns
+    candidates = np.where(turns, np.mod(candidates + 0.5, 1.0) - 0.5, candidates)
+    feature = process.feature_at(candidates)
+    cross = process.cross(candidates, feature)
+    known = cross @ process.inverse
+    variance = np.maximum(process.variance_at(feature) - np.einsum("pi,pi->p", known, cross), _TINY) + process.noise
+    box_cross, _ = process.box_covariance(boxes)
+    with_box = _covariance_with_boxes(process, boxes, candidates, feature) - box_cross @ known.T
+    chosen: list[int] = []
+    parts_so_far: list[FloatArray] = []
+    for turn in range(count):
+        best = int((with_box[turn % len(boxes)] ** 2 / variance).argmax())
+        one = slice(best, best + 1)
+        shared = process.covariance(candidates, feature, candidates[one], feature[one])[:, 0] - known @ cross[best]
+        for earlier in parts_so_far:
+            shared = shared - earlier * earlier[best]
+        part = shared / np.sqrt(variance[best])
+        parts_so_far.append(part)
+        with_box = with_box - np.multiply.outer(with_box[:, best] / np.sqrt(variance[best]), part)
+        variance = np.maximum(variance - part**2, process.noise)
+        chosen.append(best)
+    return np.asarray(candidates[chosen])
+
+
+def _covariance_with_boxes(process: Process, boxes: IntArray, points: FloatArray, feature: FloatArray) -> FloatArray:
+    """Prior covariance (T, P) of means over boxes (T, n, 2) with points (P, n)."""
+    lower, upper = process.lattice.bounds(boxes)
+    total = np.full((len(boxes), len(points)), PRIOR_VARIANCE)
+    for part in process.parts:
+        means = []
+        for k, kernel in enumerate(part.axes):
+            ends = [kernel.integral(bound[:, k, None] - points[None, :, k]) for bound in (lower, upper)]
+            means.append((ends[1] - ends[0]) / (upper - lower)[:, k, None])
+        total += part.of_means(means)
+    return total + process.weight * np.multiply.outer(process.box_feature(boxes), feature)

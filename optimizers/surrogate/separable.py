@@ -105,10 +105,10 @@ class _Curve:
 
 
 def _curve(places: FloatArray, heights: FloatArray, turns: bool) -> _Curve:
-    """The profile; once all points on lines are told, the same ones are wanted in every step."""
     return _kept_curve(places.tobytes(), heights.tobytes(), turns)
 
 
 @lru_cache(maxsize=4096)
 def _kept_curve(places: bytes, heights: bytes, turns: bool) -> _Curve:
+    """Once all points on lines are told, the same profiles are wanted in every step."""
     return _Curve(np.frombuffer(places), np.frombuffer(heights), turns)

@@ -7,8 +7,15 @@
 `gymnasium.make("semrob_env.envs:semrob/RegionGrow-v0", ...)` imports it by itself.
 """
 
-from semrob_env.environments import register_plugged_in
-from semrob_env.envs.registration import register_environments
+import gymnasium
 
-register_environments()
+from semrob_env.environments import register_plugged_in
+
+for _name, _module in (("RegionGrow", "region_grow"), ("PointSearch", "point_search")):
+    if f"semrob/{_name}-v0" not in gymnasium.registry:
+        gymnasium.register(
+            f"semrob/{_name}-v0",
+            entry_point=f"semrob_env.envs.{_module}:{_name}Env",
+            vector_entry_point=f"semrob_env.envs.{_module}:{_name}VectorEnv",
+        )
 register_plugged_in()

@@ -1,9 +1,9 @@
-"""An environment under check: how its episodes are played and what is kept of them."""
+"""An environment under check: how its episodes are played, what is kept of them, and what its function is asked."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,11 +16,11 @@ from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Box
 from gymnasium.vector import AutoresetMode, VectorEnv
 
-from semrob_env.envs.check_watch import Watch
 from semrob_env.envs.traits import Traits
 from semrob_env.errors import ContractError
 from semrob_env.functions import ScoreFunction
 from semrob_env.oracle import QueryOracle
+from semrob_env.types import FloatArray, IntArray
 
 PLAYED_STEPS = 8
 """Steps of an episode that most checks play."""
@@ -34,22 +34,79 @@ CLOSE = 1e-9
 Environment = Env[Any, Any]
 Vector = VectorEnv[Any, Any, Any]
 
+_ANSWERS = ("_values", "_values_and_gradients")
+"""What a score function is made of."""
+
+
+def leaves(function: ScoreFunction) -> list[ScoreFunction]:
+    """The functions that answer in the end, without complements and stacks around them, each once."""
+    found = (function.leaf(member).function for member in range(function.members))
+    return list({id(leaf): leaf for leaf in found}.values())
+
+
+@final
+class Watch(AbstractContextManager["Watch"]):
+    """A context in which every point that a function is asked is kept, whoever asks.
+
+    Args:
+        function: The function; complements and stacks are watched where they ask in turn.
+        answer: None: the function answers itself; else every score is this number (NaN as well).
+
+    Attributes:
+        theta: Points asked so far, in order, (m, n) a call and row ...
+        member_ids: ... and the id of the innermost member that was asked.
+    """
+
+    def __init__(self, function: ScoreFunction, answer: float | None = None) -> None:
+        self.answer = answer
+        self.theta: list[FloatArray] = []
+        self.member_ids: list[str] = []
+        self._leaves = leaves(function)
+        self._before: list[dict[str, Any]] = []
+
+    @property
+    def asked(self) -> int:
+        """Number of points asked so far."""
+        return sum(map(len, self.theta))
+
+    def __enter__(self) -> Watch:
+        # On the instance, where it hides the method of the class until __exit__; watches may lie in each other.
+        self._before = [{name: vars(leaf)[name] for name in _ANSWERS if name in vars(leaf)} for leaf in self._leaves]
+        for leaf in self._leaves:
+            vars(leaf).update({name: self._watched(leaf, getattr(leaf, name)) for name in _ANSWERS})
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for leaf, before in zip(self._leaves, self._before, strict=True):
+            for name in _ANSWERS:
+                del vars(leaf)[name]
+            vars(leaf).update(before)
+
+    def _watched(self, leaf: ScoreFunction, method: Callable[[FloatArray, IntArray], Any]) -> Callable[..., Any]:
+        def watched(theta: FloatArray, member: IntArray) -> Any:
+            answers = method(theta, member)
+            self.theta += list(np.array(theta))
+            self.member_ids += [leaf.member_ids[row] for row in member.tolist()]
+            if self.answer is None:
+                return answers
+            scores = np.full(theta.shape[:2], self.answer)
+            return (scores, 0.0 * answers[1]) if isinstance(answers, tuple) else scores
+
+        return watched
+
 
 @final
 @dataclass(frozen=True, eq=False)
 class Turn:
-    """What a reset or a step gave.
+    """What a reset or a step gave: the very objects, copies made at once, and the meter afterwards.
 
     Attributes:
         returned: The very objects that were returned as observation and info.
-        observation: A copy of the observation, made at once.
-        info: A copy of the info, made at once.
+        observation: A copy of the observation.
+        info: A copy of the info.
         reward: Of the step; 0 of a reset.
-        terminated: Whether the episode has ended; of a reset False.
-        truncated: Whether it was cut short; of a reset False.
-        forward: Forward queries on the meter afterwards.
-        gradient: Gradient queries on it.
-        spent: Budget spent on it.
+        terminated, truncated: How the episode has ended; of a reset False.
+        forward, gradient, spent: Forward and gradient queries on the meter, and budget spent.
         asked: Points that the function was asked since the turn before.
     """
 
@@ -258,19 +315,10 @@ class Case:
         observation, reward, terminated, truncated, info = (
             result if len(result) == 5 else (result[0], 0.0, False, False, result[1])
         )
-        oracle = self.oracle
-        return Turn(
-            (observation, info),
-            deepcopy(observation),
-            deepcopy(info),
-            reward,
-            terminated,
-            truncated,
-            int(oracle.forward_queries[0]),
-            int(oracle.gradient_queries[0]),
-            self.spent,
-            asked() / oracle.trajectories,
-        )
+        oracle, seen, told = self.oracle, deepcopy(observation), deepcopy(info)
+        bill = int(oracle.forward_queries[0]), int(oracle.gradient_queries[0]), self.spent
+        ends = reward, terminated, truncated
+        return Turn((observation, info), seen, told, *ends, *bill, asked() / oracle.trajectories)
 
     def difference(self, one: Sequence[Turn], other: Sequence[Turn]) -> str | None:
         """Where two episodes first differ, in words; None if all that was told has the same bytes."""
@@ -285,6 +333,23 @@ class Case:
                 if not same(first.info.get(key), second.info.get(key)):
                     return f"info[{key!r}] of {when}"
         return None if len(one) == len(other) else "the length of the episode"
+
+    def require_same(self, one: Sequence[Turn], other: Sequence[Turn], message: str) -> None:
+        """Raise ContractError, where and the message, if two episodes differ."""
+        where = self.difference(one, other)
+        require(where is None, f"{where} {message}")
+
+    def require_refusal(self, action: Any, error: type[Exception], message: str, costs: str) -> None:
+        """Raise ContractError, the message, unless a step raises this error; `costs` if it asks or charges first."""
+        spent = self.spent
+        with Watch(self.function) as watch:
+            try:
+                self.bare.step(action)
+            except error:
+                pass
+            else:
+                raise ContractError(message)
+        require(watch.asked == 0 and self.spent == spent, costs)
 
 
 def require(promise: bool, message: str) -> None:

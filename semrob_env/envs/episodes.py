@@ -6,17 +6,17 @@ of the oracle each, and one call of f for all that is asked at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, final
 
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.envs.rules import GameT
+from semrob_env.envs.rendering import Views
+from semrob_env.envs.rules import GameT, whole_number
 from semrob_env.envs.traits import Traits
-from semrob_env.envs.views import Views
-from semrob_env.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
+from semrob_env.errors import InvalidBudgetError, InvalidParameterError, ShapeMismatchError, UnknownNameError
 from semrob_env.functions import Complement, ScoreFunction, make_function
 from semrob_env.oracle import Queries, QueryOracle
 from semrob_env.parameters import AZIMUTH, ELEVATION, SemanticSpace, paper_starts
@@ -48,12 +48,6 @@ class EpisodeArguments(TypedDict, total=False):
     start: Start
     members: Sequence[int] | npt.NDArray[np.integer[Any]] | None
     adversarial: bool
-
-
-def episode_arguments(arguments: Mapping[str, Any]) -> tuple[EpisodeArguments, dict[str, Any]]:
-    """The arguments of episodes among those of an environment, and the others."""
-    own: Any = {name: value for name, value in arguments.items() if name in EpisodeArguments.__annotations__}
-    return own, {name: value for name, value in arguments.items() if name not in own}
 
 
 @final
@@ -174,6 +168,38 @@ class Play(Generic[GameT]):
         self._every = np.ones((game.count, game.cost), dtype=np.bool_)
         self._names = np.array(episodes.function.member_ids, dtype=object)
 
+    @classmethod
+    def of(
+        cls,
+        game: Callable[..., GameT],
+        rules: Callable[..., Any],
+        function: str | ScoreFunction,
+        count: int,
+        arguments: Mapping[str, Any],
+        *,
+        picture: bool = False,
+    ) -> Play[GameT]:
+        """From the arguments of an environment.
+
+        Args:
+            game: Makes games of a space, rules and a `count`.
+            rules: Makes the rules of their fields.
+            function: The function, or its id.
+            count: Number of games.
+            arguments: Of episodes, and the fields of the rules.
+            picture: Whether observations have a picture.
+
+        Raises:
+            InvalidBudgetError: A count below 1, or a budget that is too small.
+            SemrobError: An argument that does not fit.
+        """
+        whole_number("num_envs", count, 1, error=InvalidBudgetError)
+        of_episodes: Any = {name: arguments[name] for name in EpisodeArguments.__annotations__ if name in arguments}
+        chosen = rules(**{name: value for name, value in arguments.items() if name not in of_episodes})
+        episodes = Episodes.of(function, **of_episodes)
+        made = game(episodes.function.space, chosen, count=count)
+        return cls(episodes, made, Views(episodes.function) if picture else None)
+
     def begin(
         self, rows: BoolArray, rngs: Sequence[np.random.Generator], options: Mapping[str, Any] | None = None
     ) -> None:
@@ -200,6 +226,9 @@ class Play(Generic[GameT]):
 
     def answer_only(self, rows: BoolArray) -> None:
         """The same for the games of some rows (B,) alone, that have just begun: the others stay as they are."""
+        if rows.all():
+            self.answer()
+            return
         chosen = np.flatnonzero(rows)
         part = self.game.part(chosen)
         theta = np.zeros((self.game.count, self.game.cost, self.episodes.function.space.n))

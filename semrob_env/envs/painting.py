@@ -26,8 +26,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from semrob_env.envs.moments import HEIGHT, WIDTH, Frame, Moment, number
-from semrob_env.envs.views import pictures_of
+from semrob_env.envs.rendering import HEIGHT, WIDTH, Frame, Moment, number, pictures_of
 from semrob_env.functions import ScoreFunction
 from semrob_env.maps import map_axes
 from semrob_env.parameters import SemanticSpace

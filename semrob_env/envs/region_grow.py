@@ -6,12 +6,10 @@ from typing import TYPE_CHECKING, final
 
 from gymnasium.vector import AutoresetMode
 
-from semrob_env.envs.episodes import EpisodeArguments, Episodes, Play, episode_arguments
+from semrob_env.envs.episodes import EpisodeArguments, Play
 from semrob_env.envs.game import RegionGame, RegionRules
-from semrob_env.envs.rules import whole_number
 from semrob_env.envs.single import GameEnv
 from semrob_env.envs.vector import GameVectorEnv
-from semrob_env.errors import InvalidBudgetError
 from semrob_env.functions import ScoreFunction
 from semrob_env.questions import Goal
 
@@ -108,8 +106,8 @@ class RegionGrowEnv(GameEnv[RegionGame]):
             `corners`: 2 * `corners` + `points`).
         goal: What makes a region good: a `Goal`, or its text such as `mean=0.5,variance=0.05` or `reliability=0.95`.
         start, members, adversarial: What episodes are drawn from: see `EpisodeArguments`.
-        largest_step: Share of the range by which an action of 1 moves a bound.
-        points: Points asked inside the region in each step.
+        largest_step: Share of the range, in (0, 1], by which an action of 1 moves a bound.
+        points: Points asked inside the region in each step, at least 2.
         corners: None: all 2^n corners, up to n = 6; or an even number of sampled ones, for any n.
         render_mode: None, `rgb_array` (the scene, and the map with the region), `ansi`, or `human`.
 
@@ -132,12 +130,7 @@ class RegionGrowEnv(GameEnv[RegionGame]):
 
 @final
 class RegionGrowVectorEnv(GameVectorEnv[RegionGame]):
-    """`num_envs` environments RegionGrow-v0 at once: see `RegionGrowEnv`, whose arguments it takes.
-
-    Args:
-        num_envs: Number of environments.
-        autoreset_mode: An `AutoresetMode`, or its value as text.
-        max_episode_steps: Steps after which an episode is truncated; None: never.
+    """`num_envs` environments at once: see `RegionGrowEnv`, whose arguments it takes, and `GameVectorEnv`.
 
     Raises:
         InvalidBudgetError: `num_envs` below 1.
@@ -159,7 +152,4 @@ class RegionGrowVectorEnv(GameVectorEnv[RegionGame]):
 
 
 def _play(function: str | ScoreFunction, count: int, arguments: RegionArguments) -> Play[RegionGame]:
-    whole_number("num_envs", count, 1, error=InvalidBudgetError)
-    of_episodes, rest = episode_arguments(arguments)
-    rules, episodes = RegionRules(**rest), Episodes.of(function, **of_episodes)
-    return Play(episodes, RegionGame(episodes.function.space, rules, count=count))
+    return Play.of(RegionGame, RegionRules, function, count, arguments)

@@ -117,12 +117,6 @@ class Game(ABC):
 
     @final
     @property
-    def spent(self) -> IntArray:
-        """Forward queries asked since the last restart, (B,)."""
-        return self.cost * self.steps
-
-    @final
-    @property
     def finished(self) -> BoolArray:
         """Which games have ended: by themselves, or since the budget cannot pay the next step, (B,)."""
         return np.asarray(self.settled | (self._state["steps"] >= self.budget // self.cost))
@@ -151,12 +145,10 @@ class Game(ABC):
         for name, values in part._state.items():
             self._state[name][rows] = values
 
-    @final
     def _left(self) -> FloatArray:
         """The share of the budget that is left, (B,)."""
         return np.asarray((self.budget - self.cost * self._state["steps"]) / self.budget)
 
-    @final
     def _actions(self, given: npt.ArrayLike) -> FloatArray:
         """Actions (B, action_size) as float64, clipped to [-1, 1].
 

@@ -11,8 +11,7 @@ import numpy.typing as npt
 from gymnasium import spaces
 
 from semrob_env.envs.episodes import Observation, Play, Played
-from semrob_env.envs.moments import Frame, Moment, as_text
-from semrob_env.envs.rendering import FRAMES_PER_SECOND, Window, render_modes
+from semrob_env.envs.rendering import FRAMES_PER_SECOND, Frame, Moment, Window, as_text, render_modes
 from semrob_env.envs.rules import GameT
 from semrob_env.errors import InvalidActionError, InvalidParameterError, ResetNeededError
 
@@ -45,7 +44,10 @@ class GameEnv(Played[GameT], gymnasium.Env[Observation, Any], ABC):
     }
 
     def __init__(self, play: Play[GameT], render_mode: str | None) -> None:
-        check_render_mode(render_mode, self.metadata["render_modes"])
+        known = self.metadata["render_modes"]
+        if render_mode is not None and render_mode not in known:
+            why = "; human needs pygame" if render_mode == "human" else ""
+            raise InvalidParameterError(f"render_mode {render_mode!r}: choose {', '.join(known)} or None{why}")
         self.play = play
         self.render_mode = render_mode
         self.observation_space, self.action_space = observation_space(play), action_space(play)
@@ -77,8 +79,7 @@ class GameEnv(Played[GameT], gymnasium.Env[Observation, Any], ABC):
         self.play.begin(ONE, [self.np_random], options)
         self.play.answer()
         self._is_over, self.reward = False, 0.0
-        self._show()
-        return self._observed(), self._info()
+        return self._seen()
 
     @final
     def step(self, action: npt.ArrayLike) -> tuple[Observation, float, bool, bool, dict[str, Any]]:
@@ -97,8 +98,8 @@ class GameEnv(Played[GameT], gymnasium.Env[Observation, Any], ABC):
         self._is_over = True  # it stays so if the function fails
         self.reward = self.play.answer().item()
         self._is_over = game.finished.item()
-        self._show()
-        return self._observed(), self.reward, self._is_over, False, self._info()
+        observation, info = self._seen()
+        return observation, self.reward, self._is_over, False, info
 
     @final
     def render(self) -> Any:
@@ -123,38 +124,24 @@ class GameEnv(Played[GameT], gymnasium.Env[Observation, Any], ABC):
         return Moment(self.member, game.looked_at[0], marks, bounds, float(oracle.spent[0]), oracle.budget, told)
 
     def _frame(self) -> Frame:
-        if self._painter is None:
-            from semrob_env.envs.painting import Painter  # here: it loads matplotlib
+        from semrob_env.envs.painting import Painter  # here: it loads matplotlib
 
-            self._painter = Painter(self.function)
+        self._painter = self._painter or Painter(self.function)
         frame: Frame = self._painter.frame(self._moment())
         return frame
 
-    @final
-    def _show(self) -> None:
+    def _seen(self) -> tuple[Observation, dict[str, Any]]:
+        """Observation and info; the window shows the same."""
         if self.render_mode == "human":
             self._window = self._window or Window()
             self._window.show(self._frame())
-
-    @final
-    def _observed(self) -> Observation:
         observed = self.play.observation()
-        return {name: part[0] for name, part in observed.items()} if isinstance(observed, dict) else observed[0]
+        if isinstance(observed, dict):
+            return {name: part[0] for name, part in observed.items()}, self._info()
+        return observed[0], self._info()
 
-    @final
     def _info(self) -> dict[str, Any]:
         return {name: values[0] if values.ndim > 1 else values.item() for name, values in self.play.facts().items()}
-
-
-def check_render_mode(mode: str | None, known: list[str]) -> None:
-    """Refuses a render mode that is not offered.
-
-    Raises:
-        InvalidParameterError: It is neither None nor one of them.
-    """
-    if mode is not None and mode not in known:
-        why = "; human needs pygame" if mode == "human" else ""
-        raise InvalidParameterError(f"render_mode {mode!r}: choose {', '.join(known)} or None{why}")
 
 
 def observation_space(play: Play[Any]) -> spaces.Space[Any]:

@@ -30,7 +30,7 @@ class GameVectorEnv(Played[GameT], VectorEnv[Observation, Any, npt.NDArray[Any]]
     environment that has ended is an error. All are one call of f, `SAME_STEP` two where an episode ends.
 
     Args:
-        play: B games over a function.
+        play: B games over a function; B is `num_envs` of the environments behind.
         autoreset_mode: An `AutoresetMode`, or its value as text.
         max_episode_steps: Steps after which an episode is truncated; None: never.
         render_mode: None alone: vector environments draw nothing.
@@ -68,7 +68,7 @@ class GameVectorEnv(Played[GameT], VectorEnv[Observation, Any, npt.NDArray[Any]]
         self.single_observation_space, self.single_action_space = observation_space(play), action_space(play)
         self.observation_space = batch_space(self.single_observation_space, self.num_envs)
         self.action_space = batch_space(self.single_action_space, self.num_envs)
-        self._rngs: list[np.random.Generator] = []
+        self._rngs = [np.random.default_rng(0)] * self.num_envs  # those of rows that never begin stay idle
         self._all = np.ones(self.num_envs, dtype=np.bool_)
         self._taken: IntArray = np.zeros(self.num_envs, dtype=np.int64)  # steps of each episode
         self._waiting = self._all.copy()  # for a reset: not begun, or ended
@@ -91,15 +91,14 @@ class GameVectorEnv(Played[GameT], VectorEnv[Observation, Any, npt.NDArray[Any]]
         seeds = [seed + row for row in range(self.num_envs)] if isinstance(seed, int) else seed
         if seeds is not None and len(seeds) != self.num_envs:
             raise ShapeMismatchError(f"{len(seeds)} seeds for {self.num_envs} environments; give one each, or a number")
-        if not self._rngs:  # those of rows outside the mask stay idle
-            self._rngs = [np.random.default_rng(0)] * self.num_envs
         for row in np.flatnonzero(rows).tolist():
             own = None if seeds is None else seeds[row]
             if own is not None or not self._has_begun[row]:
                 self._rngs[row] = seeding.np_random(own)[0]
                 self._has_begun[row] = True
         self._waiting |= rows  # they stay so if the function fails
-        self._begin(rows, chosen)
+        self.play.begin(rows, self._rngs, chosen)
+        self.play.answer_only(rows)
         self._taken[rows] = 0
         self._waiting &= ~rows
         return self.play.observation(), _masked(self.play.facts(), rows)
@@ -139,20 +138,13 @@ class GameVectorEnv(Played[GameT], VectorEnv[Observation, Any, npt.NDArray[Any]]
                 "final_info": _masked(play.facts(), ended),
                 "_final_info": ended.copy(),
             }
-            self._begin(ended, {})
+            play.begin(ended, self._rngs)
+            play.answer_only(ended)
             self._taken[ended] = 0
             self._waiting = np.zeros_like(ended)
         else:
             self._waiting = ended
         return play.observation(), rewards, terminated, truncated, {**last, **_masked(play.facts(), self._all)}
-
-    def _begin(self, rows: BoolArray, options: dict[str, Any]) -> None:
-        """Begin episodes of some environments and ask their first observations."""
-        self.play.begin(rows, self._rngs, options)
-        if rows.all():
-            self.play.answer()
-        else:
-            self.play.answer_only(rows)
 
     def _mask(self, given: object) -> BoolArray:
         if given is None:

@@ -119,7 +119,7 @@ def test_a_search_leaves_no_thread_in_trajectories_that_ended() -> None:
     oracle = QueryOracle(function, trajectories=2)
     optimizer.stop(np.array([True, False]), "steps")
     optimizer.tell(oracle.query(optimizer.ask()))
-    assert [solver is None for solver in optimizer._solvers] == [True, False]
+    assert [solver is None for solver in optimizer._solvers.kept] == [True, False]
 
 
 def test_an_unknown_algorithm_is_named() -> None:

@@ -24,8 +24,9 @@ from optimizers.registry import get_optimizer
 from optimizers.run import run
 from semrob_env.functions import make_function
 from semrob_env.oracle import QueryOracle
+from semrob_env.questions import Questions
 function = make_function("synthetic:plateau?n=2&seed=0")
-optimizer = get_optimizer("example_sphere")(function.space, function.space.default)
+optimizer = get_optimizer("example_sphere")(Questions(function.space, function.space.default))
 assert (run(optimizer, QueryOracle(function, budget=8)).regions.volume() > 0).all()
 """,
     "baseline": """

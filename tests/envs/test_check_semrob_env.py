@@ -16,8 +16,7 @@ from gymnasium.vector import SyncVectorEnv
 from gymnasium.wrappers.vector import RecordEpisodeStatistics
 
 from semrob_env.envs.check import PROMISES, check_semrob_env
-from semrob_env.envs.check_case import Case
-from semrob_env.envs.check_watch import Watch, leaves
+from semrob_env.envs.check_case import Case, Watch, leaves
 from semrob_env.envs.point_search import PointSearchVectorEnv
 from semrob_env.envs.region_grow import RegionGrowVectorEnv
 from semrob_env.envs.traits import Traits

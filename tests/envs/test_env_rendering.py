@@ -18,13 +18,21 @@ import pytest
 from gymnasium import wrappers
 from matplotlib.colors import to_rgb
 
-from semrob_env.envs.check_watch import Watch
-from semrob_env.envs.moments import HEIGHT, WIDTH, Frame, Moment, as_text
+from semrob_env.envs.check_case import Watch
 from semrob_env.envs.painting import METER, Painter
 from semrob_env.envs.point_search import PointSearchEnv
 from semrob_env.envs.region_grow import RegionGrowEnv
-from semrob_env.envs.rendering import FRAMES_PER_SECOND, Window, render_modes
-from semrob_env.envs.views import pictures_of
+from semrob_env.envs.rendering import (
+    FRAMES_PER_SECOND,
+    HEIGHT,
+    WIDTH,
+    Frame,
+    Moment,
+    Window,
+    as_text,
+    pictures_of,
+    render_modes,
+)
 from semrob_env.errors import MissingExtraError
 from semrob_env.functions import CallableFunction, Complement, ScoreFunction, Stack, make_function
 from semrob_env.parameters import AZIMUTH, SemanticSpace

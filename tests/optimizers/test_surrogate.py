@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from optimizers.surrogate.boxes import Limits, log_volumes, screened, widest
-from optimizers.surrogate.design import evenly_spread, most_telling, points_on_lines
-from optimizers.surrogate.kernels import AxisKernel
-from optimizers.surrogate.process import Lattice, Process, _cost, prior_of_logs
+from optimizers.surrogate.plan import evenly_spread, most_telling, points_on_lines
+from optimizers.surrogate.process import AxisKernel, Lattice, Process, _cost, prior_of_logs
 from optimizers.surrogate.separable import Profiles
 from semrob_env.types import FloatArray, IntArray
 
