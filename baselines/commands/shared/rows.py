@@ -47,7 +47,9 @@ def region_line(row: RunRow, space: SemanticSpace, *, adversarial: bool, note: s
         scores = {"mean f": row.mean, "5 % quantile of f": row.quantile_05, "lowest f": row.minimum}
     return {
         "method": row.task.method,
-        "start": space.format_point(row.task.question.start),
+        "start": ",".join(
+            f"{name}={value:g}" for name, value in zip(space.names, row.task.question.start, strict=True)
+        ),
         "region": note if note and not row.feasible else region,
         "share %": f"{100 * row.share:.2f}",
         "least half width %": f"{100 * row.least_half_width:.2f}",

@@ -117,7 +117,7 @@ def run(options: Options, console: Console) -> None:
             if history.spent:
                 bundle.figure(f"{name}_bounds.png", history.figure(space, range(len(labels)), labels, title=title))
             if export is not None:
-                told = export_inside(scene, asked, regions, export / name, options)
+                told = export_inside(scene, regions, export / name, options)
                 console.print(f"{name}: {told}", soft_wrap=True)
     console.print(markdown_table(lines), soft_wrap=True)
     (spec,) = options.specs()
@@ -162,19 +162,16 @@ def record(history: BoundsHistory, advance: Callable[[], None], optimizer: Optim
     advance()
 
 
-def export_inside(scene: SceneFunction, asked: ScoreFunction, regions: Regions, folder: Path, options: Options) -> str:
+def export_inside(scene: SceneFunction, regions: Regions, folder: Path, options: Options) -> str:
     """Random theta from inside each region with f (theta.csv) and renders (REGION_NUMBER.png); tells how many.
 
-    With --adversarial only true failures: views whose own score reaches the goal's level for what is asked.
+    With --adversarial only true failures: views whose own complement reaches the goal's level.
     """
     output_folder(folder)
     rngs = [np.random.default_rng([options.seed, row]) for row in range(len(regions))]
     theta = regions.sample(options.export_count, rngs)
     scores = scene.values(theta.reshape(1, -1, regions.space.n)).reshape(theta.shape[:2])
-    written = np.ones(scores.shape, dtype=np.bool_)
-    if options.adversarial:
-        mirrored = asked.values(theta.reshape(1, -1, regions.space.n)).reshape(theta.shape[:2])
-        written = asked.scale.unit(mirrored) >= options.goal.level
+    written = 1 - scene.scale.unit(scores) >= options.goal.level if options.adversarial else np.ones_like(scores, bool)
     rows = []
     for region, number in np.argwhere(written).tolist():
         point = theta[region, number]
