@@ -41,15 +41,14 @@ def region_line(row: RunRow, space: SemanticSpace, *, adversarial: bool, note: s
     """
     bounds = bounds_columns(regions_of([row], space), 0)
     region = ", ".join(f"{bounds[f'{name}_low']:.4g} to {bounds[f'{name}_high']:.4g}" for name in space.names)
+    start = zip(space.names, row.task.question.start, strict=True)
     if adversarial:
         scores = {"mean f": 1 - row.mean, "95 % quantile of f": 1 - row.quantile_05, "highest f": 1 - row.minimum}
     else:
         scores = {"mean f": row.mean, "5 % quantile of f": row.quantile_05, "lowest f": row.minimum}
     return {
         "method": row.task.method,
-        "start": ",".join(
-            f"{name}={value:g}" for name, value in zip(space.names, row.task.question.start, strict=True)
-        ),
+        "start": ",".join(f"{name}={value:g}" for name, value in start),
         "region": note if note and not row.feasible else region,
         "share %": f"{100 * row.share:.2f}",
         "least half width %": f"{100 * row.least_half_width:.2f}",

@@ -292,8 +292,8 @@ def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bund
     left_out = {FAILED: "failed", UNPAID: "had a budget too small for one step"}
     for status, words in left_out.items():
         if own := [row for row in rows if row.status == status]:
-            first = f"; the first one: {own[0].error}" if own[0].error else ""
-            notes.append(f"{len(own)} runs {words} and are left out{first}")
+            error = f"; the first one: {own[0].error}" if own[0].error else ""
+            notes.append(f"{len(own)} runs {words} and are left out{error}")
     if summary.stale:
         notes.append(f"{summary.stale} rows of other versions of these methods are in the store and left out")
     if not good:
