@@ -27,7 +27,7 @@ from semrob_env.types import BoolArray, FloatArray
 
 @dataclass(frozen=True)
 class AttackSettings(Settings):
-    """Hyper-parameters of every attack.
+    """Hyperparameters of every attack.
 
     Attributes:
         radius: Reach of the box around theta0 as a share of each range, above 0, at most 1.

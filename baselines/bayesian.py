@@ -2,7 +2,7 @@
 
 Jones, Schonlau & Welch, *Efficient global optimization of expensive black-box functions*, J. Global Optimization 13,
 1998; Ament et al., *Unexpected improvements to expected improvement*, NeurIPS 2023 (what `gp` maximises); Bergstra et
-al., *Algorithms for hyper-parameter optimization*, NIPS 2011 (`tpe`, here over all bounds jointly); Akiba et al.,
+al., *Algorithms for hyperparameter optimization*, NIPS 2011 (`tpe`, here over all bounds jointly); Akiba et al.,
 *Optuna*, KDD 2019, https://github.com/optuna/optuna (optional: `pip install semrob[baselines]`). Objective, estimate
 and recommendation: `baselines.objective`.
 
@@ -41,7 +41,7 @@ _WORST = 1e6
 @final
 @dataclass(frozen=True)
 class BayesianSettings(SearchSettings):
-    """Hyper-parameters: those of every search, and of the sampler.
+    """Hyperparameters: those of every search, and of the sampler.
 
     Attributes:
         algorithm: `tpe`, or `gp`.

@@ -28,7 +28,7 @@ CENTER = 0.5
 @final
 @dataclass(frozen=True)
 class BayesianAttackSettings(AttackSettings):
-    """Hyper-parameters: those of every attack, and of the sampler.
+    """Hyperparameters: those of every attack, and of the sampler.
 
     Attributes:
         algorithm: `tpe`, or `gp`.

@@ -43,7 +43,7 @@ MOST_SAMPLES = 2**20
 @final
 @dataclass(frozen=True)
 class GridSettings(Settings):
-    """Hyper-parameters.
+    """Hyperparameters.
 
     Attributes:
         lines: N, grid lines of every parameter, at least 2; 0: the most that the budget pays, but at least 2.

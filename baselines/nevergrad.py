@@ -25,7 +25,7 @@ from semrob_env.errors import UnknownNameError
 @final
 @dataclass(frozen=True)
 class NevergradSettings(SearchSettings):
-    """Hyper-parameters: those of every search, and the optimizer.
+    """Hyperparameters: those of every search, and the optimizer.
 
     Attributes:
         algorithm: Its name in nevergrad's registry.

@@ -42,7 +42,7 @@ FIRST = 0.25
 
 @dataclass(frozen=True)
 class SearchSettings(Settings):
-    """Hyper-parameters that all searches share; see the module.
+    """Hyperparameters that all searches share; see the module.
 
     Attributes:
         points: m, fresh points of one estimate, at least 2.

@@ -24,7 +24,7 @@ from semrob_env.types import BoolArray, FloatArray
 @final
 @dataclass(frozen=True)
 class PgdSettings(AttackSettings):
-    """Hyper-parameters: those of every attack, and the length of a descent.
+    """Hyperparameters: those of every attack, and the length of a descent.
 
     Attributes:
         descent: Steps from one random start, at least 1.

@@ -1,6 +1,6 @@
 """Random search: candidates uniform over all bounds around theta0, the largest confirmed one is recommended.
 
-The floor of every comparison (Bergstra & Bengio, *Random search for hyper-parameter optimization*, JMLR 13, 2012).
+The floor of every comparison (Bergstra & Bengio, *Random search for hyperparameter optimization*, JMLR 13, 2012).
 Objective, estimate and recommendation: `baselines.objective`.
 """
 

@@ -41,7 +41,7 @@ FEW_PARAMETERS, SAMPLED_CORNERS = 6, 16
 @final
 @dataclass(frozen=True)
 class ReinforcementSettings(Settings):
-    """Hyper-parameters.
+    """Hyperparameters.
 
     Attributes:
         policy: `random`, a registered name, or the folder of a saved agent.

@@ -38,7 +38,7 @@ _ENDLESS = 10**6
 @final
 @dataclass(frozen=True)
 class ScipySettings(SearchSettings):
-    """Hyper-parameters: those of every search, and the minimiser.
+    """Hyperparameters: those of every search, and the minimiser.
 
     Attributes:
         algorithm: Which minimiser; see the module.

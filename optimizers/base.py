@@ -51,12 +51,12 @@ class Settings:
         """Settings with some fields changed, as a plain mapping (from a task or a command line).
 
         Raises:
-            InvalidParameterError: A name that is not a hyper-parameter of this method.
+            InvalidParameterError: A name that is not a hyperparameter of this method.
         """
         known = [field.name for field in fields(cls)]
         unknown = [name for name in values if name not in known]
         if unknown:
-            raise InvalidParameterError(f"unknown hyper-parameter {unknown[0]!r}; this method has {', '.join(known)}")
+            raise InvalidParameterError(f"unknown hyperparameter {unknown[0]!r}; this method has {', '.join(known)}")
         plain = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
         return replace(cls(), **plain)
 

@@ -51,7 +51,7 @@ LEAST_SHARE = 1e-9
 @final
 @dataclass(frozen=True)
 class BoxQuadratureSettings(Settings):
-    """Hyper-parameters.
+    """Hyperparameters.
 
     Attributes:
         confidence: Probability with which a recommended region keeps each constraint, by the process, from 80 scores
@@ -97,8 +97,8 @@ class BoxQuadrature(RegionOptimizer[BoxQuadratureSettings]):
         )
 
     def _start(self) -> State:
-        centres = np.where(self.space.is_periodic, 0.0, self.space.to_unit(self.start))
-        return self._state_of([self._plan.first(centre) for centre in centres])
+        centers = np.where(self.space.is_periodic, 0.0, self.space.to_unit(self.start))
+        return self._state_of([self._plan.first(center) for center in centers])
 
     def _ask(self, state: State) -> FloatArray:
         size = self._plan.ask_size(int(state["told"].max(initial=0)))  # of all that run: they go in step

@@ -41,7 +41,7 @@ def check_optimizer(
     Args:
         method: The class, as it would be registered.
         functions: What to ask; None: `example_functions()`, n = 1, 2 and 3. Each must have a member 0.
-        settings: Hyper-parameters; None: the method's defaults.
+        settings: Hyperparameters; None: the method's defaults.
 
     Raises:
         ContractError: A promise is broken; the message names it, the likely cause and the fix.

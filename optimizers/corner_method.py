@@ -67,7 +67,7 @@ STILL_STEPS = 2
 
 @dataclass(frozen=True)
 class CornerSettings(Settings):
-    """Hyper-parameters of every corner method; the defaults are meant for the normalised form.
+    """Hyperparameters of every corner method; the defaults are meant for the normalised form.
 
     Attributes:
         form: `normalized` or `paper`; see the module.
@@ -101,7 +101,7 @@ class CornerSettings(Settings):
 @final
 @dataclass(frozen=True)
 class RegularizedSettings(CornerSettings):
-    """Hyper-parameters of the methods with a quadratic regulariser.
+    """Hyperparameters of the methods with a quadratic regulariser.
 
     Attributes:
         regularization: lambda, 0 or above.
@@ -145,7 +145,7 @@ class CornerMethod(RegionOptimizer[CornerSettingsT]):
     """A region method that steps by what it is told at corners; see the module.
 
     Raises:
-        InvalidParameterError: More than 12 parameters without `corners`, or a hyper-parameter out of its limits for
+        InvalidParameterError: More than 12 parameters without `corners`, or a hyperparameter out of its limits for
             this n.
     """
 
@@ -333,7 +333,7 @@ def _face_areas(width: FloatArray) -> FloatArray:
 
 
 def settings_of_form(method: type[Optimizer[Any]], form: str) -> Settings:
-    """A method's default settings in one of the two forms: `normalized`, or `paper` with the paper's hyper-parameters.
+    """A method's default settings in one of the two forms: `normalized`, or `paper` with the paper's hyperparameters.
 
     Raises:
         InvalidParameterError: Another form, or the paper has none of this method.

@@ -1,4 +1,4 @@
-"""What a hyper-parameter may be: one declaration that settings enforce and tables print.
+"""What a hyperparameter may be: one declaration that settings enforce and tables print.
 
 A field of a settings class declares its limits as metadata, `field(default=0.1, metadata=number(above=0))`;
 `optimizers.base.Settings` checks every value against them.
@@ -25,7 +25,7 @@ _HEADS = ("a finite number ", "a number ", "a ", "an ")
 @final
 @dataclass(frozen=True)
 class Limits:
-    """What one hyper-parameter may be.
+    """What one hyperparameter may be.
 
     Attributes:
         least: Least number.
@@ -132,7 +132,7 @@ def whole_number(least: int, most: float = math.inf, *, even: bool = False, none
 
 
 def one_of(*words: str) -> Metadata:
-    """Metadata of a hyper-parameter that is one of some words."""
+    """Metadata of a hyperparameter that is one of some words."""
     return MappingProxyType({LIMITS: Limits(words=words)})
 
 

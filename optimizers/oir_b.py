@@ -35,7 +35,7 @@ from semrob_env.types import FloatArray
 @final
 @dataclass(frozen=True)
 class OirBSettings(CornerSettings):
-    """Hyper-parameters: those of every corner method, and the width of the band.
+    """Hyperparameters: those of every corner method, and the width of the band.
 
     Attributes:
         boundary_factor: alpha, above 0.

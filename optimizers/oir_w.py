@@ -41,7 +41,7 @@ from semrob_env.types import FloatArray
 @final
 @dataclass(frozen=True)
 class OirWSettings(CornerSettings):
-    """Hyper-parameters: those of every corner method, and the emphasis of the band.
+    """Hyperparameters: those of every corner method, and the emphasis of the band.
 
     Attributes:
         emphasis_factor: beta, 0 <= beta < 2 / (2n - 1) in the paper's form, 0 <= beta < 2 in the normalised form.

@@ -27,7 +27,7 @@ from semrob_env.types import FloatArray
 @final
 @dataclass(frozen=True)
 class UnregularizedSettings(CornerSettings):
-    """Hyper-parameters: those of every corner method."""
+    """Hyperparameters: those of every corner method."""
 
 
 @final

@@ -12,7 +12,7 @@ class SemrobError(Exception):
 
 
 class InvalidParameterError(SemrobError, ValueError):
-    """A parameter, space, hyper-parameter or point is not well formed."""
+    """A parameter, space, hyperparameter or point is not well formed."""
 
 
 class InvalidRegionError(SemrobError, ValueError):

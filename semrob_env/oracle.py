@@ -5,7 +5,7 @@ What a query costs, each line tested:
 - A value is 1 forward query. A value with its gradient is 1 forward + 1 gradient query, and weighs
   1 + `gradient_cost` against the budget.
 - With `FiniteDifferences`, a value with its gradient is 1 + 2n forward queries, and no gradient query.
-- With `NeighbourhoodGradients` of m neighbours, a value with its gradient is 1 + m forward and 1 + m gradient queries.
+- With `NeighborhoodGradients` of m neighbours, a value with its gradient is 1 + m forward and 1 + m gradient queries.
 - A repeated theta is charged again: there is no cache.
 - NaN is charged and told as 0, the worst score; a gradient that is not finite is told as 0.
 - A theta outside the space raises OutOfSpaceError, and nothing is charged.
@@ -124,7 +124,7 @@ class FiniteDifferences:
 
 @final
 @dataclass(frozen=True)
-class NeighbourhoodGradients:
+class NeighborhoodGradients:
     """Gradients averaged over a small box around theta: what the function's own slopes have in common there.
 
     The mean is over theta and m neighbours at offsets that depend on n and m alone: m / 2 points of a Kronecker
@@ -134,26 +134,26 @@ class NeighbourhoodGradients:
     Attributes:
         radius: Half sides of the box in native units, one number a parameter; None: `FiniteDifferences.DEFAULT_SHARE`
             of each range.
-        neighbours: m, an even number of at least 2.
+        neighbors: m, an even number of at least 2.
 
     Raises:
         InvalidParameterError: A radius that is not above 0 or (when used) not one a parameter, or m odd or below 2.
     """
 
     radius: tuple[float, ...] | None = None
-    neighbours: int = 4
+    neighbors: int = 4
 
     def __post_init__(self) -> None:
         if self.radius is not None and not all(0 < radius < np.inf for radius in self.radius):
             raise InvalidParameterError(f"neighbourhood radius {self.radius}: each must be above 0 and finite")
-        if self.neighbours < 2 or self.neighbours % 2:
-            raise InvalidParameterError(f"{self.neighbours} neighbours: give an even number of at least 2")
+        if self.neighbors < 2 or self.neighbors % 2:
+            raise InvalidParameterError(f"{self.neighbors} neighbours: give an even number of at least 2")
 
     def points(self, space: SemanticSpace, theta: FloatArray) -> FloatArray:
         """Points (N, 1 + m, n) to ask around theta (N, n), theta itself first."""
         radius = _lengths("neighbourhood radius", self.radius, space)
         steps = golden_ratios(space.n)
-        half = 2 * np.mod(0.5 + np.outer(np.arange(1, self.neighbours // 2 + 1), steps), 1.0) - 1
+        half = 2 * np.mod(0.5 + np.outer(np.arange(1, self.neighbors // 2 + 1), steps), 1.0) - 1
         offsets = np.concatenate([np.zeros((1, space.n)), half, -half]) * radius
         return space.project(theta[:, None, :] + offsets)
 
@@ -195,7 +195,7 @@ class QueryOracle:
         budget: Most that a trajectory may spend, forward + gradient_cost * gradients; None: no cap.
         gradient_cost: Weight of a gradient query against the budget.
         finite_differences: How to estimate gradients; None: the function's own.
-        neighbourhood: How to average the function's own gradients; None: not at all.
+        neighborhood: How to average the function's own gradients; None: not at all.
         log: Where every charged query is kept.
 
     Raises:
@@ -211,7 +211,7 @@ class QueryOracle:
         budget: float | None = None,
         gradient_cost: float = 1.0,
         finite_differences: FiniteDifferences | None = None,
-        neighbourhood: NeighbourhoodGradients | None = None,
+        neighborhood: NeighborhoodGradients | None = None,
         log: QueryLog | None = None,
     ) -> None:
         if trajectories < 1:
@@ -223,9 +223,9 @@ class QueryOracle:
         self.function = function
         self.budget = np.inf if budget is None else float(budget)
         self.gradient_cost = float(gradient_cost)
-        if finite_differences is not None and neighbourhood is not None:
+        if finite_differences is not None and neighborhood is not None:
             raise InvalidParameterError("give finite differences or a neighbourhood, not both")
-        self.finite_differences, self.neighbourhood, self.log = finite_differences, neighbourhood, log
+        self.finite_differences, self.neighborhood, self.log = finite_differences, neighborhood, log
         self._forward = np.zeros(trajectories, dtype=np.int64)
         self._gradient = np.zeros(trajectories, dtype=np.int64)
         self._lock = threading.Lock()
@@ -283,7 +283,7 @@ class QueryOracle:
             return 1, 0
         if self.finite_differences is not None:
             return 1 + 2 * self.space.n, 0
-        points = 1 if self.neighbourhood is None else 1 + self.neighbourhood.neighbours
+        points = 1 if self.neighborhood is None else 1 + self.neighborhood.neighbors
         return points, points
 
     def affordable(self, queries: Queries) -> BoolArray:
@@ -406,12 +406,12 @@ class QueryOracle:
         if not wants_gradient:
             values = self.function.values(theta, member)
             return theta, values, values, None
-        if self.finite_differences is None and self.neighbourhood is None:
+        if self.finite_differences is None and self.neighborhood is None:
             values, gradients = self.function.values_and_gradients(theta, member)
             return theta, values, values, gradients
         self.space.require(theta)  # here, for the neighbours are projected and never outside
-        if self.neighbourhood is not None:
-            asked = self.neighbourhood.points(self.space, theta.reshape(-1, n)).reshape(rows, -1, n)
+        if self.neighborhood is not None:
+            asked = self.neighborhood.points(self.space, theta.reshape(-1, n)).reshape(rows, -1, n)
             answered, gradients = self.function.values_and_gradients(asked, member)
             own = answered.reshape(rows, columns, -1)[:, :, 0]
             return asked, answered, own, gradients.reshape(rows, columns, -1, n).mean(axis=2)

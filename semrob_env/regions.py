@@ -60,9 +60,9 @@ class Regions:
     @classmethod
     def around(cls, space: SemanticSpace, start: npt.ArrayLike, half_width: npt.ArrayLike) -> Regions:
         """Regions start +- half_width, for start (n,) or (B, n), cut to the space."""
-        centre = np.atleast_2d(np.asarray(start, dtype=np.float64))
+        center = np.atleast_2d(np.asarray(start, dtype=np.float64))
         half = np.asarray(half_width, dtype=np.float64)
-        return cls(space, centre - half, centre + half).clip()
+        return cls(space, center - half, center + half).clip()
 
     @classmethod
     def whole(cls, space: SemanticSpace, count: int = 1) -> Regions:
@@ -95,7 +95,7 @@ class Regions:
         return self.upper - self.lower
 
     @property
-    def centre(self) -> FloatArray:
+    def center(self) -> FloatArray:
         """Mid points (B, n), inside the space along periodic parameters."""
         return self.space.project((self.lower + self.upper) / 2)
 

@@ -47,8 +47,8 @@ Both begin with `protocol` (the digest), `goal`, `label`. Empty: not known, or n
 
 `comparison.csv`, a line for every plan and `n` (number of parameters; `all`, and each where there are several):
 `budget`, `runs`, `median_quality`, `feasible`, `purity` (mean), `regret` (mean), `queries` (median bill),
-`amortised_queries` (mean amortised bill), `rank`, `rank_low`, `rank_high` (mean rank among the entries at this budget,
-1 is best, and its interval), and for every target `ert_P`, `amortised_ert_P`, `reached_P` (share of runs that ever
+`amortized_queries` (mean amortised bill), `rank`, `rank_low`, `rank_high` (mean rank among the entries at this budget,
+1 is best, and its interval), and for every target `ert_P`, `amortized_ert_P`, `reached_P` (share of runs that ever
 reached it) and `final_P` (share whose final region does).
 
 **Per start point and amortised.** What a method asks may not depend on the start point (its trait `shares_samples`,

@@ -69,7 +69,7 @@ def count_queries(method: type[Optimizer[Any]], settings: Settings, n: int, *, s
     function = make_function(f"synthetic:plateau?n={n}&seed=0")
     assert isinstance(function, SyntheticFunction)
     try:
-        start = function.space.project(function.plateau.centre)
+        start = function.space.project(function.plateau.center)
         optimizer = method(Questions(function.space, start, budget=PLANNED_BUDGET), settings=settings, seed=0)
         result = run(optimizer, QueryOracle(function), max_steps=steps)
     except SemrobError as error:

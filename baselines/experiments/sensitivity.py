@@ -1,6 +1,6 @@
-"""How much the paper's methods depend on their hyper-parameters: sweeps of settings, judged exactly.
+"""How much the paper's methods depend on their hyperparameters: sweeps of settings, judged exactly.
 
-A sweep varies the hyper-parameters that have a letter in the formulas (`optimizers.limits`): each alone, and each
+A sweep varies the hyperparameters that have a letter in the formulas (`optimizers.limits`): each alone, and each
 together with the step size. Every setting runs on every place of a suite with known answers; what counts is the mean
 *quality* over its questions: feasible volume over that of the optimum, 0 for an infeasible region.
 """
@@ -25,7 +25,7 @@ from semrob_env.store import canonical_json
 from semrob_env.types import FloatArray
 
 STEP = "eta"
-"""Letter of the step size: the hyper-parameter that others are paired with."""
+"""Letter of the step size: the hyperparameter that others are paired with."""
 
 NEEDED_ERROR = 0.05
 """Root mean square error of scores at which a line of samples, joined linearly, is held for enough."""
@@ -40,7 +40,7 @@ class Setting:
     """One setting of a sweep.
 
     Attributes:
-        values: Value of every swept hyper-parameter, by its letter.
+        values: Value of every swept hyperparameter, by its letter.
         entry: What runs.
     """
 

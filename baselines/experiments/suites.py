@@ -184,7 +184,7 @@ def _inside(function: SyntheticFunction) -> tuple[float, ...]:
     rng = np.random.default_rng(int.from_bytes(digest, "big"))
     space, bumps, active = function.space, function.landscape.bumps, list(function.active)
     theta = space.sample(_DRAWS, rng)
-    theta[:, active] = bumps.centre + (2 * rng.random((_DRAWS, len(active))) - 1) * (bumps.half + _FLANK * bumps.flank)
+    theta[:, active] = bumps.center + (2 * rng.random((_DRAWS, len(active))) - 1) * (bumps.half + _FLANK * bumps.flank)
     theta = space.project(theta)
     scores = function.values(theta[None])[0]
     first = np.flatnonzero(scores >= 0.8)

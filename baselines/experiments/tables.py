@@ -121,7 +121,7 @@ class Comparison:
             shown.append(row)
         return shown
 
-    def shown_amortised(self, goal: Goal) -> list[dict[str, str]]:
+    def shown_amortized(self, goal: Goal) -> list[dict[str, str]]:
         """Running times where one set of samples serves all start points of a function, a line a method.
 
         Empty if no method here shares samples, or no function has several start points.

@@ -47,7 +47,7 @@ class Row:
     """All that a trajectory knows; N scores so far.
 
     Attributes:
-        centre: The start point (n,).
+        center: The start point (n,).
         points: Points asked (N, n).
         scores: Their scores (N,) in [0, 1].
         logs: Numbers of the process.
@@ -59,7 +59,7 @@ class Row:
         upcoming: Points to ask next (m, n).
     """
 
-    centre: FloatArray
+    center: FloatArray
     points: FloatArray
     scores: FloatArray
     logs: FloatArray
@@ -141,32 +141,32 @@ class Plan:
     def _rounds_left(self, told: int) -> int:
         return max(self.line_rounds - (told - 1) // (2 * self.n), 0) if self._uses_lines else 0
 
-    def _lattice(self, centre: FloatArray) -> Lattice:
+    def _lattice(self, center: FloatArray) -> Lattice:
         """The lattice around a start point (n,)."""
-        return _lattice(centre.tobytes(), self.turns.tobytes())
+        return _lattice(center.tobytes(), self.turns.tobytes())
 
     def _caution(self, told: int) -> float:
         """Standard deviations by which a recommended box keeps its limits after so many scores."""
         return float(min((told / _FULL_AT) ** _GROWING, 1.0) * NormalDist().inv_cdf(self.confidence))
 
-    def first(self, centre: FloatArray) -> Row:
+    def first(self, center: FloatArray) -> Row:
         """What a trajectory knows before its first score."""
         n = self.n
         brackets = np.tile([0.0, 1.0], (n, 2, 1))
         logs, _ = prior_of_logs(n, with_feature=self._uses_lines)
         none = np.zeros((0, n))
-        others = points_on_lines(centre, self.turns, _reach(brackets)) if self._uses_lines else none
-        upcoming = np.concatenate([centre[None], others])
-        return Row(centre, none, np.zeros(0), logs, 0, brackets, np.zeros((n, 2), np.int64), False, 0, upcoming)
+        others = points_on_lines(center, self.turns, _reach(brackets)) if self._uses_lines else none
+        upcoming = np.concatenate([center[None], others])
+        return Row(center, none, np.zeros(0), logs, 0, brackets, np.zeros((n, 2), np.int64), False, 0, upcoming)
 
     def step(self, row: Row, scores: FloatArray) -> Row:
         """The row after the scores (m,) of its upcoming points."""
-        lattice = self._lattice(row.centre)
+        lattice = self._lattice(row.center)
         brackets = row.brackets
         if self._uses_lines and len(row.scores) < 1 + 2 * self.n * self.line_rounds:
             brackets = self._halved(row, scores)
         points, told = np.concatenate([row.points, row.upcoming]), np.concatenate([row.scores, scores])
-        profiles = Profiles(row.centre, self.turns, points, told) if self._uses_lines else None
+        profiles = Profiles(row.center, self.turns, points, told) if self._uses_lines else None
         logs, fitted = row.logs, row.fitted
         if len(told) >= _GROWTH * fitted:
             feature = None if profiles is None else profiles.at_points
@@ -176,7 +176,7 @@ class Plan:
         after = replace(row, points=points, scores=told, logs=logs, fitted=fitted, brackets=brackets)
         after = replace(after, box=np.zeros_like(row.box) if box is None else box, is_known=box is not None)
         if self._rounds_left(len(told)):
-            return replace(after, upcoming=points_on_lines(row.centre, self.turns, _reach(brackets)))
+            return replace(after, upcoming=points_on_lines(row.center, self.turns, _reach(brackets)))
         each = _CANDIDATES // len(targets)
         spread = np.tile(evenly_spread(self.n, row.drawn, each), (len(targets), 1))
         upcoming = most_telling(process, targets, spread, self.ask_size(len(told)))
@@ -185,8 +185,8 @@ class Plan:
     def bounds(self, row: Row) -> tuple[FloatArray, FloatArray]:
         """Lower and upper bounds (n,) of the recommended box; both the start point while none is known."""
         if not row.is_known:
-            return row.centre, row.centre
-        lower, upper = self._lattice(row.centre).bounds(row.box[None])
+            return row.center, row.center
+        lower, upper = self._lattice(row.center).bounds(row.box[None])
         return lower[0], upper[0]
 
     def _halved(self, row: Row, scores: FloatArray) -> FloatArray:
@@ -238,9 +238,9 @@ def _reach(brackets: FloatArray) -> FloatArray:
 
 
 @lru_cache(maxsize=_LATTICES)
-def _lattice(centre: bytes, turns: bytes) -> Lattice:
+def _lattice(center: bytes, turns: bytes) -> Lattice:
     """Kept, for lattices keep what is made of them."""
-    return Lattice.around(np.frombuffer(centre), np.frombuffer(turns, dtype=np.bool_), _STEPS)
+    return Lattice.around(np.frombuffer(center), np.frombuffer(turns, dtype=np.bool_), _STEPS)
 
 
 def evenly_spread(n: int, first: int, count: int) -> FloatArray:
@@ -252,14 +252,14 @@ def evenly_spread(n: int, first: int, count: int) -> FloatArray:
     return np.asarray(np.mod(0.5 + np.arange(first + 1, first + count + 1)[:, None] * steps, 1.0))
 
 
-def points_on_lines(centre: FloatArray, turns: BoolArray, reach: FloatArray) -> FloatArray:
+def points_on_lines(center: FloatArray, turns: BoolArray, reach: FloatArray) -> FloatArray:
     """Points (2n, n) on the lines through a centre (n,): `reach` (n, 2) is the share of the way to the wall.
 
     First down, then up along each parameter; a periodic one reaches half a turn each way.
     """
-    n = len(centre)
-    way = np.stack([np.where(turns, -0.5, -centre), np.where(turns, 0.5, 1.0 - centre)], axis=1) * reach
-    return np.asarray(centre + (way[..., None] * np.eye(n)[:, None, :]).reshape(2 * n, n))
+    n = len(center)
+    way = np.stack([np.where(turns, -0.5, -center), np.where(turns, 0.5, 1.0 - center)], axis=1) * reach
+    return np.asarray(center + (way[..., None] * np.eye(n)[:, None, :]).reshape(2 * n, n))
 
 
 def most_telling(process: Process, boxes: IntArray, spread: FloatArray, count: int) -> FloatArray:

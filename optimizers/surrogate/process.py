@@ -278,12 +278,12 @@ class Lattice:
     turns: BoolArray
 
     @classmethod
-    def around(cls, centre: FloatArray, turns: BoolArray, steps: int) -> Lattice:
+    def around(cls, center: FloatArray, turns: BoolArray, steps: int) -> Lattice:
         """The lattice around a point (n,) of the unit cube; along periodic parameters the point is 0."""
         out = np.arange(steps + 1) / steps
-        reach = np.stack([np.where(turns, 1.0, centre), np.where(turns, 1.0, 1.0 - centre)], axis=1)
+        reach = np.stack([np.where(turns, 1.0, center), np.where(turns, 1.0, 1.0 - center)], axis=1)
         signs = np.array([-1.0, 1.0])
-        return cls(centre[:, None, None] + (signs * reach)[..., None] * out, turns)
+        return cls(center[:, None, None] + (signs * reach)[..., None] * out, turns)
 
     @cached_property
     def coarse(self) -> tuple[list[IntArray], list[FloatArray], IntArray]:

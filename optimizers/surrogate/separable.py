@@ -29,19 +29,19 @@ class Profiles:
     """The profiles through a point: monotone cubic between the points asked on each line, constant beyond them.
 
     Args:
-        centre: The start point (n,).
+        center: The start point (n,).
         turns: Which parameters are periodic (n,), with period 1.
         points: All points asked (N, n); those on a line count, the start point must be among them.
         scores: Their scores (N,) in [0, 1].
     """
 
-    def __init__(self, centre: FloatArray, turns: BoolArray, points: FloatArray, scores: FloatArray) -> None:
-        off = np.abs(points - centre) > _SAME
+    def __init__(self, center: FloatArray, turns: BoolArray, points: FloatArray, scores: FloatArray) -> None:
+        off = np.abs(points - center) > _SAME
         away = off.sum(axis=1)
         top = max(float(scores[away == 0][0]), _LEAST_SCORE)
         self._turns = turns
         self._lines = []
-        for k in range(len(centre)):
+        for k in range(len(center)):
             on = (away == 0) | ((away == 1) & off[:, k])
             places, first = np.unique(points[on, k], return_index=True)
             self._lines.append((places, np.clip(scores[on][first] / top, 0.0, _MOST)))

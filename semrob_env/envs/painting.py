@@ -59,7 +59,7 @@ MARKERS = {"start": "o", "last": "X", "best": "*"}
 class Painter:
     """Draws moments of episodes over one function, all frames of one shape.
 
-    Left the scene at `Moment.centre`, where the function draws pictures; beside it the region: on the map (two
+    Left the scene at `Moment.center`, where the function draws pictures; beside it the region: on the map (two
     parameters), under the curve (one), on each plane of two parameters (up to `MOST_PLANES`), or as a bar a parameter.
 
     Args:
@@ -100,7 +100,7 @@ class Painter:
             artist.remove()
         if self._scene is not None:
             draw = pictures_of(self.function, moment.member)  # grey where a member of the family is not drawn
-            picture = np.full((2, 2, 3), 0.85) if draw is None else draw(moment.centre[None])[0].transpose(1, 2, 0)
+            picture = np.full((2, 2, 3), 0.85) if draw is None else draw(moment.center[None])[0].transpose(1, 2, 0)
             self._scene.set_data(np.clip(picture, 0.0, 1.0))
             self._scene.axes.draw_artist(self._scene)
         return np.array(np.asarray(self._canvas.buffer_rgba())[..., :3])  # type: ignore[no-untyped-call]
@@ -135,7 +135,7 @@ class Painter:
             return
         axis.set_xlabel(axis_label(parameters[0]), fontsize=9, labelpad=2)
         if maps is not None and len(shown) == 1:
-            draw_curve(axis, maps, 0, colour="black", width=1.4)
+            draw_curve(axis, maps, 0, color="black", width=1.4)
             axis.set_ylabel("score f", fontsize=9)
             return
         if maps is not None:
@@ -186,7 +186,7 @@ class Painter:
         told = f"{moment.spent:g} of {moment.budget:g} queries"
         yield self._strip, Text(METER + 30, 22, told, fontsize=11, va="center")
         if self._scene is not None:
-            places = zip(space.parameters, moment.centre.tolist(), strict=True)
+            places = zip(space.parameters, moment.center.tolist(), strict=True)
             text = ", ".join(f"{parameter.name} {value:.1f} {parameter.unit}".strip() for parameter, value in places)
             label = _shortened(f"scene at {text}", 52)
             yield self._strip, Text(16, 101.4, label, fontsize=9, va="top", parse_math=False)

@@ -40,7 +40,7 @@ class Moment:
 
     Attributes:
         member: Member of the function's family.
-        centre: The point (n,) whose scene is shown.
+        center: The point (n,) whose scene is shown.
         marks: Points (n,) by name: `start`, `last`, `best`; the same names in every moment of a Painter.
         bounds: Lower and upper bounds (n,) of the region, native units, unwrapped or not; None: there is no region.
         spent: Budget spent in this episode, in queries ...
@@ -49,7 +49,7 @@ class Moment:
     """
 
     member: int
-    centre: FloatArray
+    center: FloatArray
     marks: Mapping[str, FloatArray]
     bounds: tuple[FloatArray, FloatArray] | None
     spent: float

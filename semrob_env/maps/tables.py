@@ -19,7 +19,7 @@ def trap_rows(traps: Sequence[Trap]) -> list[dict[str, Any]]:
     rows = []
     for trap in traps:
         row: dict[str, Any] = {"map": trap.name}
-        places = {"": trap.centre, "_low": trap.box.lower[0], "_high": trap.box.upper[0], "_lowest": trap.lowest}
+        places = {"": trap.center, "_low": trap.box.lower[0], "_high": trap.box.upper[0], "_lowest": trap.lowest}
         for k, name in enumerate(trap.box.space.names):
             row |= {f"{name}{what}": float(place[k]) for what, place in places.items()}
         row |= {"share": trap.share, "basin_share": trap.basin_share, "points": len(trap.cells)}
@@ -33,7 +33,7 @@ def trap_text(traps: Sequence[Trap]) -> list[dict[str, str]]:
         {
             "map": trap.name,
             **{
-                name: f"{trap.centre[k]:.0f} ({trap.box.lower[0, k]:.0f} to {trap.box.upper[0, k]:.0f})"
+                name: f"{trap.center[k]:.0f} ({trap.box.lower[0, k]:.0f} to {trap.box.upper[0, k]:.0f})"
                 for k, name in enumerate(trap.box.space.names)
             },
             "share %": f"{100 * trap.share:.2f}",

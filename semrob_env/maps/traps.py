@@ -41,7 +41,7 @@ class Trap:
     Attributes:
         row: Which of the maps.
         name: Name of the map.
-        centre: Mean of the points below `low`, each by its share of the space, (n,); along a periodic axis taken
+        center: Mean of the points below `low`, each by its share of the space, (n,); along a periodic axis taken
             within the basin, across the seam.
         lowest: The point of the lowest score, (n,).
         box: Smallest box of grid lines around the points below `low`, widened by half a step to each side; a batch of
@@ -55,7 +55,7 @@ class Trap:
 
     row: int
     name: str
-    centre: FloatArray
+    center: FloatArray
     lowest: FloatArray
     box: Regions
     share: float

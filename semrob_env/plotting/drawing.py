@@ -19,7 +19,7 @@ from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.types import Float32Array, FloatArray
 
-TRAP_COLOUR = "#D55E00"
+TRAP_COLOR = "#D55E00"
 """Outline of traps: no colour of `SCORE_MAP` is near it."""
 
 
@@ -49,7 +49,7 @@ def draw_scores(axis: Axes, maps: ScoreMaps, row: int, *, highest: float | None 
     return image
 
 
-def draw_curve(axis: Axes, maps: ScoreMaps, row: int, *, colour: str, width: float, label: str | None = None) -> None:
+def draw_curve(axis: Axes, maps: ScoreMaps, row: int, *, color: str, width: float, label: str | None = None) -> None:
     """One map of one parameter as a curve over the whole space, closed where a turn ends.
 
     Raises:
@@ -64,14 +64,14 @@ def draw_curve(axis: Axes, maps: ScoreMaps, row: int, *, colour: str, width: flo
     else:
         line = np.concatenate([[parameter.low], line, [parameter.high]])
         scores = np.concatenate([scores[:1], scores, scores[-1:]])
-    axis.plot(line, scores, color=colour, lw=width, label=label, alpha=1.0 if width > 1 else 0.6)
+    axis.plot(line, scores, color=color, lw=width, label=label, alpha=1.0 if width > 1 else 0.6)
     low, high = maps.score_range
     axis.set(xlim=(parameter.low, parameter.high), ylim=(low, high))
     _set_ticks(axis, "x", parameter)
 
 
 def draw_regions(
-    axis: Axes, regions: Regions, starts: FloatArray, labels: Sequence[str], colours: Sequence[str]
+    axis: Axes, regions: Regions, starts: FloatArray, labels: Sequence[str], colors: Sequence[str]
 ) -> None:
     """Outlines of regions (bars, if they have one parameter) and their start points, in pieces across a seam.
 
@@ -80,24 +80,24 @@ def draw_regions(
         regions: B regions.
         starts: Their start points (B, n).
         labels: One text a region, for a legend.
-        colours: One a region.
+        colors: One a region.
     """
     bottom, top = axis.get_ylim()
     space = regions.space
     # A full turn has no ends to draw: it goes from the seam to the seam.
     is_turn = space.is_periodic & (regions.width >= space.width * (1 - 1e-9))
     lower, width = np.where(is_turn, space.low, regions.lower), np.where(is_turn, space.width, regions.width)
-    for index, (start, label, colour) in enumerate(zip(starts, labels, colours, strict=True)):
+    for index, (start, label, color) in enumerate(zip(starts, labels, colors, strict=True)):
         bar = bottom + (0.04 + 0.06 * index) * (top - bottom)
         for turn in _turns(space):
             corner, size = lower[index] + turn, width[index]
             if space.n == 1:  # bars above each other, for regions overlap
-                axis.plot([corner[0], corner[0] + size[0]], [bar, bar], color=colour, lw=4, solid_capstyle="butt")
+                axis.plot([corner[0], corner[0] + size[0]], [bar, bar], color=color, lw=4, solid_capstyle="butt")
                 continue
-            for ink, weight in (("white", 2.6), (colour, 1.4)):
+            for ink, weight in (("white", 2.6), (color, 1.4)):
                 axis.add_patch(Rectangle((corner[0], corner[1]), *size, fill=False, ec=ink, lw=weight, clip_on=True))
         where = start if space.n == 2 else (start[0], bar)
-        axis.plot(*where, marker="o", ms=5, mfc=colour, mec="white", mew=0.8, ls="", label=label, clip_on=False)
+        axis.plot(*where, marker="o", ms=5, mfc=color, mec="white", mew=0.8, ls="", label=label, clip_on=False)
 
 
 def draw_view(axis: Axes, view: View, color: str) -> None:
@@ -124,7 +124,7 @@ def draw_traps(axis: Axes, maps: ScoreMaps, traps: Iterable[Trap]) -> None:
                     segments.append(origin + np.array([middle - along, middle + along]) * maps.steps)
     lines = [segment + turn * sign for segment in segments for turn in _turns(maps.space) for sign in (-1, 1)]
     axis.add_collection(LineCollection(lines, colors="white", linewidths=1.9), autolim=False)
-    axis.add_collection(LineCollection(lines, colors=TRAP_COLOUR, linewidths=1.1), autolim=False)
+    axis.add_collection(LineCollection(lines, colors=TRAP_COLOR, linewidths=1.1), autolim=False)
 
 
 def axis_label(parameter: Parameter) -> str:

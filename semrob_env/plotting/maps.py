@@ -157,7 +157,7 @@ def curves_figure(maps: ScoreMaps, *, title: str) -> Figure:
         for drawn, width in ((maps, 0.5), (network_maps(maps), 1.8)):
             for row, (network, class_name, _) in enumerate(map(parts_of, drawn.names)):
                 if class_name == classes[at]:
-                    draw_curve(panel, drawn, row, colour=colors[network], width=width)
+                    draw_curve(panel, drawn, row, color=colors[network], width=width)
         panel.set_title(classes[at], fontsize=8, pad=2)
         panel.tick_params(labelsize=7, length=2)
         _label_below(panel, maps, is_last=at + columns >= len(classes))

@@ -51,7 +51,7 @@ def region_figure(
     if maps is not None:
         axis, first = parts[0].subplots(), maps.space.parameters[0]
         if maps.space.n == 1:
-            draw_curve(axis, maps, row, colour="black", width=1.4)
+            draw_curve(axis, maps, row, color="black", width=1.4)
             axis.set(xlabel=axis_label(first), ylabel="score f")
         else:
             parts[0].colorbar(draw_scores(axis, maps, row), ax=axis, label="score f", pad=0.01)

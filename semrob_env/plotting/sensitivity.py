@@ -1,4 +1,4 @@
-"""How results depend on hyper-parameters: a row a method, lines for one of them at a time, colours for pairs."""
+"""How results depend on hyperparameters: a row a method, lines for one of them at a time, colours for pairs."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from semrob_env.types import FloatArray
 @final
 @dataclass(frozen=True, eq=False)
 class Lines:
-    """Results against one hyper-parameter, the others at their defaults."""
+    """Results against one hyperparameter, the others at their defaults."""
 
     title: str  # above it
-    x_label: str  # name of the hyper-parameter
+    x_label: str  # name of the hyperparameter
     x: FloatArray  # its values (X,), rising; drawn on a logarithmic axis, with 0 at its left end
     quality: Mapping[int, FloatArray]  # results (X,) by budget
     feasible: Mapping[int, FloatArray]  # shares of feasible regions (X,) by budget
@@ -31,7 +31,7 @@ class Lines:
 @final
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """Results against two hyper-parameters."""
+    """Results against two hyperparameters."""
 
     title: str  # above it
     x_label: str  # name of the first one

@@ -93,7 +93,7 @@ class SyntheticFunction(ScoreFunction):
         """The box where all p_k = 1 (a batch of one), the trap included; all of every parameter that is not active."""
         lower, upper = np.array(self.space.low), np.array(self.space.high)
         chosen, bumps = list(self.active), self.landscape.bumps
-        lower[chosen], upper[chosen] = bumps.centre - bumps.half, bumps.centre + bumps.half
+        lower[chosen], upper[chosen] = bumps.center - bumps.half, bumps.center + bumps.half
         return Regions(self.space, lower, upper).clip()
 
     def truth(
@@ -267,15 +267,15 @@ def _build(name: str, seed: int, space: SemanticSpace) -> tuple[tuple[int, ...],
     half = np.zeros(len(active)) if family.is_smooth else width * (0.1 + 0.06 * size)
     flank = width * (0.25 + 0.1 * size) if family.is_smooth else 0.4 * half
     reach = half + flank
-    centre = low + reach + (width - 2 * reach) * place
+    center = low + reach + (width - 2 * reach) * place
     if family.crosses_seam:
-        centre[0] = np.mod((2 * place[0] - 1) * 0.8 * half[0], width[0])
+        center[0] = np.mod((2 * place[0] - 1) * 0.8 * half[0], width[0])
     period = np.where(space.is_periodic[chosen], width, np.inf)
-    bumps = Bumps(centre, half, flank, period, family.is_smooth)
+    bumps = Bumps(center, half, flank, period, family.is_smooth)
     if not family.has_trap:
         return active, Landscape(LOW, family.high, bumps)
     aside = _draw(name, seed, "trap", space.n)[chosen]
-    trap = Bumps(centre + (2 * aside - 1) * 0.3 * half, 0.3 * half, 0.2 * half, period)
+    trap = Bumps(center + (2 * aside - 1) * 0.3 * half, 0.3 * half, 0.2 * half, period)
     return active, Landscape(LOW, family.high, bumps, trap, depth=family.high - LOW)
 
 

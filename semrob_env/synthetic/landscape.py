@@ -31,7 +31,7 @@ _WEIGHTS[2] += 1 - _WEIGHTS.sum()  # so that the mean over a plateau is 1 to the
 class Bumps:
     """One bump p_k along each of A parameters; all arrays are (A,) in native units."""
 
-    centre: FloatArray  # middle of the plateau
+    center: FloatArray  # middle of the plateau
     half: FloatArray  # half the width of the plateau, 0 or above
     flank: FloatArray  # width of each flank, above 0. On a periodic parameter 2 * (half + flank) < period
     period: FloatArray  # length of one turn, infinite where not periodic
@@ -60,7 +60,7 @@ class Bumps:
 
     def distance(self, x: FloatArray) -> FloatArray:
         """Signed distance (..., A) of x (..., A) to the nearest centre."""
-        away = x - self.centre
+        away = x - self.center
         if not self._is_periodic.any():
             return np.asarray(away)
         turn = np.where(self._is_periodic, self.period, 1.0)

@@ -135,8 +135,8 @@ def _pieces(bumps: Bumps, k: int, lower: FloatArray, upper: FloatArray) -> Itera
     left, right = (lower - offset)[:, k], (upper - offset)[:, k]
     half_turn = float(bumps.period[k]) / 2 if np.isfinite(bumps.period[k]) else _FAR
     for part in range(-3, 3):
-        centre = (part + 1) // 2 * 2 * half_turn
-        start, end = (np.clip(bound, part * half_turn, (part + 1) * half_turn) - centre for bound in (left, right))
+        center = (part + 1) // 2 * 2 * half_turn
+        start, end = (np.clip(bound, part * half_turn, (part + 1) * half_turn) - center for bound in (left, right))
         if (end > start).any():
             yield (start, end) if part % 2 == 0 else (-end, -start)
 

@@ -60,7 +60,7 @@ def _with_whole_trap(problem: BoxProblem, relaxed: Box) -> Box | None:
         return None
     mean_only = problem.with_limits(problem.least, np.inf)
     box: Box | None = relaxed
-    means = trap.box_moments(trap.centre - trap.reach, trap.centre + trap.reach)[0]
+    means = trap.box_moments(trap.center - trap.reach, trap.center + trap.reach)[0]
     for _ in range(_STEPS):
         if box is None or mean_only.is_feasible(box):
             break

@@ -66,9 +66,9 @@ def _sides_of(problem: BoxProblem, k: int) -> Sides:
     places = [np.linspace(wall_low, start, evenly + 1), np.linspace(start, wall_high, evenly + 1)]
     both = problem.landscape.bumps, problem.landscape.trap
     for bumps in filter(None, both):
-        centre = start - bumps.distance(problem.start)[k]
+        center = start - bumps.distance(problem.start)[k]
         for reach in (bumps.half[k], bumps.reach[k]):
-            marks = np.array([centre - reach, centre + reach])
+            marks = np.array([center - reach, center + reach])
             places.append(np.concatenate([marks + turn * room for turn in (-1, 0, 1)]) if periodic else marks)
     every = np.unique(np.concatenate(places))
     lower, upper = np.meshgrid(
@@ -88,7 +88,7 @@ def _sides_of(problem: BoxProblem, k: int) -> Sides:
 
 def _only(bumps: Bumps, k: int) -> Bumps:
     one = slice(k, k + 1)
-    return Bumps(bumps.centre[one], bumps.half[one], bumps.flank[one], bumps.period[one], bumps.smooth)
+    return Bumps(bumps.center[one], bumps.half[one], bumps.flank[one], bumps.period[one], bumps.smooth)
 
 
 def _gather(sides: list[Sides], choices: npt.NDArray[np.int64]) -> FloatArray:

@@ -131,7 +131,7 @@ def test_more_confidence_recommends_fewer_regions_by_luck() -> None:
     [{"epsilon_m": 0.4}, {"epsilon_v": 0.2}, {"budget": 100}],
 )
 def test_no_search_has_goal_or_budget_among_its_settings(name: str, wrong: dict[str, object]) -> None:
-    with pytest.raises(InvalidParameterError, match=f"unknown hyper-parameter '{next(iter(wrong))}'") as raised:
+    with pytest.raises(InvalidParameterError, match=f"unknown hyperparameter '{next(iter(wrong))}'") as raised:
         OPTIMIZERS[name].settings_class.from_mapping(wrong)
     assert "\n" not in str(raised.value)
 

@@ -48,7 +48,7 @@ def test_a_grid_is_shared_by_the_start_points_that_are_asked_about_at_its_functi
     assert {1, 2} <= seen
 
 
-def test_amortised_figures_are_those_of_shared_bills(comparison: Comparison) -> None:
+def test_amortized_figures_are_those_of_shared_bills(comparison: Comparison) -> None:
     runs = comparison.run_lines()
     for line in comparison.lines:
         own = [
@@ -68,7 +68,7 @@ def test_amortised_figures_are_those_of_shared_bills(comparison: Comparison) -> 
 
 def test_the_table_tells_both_and_a_note_which_decides(comparison: Comparison) -> None:
     (first, *_) = comparison.protocol.goals
-    table = {row["method"]: row for row in comparison.shown_amortised(first)}
+    table = {row["method"]: row for row in comparison.shown_amortized(first)}
     assert (
         float(table["grid"]["start points a set of samples"])
         > 1
@@ -83,7 +83,7 @@ def test_without_a_method_that_shares_there_is_no_such_table(tmp_path: Path) -> 
     maps = str(save_maps(wavy_maps(["ResNet50/cup/0"]), tmp_path / "maps.npz"))
     protocol, suite = small(maps, ["naive"])
     alone = compare(protocol, suite, tmp_path)
-    assert alone.shown_amortised(protocol.goals[0]) == []
+    assert alone.shown_amortized(protocol.goals[0]) == []
     assert not any("amortised" in note for note in alone.notes())
 
 

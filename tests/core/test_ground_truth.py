@@ -333,9 +333,9 @@ def test_functions_of_every_known_kind_have_an_optimum_and_moments() -> None:
         assert optimum(Complement(recorded), start, goal, member=member).volume == adversarial.volume
         assert optimum(mixed, start, goal, member=member).volume == adversarial.volume
         assert optimum(mixed, start, goal, member=4 + member).volume == truth.optimum(start, goal, member=member).volume
-    centre = plateau.plateau.centre[0]
-    assert optimum(mixed, centre, member=3).volume == optimum(plateau, centre).volume == plateau.optimum(centre).volume
-    assert plateau.optimum(centre).volume > 0
+    center = plateau.plateau.center[0]
+    assert optimum(mixed, center, member=3).volume == optimum(plateau, center).volume == plateau.optimum(center).volume
+    assert plateau.optimum(center).volume > 0
 
     regions = Regions.around(maps.space, maps.space.sample(7, np.random.default_rng(0)), 20.0)
     mean, variance = exact_moments(mixed, regions, np.arange(7))

@@ -329,7 +329,7 @@ def test_maps_of_three_parameters_have_moments_but_no_shares() -> None:
     assert exact_moments(function, whole, goal=MeanGoal(0.1))[0][0] > 0
     for ask in (
         lambda: exact_moments(function, whole, goal=ReliabilityGoal()),
-        lambda: optimum(function, whole.centre[0], ReliabilityGoal()),
+        lambda: optimum(function, whole.center[0], ReliabilityGoal()),
     ):
         with pytest.raises(NoGroundTruthError, match="maps of 1 or 2 parameters, not of 3"):
             ask()

@@ -56,7 +56,7 @@ def boxes(regions: Regions) -> list[tuple[float, ...]]:
 
 
 @pytest.mark.parametrize("step", [30.0, 7.0])
-def test_a_map_in_colour_covers_the_whole_space_and_closes(step: float) -> None:
+def test_a_map_in_color_covers_the_whole_space_and_closes(step: float) -> None:
     maps = make_maps("net/cup/0", step=step)
     axis = Figure().subplots()
     mesh = draw_scores(axis, maps, 0)
@@ -65,10 +65,10 @@ def test_a_map_in_colour_covers_the_whole_space_and_closes(step: float) -> None:
     assert corners[..., 0].max() >= 360
     assert (corners[..., 1].min(), corners[..., 1].max()) == (-10, 90)
     assert axis.get_xlim() == (0, 360)
-    colours = np.asarray(mesh.get_array())
-    assert np.array_equal(colours[:, 1:-1], maps.scores[0].T)
-    assert np.array_equal(colours[:, -1], maps.scores[0, 0])
-    assert np.array_equal(colours[:, 0], maps.scores[0, -1])
+    colors = np.asarray(mesh.get_array())
+    assert np.array_equal(colors[:, 1:-1], maps.scores[0].T)
+    assert np.array_equal(colors[:, -1], maps.scores[0, 0])
+    assert np.array_equal(colors[:, 0], maps.scores[0, -1])
     # The cell of a grid line lies around it.
     assert corners[0, 1, 0] < maps.axes[0][0] < corners[0, 2, 0]
     assert corners[-2, 0, 1] < maps.axes[1][-1] <= corners[-1, 0, 1]
@@ -77,7 +77,7 @@ def test_a_map_in_colour_covers_the_whole_space_and_closes(step: float) -> None:
 def test_a_curve_covers_the_turn_and_ends_as_it_begins() -> None:
     curve = section(make_maps("net/cup/0"), "azimuth")
     axis = Figure().subplots()
-    draw_curve(axis, curve, 0, colour="black", width=1.0)
+    draw_curve(axis, curve, 0, color="black", width=1.0)
     azimuth, scores = (np.asarray(part, dtype=np.float64) for part in axis.lines[0].get_data())
     assert np.min(azimuth) <= 0 < 360 <= np.max(azimuth)
     assert np.interp(0.0, azimuth, scores) == np.interp(360.0, azimuth, scores) == curve.scores[0, 0]
@@ -156,7 +156,7 @@ def test_a_figure_of_maps_has_a_panel_each_and_a_legend_of_its_regions(tmp_path:
         assert picture.size[0] > 600
 
 
-def test_the_colours_of_a_page_share_one_scale() -> None:
+def test_the_colors_of_a_page_share_one_scale() -> None:
     maps = make_maps("net/cup/0", "net/cup/1")
     for highest, limits in ((None, (0.0, 1.0)), (0.4, (0.0, 0.4))):
         figure = maps_figure(maps, title="", highest=highest)
@@ -171,7 +171,7 @@ def test_many_maps_need_a_page() -> None:
     assert len(maps_figure(maps, title="", page=map_pages(maps)[1]).axes) == 10 + 1
 
 
-def test_curves_are_one_colour_a_network_thin_for_shapes_and_thick_for_their_mean() -> None:
+def test_curves_are_one_color_a_network_thin_for_shapes_and_thick_for_their_mean() -> None:
     names = [f"{network}/{z}/{s}" for network in ("a", "b") for z in ("cup", "chair") for s in range(3)]
     figure = curves_figure(section(make_maps(*names), "azimuth"), title="")
     panels = [axis for axis in figure.axes if axis.get_title()]

@@ -101,7 +101,7 @@ def test_estimates_are_close_to_the_exact_moments(n: int, points: int, error: fl
     rng = np.random.default_rng(2)
     regions = Regions.around(
         function.space,
-        np.tile(function.plateau.centre, (200, 1)),
+        np.tile(function.plateau.center, (200, 1)),
         rng.uniform(0.1, 0.3, (200, n)) * function.space.width,
     )
     mean, variance = function.exact_moments(regions)
@@ -193,9 +193,9 @@ def test_a_reliability_is_judged_by_the_share_of_good_views() -> None:
 
 def test_exact_shares_decide_where_they_are_known() -> None:
     function, goal = make_synthetic("synthetic:hill?n=2&seed=1"), ReliabilityGoal(0.5, 0.9)
-    best = function.optimum(function.plateau.centre[0], goal).region
+    best = function.optimum(function.plateau.center[0], goal).region
     assert best is not None
-    wider = Regions.around(function.space, best.centre, best.width / 2 * 1.001)
+    wider = Regions.around(function.space, best.center, best.width / 2 * 1.001)
     for region, expected in ((best, True), (wider, False)):
         judgement = judge_regions(function, region, judge=Judge(goal))
         assert judgement.is_exact
@@ -206,7 +206,7 @@ def test_exact_shares_decide_where_they_are_known() -> None:
 
 def test_where_shares_are_not_known_the_points_tell_them_and_means_stay_exact() -> None:
     function = make_synthetic("synthetic:plateau?n=3&seed=0")
-    regions = Regions.around(function.space, np.tile(function.plateau.centre, (5, 1)), function.space.width * 0.2)
+    regions = Regions.around(function.space, np.tile(function.plateau.center, (5, 1)), function.space.width * 0.2)
     judgement = judge_regions(function, regions, judge=Judge(ReliabilityGoal(0.5, 0.3)))
     assert np.array_equal(judgement.mean, function.exact_moments(regions)[0])
     assert np.array_equal(judgement.goal_mean, judgement.purity)

@@ -20,7 +20,7 @@ REGIONS = Regions(
 STARTS = np.array([[355.0, 0.0, 2.732, 0.5], [200.0, 50.0, 2.732, 0.5]])
 
 
-def grey(theta: FloatArray) -> Float32Array:
+def gray(theta: FloatArray) -> Float32Array:
     level = SPACE.to_unit(theta).mean(axis=1)
     return np.tile(level[:, None, None, None], (1, 3, 8, 8)).astype(np.float32)
 
@@ -30,7 +30,7 @@ def level() -> CallableFunction:
 
 
 def test_pictures_along_a_side_run_from_just_outside_through_the_region_to_just_outside() -> None:
-    rows = side_views(level(), grey, REGIONS[0])
+    rows = side_views(level(), gray, REGIONS[0])
     assert len(rows) == SPACE.n
     assert [[view.inside for view in row] for row in rows] == [
         [False, True, True, True, False],
@@ -39,16 +39,16 @@ def test_pictures_along_a_side_run_from_just_outside_through_the_region_to_just_
         [False, True, True, True, False],
     ]
     assert [view.theta[0] for view in rows[0]] == pytest.approx([335.6, 350.0, 5.0, 20.0, 34.4])
-    centre = REGIONS[0].centre[0]
+    center = REGIONS[0].center[0]
     for k, row in enumerate(rows):
         for view in row:
-            assert np.delete(view.theta, k) == pytest.approx(np.delete(centre, k))
+            assert np.delete(view.theta, k) == pytest.approx(np.delete(center, k))
             assert view.score == pytest.approx(float(view.picture[0, 0, 0]), abs=1e-6)
             assert bool(REGIONS[0].contains(view.theta)[0]) == view.inside
 
 
 def test_a_region_that_is_the_whole_space_has_no_outside() -> None:
-    rows = side_views(level(), grey, REGIONS[1])
+    rows = side_views(level(), gray, REGIONS[1])
     assert [len(row) for row in rows] == [3, 4, 3, 3]
 
 
@@ -66,7 +66,7 @@ def test_projections_show_every_pair_once_with_all_regions() -> None:
 
 
 def test_the_pictures_along_the_sides_are_all_drawn_and_saved(tmp_path: object) -> None:
-    views = [side_views(level(), grey, REGIONS[row]) for row in range(2)]
+    views = [side_views(level(), gray, REGIONS[row]) for row in range(2)]
     figure = sides_figure(REGIONS, views, ["one", "two"], title="title")
     assert len(figure.axes) == sum(len(line) for own in views for line in own)
     titles = [axis.get_title() for axis in figure.axes]

@@ -280,6 +280,6 @@ def test_sampling_wants_one_generator_a_region_and_takes_no_region_at_all() -> N
     assert Regions.whole(BOTH, 0).sample(5, []).shape == (0, 5, 2)
 
 
-def test_the_centre_lies_inside_along_a_turn() -> None:
+def test_the_center_lies_inside_along_a_turn() -> None:
     regions = Regions(BOTH, np.array([[350.0, 0.0]]), np.array([[374.0, 10.0]]))
-    assert regions.centre.tolist() == [[2.0, 5.0]]
+    assert regions.center.tolist() == [[2.0, 5.0]]

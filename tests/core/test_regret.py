@@ -81,11 +81,11 @@ def test_each_row_is_judged_by_its_own_member_and_start() -> None:
 
 def test_synthetic_functions_have_regret_too() -> None:
     function = make_synthetic("synthetic:plateau?n=2&seed=0")
-    centre: FloatArray = function.plateau.centre
-    best = function.optimum(centre[0])
+    center: FloatArray = function.plateau.center
+    best = function.optimum(center[0])
     assert best.region is not None
-    assert regrets(function, best.region, centre) == pytest.approx([0])
-    assert regrets(function, function.plateau, centre)[0] == pytest.approx(1 - function.plateau.share()[0] / best.share)
+    assert regrets(function, best.region, center) == pytest.approx([0])
+    assert regrets(function, function.plateau, center)[0] == pytest.approx(1 - function.plateau.share()[0] / best.share)
 
 
 def test_regret_by_good_views() -> None:

@@ -42,7 +42,7 @@ def dented(*holes: tuple[slice, slice], low: float = 0.05, roll: int = 0) -> Sco
 def test_a_hole_in_a_high_plain_is_a_trap() -> None:
     (trap,) = semantic_traps(dented((slice(10, 13), slice(4, 6))))
     assert trap.name == "net/cup/0"
-    assert trap.centre == pytest.approx([110.0, 35.0])
+    assert trap.center == pytest.approx([110.0, 35.0])
     assert trap.box.lower[0].tolist() == [95.0, 25.0]
     assert trap.box.upper[0].tolist() == [125.0, 45.0]
     assert trap.share == trap.basin_share == pytest.approx(3 * 2 * 100 / 36000)
@@ -56,15 +56,15 @@ def test_rolling_a_map_rolls_its_traps_and_nothing_else(roll: int) -> None:
     still, rolled = (semantic_traps(dented(*holes, roll=by)) for by in (0, roll))
     assert len(still) == len(rolled) == 2
     for before, after in zip(still, rolled, strict=True):
-        assert after.centre == pytest.approx(SPACE.project(before.centre + np.array([10 * roll, 0])))
+        assert after.center == pytest.approx(SPACE.project(before.center + np.array([10 * roll, 0])))
         assert after.box.width.tolist() == before.box.width.tolist()
-        assert after.box.contains(after.centre)[0]
+        assert after.box.contains(after.center)[0]
         assert (after.share, after.rim, after.minimum) == pytest.approx((before.share, before.rim, before.minimum))
 
 
 def test_a_trap_across_the_seam_is_one_and_sits_on_the_seam() -> None:
     (trap,) = semantic_traps(dented((slice(0, 2), slice(4, 5)), (slice(35, 36), slice(4, 5))))
-    assert trap.centre == pytest.approx([0.0, 30.0])
+    assert trap.center == pytest.approx([0.0, 30.0])
     assert trap.box.lower[0].tolist() == [345.0, 25.0]
     assert trap.box.upper[0].tolist() == [375.0, 35.0]
 
@@ -87,8 +87,8 @@ def test_a_staircase_around_the_turn_is_a_band_however_the_map_is_rolled() -> No
     scores = plain(0.9)
     heights = 5 + np.round(3 * np.sin(np.deg2rad(np.arange(36) * 10))).astype(int)
     for column, height in enumerate(heights):
-        neighbour = heights[(column + 1) % 36]
-        scores[column, min(height, neighbour) : max(height, neighbour) + 1] = 0.0
+        neighbor = heights[(column + 1) % 36]
+        scores[column, min(height, neighbor) : max(height, neighbor) + 1] = 0.0
     for roll in (0, 7, 18):
         assert semantic_traps(make_maps(np.roll(scores, roll, axis=0))) == []
 
@@ -98,7 +98,7 @@ def test_a_ring_is_a_trap_around_its_island() -> None:
     scores[10:15, 3:8] = 0.0
     scores[12, 5] = 0.9
     (trap,) = semantic_traps(make_maps(scores))
-    assert trap.centre == pytest.approx([120.0, 40.0])
+    assert trap.center == pytest.approx([120.0, 40.0])
     assert len(trap.cells) == 24
 
 
@@ -121,7 +121,7 @@ def test_between_both_thresholds_a_dent_is_no_trap_and_belongs_to_the_basin() ->
     (trap,) = semantic_traps(make_maps(scores))
     assert len(trap.cells) == 15
     assert trap.share == pytest.approx(trap.basin_share / 15)
-    assert trap.centre == pytest.approx([60.0, 30.0])
+    assert trap.center == pytest.approx([60.0, 30.0])
     assert semantic_traps(make_maps(scores), low=0.05) == []
     assert len(semantic_traps(make_maps(scores), low=0.2, high=0.3)) == 1
 
@@ -142,7 +142,7 @@ def test_traps_of_one_and_three_parameters() -> None:
     curve = np.full((1, 36), 0.9, dtype=np.float32)
     curve[0, [35, 0, 1]] = 0.1
     (trap,) = semantic_traps(ScoreMaps(one, map_axes(one, 10.0), curve, ("net/cup/0",)))
-    assert trap.centre == pytest.approx([0.0])
+    assert trap.center == pytest.approx([0.0])
     space = make_function("synthetic:hill?n=3&seed=0").space
     axes = map_axes(space, space.width / 10)
     block = np.full((1, *(len(axis) for axis in axes)), 0.9, dtype=np.float32)

@@ -26,14 +26,14 @@ from semrob_env.types import FloatArray
 EVERY = pytest.mark.parametrize("family", FAMILIES)
 
 
-def centre_of(function: SyntheticFunction) -> FloatArray:
-    return np.asarray(function.plateau.centre[0])
+def center_of(function: SyntheticFunction) -> FloatArray:
+    return np.asarray(function.plateau.center[0])
 
 
 def near(function: SyntheticFunction, count: int, seed: int) -> FloatArray:
     """Points (count, n) around the bump, where the score is not only background."""
     steps = np.random.default_rng(seed).normal(size=(count, function.space.n)) * 0.1 * function.space.width
-    return function.space.project(centre_of(function) + steps)
+    return function.space.project(center_of(function) + steps)
 
 
 @EVERY
@@ -109,22 +109,22 @@ def test_gradients_agree_with_differences(family: str, n: int) -> None:
 @pytest.mark.parametrize("n", [1, 2, 5])
 def test_families_are_what_their_names_say(n: int) -> None:
     by_name = {family: make_synthetic(f"synthetic:{family}?n={n}&seed=2") for family in FAMILIES}
-    tops = {name: float(f.values(centre_of(f)[None, None])[0, 0]) for name, f in by_name.items()}
+    tops = {name: float(f.values(center_of(f)[None, None])[0, 0]) for name, f in by_name.items()}
     assert tops["plateau"] == tops["seam"] == tops["ridge"] == tops["hill"] == 0.95
     assert tops["empty"] == pytest.approx(0.4)
     seam = by_name["seam"].plateau
-    assert seam.contains(np.concatenate([[0.0], centre_of(by_name["seam"])[1:]]))[0]
-    assert seam.contains(np.concatenate([[359.999], centre_of(by_name["seam"])[1:]]))[0]
-    assert not by_name["plateau"].plateau.contains(np.concatenate([[0.0], centre_of(by_name["plateau"])[1:]]))[0]
+    assert seam.contains(np.concatenate([[0.0], center_of(by_name["seam"])[1:]]))[0]
+    assert seam.contains(np.concatenate([[359.999], center_of(by_name["seam"])[1:]]))[0]
+    assert not by_name["plateau"].plateau.contains(np.concatenate([[0.0], center_of(by_name["plateau"])[1:]]))[0]
     ridge = by_name["ridge"]
     assert len(ridge.active) == 1
     elsewhere = ridge.space.sample(50, np.random.default_rng(0))
-    elsewhere[:, ridge.active[0]] = centre_of(ridge)[ridge.active[0]]
+    elsewhere[:, ridge.active[0]] = center_of(ridge)[ridge.active[0]]
     assert (ridge.values(elsewhere[:, None]) == 0.95).all()
     trap = by_name["trap"]
     pocket = trap.landscape.trap
     assert pocket is not None
-    assert trap.values(pocket.centre[None, None])[0, 0] == pytest.approx(0.05)
+    assert trap.values(pocket.center[None, None])[0, 0] == pytest.approx(0.05)
     edge = trap.plateau
     corners = edge.space.project(np.stack([edge.lower[0] + 1e-9, edge.upper[0] - 1e-9]))
     assert trap.values(corners[:, None]).ravel().tolist() == [0.95, 0.95]
@@ -179,14 +179,14 @@ def test_optimum_of_a_plateau_in_closed_form(n: int, epsilon_m: float) -> None:
     factor = (1 + 0.4 * y) ** n
     if y > 1:  # whatever the order, beyond the flanks the volume is what the integral 1.2 h allows
         factor = 1.2**n / mean**n
-    assert function.optimal_volume(centre_of(function), MeanGoal(epsilon_m)) == pytest.approx(
+    assert function.optimal_volume(center_of(function), MeanGoal(epsilon_m)) == pytest.approx(
         factor * function.plateau.volume()[0], rel=1e-8
     )
 
 
 def test_optimum_of_a_ridge_spans_the_other_parameters() -> None:
     function = make_synthetic("synthetic:ridge?n=5&seed=1")
-    optimum = function.optimum(centre_of(function), MeanGoal(0.1))
+    optimum = function.optimum(center_of(function), MeanGoal(0.1))
     assert optimum.region is not None
     others = [k for k in range(5) if k not in function.active]
     assert np.array_equal(optimum.region.width[0, others], function.space.width[others])
@@ -198,14 +198,14 @@ def test_optimum_of_a_ridge_spans_the_other_parameters() -> None:
 @pytest.mark.parametrize("n", [1, 2, 20])
 def test_there_is_no_optimum_where_nothing_is_robust(n: int) -> None:
     empty = make_synthetic(f"synthetic:empty?n={n}&seed=0")
-    optimum = empty.optimum(centre_of(empty))
+    optimum = empty.optimum(center_of(empty))
     assert (optimum.volume, optimum.share, optimum.region) == (0.0, 0.0, None)
-    assert empty.optimal_volume(centre_of(empty), MeanGoal(0.65)) > empty.plateau.volume()[0]
+    assert empty.optimal_volume(center_of(empty), MeanGoal(0.65)) > empty.plateau.volume()[0]
 
 
 def test_the_plateau_alone_is_feasible_at_exact_equality() -> None:
     function = make_synthetic("synthetic:plateau?n=3&seed=0")
-    share = function.optimal_share(centre_of(function), MeanGoal(1 - 0.95))
+    share = function.optimal_share(center_of(function), MeanGoal(1 - 0.95))
     assert share == pytest.approx(function.plateau.share()[0], rel=1e-6)
 
 
@@ -270,7 +270,7 @@ def brute_force(function: ScoreFunction, start: FloatArray, goal: Goal, cells: i
         for k in range(n):
             table = table.cumsum(axis=k)
         tables.append(table)
-    centre = np.array([int(np.abs(e - start[k]).argmin()) for k, e in enumerate(edges)])
+    center = np.array([int(np.abs(e - start[k]).argmin()) for k, e in enumerate(edges)])
     last = np.array([len(e) - 1 for e in edges])
 
     def volumes(lower: FloatArray, upper: FloatArray) -> FloatArray:
@@ -286,8 +286,8 @@ def brute_force(function: ScoreFunction, start: FloatArray, goal: Goal, cells: i
         return np.where(fits & goal.is_met(mean, square - mean**2), volume, 0.0)
 
     stride = {1: 1, 2: cells // 24, 3: cells // 10}[n]
-    axes = [np.append(np.arange(centre[k], -1, -stride), 0) for k in range(n)]
-    axes += [np.append(np.arange(centre[k], last[k] + 1, stride), last[k]) for k in range(n)]
+    axes = [np.append(np.arange(center[k], -1, -stride), 0) for k in range(n)]
+    axes += [np.append(np.arange(center[k], last[k] + 1, stride), last[k]) for k in range(n)]
     boxes = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 2 * n)
     best = -1.0
     while True:
@@ -299,7 +299,7 @@ def brute_force(function: ScoreFunction, start: FloatArray, goal: Goal, cells: i
         moves = np.array(list(itertools.product((-stride, 0, stride), repeat=2 * n)))
         boxes = (boxes[:, None] + moves).reshape(-1, 2 * n)
         boxes = np.unique(
-            np.concatenate([np.clip(boxes[:, :n], 0, centre), np.clip(boxes[:, n:], centre, last)], 1), axis=0
+            np.concatenate([np.clip(boxes[:, :n], 0, center), np.clip(boxes[:, n:], center, last)], 1), axis=0
         )
 
 
@@ -403,10 +403,10 @@ def test_the_best_box_by_good_views_agrees_with_brute_force(
 def test_the_best_box_by_good_views_in_closed_form(n: int) -> None:
     # On the plateau alone everything is at the level; what is good takes the share that is asked.
     function = make_synthetic(f"synthetic:plateau?n={n}&seed=11")
-    centre, plateau = centre_of(function), function.plateau.share()[0]
-    assert function.optimal_share(centre, ReliabilityGoal(0.95, 0.8)) == pytest.approx(plateau / 0.8, rel=1e-7)
-    assert function.optimal_share(centre, ReliabilityGoal(0.95, 1.0)) == pytest.approx(plateau, rel=1e-7)
-    assert function.optimal_share(centre, ReliabilityGoal(0.96, 0.1)) == 0
+    center, plateau = center_of(function), function.plateau.share()[0]
+    assert function.optimal_share(center, ReliabilityGoal(0.95, 0.8)) == pytest.approx(plateau / 0.8, rel=1e-7)
+    assert function.optimal_share(center, ReliabilityGoal(0.95, 1.0)) == pytest.approx(plateau, rel=1e-7)
+    assert function.optimal_share(center, ReliabilityGoal(0.96, 0.1)) == 0
 
 
 def test_what_is_not_known_of_good_views_is_refused() -> None:
@@ -414,8 +414,8 @@ def test_what_is_not_known_of_good_views_is_refused() -> None:
     with pytest.raises(NoGroundTruthError, match="up to 2 active parameters"):
         many.exact_moments(Regions.whole(many.space), ReliabilityGoal())
     with pytest.raises(NoGroundTruthError, match="up to 2 active parameters"):
-        many.optimum(centre_of(many), ReliabilityGoal())
+        many.optimum(center_of(many), ReliabilityGoal())
     with pytest.raises(NoGroundTruthError, match="has a trap"):
-        trap.optimum(centre_of(trap), ReliabilityGoal())
+        trap.optimum(center_of(trap), ReliabilityGoal())
     ridge = make_synthetic("synthetic:ridge?n=9")
-    assert ridge.optimal_share(centre_of(ridge), ReliabilityGoal()) > 0
+    assert ridge.optimal_share(center_of(ridge), ReliabilityGoal()) > 0

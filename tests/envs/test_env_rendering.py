@@ -47,7 +47,7 @@ SPACE = SemanticSpace.of("azimuth,elevation")
 BACK, UP = np.array([350.0, 0.0]), np.array([180.0, 80.0])
 
 
-class Coloured(ScoreFunction):
+class Colored(ScoreFunction):
     """Draws pictures of one grey, brighter the further round it looks; the second member is mirrored."""
 
     def __init__(self, space: SemanticSpace = SPACE) -> None:
@@ -55,33 +55,33 @@ class Coloured(ScoreFunction):
         self.drawn = 0
 
     def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
-        grey = theta[..., 0] / 360
-        return np.where(member[:, None] == 1, 1 - grey, grey)
+        gray = theta[..., 0] / 360
+        return np.where(member[:, None] == 1, 1 - gray, gray)
 
     def pictures(self, theta: FloatArray, member: int = 0) -> Float32Array:
         self.drawn += len(theta)
-        grey = self.values(theta[:, None], np.full(len(theta), member))[:, 0]
-        return np.broadcast_to(grey[:, None, None, None], (len(theta), 3, 8, 8)).astype(np.float32)
+        gray = self.values(theta[:, None], np.full(len(theta), member))[:, 0]
+        return np.broadcast_to(gray[:, None, None, None], (len(theta), 3, 8, 8)).astype(np.float32)
 
 
 def moment(
     function: ScoreFunction,
     *,
     member: int = 0,
-    centre: FloatArray | None = None,
+    center: FloatArray | None = None,
     half: float = 0.1,
     spent: float = 50.0,
 ) -> Moment:
     """A region around a point, a quarter of a budget of 200 spent."""
     space = function.space
-    at = space.from_unit(np.full(space.n, 0.5)) if centre is None else centre
+    at = space.from_unit(np.full(space.n, 0.5)) if center is None else center
     bounds = at - half * space.width, at + half * space.width
     return Moment(member, at, {"start": at}, bounds, spent, 200.0, {"objective": 0.25, "reward": -0.0})
 
 
-def near(frame: Frame, colour: str | tuple[float, float, float], tolerance: int = 12) -> BoolArray:
+def near(frame: Frame, color: str | tuple[float, float, float], tolerance: int = 12) -> BoolArray:
     """Pixels of a colour."""
-    wanted = np.rint(np.array(to_rgb(colour)) * 255)
+    wanted = np.rint(np.array(to_rgb(color)) * 255)
     return np.asarray((np.abs(frame.astype(np.float64) - wanted) <= tolerance).all(axis=-1))
 
 
@@ -144,10 +144,10 @@ def test_the_map_is_asked_once_a_member_and_never_charged() -> None:
 def test_the_map_lies_where_the_axes_say() -> None:
     function = make_function(PLATEAU)
     painter = Painter(function)
-    frame = painter.frame(moment(function, centre=BACK, half=0.01))
+    frame = painter.frame(moment(function, center=BACK, half=0.01))
     plateau: Any = function
     box = plateau.plateau
-    bright = frame[on_map(painter, box.centre[0])]
+    bright = frame[on_map(painter, box.center[0])]
     dark = frame[on_map(painter, np.array([20.0, 60.0]))]
     assert bright[0] > 200 > 100 > bright[2]  # yellow
     assert dark[2] > dark[0]  # blue
@@ -156,7 +156,7 @@ def test_the_map_lies_where_the_axes_say() -> None:
 def test_scores_that_are_nan_are_drawn_as_the_worst() -> None:
     gap = CallableFunction(SPACE, lambda theta: np.where(theta[:, 1] > 40, np.nan, 1.0))
     painter = Painter(gap)
-    frame = painter.frame(moment(gap, centre=BACK, half=0.01))
+    frame = painter.frame(moment(gap, center=BACK, half=0.01))
     assert frame[on_map(painter, UP)].tolist() == frame[on_map(painter, np.array([220.0, 80.0]))].tolist()
     assert frame[on_map(painter, UP)][0] < 60
     assert frame[on_map(painter, np.array([180.0, 0.0]))][0] > 200
@@ -185,12 +185,12 @@ def test_the_meter_is_as_full_as_the_budget_is_spent(spent: float) -> None:
 
 
 def test_what_the_function_draws_stands_beside_the_map() -> None:
-    function = Coloured()
+    function = Colored()
     stack = Stack([Complement(function), Complement(CallableFunction(SPACE, lambda theta: theta[:, 0] / 720))])
     painter = Painter(stack)
-    for member, azimuth, grey in ((0, 90.0, 0.25), (0, 270.0, 0.75), (1, 90.0, 0.75), (2, 90.0, 0.85)):
-        frame = painter.frame(moment(stack, member=member, centre=np.array([azimuth, 0.0]), half=0.01))
-        assert frame[HEIGHT // 2, 180] == pytest.approx(255 * grey, abs=2)
+    for member, azimuth, gray in ((0, 90.0, 0.25), (0, 270.0, 0.75), (1, 90.0, 0.75), (2, 90.0, 0.85)):
+        frame = painter.frame(moment(stack, member=member, center=np.array([azimuth, 0.0]), half=0.01))
+        assert frame[HEIGHT // 2, 180] == pytest.approx(255 * gray, abs=2)
     drawn = function.drawn
     painter.frame(moment(stack))
     assert function.drawn == drawn + 1

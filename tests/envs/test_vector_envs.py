@@ -118,7 +118,7 @@ def test_single_and_vector_give_the_same_bytes_in_every_autoreset_mode(kind: str
     assert ends > 2 * COUNT
 
 
-def test_an_environment_does_not_depend_on_its_neighbours() -> None:
+def test_an_environment_does_not_depend_on_its_neighbors() -> None:
     few, many = (RegionGrowVectorEnv(MAPS, num_envs=count, start="random") for count in (2, 33))
     rng = np.random.default_rng(0)
     few.reset(seed=[4, 5])

@@ -49,7 +49,7 @@ def waves(shift_deg: float = 0.0) -> CallableFunction:
 @pytest.mark.parametrize("epsilon_v", [0.25, 0.05])
 def test_most_of_the_best_box_is_found_and_is_feasible(family: str, n: int, budget: int, epsilon_v: float) -> None:
     function = synthetic(family, n)
-    start = function.plateau.centre[0]
+    start = function.plateau.center[0]
     best = function.optimum(start, MeanGoal(0.5, epsilon_v))
     found = grown(function, start, budget, MeanGoal(0.5, epsilon_v))
     mean, variance = function.exact_moments(found.regions)
@@ -74,16 +74,16 @@ def test_nearly_all_recommended_regions_are_truly_feasible() -> None:
 
 def test_more_confidence_gives_a_smaller_region_of_higher_mean() -> None:
     function = synthetic("hill", 2)
-    start = function.plateau.centre[0]
+    start = function.plateau.center[0]
     bold, cautious = (grown(function, start, 30, confidence=sure).regions for sure in (0.6, 0.9999))
     assert cautious.share()[0] < bold.share()[0]
     assert function.exact_moments(cautious)[0][0] > function.exact_moments(bold)[0][0]
 
 
 def test_a_region_crosses_the_seam() -> None:
-    found = grown(synthetic("seam", 2), synthetic("seam", 2).plateau.centre[0], 60).regions
+    found = grown(synthetic("seam", 2), synthetic("seam", 2).plateau.center[0], 60).regions
     assert found.upper[0, 0] > 360.0
-    assert found.contains(np.array([0.0, found.centre[0, 1]]))[0]
+    assert found.contains(np.array([0.0, found.center[0, 1]]))[0]
 
 
 def test_rolling_function_and_start_along_azimuth_rolls_the_answer() -> None:
@@ -103,7 +103,7 @@ def test_noise_in_the_scores_leaves_the_region_feasible() -> None:
         exact = function.values(theta[None])[0]
         return np.asarray(np.clip(exact + noise.normal(0.0, 0.1, len(theta)), 0.0, 1.0))
 
-    start = function.plateau.centre[0]
+    start = function.plateau.center[0]
     found = grown(CallableFunction(function.space, scores), start, 120).regions
     assert function.exact_moments(found)[0][0] >= 0.5
     assert found.share()[0] >= 0.6 * function.optimum(start).share
@@ -111,9 +111,9 @@ def test_noise_in_the_scores_leaves_the_region_feasible() -> None:
 
 def test_where_nothing_is_robust_nothing_is_recommended() -> None:
     function = synthetic("empty", 2)
-    found = grown(function, function.plateau.centre[0], 40).regions
+    found = grown(function, function.plateau.center[0], 40).regions
     assert found.share()[0] < 1e-15
-    assert found.contains(function.plateau.centre[0])[0]
+    assert found.contains(function.plateau.center[0])[0]
 
 
 def test_where_everything_is_robust_the_whole_space_is_recommended() -> None:
@@ -123,7 +123,7 @@ def test_where_everything_is_robust_the_whole_space_is_recommended() -> None:
 
 def test_scores_of_another_range_mean_the_same() -> None:
     function = synthetic("plateau", 2)
-    start = function.plateau.centre[0]
+    start = function.plateau.center[0]
     wide = CallableFunction(
         function.space, lambda theta: 8.0 * function.values(theta[None])[0] - 4.0, score_range=(-4.0, 4.0)
     )
@@ -157,10 +157,10 @@ def test_where_nothing_is_to_gain_nearby_points_go_far_away() -> None:
         asked.append(theta)
         return np.asarray(function.values(theta[None])[0])
 
-    region = grown(CallableFunction(function.space, scores), function.plateau.centre[0], 100).regions
+    region = grown(CallableFunction(function.space, scores), function.plateau.center[0], 100).regions
     around = Regions(function.space, region.lower - region.width, region.upper + region.width).clip()
     late = np.concatenate(asked)[60:]
-    assert region.share()[0] > 0.8 * function.optimum(function.plateau.centre[0]).share
+    assert region.share()[0] > 0.8 * function.optimum(function.plateau.center[0]).share
     assert (~around.contains(late[None])).mean() > 0.1
 
 

@@ -27,14 +27,14 @@ from semrob_env.types import FloatArray
 
 @dataclass(frozen=True)
 class PlainSettings(Settings):
-    """A hyper-parameter that JSON keeps."""
+    """A hyperparameter that JSON keeps."""
 
     pace: float = 0.02
 
 
 @dataclass(frozen=True)
 class NestedSettings(Settings):
-    """A hyper-parameter that JSON turns into something else."""
+    """A hyperparameter that JSON turns into something else."""
 
     pairs: tuple[tuple[int, int], ...] = ((1, 2),)
 

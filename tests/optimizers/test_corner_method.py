@@ -164,7 +164,7 @@ def test_the_papers_form_grows_exponentially_for_two_parameters_and_not_at_all_f
     assert (stuck <= 2.01e-5).all()
 
 
-def test_a_region_covers_a_space_of_score_one_in_17_steps_from_its_centre() -> None:
+def test_a_region_covers_a_space_of_score_one_in_17_steps_from_its_center() -> None:
     optimizer = Unregularized(Questions(VIEW, [77.0, 40.0]))
     result = run(optimizer, QueryOracle(constant(VIEW, 1.0)), max_steps=100)
     assert result.status == [CONVERGED]
@@ -332,7 +332,7 @@ def test_the_papers_settings_are_those_of_the_paper() -> None:
         ("trapezoidal", "regularization", -1.0, "regularization -1.0: give a finite number 0 or above"),
         ("oir_b", "boundary_factor", 0.0, "boundary_factor 0.0: give a finite number above 0"),
         ("oir_w", "emphasis_factor", -0.1, "emphasis_factor -0.1: give a finite number 0 or above"),
-        ("unregularized", "regularization", 0.1, "unknown hyper-parameter 'regularization'"),
+        ("unregularized", "regularization", 0.1, "unknown hyperparameter 'regularization'"),
     ],
 )
 def test_settings_out_of_their_limits_are_refused(name: str, setting: str, value: Any, message: str) -> None:

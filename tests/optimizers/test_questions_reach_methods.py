@@ -64,7 +64,7 @@ def answered_in_scale(name: str, scale: str) -> Regions:
 def plateau() -> tuple[SyntheticFunction, FloatArray]:
     function = make_function("synthetic:plateau?n=2&seed=0")
     assert isinstance(function, SyntheticFunction)
-    return function, function.plateau.centre
+    return function, function.plateau.center
 
 
 def good_share(function: ScoreFunction, region: Regions, level: float) -> float:

@@ -193,7 +193,7 @@ def test_a_cross_entropy_gradient_is_that_of_a_function_with_the_gradient_turned
         ("oir_b", "projection", 1, "projection 1: choose every_step or at_the_end"),
         ("oir_w", "gradient", "loss", "gradient 'loss': choose score or cross_entropy"),
         ("oir_w", "gradient", None, "gradient None: choose score or cross_entropy"),
-        ("naive", "gradient", "score", "unknown hyper-parameter 'gradient'; this method has form, step_size"),
+        ("naive", "gradient", "score", "unknown hyperparameter 'gradient'; this method has form, step_size"),
     ],
 )
 def test_a_word_that_is_not_known_is_refused_in_one_line(

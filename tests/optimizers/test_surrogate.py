@@ -12,7 +12,7 @@ from optimizers.surrogate.separable import Profiles
 from semrob_env.types import FloatArray, IntArray
 
 TURNS = np.array([True, False])
-CENTRE = np.array([0.0, 0.4])
+CENTER = np.array([0.0, 0.4])
 
 
 def bump(points: FloatArray) -> FloatArray:
@@ -21,13 +21,13 @@ def bump(points: FloatArray) -> FloatArray:
 
 def process(count: int = 40, steps: int = 96, *, with_profiles: bool = False) -> Process:
     points = evenly_spread(2, 0, count) - [0.5, 0.0]
-    points[0] = CENTRE
-    lines = np.concatenate([points_on_lines(CENTRE, TURNS, np.full((2, 2), reach)) for reach in (0.3, 0.6)])
+    points[0] = CENTER
+    lines = np.concatenate([points_on_lines(CENTER, TURNS, np.full((2, 2), reach)) for reach in (0.3, 0.6)])
     points = np.concatenate([points, lines])
     scores = bump(points)
-    profiles = Profiles(CENTRE, TURNS, points, scores) if with_profiles else None
+    profiles = Profiles(CENTER, TURNS, points, scores) if with_profiles else None
     logs, _ = prior_of_logs(2, with_feature=with_profiles)
-    return Process(logs, points, scores, Lattice.around(CENTRE, TURNS, steps), profiles)
+    return Process(logs, points, scores, Lattice.around(CENTER, TURNS, steps), profiles)
 
 
 def inside(told: Process, box: IntArray, count: int = 4096) -> FloatArray:
@@ -108,10 +108,10 @@ def test_the_slopes_of_the_fit_are_those_of_its_cost(with_feature: bool) -> None
 
 def test_profiles_of_a_product_are_the_product_itself() -> None:
     points = np.concatenate([
-        CENTRE[None],
-        *(points_on_lines(CENTRE, TURNS, np.full((2, 2), reach)) for reach in np.arange(1, 20) / 20),
+        CENTER[None],
+        *(points_on_lines(CENTER, TURNS, np.full((2, 2), reach)) for reach in np.arange(1, 20) / 20),
     ])
-    profiles = Profiles(CENTRE, TURNS, points, bump(points))
+    profiles = Profiles(CENTER, TURNS, points, bump(points))
     others = evenly_spread(2, 3, 50) * 0.9 - [0.45, -0.05]
     np.testing.assert_allclose(0.9 * profiles.values(others), bump(others), atol=2e-3)
 

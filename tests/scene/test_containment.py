@@ -262,7 +262,7 @@ def test_a_mesh_reads_nothing_outside(outside: Path, make: Callable[[Path, str],
 
 @pytest.mark.parametrize("way", WAYS_OUT)
 @pytest.mark.parametrize("make", [make for make in MESHES if make is not gltf_buffer])
-def test_names_of_colours_do_not_matter_where_none_are_wanted(
+def test_names_of_colors_do_not_matter_where_none_are_wanted(
     outside: Path, make: Callable[[Path, str], Path], way: str
 ) -> None:
     path = make(outside.parent / "house", spell(way, outside, MESHES[make]))
@@ -293,8 +293,8 @@ def library(house: Path, model: str, members: dict[str, str | bytes], *, links: 
             info = zipfile.ZipInfo(name)
             info.external_attr = (0o120777 if name == links else 0o100644) << 16
             archive.writestr(info, content)
-        catalogue = f"name#1=Cup\nmodel#1={model.replace(chr(92), chr(92) * 2)}\nid#1=x#box\n"
-        archive.writestr("PluginFurnitureCatalog.properties", catalogue)
+        catalog = f"name#1=Cup\nmodel#1={model.replace(chr(92), chr(92) * 2)}\nid#1=x#box\n"
+        archive.writestr("PluginFurnitureCatalog.properties", catalog)
     return f"sh3f:{house}/library.sh3f#box"
 
 

@@ -14,7 +14,7 @@ from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.sources import archives, list_shapes, load_shape, resolve_shape
 from semrob_env.scene.sources.libraries import list_library, load_piece, parse_properties
 
-CATALOGUE = "PluginFurnitureCatalog.properties"
+CATALOG = "PluginFurnitureCatalog.properties"
 
 # 2 wide, 4 high, 6 deep; one corner in front (+z) at the lower left.
 WEDGE = "v 0 0 6\nv 2 0 0\nv 0 4 0\nv 0 0 0\nf 1 2 3\nf 1 3 4\nf 1 4 2\nf 2 4 3\n"
@@ -27,56 +27,54 @@ def entry(number: int, name: str, model: str, **keys: str) -> str:
     return "".join(f"{key}#{number}={value}\n" for key, value in lines.items())
 
 
-def library(
-    folder: Path, catalogue: str | bytes | None, members: dict[str, str | bytes], name: str = "lib.sh3f"
-) -> str:
+def library(folder: Path, catalog: str | bytes | None, members: dict[str, str | bytes], name: str = "lib.sh3f") -> str:
     path = folder / name
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
-        if catalogue is not None:
-            archive.writestr(CATALOGUE, catalogue)
+        if catalog is not None:
+            archive.writestr(CATALOG, catalog)
         for member, content in members.items():
             archive.writestr(member, content)
     return str(path)
 
 
 def small(folder: Path, **keys: str) -> str:
-    catalogue = HEAD + entry(1, "Coffee mug", "/mugs/mug.obj", **keys)
-    return library(folder, catalogue, {"mugs/mug.obj": WEDGE})
+    catalog = HEAD + entry(1, "Coffee mug", "/mugs/mug.obj", **keys)
+    return library(folder, catalog, {"mugs/mug.obj": WEDGE})
 
 
 def sides(mesh: Mesh) -> list[float]:
     return [round(float(side), 6) for side in np.ptp(mesh.vertices, axis=0)]
 
 
-def test_a_catalogue_gives_names_classes_licence_and_author(tmp_path: Path) -> None:
-    catalogue = HEAD + "".join([
+def test_a_catalog_gives_names_classes_license_and_author(tmp_path: Path) -> None:
+    catalog = HEAD + "".join([
         entry(2, "Piano bench", "/b.obj", creator="Ann"),
         entry(10, "Vase", "/v.obj", creator="Bob & Co", license="CC-0"),
         entry(1, "Caf\\u00e9 cup", "/a.obj"),
         "name#3=Without a model\nnonsense#x=1\n",
     ])
-    shapes = list_shapes(library(tmp_path, catalogue, {}))
+    shapes = list_shapes(library(tmp_path, catalog, {}))
     assert [(shape.name, shape.title, shape.class_name) for shape in shapes] == [
         ("caf\u00e9-cup", "Café cup", "cup"),
         ("piano-bench", "Piano bench", "bench"),
         ("vase", "Vase", "vase"),
     ]
-    assert [shape.licence for shape in shapes] == ["CC-BY 3.0© Somebody", "CC-BY 3.0© Somebody", "CC-0"]
+    assert [shape.license for shape in shapes] == ["CC-BY 3.0© Somebody", "CC-BY 3.0© Somebody", "CC-0"]
     assert [shape.author for shape in shapes] == ["www.example.org", "Ann", "Bob & Co"]
 
 
 def test_pieces_without_an_id_or_with_a_taken_one_get_names_of_their_own(tmp_path: Path) -> None:
-    catalogue = "name#1=Chair\nmodel#1=/x/oak.obj\n" + entry(2, "oak", "/y.obj") + entry(3, "oak", "/z.obj")
-    assert [shape.name for shape in list_library(library(tmp_path, catalogue, {}))] == ["oak", "oak-2", "oak-3"]
+    catalog = "name#1=Chair\nmodel#1=/x/oak.obj\n" + entry(2, "oak", "/y.obj") + entry(3, "oak", "/z.obj")
+    assert [shape.name for shape in list_library(library(tmp_path, catalog, {}))] == ["oak", "oak-2", "oak-3"]
 
 
 def test_a_shape_is_picked_by_name_or_title_and_its_case_where_that_is_unique(tmp_path: Path) -> None:
-    catalogue = (
+    catalog = (
         entry(1, "Chair", "/1.obj", id="M#oak")
         + entry(2, "Chair", "/2.obj", id="M#pine")
         + entry(3, "Deck chair", "/3.obj", id="M#deck")
     )
-    path = library(tmp_path, catalogue, {})
+    path = library(tmp_path, catalog, {})
     assert resolve_shape(f"{path}#oak").name == "oak"
     assert resolve_shape(f"{path}#PINE").name == "pine"
     assert resolve_shape(f"{path}#deck CHAIR").name == "deck"
@@ -88,7 +86,7 @@ def test_a_shape_is_picked_by_name_or_title_and_its_case_where_that_is_unique(tm
         resolve_shape(path)
 
 
-def test_a_piece_stands_as_its_catalogue_says_with_its_front_towards_azimuth_0(tmp_path: Path) -> None:
+def test_a_piece_stands_as_its_catalog_says_with_its_front_towards_azimuth_0(tmp_path: Path) -> None:
     plain = load_piece(small(tmp_path), "coffee-mug")
     assert sides(plain) == [2, 4, 6]
     assert plain.vertices[:, 2].min() == -6.0  # the corner in front
@@ -124,7 +122,7 @@ def test_a_placing_that_cannot_be_is_told(tmp_path: Path, keys: dict[str, str]) 
 PAINTED = "mtllib mug.mtl\nusemtl red\n" + WEDGE.replace("f 2 4 3", "vt 0.5 0.5\nusemtl picture\nf 2/1 4/1 3/1")
 
 
-def test_colours_come_from_materials_and_textures_in_the_zip_only_where_wanted(tmp_path: Path) -> None:
+def test_colors_come_from_materials_and_textures_in_the_zip_only_where_wanted(tmp_path: Path) -> None:
     picture = tmp_path / "green.png"
     Image.fromarray(np.full((2, 2, 3), [0, 255, 0], dtype=np.uint8)).save(picture)
     members: dict[str, str | bytes] = {
@@ -151,8 +149,8 @@ def test_missing_materials_leave_a_piece_white(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["my library.sh3f", "Möbel #1 (50%) & 家具?.sh3f"])
 def test_libraries_and_models_may_have_any_name(tmp_path: Path, name: str) -> None:
-    catalogue = entry(1, "Vase", "/vasen/Schöne Vase 花瓶.obj", id="Möbel#schöne vase").encode()
-    path = library(tmp_path, catalogue, {"vasen/Schöne Vase 花瓶.obj": WEDGE}, name)
+    catalog = entry(1, "Vase", "/vasen/Schöne Vase 花瓶.obj", id="Möbel#schöne vase").encode()
+    path = library(tmp_path, catalog, {"vasen/Schöne Vase 花瓶.obj": WEDGE}, name)
     shape = resolve_shape(f"{path}#schöne vase")
     assert not set(shape.source.partition(":")[2]) & set("?& (+)ö")
     assert resolve_shape(shape.source) == shape

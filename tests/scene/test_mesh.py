@@ -95,7 +95,7 @@ def test_a_malformed_mesh_is_refused_in_one_line(changes: dict[str, npt.NDArray[
     assert "\n" not in str(caught.value)
 
 
-def test_the_digest_tells_geometry_and_colour_apart_but_not_names() -> None:
+def test_the_digest_tells_geometry_and_color_apart_but_not_names() -> None:
     plain = tetrahedron()
     assert plain.digest == tetrahedron(name="other").digest
     assert plain.digest == tetrahedron(vertices=TETRAHEDRON_VERTICES * 1.0 - 0.0).digest
@@ -122,7 +122,7 @@ def test_merging_shifts_indices_and_writes_white_out() -> None:
 
 
 @pytest.mark.parametrize("scale", [1e-9, 1.0, 1e300])
-def test_normalising_centres_the_box_and_scales_its_largest_side_to_two(scale: float) -> None:
+def test_normalising_centers_the_box_and_scales_its_largest_side_to_two(scale: float) -> None:
     mesh = normalize(tetrahedron(vertices=scale * (TETRAHEDRON_VERTICES + 1.0)))
     np.testing.assert_allclose(mesh.vertices.min(axis=0), [-0.25, -0.5, -1.0], atol=1e-12)
     np.testing.assert_allclose(mesh.vertices.max(axis=0), [0.25, 0.5, 1.0], atol=1e-12)
@@ -243,40 +243,40 @@ def test_a_mirroring_transform_keeps_the_winding_outward(tmp_path: Path) -> None
 
 # --- colours -----------------------------------------------------------------------------------------------
 
-COLOURED_OBJ = (
+COLORED_OBJ = (
     "mtllib paint.mtl\nv 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nvt 0.25 0.25\n"
     "usemtl red\nf 1/1 2/1 3/1\nusemtl plain\nf 1/1 2/1 4/1\nusemtl picture\nf 1/1 3/1 4/1\n"
 )
 
 
-def colours_by_normal_axis(mesh: Mesh) -> dict[int, list[float]]:
+def colors_by_normal_axis(mesh: Mesh) -> dict[int, list[float]]:
     assert mesh.albedo is not None
     corners = mesh.vertices[mesh.faces]
     normals = np.abs(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]))
-    return {int(axis): colour.tolist() for axis, colour in zip(normals.argmax(axis=1), mesh.albedo, strict=True)}
+    return {int(axis): color.tolist() for axis, color in zip(normals.argmax(axis=1), mesh.albedo, strict=True)}
 
 
-def test_materials_colour_faces_only_on_request(tmp_path: Path) -> None:
+def test_materials_color_faces_only_on_request(tmp_path: Path) -> None:
     picture = np.zeros((2, 2, 3), dtype=np.uint8)
     picture[1, 0] = [0, 0, 255]  # lower left, where the texture coordinate (0.25, 0.25) points
     Image.fromarray(picture).save(tmp_path / "picture.png")
     write(tmp_path, "paint.mtl", "newmtl red\nKd 1 0 0\nnewmtl plain\nKs 1 1 1\nnewmtl picture\nmap_Kd picture.png\n")
-    path = write(tmp_path, "coloured.obj", COLOURED_OBJ)
+    path = write(tmp_path, "coloured.obj", COLORED_OBJ)
     assert load_mesh(path).albedo is None
-    assert colours_by_normal_axis(load_mesh(path, colors=True)) == {2: [1, 0, 0], 1: [1, 1, 1], 0: [0, 0, 1]}
+    assert colors_by_normal_axis(load_mesh(path, colors=True)) == {2: [1, 0, 0], 1: [1, 1, 1], 0: [0, 0, 1]}
 
 
 def test_a_missing_material_or_picture_leaves_faces_white(tmp_path: Path) -> None:
-    path = write(tmp_path, "coloured.obj", COLOURED_OBJ)
+    path = write(tmp_path, "coloured.obj", COLORED_OBJ)
     white = {axis: [1.0, 1.0, 1.0] for axis in range(3)}
     assert load_mesh(path).albedo is None
-    assert colours_by_normal_axis(load_mesh(path, colors=True)) == white
+    assert colors_by_normal_axis(load_mesh(path, colors=True)) == white
     write(tmp_path, "paint.mtl", "newmtl picture\nmap_Kd gone.png\n")
-    assert colours_by_normal_axis(load_mesh(path, colors=True)) == white
+    assert colors_by_normal_axis(load_mesh(path, colors=True)) == white
 
 
 @pytest.mark.parametrize("suffix", [".ply", ".glb"])
-def test_colours_in_ply_and_glb_files_are_read(tmp_path: Path, suffix: str) -> None:
+def test_colors_in_ply_and_glb_files_are_read(tmp_path: Path, suffix: str) -> None:
     solid = trimesh.Trimesh(TETRAHEDRON_VERTICES, TETRAHEDRON_FACES, process=False)
     if suffix == ".ply":
         solid.visual = trimesh.visual.ColorVisuals(solid, face_colors=np.tile([0, 255, 0, 255], (4, 1)))
@@ -303,8 +303,8 @@ def test_shapenet_files_lose_their_second_half() -> None:
         stored = sum(line.startswith("f ") for line in path.read_text().splitlines())
         assert 0.45 < len(mesh.faces) / stored < 0.52, path
         assert np.abs(normalize(mesh).vertices).max() == pytest.approx(1.0)
-        coloured = load_mesh(path, colors=True)
-        assert coloured.albedo is not None
-        assert len(coloured.faces) == len(mesh.faces)
-        assert area(coloured) == pytest.approx(area(mesh))
+        colored = load_mesh(path, colors=True)
+        assert colored.albedo is not None
+        assert len(colored.faces) == len(mesh.faces)
+        assert area(colored) == pytest.approx(area(mesh))
     assert len(rows) >= 1

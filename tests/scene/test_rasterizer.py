@@ -85,7 +85,7 @@ def test_pictures_are_upright_and_not_mirrored() -> None:
     ("azimuth", "elevation", "side", "shade"),
     [(0, 0, 4, 0.5), (90, 0, 1, 0.5), (180, 0, 5, 0.5), (270, 0, 0, 0.5), (0, 90, 3, 1.0)],
 )
-def test_each_direction_shows_its_side_with_its_colour(
+def test_each_direction_shows_its_side_with_its_color(
     azimuth: float, elevation: float, side: int, shade: float
 ) -> None:
     albedo = np.random.default_rng(0).uniform(0.2, 1, (6, 3)).astype(np.float32)
@@ -196,15 +196,15 @@ def test_derivatives_in_light_are_exact_because_the_picture_is_linear_in_it() ->
         np.testing.assert_allclose(derivatives[:, k], (brighter - picture) / 0.1, atol=2e-5)
 
 
-def test_a_grey_picture_is_the_one_that_three_channels_would_show() -> None:
+def test_a_gray_picture_is_the_one_that_three_channels_would_show() -> None:
     mesh, scenes = torus(), random_scenes(4)
     painted = Mesh(mesh.vertices, mesh.faces, np.ones(mesh.faces.shape, dtype=np.float32))
-    for grey, colour in zip(
+    for gray, color in zip(
         PLAIN.render_with_derivatives(mesh, scenes, ["elevation", "ambient"]),
         PLAIN.render_with_derivatives(painted, scenes, ["elevation", "ambient"]),
         strict=True,
     ):
-        assert grey.tobytes() == colour.tobytes()
+        assert gray.tobytes() == color.tobytes()
 
 
 def test_blur_and_supersampling_keep_the_amount_of_light() -> None:

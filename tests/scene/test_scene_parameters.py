@@ -22,11 +22,11 @@ SIDES = np.array([[0.9, 0.1, 0.1], [0.1, 0.9, 0.1], [0.1, 0.1, 0.9], [0.9, 0.9, 
 """Colours of the sides -x, +x, -y, +y, -z, +z."""
 
 
-def box(half: tuple[float, float, float] = (0.5, 0.5, 0.5), *, colours: bool = False) -> Mesh:
+def box(half: tuple[float, float, float] = (0.5, 0.5, 0.5), *, colors: bool = False) -> Mesh:
     corners = np.array([[(-1, 1)[i >> k & 1] * half[k] for k in range(3)] for i in range(8)], dtype=np.float64)
     quads = [(0, 4, 6, 2), (1, 3, 7, 5), (0, 1, 5, 4), (2, 6, 7, 3), (0, 2, 3, 1), (4, 5, 7, 6)]
     faces = np.array([[q[0], q[i], q[i + 1]] for q in quads for i in (1, 2)], dtype=np.int32)
-    return Mesh(corners, faces, np.repeat(SIDES, 2, axis=0).astype(np.float32) if colours else None)
+    return Mesh(corners, faces, np.repeat(SIDES, 2, axis=0).astype(np.float32) if colors else None)
 
 
 def bowl() -> Mesh:
@@ -44,7 +44,7 @@ def picture(mesh: Mesh, **values: float) -> Float32Array:
     return np.asarray(PLAIN.render(mesh, scenes)[0])
 
 
-def centre(mesh: Mesh, **values: float) -> FloatArray:
+def center(mesh: Mesh, **values: float) -> FloatArray:
     """Colour of the pixel in the middle."""
     return picture(mesh, **values)[:, SIZE // 2, SIZE // 2].astype(np.float64)
 
@@ -68,12 +68,12 @@ def test_the_defaults_of_a_space_show_the_papers_picture_to_the_byte(names: str)
 
 @pytest.mark.parametrize(("azimuth", "side"), [(0, 4), (90, 1), (180, 5), (270, 0)])
 def test_azimuth_90_shows_the_side_of_plus_x(azimuth: float, side: int) -> None:
-    assert centre(box(colours=True), azimuth=azimuth) == pytest.approx(0.5 * SIDES[side], abs=1e-6)
+    assert center(box(colors=True), azimuth=azimuth) == pytest.approx(0.5 * SIDES[side], abs=1e-6)
 
 
 def test_elevation_90_shows_the_top_and_minus_10_a_little_of_the_bottom() -> None:
-    assert centre(box(colours=True), elevation=90.0) == pytest.approx(SIDES[3], abs=1e-6)
-    below = picture(box((0.5, 0.1, 0.5), colours=True), elevation=-10.0)
+    assert center(box(colors=True), elevation=90.0) == pytest.approx(SIDES[3], abs=1e-6)
+    below = picture(box((0.5, 0.1, 0.5), colors=True), elevation=-10.0)
     assert (np.abs(below - 0.5 * SIDES[2][:, None, None]).max(axis=0) < 1e-3).sum() > 20
 
 
@@ -114,7 +114,7 @@ def test_shifts_move_the_object_right_and_up_in_every_view(view: dict[str, float
 @pytest.mark.parametrize("azimuth", [0.0, 90.0, 180.0, 270.0])
 def test_light_brightens_the_faces_that_look_towards_it(azimuth: float) -> None:
     light = {"light_azimuth": 90.0, "light_elevation": 0.0}  # from +x
-    shade = centre(box(), azimuth=azimuth, **light)
+    shade = center(box(), azimuth=azimuth, **light)
     assert shade == pytest.approx(np.full(3, 1.0 if azimuth == 90.0 else 0.5), abs=1e-6)
 
 
@@ -122,8 +122,8 @@ def test_a_higher_light_shines_more_on_the_top_and_less_on_the_side() -> None:
     for elevation in (0.0, 30.0, 60.0, 90.0):
         light = {"light_azimuth": 90.0, "light_elevation": elevation}
         height = np.deg2rad(elevation)
-        assert centre(box(), elevation=90.0, **light)[0] == pytest.approx(0.5 + 0.5 * np.sin(height), abs=1e-6)
-        assert centre(box(), azimuth=90.0, **light)[0] == pytest.approx(0.5 + 0.5 * np.cos(height), abs=1e-6)
+        assert center(box(), elevation=90.0, **light)[0] == pytest.approx(0.5 + 0.5 * np.sin(height), abs=1e-6)
+        assert center(box(), azimuth=90.0, **light)[0] == pytest.approx(0.5 + 0.5 * np.cos(height), abs=1e-6)
 
 
 def test_light_along_the_view_lights_what_is_seen_and_has_finite_derivatives() -> None:
@@ -140,14 +140,14 @@ def test_light_along_the_view_lights_what_is_seen_and_has_finite_derivatives() -
 
 def test_intensities_albedo_and_background_are_what_they_say() -> None:
     lit = {"elevation": 90.0, "ambient": 0.2, "directional": 0.3}
-    assert centre(box(), **lit) == pytest.approx(np.full(3, 0.5), abs=1e-6)
-    assert centre(box(), azimuth=0.0, ambient=0.2, directional=0.3) == pytest.approx(np.full(3, 0.2), abs=1e-6)
+    assert center(box(), **lit) == pytest.approx(np.full(3, 0.5), abs=1e-6)
+    assert center(box(), azimuth=0.0, ambient=0.2, directional=0.3) == pytest.approx(np.full(3, 0.2), abs=1e-6)
     tints = {"albedo_r": 0.5, "albedo_g": 0.2, "albedo_b": 1.0}
-    assert centre(box(), **lit, **tints) == pytest.approx([0.25, 0.1, 0.5], abs=1e-6)
-    assert centre(box(colours=True), **lit, **tints) == pytest.approx(0.5 * SIDES[3] * [0.5, 0.2, 1.0], abs=1e-6)
+    assert center(box(), **lit, **tints) == pytest.approx([0.25, 0.1, 0.5], abs=1e-6)
+    assert center(box(colors=True), **lit, **tints) == pytest.approx(0.5 * SIDES[3] * [0.5, 0.2, 1.0], abs=1e-6)
     behind = {"background_r": 0.7, "background_g": 0.1, "background_b": 0.4}
     assert picture(box(), **behind)[:, 0, 0] == pytest.approx([0.7, 0.1, 0.4])
-    assert centre(box(), **behind) == pytest.approx(centre(box()))
+    assert center(box(), **behind) == pytest.approx(center(box()))
 
 
 GENERIC = {
@@ -188,14 +188,14 @@ def test_derivatives_in_the_camera_agree_with_differences_of_smooth_pictures(nam
 
 
 @pytest.mark.parametrize("name", [name for name in PARAMETERS if name not in CAMERA])
-def test_derivatives_in_light_and_colours_agree_with_differences_of_the_plain_picture(name: str) -> None:
+def test_derivatives_in_light_and_colors_agree_with_differences_of_the_plain_picture(name: str) -> None:
     derivative, difference = derivative_and_difference(PLAIN, name)
     assert np.abs(difference).max() > 1e-3
     # What is left: faces that pass the edge of the light, and steps of colour that become worth smoothing.
     assert np.linalg.norm(derivative - difference) < 0.05 * np.linalg.norm(difference)
 
 
-def test_a_colour_above_1_shows_as_1_without_a_slope() -> None:
+def test_a_color_above_1_shows_as_1_without_a_slope() -> None:
     scenes = Scenes.from_parameters({"elevation": [90.0, 90.0], "ambient": [0.9, 0.5], "directional": [0.5, 0.5]})
     pictures, derivatives = PLAIN.render_with_derivatives(box(), scenes, ["ambient", "directional"])
     middle = (..., 0, SIZE // 2, SIZE // 2)
@@ -216,7 +216,7 @@ def test_straight_above_walls_have_no_slope_in_the_height_of_the_light_whatever_
 @pytest.mark.parametrize("distance", [0.5, 0.3, 0.05])
 def test_a_camera_inside_the_mesh_sees_what_lies_wholly_before_it(distance: float) -> None:
     scenes = Scenes.from_parameters({"azimuth": [0.0, 30.0], "distance": [distance] * 2})
-    pictures, derivatives = PLAIN.render_with_derivatives(box(colours=True), scenes, list(PARAMETERS))
+    pictures, derivatives = PLAIN.render_with_derivatives(box(colors=True), scenes, list(PARAMETERS))
     assert np.isfinite(pictures).all()
     assert np.isfinite(derivatives).all()
     assert pictures[0, :, SIZE // 2, SIZE // 2] == pytest.approx(0.5 * SIDES[5], abs=1e-6)  # the far side, from inside

@@ -254,8 +254,8 @@ def test_quads_and_polygons_of_any_form_in_a_file_with_lines_points_and_no_mater
         "f 9 10 11 12 13 8\n"
     )
     write(tmp_path, "mixed polygons ä.obj", content=text)
-    for colours in ("white", "material"):
-        assert len(load_shape("cup", resolve_shape(str(tmp_path)).source, colours).faces) == 2 + 1 + 4
+    for colors in ("white", "material"):
+        assert len(load_shape("cup", resolve_shape(str(tmp_path)).source, colors).faces) == 2 + 1 + 4
 
 
 def test_ten_million_faces_are_refused_in_seconds(tmp_path: Path) -> None:

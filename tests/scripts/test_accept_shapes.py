@@ -31,7 +31,7 @@ from semrob_env.scene.classifiers.registry import NETWORKS, forget_networks, reg
 from tests.scripts.conftest import make_tiny
 
 WEDGE = "v 0 0 6\nv 2 0 0\nv 0 4 0\nv 0 0 0\nf 1 2 3\nf 1 3 4\nf 1 4 2\nf 2 4 3\n"
-CATALOGUE = (
+CATALOG = (
     "license=CC-BY 3.0\nname#1=Coffee cup\nmodel#1=/a.obj\ncreator#1=Ann | Bob\nid#1=M#coffee\n"
     "name#2=Chair\nmodel#2=/gone.obj\nid#2=M#oak\nname#3=Lamp\nmodel#3=/a.obj\nid#3=M#lamp\n"
 )
@@ -41,7 +41,7 @@ CATALOGUE = (
 def library(tmp_path: Path) -> str:
     path = tmp_path / "my lib.sh3f"
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("PluginFurnitureCatalog.properties", CATALOGUE)
+        archive.writestr("PluginFurnitureCatalog.properties", CATALOG)
         archive.writestr("a.obj", WEDGE)
     return str(path)
 

@@ -142,7 +142,7 @@ def test_a_published_comparison_is_refused_on_other_maps(tmp_path: Path, capsys:
     assert "--freeze FILE makes a new one" in error
 
 
-def test_a_grid_is_told_per_start_point_and_amortised(maps: Path, tmp_path: Path) -> None:
+def test_a_grid_is_told_per_start_point_and_amortized(maps: Path, tmp_path: Path) -> None:
     assert new(maps, tmp_path / "out", "--methods", "naive,grid") == 0
     text = (tmp_path / "out/comparison.md").read_text()
     assert "Amortised over the start points of a function:" in text

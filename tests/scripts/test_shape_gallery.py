@@ -23,7 +23,7 @@ WEDGE = "v 0 0 6\nv 2 0 0\nv 0 4 0\nv 0 0 0\nf 1 2 3\nf 1 3 4\nf 1 4 2\nf 2 4 3\
 @pytest.fixture
 def library(tmp_path: Path) -> str:
     path = tmp_path / "lib.sh3f"
-    catalogue = "license=CC-BY 3.0 [x]\n" + "".join(
+    catalog = "license=CC-BY 3.0 [x]\n" + "".join(
         f"id#{k}=M#{name}\nname#{k}={title}\nmodel#{k}=/{model}\ncreator#{k}={author}\n"
         for k, (name, title, model, author) in enumerate([
             ("mug", "Mug", "a.obj", "Ann"),
@@ -32,7 +32,7 @@ def library(tmp_path: Path) -> str:
         ])
     )
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("PluginFurnitureCatalog.properties", catalogue)
+        archive.writestr("PluginFurnitureCatalog.properties", catalog)
         archive.writestr("a.obj", WEDGE)
         archive.writestr("bad.obj", "v 0 0 0\n")
     return str(path)

@@ -161,7 +161,7 @@ def csv_rows(reports: Sequence[ShapeReport], networks: Sequence[str]) -> list[di
                 "highest": "" if verdict is None else float(verdict.scores.max()),
                 "faces": report.faces,
                 "author": report.info.author,
-                "licence": report.info.licence,
+                "licence": report.info.license,
                 "source": report.info.source,
                 "error": report.error,
             })
@@ -195,9 +195,9 @@ def markdown(reports: Sequence[ShapeReport], networks: Sequence[str], options: O
         parts += ["## Not loaded", "\n".join(failed)]
     if unknown:
         parts.append(f"{unknown} shapes of no known class were left out.")
-    owed = sorted({report.info.licence for report in reports if report.info.licence})
+    owed = sorted({report.info.license for report in reports if report.info.license})
     if owed:
-        parts += ["## Licences", "\n".join(f"- {licence}" for licence in owed)]
+        parts += ["## Licences", "\n".join(f"- {license}" for license in owed)]
     return "\n\n".join(parts)
 
 

@@ -129,8 +129,8 @@ def report(comparison: Comparison, bundle: Bundle, console: Console) -> None:
     for goal in protocol.goals:
         if asked := sum(question.goal == goal for question in suite.questions):
             body += [f"## {goal.words}: {asked} questions", markdown_table(comparison.shown(goal))]
-            if amortised := comparison.shown_amortised(goal):
-                body += ["Amortised over the start points of a function:", markdown_table(amortised)]
+            if amortized := comparison.shown_amortized(goal):
+                body += ["Amortised over the start points of a function:", markdown_table(amortized)]
             if by_size := comparison.shown_by_size(goal):
                 body.append(markdown_table(by_size))
     body.append("\n".join(f"- {note}" for note in comparison.notes()))

@@ -18,7 +18,7 @@ from optimizers.run import run as run_optimizer
 from semrob_env.errors import InvalidParameterError
 from semrob_env.files import markdown_table
 from semrob_env.metrics import Judge, judge_regions
-from semrob_env.oracle import FiniteDifferences, NeighbourhoodGradients, Queries, QueryOracle
+from semrob_env.oracle import FiniteDifferences, NeighborhoodGradients, Queries, QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import PALETTE
 from semrob_env.questions import Questions
@@ -43,8 +43,8 @@ class Kind(NamedTuple):
 KINDS: Mapping[str, Kind] = {
     "exact": Kind(grows=True),
     "smooth picture": Kind({"gradient_supersample": 2, "gradient_blur": 1.5}, grows=True),
-    "mean 1 deg": Kind(oracle={"neighbourhood": NeighbourhoodGradients((1.0, 1.0), 4)}),
-    "mean 3 deg": Kind(oracle={"neighbourhood": NeighbourhoodGradients((3.0, 3.0), 4)}, grows=True),
+    "mean 1 deg": Kind(oracle={"neighborhood": NeighborhoodGradients((1.0, 1.0), 4)}),
+    "mean 3 deg": Kind(oracle={"neighborhood": NeighborhoodGradients((3.0, 3.0), 4)}, grows=True),
     "difference 0.1": Kind(oracle={"finite_differences": FiniteDifferences((0.1, 0.1))}),
     "difference 1": Kind(oracle={"finite_differences": FiniteDifferences((1.0, 1.0))}),
     "difference 3": Kind(oracle={"finite_differences": FiniteDifferences((3.0, 3.0))}, grows=True),
@@ -286,4 +286,4 @@ def _bill(name: str) -> int:
     oracle = KINDS[name].oracle
     if "finite_differences" in oracle:
         return 1 + 2 * SPACE.n
-    return 2 * (1 + (oracle["neighbourhood"].neighbours if "neighbourhood" in oracle else 0))
+    return 2 * (1 + (oracle["neighborhood"].neighbors if "neighborhood" in oracle else 0))

@@ -153,14 +153,14 @@ def credit(shape: ShapeInfo | Seen) -> str:
     """A shape, whom it is owed to, and where it is or why it is not shown."""
     info = shape.info if isinstance(shape, Seen) else shape
     by = f", by {info.author}" if info.author else ""
-    licence = f", {info.licence}" if info.licence else ""
+    license = f", {info.license}" if info.license else ""
     failed = f": cannot be loaded: {shape.error}" if isinstance(shape, Seen) and shape.error else ""
-    return f"{info.label}{by}{licence} [{info.source}]{failed}"
+    return f"{info.label}{by}{license} [{info.source}]{failed}"
 
 
 def owed(shapes: Sequence[ShapeInfo]) -> Iterator[str]:
     """Authors under each licence, for sources that state them."""
-    for licence in dict.fromkeys(shape.licence for shape in shapes):
-        authors = sorted({shape.author for shape in shapes if shape.licence == licence and shape.author})
-        if licence or authors:
-            yield f"{licence or 'no licence stated'}: by {', '.join(authors) or 'unknown authors'}"
+    for license in dict.fromkeys(shape.license for shape in shapes):
+        authors = sorted({shape.author for shape in shapes if shape.license == license and shape.author})
+        if license or authors:
+            yield f"{license or 'no license stated'}: by {', '.join(authors) or 'unknown authors'}"

@@ -29,7 +29,7 @@ class ShapeInfo:
         name: What picks it; no two shapes of a source share it.
         title: What a person calls it; several shapes may share it.
         class_name: Class of the paper that it is an object of, as far as names tell, or None.
-        licence: As the source states it; empty where it does not.
+        license: As the source states it; empty where it does not.
         author: As the source states it; empty where it does not.
     """
 
@@ -37,7 +37,7 @@ class ShapeInfo:
     name: str
     title: str
     class_name: str | None = None
-    licence: str = ""
+    license: str = ""
     author: str = ""
 
     @property

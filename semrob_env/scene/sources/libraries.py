@@ -27,10 +27,10 @@ from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
 from semrob_env.scene.sources.texts import source_text
 from semrob_env.types import FloatArray
 
-CATALOGUE: Final = "PluginFurnitureCatalog.properties"
+CATALOG: Final = "PluginFurnitureCatalog.properties"
 """The member that lists the pieces; its translations (`..._fr.properties`) are not read."""
 
-MAX_CATALOGUE_BYTES: Final = 16 * 2**20
+MAX_CATALOG_BYTES: Final = 16 * 2**20
 MAX_MATERIAL_BYTES: Final = 256 * 2**20
 """Most bytes of materials and textures of one piece, together."""
 
@@ -95,9 +95,9 @@ def load_piece(path: str, name: str, *, colors: bool = False) -> Mesh:
 
 
 def _pieces(archive: Archive, path: str) -> list[Piece]:
-    if CATALOGUE not in archive.names:
-        raise LibraryError(f"{path}: holds no {CATALOGUE}, so it is no furniture library; give a .sh3f file")
-    values = parse_properties(archive.read(CATALOGUE, limit=MAX_CATALOGUE_BYTES))
+    if CATALOG not in archive.names:
+        raise LibraryError(f"{path}: holds no {CATALOG}, so it is no furniture library; give a .sh3f file")
+    values = parse_properties(archive.read(CATALOG, limit=MAX_CATALOG_BYTES))
     numbered: dict[int, dict[str, str]] = {}
     for key, value in values.items():
         match = re.fullmatch(r"(\w+)#([0-9]{1,9})", key)
@@ -116,7 +116,7 @@ def _pieces(archive: Archive, path: str) -> list[Piece]:
         info = ShapeInfo(source_text("sh3f", path, name), name, title, class_of(title), terms, owner)
         pieces[name] = Piece(info, model, keys)
     if not pieces:
-        raise LibraryError(f"{path}: its {CATALOGUE} names no model; give another library")
+        raise LibraryError(f"{path}: its {CATALOG} names no model; give another library")
     return list(pieces.values())
 
 

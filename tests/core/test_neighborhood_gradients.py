@@ -9,7 +9,7 @@ import pytest
 
 from semrob_env.errors import BudgetExhausted, InvalidParameterError, NoGradientError, OutOfSpaceError
 from semrob_env.functions import CallableFunction
-from semrob_env.oracle import FiniteDifferences, NeighbourhoodGradients, Queries, QueryLog, QueryOracle
+from semrob_env.oracle import FiniteDifferences, NeighborhoodGradients, Queries, QueryLog, QueryOracle
 from semrob_env.parameters import Parameter, SemanticSpace
 from semrob_env.types import FloatArray
 
@@ -35,10 +35,10 @@ def with_gradient(*points: list[float], space: SemanticSpace = BOTH) -> Queries:
     return Queries(theta, np.zeros(1, dtype=np.int64), np.ones(theta.shape[:2], dtype=np.bool_), wants_gradient=True)
 
 
-def test_ripples_shorter_than_the_neighbourhood_average_out_and_values_stay_those_of_theta() -> None:
+def test_ripples_shorter_than_the_neighborhood_average_out_and_values_stay_those_of_theta() -> None:
     asked = with_gradient(*[[100.0, 20.0 + 0.1 * k] for k in range(10)])
     own = QueryOracle(rippled(0.01)).query(asked)
-    smooth = QueryOracle(rippled(0.01), neighbourhood=NeighbourhoodGradients((2.0, 2.0), 32)).query(asked)
+    smooth = QueryOracle(rippled(0.01), neighborhood=NeighborhoodGradients((2.0, 2.0), 32)).query(asked)
     assert own.gradients is not None
     assert smooth.gradients is not None
     assert smooth.values.tobytes() == own.values.tobytes()
@@ -53,7 +53,7 @@ def test_the_gradient_of_a_quadratic_function_is_kept_for_any_n(n: int) -> None:
     function = CallableFunction(
         space, lambda t: 0.5 + scale * (t**2).sum(axis=1), gradients=lambda t: 2 * scale * t, score_range=(0.0, 99.0)
     )
-    oracle = QueryOracle(function, neighbourhood=NeighbourhoodGradients(neighbours=6))
+    oracle = QueryOracle(function, neighborhood=NeighborhoodGradients(neighbors=6))
     theta = 0.5 * space.sample(5, np.random.default_rng(0))
     answers = oracle.query(with_gradient(*theta.tolist(), space=space))
     assert answers.gradients is not None
@@ -61,9 +61,9 @@ def test_the_gradient_of_a_quadratic_function_is_kept_for_any_n(n: int) -> None:
     assert (oracle.forward_queries.tolist(), oracle.gradient_queries.tolist()) == ([35], [35])
 
 
-def test_every_neighbour_is_logged_inside_the_space_and_billed() -> None:
+def test_every_neighbor_is_logged_inside_the_space_and_billed() -> None:
     log = QueryLog()
-    oracle = QueryOracle(rippled(), neighbourhood=NeighbourhoodGradients((3.0, 5.0)), budget=20, log=log)
+    oracle = QueryOracle(rippled(), neighborhood=NeighborhoodGradients((3.0, 5.0)), budget=20, log=log)
     oracle.query(with_gradient([0.0, 90.0], [359.0, -10.0]))
     arrays = log.arrays()
     theta = np.asarray(arrays["theta"], dtype=np.float64)
@@ -76,8 +76,8 @@ def test_every_neighbour_is_logged_inside_the_space_and_billed() -> None:
         oracle.query(with_gradient([0.0, 0.0]))
 
 
-def test_offsets_depend_on_nothing_but_the_numbers_of_parameters_and_neighbours() -> None:
-    chosen = NeighbourhoodGradients((1.0, 1.0), 8)
+def test_offsets_depend_on_nothing_but_the_numbers_of_parameters_and_neighbors() -> None:
+    chosen = NeighborhoodGradients((1.0, 1.0), 8)
     theta = BOTH.sample(6, np.random.default_rng(1)) * [1.0, 0.5] + [0.0, 20.0]
     offsets = chosen.points(BOTH, theta) - theta[:, None]
     inside = np.abs(offsets[..., 0]) < 2  # not across the seam
@@ -89,24 +89,24 @@ def test_offsets_depend_on_nothing_but_the_numbers_of_parameters_and_neighbours(
 @pytest.mark.parametrize("radius", [(0.0, 1.0), (-1.0, 1.0), (math.nan, 1.0), (math.inf, 1.0)])
 def test_a_radius_that_is_not_above_zero_is_refused(radius: tuple[float, ...]) -> None:
     with pytest.raises(InvalidParameterError, match="must be above 0"):
-        NeighbourhoodGradients(radius)
+        NeighborhoodGradients(radius)
 
 
-@pytest.mark.parametrize("neighbours", [0, 1, 3, -2])
-def test_an_odd_number_of_neighbours_is_refused(neighbours: int) -> None:
+@pytest.mark.parametrize("neighbors", [0, 1, 3, -2])
+def test_an_odd_number_of_neighbors_is_refused(neighbors: int) -> None:
     with pytest.raises(InvalidParameterError, match="even number"):
-        NeighbourhoodGradients(neighbours=neighbours)
+        NeighborhoodGradients(neighbors=neighbors)
 
 
 def test_what_does_not_fit_is_refused_before_anything_is_charged() -> None:
-    oracle = QueryOracle(rippled(), neighbourhood=NeighbourhoodGradients((1.0,)))
+    oracle = QueryOracle(rippled(), neighborhood=NeighborhoodGradients((1.0,)))
     with pytest.raises(InvalidParameterError, match="give 2"):
         oracle.query(with_gradient([50.0, 50.0]))
     with pytest.raises(OutOfSpaceError):
         oracle.query(with_gradient([50.0, 95.0]))
     assert oracle.spent.tolist() == [0.0]
     with pytest.raises(InvalidParameterError, match="not both"):
-        QueryOracle(rippled(), finite_differences=FiniteDifferences(), neighbourhood=NeighbourhoodGradients())
+        QueryOracle(rippled(), finite_differences=FiniteDifferences(), neighborhood=NeighborhoodGradients())
     black_box = CallableFunction(BOTH, lambda t: np.full(len(t), 0.5))
     with pytest.raises(NoGradientError):
-        QueryOracle(black_box, neighbourhood=NeighbourhoodGradients()).query(with_gradient([1.0, 1.0]))
+        QueryOracle(black_box, neighborhood=NeighborhoodGradients()).query(with_gradient([1.0, 1.0]))
