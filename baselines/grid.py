@@ -123,7 +123,7 @@ class Grid(RegionOptimizer[GridSettings]):
         (counts, cuts), axes = self._shape, []
         scores = np.clip(values, 0.0, 1.0).reshape(counts)
         for k, parameter in enumerate(self.space.parameters):
-            fine, scores = _cut(scores, k, cuts, turns=parameter.period is not None)
+            fine, scores = _cut(scores, k, cuts, periodic=parameter.period is not None)
             axes.append(np.linspace(parameter.low, parameter.high, fine, endpoint=parameter.period is None))
         goal = self.questions.goal.tightened(self.settings.margin)
 
@@ -138,20 +138,20 @@ class Grid(RegionOptimizer[GridSettings]):
         return (start, start) if region is None else (region.lower[0], region.upper[0])
 
 
-def _cut(scores: FloatArray, k: int, cuts: int, *, turns: bool) -> tuple[int, FloatArray]:
+def _cut(scores: FloatArray, k: int, cuts: int, *, periodic: bool) -> tuple[int, FloatArray]:
     """Scores interpolated along axis k at `cuts` parts of each cell, and their number there."""
     count = scores.shape[k]
-    places = np.arange((count if turns else count - 1) * cuts + (not turns))
-    line: IntArray = np.minimum(places // cuts, count - 1 if turns else count - 2)
+    places = np.arange((count if periodic else count - 1) * cuts + (not periodic))
+    line: IntArray = np.minimum(places // cuts, count - 1 if periodic else count - 2)
     part = ((places - line * cuts) / cuts).reshape(-1, *[1] * (scores.ndim - 1 - k))
     low = scores.take(line, axis=k)
     return len(places), low + part * (scores.take((line + 1) % count, axis=k) - low)
 
 
-def _sections(counts: list[int], cuts: int, turns: list[bool]) -> int:
+def _sections(counts: list[int], cuts: int, periodic: list[bool]) -> int:
     """About how many products of intervals around a point there are, without the parameter that has most."""
     intervals = []
-    for count, is_turn in zip(counts, turns, strict=True):
+    for count, is_turn in zip(counts, periodic, strict=True):
         cells = count * cuts if is_turn else (count - 1) * cuts
         intervals.append(cells * (cells + 1) // 2 if is_turn else (cells // 2 + 1) ** 2)
     return math.prod(intervals) // max(intervals)

@@ -88,7 +88,7 @@ class BoxQuadrature(RegionOptimizer[BoxQuadratureSettings]):
     def _plan(self) -> Plan:
         chosen, goal = self.settings, self.questions.goal
         return Plan(
-            turns=np.array(self.space.is_periodic),
+            periodic=np.array(self.space.is_periodic),
             limits=Limits(goal.least, goal.most_variance if goal.most_variance < MOST_VARIANCE else None),
             confidence=chosen.confidence,
             optimism=chosen.optimism,

@@ -177,8 +177,8 @@ class Regions:
         """Volume of the overlap row by row, (B,), modulo the period (there it may be two pieces)."""
         mine, theirs = self.clip(), other.clip()
         length = _overlap(mine.lower, mine.upper, theirs.lower, theirs.upper)
-        for turns in (-1, 1):
-            shift = turns * self.space.width
+        for periodic in (-1, 1):
+            shift = periodic * self.space.width
             again = _overlap(mine.lower, mine.upper, theirs.lower + shift, theirs.upper + shift)
             length = length + np.where(self.space.is_periodic, again, 0.0)
         shortest = np.minimum(mine.width, theirs.width)

@@ -114,19 +114,21 @@ def samples_needed(function: ScoreFunction, member: int, start: Sequence[float])
     """For every parameter, how many even samples of it a line through a point needs: error at most `NEEDED_ERROR`."""
     space, needed = function.space, []
     for k, parameter in enumerate(space.parameters):
-        turns = parameter.period is not None
-        places = np.arange(_LINE + (not turns)) / _LINE
+        periodic = parameter.period is not None
+        places = np.arange(_LINE + (not periodic)) / _LINE
         theta = np.repeat(np.array([start], dtype=np.float64), len(places), axis=0)
         theta[:, k] = parameter.low + places * (parameter.high - parameter.low)
         line = function.scale.unit(function.values(theta[None], [member])[0])
-        closed = np.append(line, line[0]) if turns else line
-        needed.append(next((count for count in _COUNTS if _error(closed, count, turns) <= NEEDED_ERROR), _COUNTS[-1]))
+        closed = np.append(line, line[0]) if periodic else line
+        needed.append(
+            next((count for count in _COUNTS if _error(closed, count, periodic) <= NEEDED_ERROR), _COUNTS[-1])
+        )
     return needed
 
 
-def _error(line: FloatArray, count: int, turns: bool) -> float:
+def _error(line: FloatArray, count: int, periodic: bool) -> float:
     """Root mean square error of a closed or open line, joined linearly between `count` of its points."""
-    knots = np.linspace(0, len(line) - 1, count + 1 if turns else count)
+    knots = np.linspace(0, len(line) - 1, count + 1 if periodic else count)
     at = np.arange(len(line), dtype=np.float64)
     return float(np.sqrt(np.mean((np.interp(at, knots, np.interp(knots, at, line)) - line) ** 2)))
 

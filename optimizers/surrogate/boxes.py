@@ -72,7 +72,7 @@ def legal(process: Process, boxes: IntArray) -> IntArray:
     """Boxes (M, n, 2) within the walls and at most a turn long, each side with a width."""
     steps, lattice = process.lattice.steps, process.lattice
     kept = np.clip(boxes, 0, steps)
-    kept[..., 1] -= np.where(lattice.turns, np.maximum(kept.sum(axis=-1) - steps, 0), 0)
+    kept[..., 1] -= np.where(lattice.periodic, np.maximum(kept.sum(axis=-1) - steps, 0), 0)
     kept[..., 1] += kept.sum(axis=-1) == 0
     lower, upper = lattice.bounds(kept)
     return np.where((upper <= lower)[..., None], 1, kept)  # from a start point on a wall outwards

@@ -101,7 +101,7 @@ class Plan:
     """What a step needs to know of space and settings.
 
     Attributes:
-        turns: Which parameters are periodic (n,).
+        periodic: Which parameters are periodic (n,).
         limits: What a region must keep.
         confidence: Probability with which a recommended box keeps each of its limits, once scores are many.
         optimism: Standard deviations that the most hopeful box may be beyond them.
@@ -109,7 +109,7 @@ class Plan:
         line_rounds: Rounds of points on lines.
     """
 
-    turns: BoolArray
+    periodic: BoolArray
     limits: Limits
     confidence: float
     optimism: float
@@ -119,7 +119,7 @@ class Plan:
     @property
     def n(self) -> int:
         """Number of parameters."""
-        return len(self.turns)
+        return len(self.periodic)
 
     @property
     def _uses_lines(self) -> bool:
@@ -143,7 +143,7 @@ class Plan:
 
     def _lattice(self, center: FloatArray) -> Lattice:
         """The lattice around a start point (n,)."""
-        return _lattice(center.tobytes(), self.turns.tobytes())
+        return _lattice(center.tobytes(), self.periodic.tobytes())
 
     def _caution(self, told: int) -> float:
         """Standard deviations by which a recommended box keeps its limits after so many scores."""
@@ -155,7 +155,7 @@ class Plan:
         brackets = np.tile([0.0, 1.0], (n, 2, 1))
         logs, _ = prior_of_logs(n, with_feature=self._uses_lines)
         none = np.zeros((0, n))
-        others = points_on_lines(center, self.turns, _reach(brackets)) if self._uses_lines else none
+        others = points_on_lines(center, self.periodic, _reach(brackets)) if self._uses_lines else none
         upcoming = np.concatenate([center[None], others])
         return Row(center, none, np.zeros(0), logs, 0, brackets, np.zeros((n, 2), np.int64), False, 0, upcoming)
 
@@ -166,17 +166,17 @@ class Plan:
         if self._uses_lines and len(row.scores) < 1 + 2 * self.n * self.line_rounds:
             brackets = self._halved(row, scores)
         points, told = np.concatenate([row.points, row.upcoming]), np.concatenate([row.scores, scores])
-        profiles = Profiles(row.center, self.turns, points, told) if self._uses_lines else None
+        profiles = Profiles(row.center, self.periodic, points, told) if self._uses_lines else None
         logs, fitted = row.logs, row.fitted
         if len(told) >= _GROWTH * fitted:
             feature = None if profiles is None else profiles.at_points
-            logs, fitted = fit(logs, points, told, self.turns, feature), len(told)
+            logs, fitted = fit(logs, points, told, self.periodic, feature), len(told)
         process = Process(logs, points, told, lattice, profiles)
         box, targets = self._boxes(process, row.box if row.is_known else None)
         after = replace(row, points=points, scores=told, logs=logs, fitted=fitted, brackets=brackets)
         after = replace(after, box=np.zeros_like(row.box) if box is None else box, is_known=box is not None)
         if self._rounds_left(len(told)):
-            return replace(after, upcoming=points_on_lines(row.center, self.turns, _reach(brackets)))
+            return replace(after, upcoming=points_on_lines(row.center, self.periodic, _reach(brackets)))
         each = _CANDIDATES // len(targets)
         spread = np.tile(evenly_spread(self.n, row.drawn, each), (len(targets), 1))
         upcoming = most_telling(process, targets, spread, self.ask_size(len(told)))
@@ -226,7 +226,7 @@ class Plan:
         order = np.argsort(-gain, kind="stable")[:2]
         first, second = boxes[order[0]], boxes[order[-1]]
         if self.n <= 2 and gain.max() < _WORTH * max(recommended, _SMALL):
-            half = np.where(self.turns, _STEPS // 2, _STEPS)
+            half = np.where(self.periodic, _STEPS // 2, _STEPS)
             return np.stack([np.stack([half, half], axis=1), first])
         return first[None] if np.array_equal(first, second) else np.stack([first, second])
 
@@ -238,9 +238,9 @@ def _reach(brackets: FloatArray) -> FloatArray:
 
 
 @lru_cache(maxsize=_LATTICES)
-def _lattice(center: bytes, turns: bytes) -> Lattice:
+def _lattice(center: bytes, periodic: bytes) -> Lattice:
     """Kept, for lattices keep what is made of them."""
-    return Lattice.around(np.frombuffer(center), np.frombuffer(turns, dtype=np.bool_), _STEPS)
+    return Lattice.around(np.frombuffer(center), np.frombuffer(periodic, dtype=np.bool_), _STEPS)
 
 
 def evenly_spread(n: int, first: int, count: int) -> FloatArray:
@@ -252,13 +252,13 @@ def evenly_spread(n: int, first: int, count: int) -> FloatArray:
     return np.asarray(np.mod(0.5 + np.arange(first + 1, first + count + 1)[:, None] * steps, 1.0))
 
 
-def points_on_lines(center: FloatArray, turns: BoolArray, reach: FloatArray) -> FloatArray:
+def points_on_lines(center: FloatArray, periodic: BoolArray, reach: FloatArray) -> FloatArray:
     """Points (2n, n) on the lines through a centre (n,): `reach` (n, 2) is the share of the way to the wall.
 
     First down, then up along each parameter; a periodic one reaches half a turn each way.
     """
     n = len(center)
-    way = np.stack([np.where(turns, -0.5, -center), np.where(turns, 0.5, 1.0 - center)], axis=1) * reach
+    way = np.stack([np.where(periodic, -0.5, -center), np.where(periodic, 0.5, 1.0 - center)], axis=1) * reach
     return np.asarray(center + (way[..., None] * np.eye(n)[:, None, :]).reshape(2 * n, n))
 
 
@@ -273,8 +273,8 @@ def most_telling(process: Process, boxes: IntArray, spread: FloatArray, count: i
     each = len(spread) // len(boxes)
     parts = spread[: each * len(boxes)].reshape(len(boxes), each, -1)
     candidates = (lower[:, None] + parts * (upper - lower)[:, None]).reshape(-1, process.n)
-    turns = process.lattice.turns
-    candidates = np.where(turns, np.mod(candidates + 0.5, 1.0) - 0.5, candidates)
+    periodic = process.lattice.periodic
+    candidates = np.where(periodic, np.mod(candidates + 0.5, 1.0) - 0.5, candidates)
     feature = process.feature_at(candidates)
     cross = process.cross(candidates, feature)
     known = cross @ process.inverse

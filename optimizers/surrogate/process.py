@@ -53,11 +53,11 @@ class AxisKernel:
 
     Attributes:
         length: Length scale, above 0.
-        turns: Whether the parameter is periodic, with period 1.
+        periodic: Whether the parameter is periodic, with period 1.
     """
 
     length: float
-    turns: bool
+    periodic: bool
 
     @cached_property
     def _pace(self) -> float:
@@ -66,7 +66,7 @@ class AxisKernel:
     @cached_property
     def _factors(self) -> tuple[float, float]:
         """A and B of S: the geometric sums over whole turns."""
-        if not self.turns:
+        if not self.periodic:
             return 1.0, 1.0
         fall = math.exp(-self._pace)
         return 1 / (1 - fall) + self._pace * fall / (1 - fall) ** 2, 1 / (1 - fall)
@@ -93,7 +93,7 @@ class AxisKernel:
 
     def value(self, d: FloatArray) -> FloatArray:
         """k(d) of any signed distance."""
-        if not self.turns:
+        if not self.periodic:
             return self._sum(np.abs(d))
         part = d - np.floor(d)
         return (self._sum(part) + self._sum(1 - part)) / self._ends[0]
@@ -102,7 +102,7 @@ class AxisKernel:
         """k(d) of distances from 0 to 1 (to 1/2 where periodic), and dk / d log(length)."""
         pace = self._pace
         fall = np.exp(-pace * d)
-        if not self.turns:
+        if not self.periodic:
             return fall * (1 + pace * d), fall * (pace * d) ** 2
         # S(d) + S(1 - d) = A (x + y) + c B (d x + (1 - d) y), x = exp(-c d), y = exp(-c (1 - d)), by S(0) + S(1)
         a, b = self._factors
@@ -120,16 +120,16 @@ class AxisKernel:
 
     def integral(self, d: FloatArray) -> FloatArray:
         """int_0^d k of any signed distance."""
-        if not self.turns:
+        if not self.periodic:
             return np.asarray(np.sign(d) * self._integral(np.abs(d)))
         both, whole, _ = self._ends
-        turns = np.floor(d)
-        part = d - turns
-        return (self._integral(part) + whole - self._integral(1 - part) + 2 * whole * turns) / both
+        periodic = np.floor(d)
+        part = d - periodic
+        return (self._integral(part) + whole - self._integral(1 - part) + 2 * whole * periodic) / both
 
     def mean_over_pairs(self, width: FloatArray) -> FloatArray:
         """E[k(x - y)] for x, y uniform in an interval of a width above 0, at most 1 where periodic."""
-        if not self.turns:
+        if not self.periodic:
             return 2 * self._second(width) / width**2
         both, first, second = self._ends
         total = self._second(width) + first * width - (second - self._second(1 - width))
@@ -174,20 +174,20 @@ def prior_of_logs(n: int, *, with_feature: bool) -> tuple[FloatArray, FloatArray
     return np.array(mean), np.array([_BROAD] * (n + 1) + [_BROADER, 1.0, 1.0])
 
 
-def parts_of(logs: FloatArray, turns: BoolArray, *, with_feature: bool) -> list[ProductKernel]:
+def parts_of(logs: FloatArray, periodic: BoolArray, *, with_feature: bool) -> list[ProductKernel]:
     """The product kernels of the covariance: the one with constants and, without a feature, the finer one."""
-    n = len(turns)
+    n = len(periodic)
     lengths = np.exp(logs[:n])
-    broad = tuple(AxisKernel(float(one), bool(turn)) for one, turn in zip(lengths, turns, strict=True))
+    broad = tuple(AxisKernel(float(one), bool(turn)) for one, turn in zip(lengths, periodic, strict=True))
     parts = [ProductKernel(math.exp(2 * logs[n]), 1 / (1 + math.exp(-logs[n + 2])), broad)]
     if not with_feature:
-        fine = tuple(AxisKernel(kernel.length * _FINER, kernel.turns) for kernel in broad)
+        fine = tuple(AxisKernel(kernel.length * _FINER, kernel.periodic) for kernel in broad)
         parts.append(ProductKernel(math.exp(2 * logs[n + 3]), 0.0, fine))
     return parts
 
 
 def fit(
-    logs: FloatArray, points: FloatArray, scores: FloatArray, turns: BoolArray, feature: FloatArray | None
+    logs: FloatArray, points: FloatArray, scores: FloatArray, periodic: BoolArray, feature: FloatArray | None
 ) -> FloatArray:
     """A mode of the posterior of the numbers, searched for from `logs` (and from the prior with a feature)."""
     from scipy.optimize import minimize  # here, for it takes most of a second to import
@@ -196,13 +196,13 @@ def fit(
     prior = prior_of_logs(n, with_feature=feature is not None)
     limits = [(-3.0, 3.0)] * n + [(-4.5, 1.2), (-7.0, -0.5), (-6.0, 6.0), (-6.0, 0.5)]
     apart = points[:, None, :] - points[None, :, :]
-    apart = np.abs(np.where(turns, apart - np.round(apart), apart))
+    apart = np.abs(np.where(periodic, apart - np.round(apart), apart))
     best, least = logs, math.inf
     for start in [logs] if feature is None else [logs, prior[0]]:
         found = minimize(
             _cost,
             start,
-            args=(apart, scores - PRIOR_MEAN, turns, feature, prior),
+            args=(apart, scores - PRIOR_MEAN, periodic, feature, prior),
             jac=True,
             method="L-BFGS-B",
             bounds=limits,
@@ -217,13 +217,13 @@ def _cost(
     logs: FloatArray,
     apart: FloatArray,
     told: FloatArray,
-    turns: BoolArray,
+    periodic: BoolArray,
     feature: FloatArray | None,
     prior: tuple[FloatArray, FloatArray],
 ) -> tuple[float, FloatArray]:
     """Minus the log posterior of the numbers, and its slopes (Rasmussen & Williams 2006, eq. 5.9)."""
     n, noise = apart.shape[-1], math.exp(2 * logs[apart.shape[-1] + 1])
-    parts = parts_of(logs, turns, with_feature=feature is not None)
+    parts = parts_of(logs, periodic, with_feature=feature is not None)
     along = [[kernel.with_slope(apart[..., k]) for k, kernel in enumerate(part.axes)] for part in parts]
     products = [part.of_means(values for values, _ in axes) for part, axes in zip(parts, along, strict=True)]
     covariance = PRIOR_VARIANCE + np.sum(products, axis=0)
@@ -271,19 +271,19 @@ class Lattice:
 
     Attributes:
         sides: Places (n, 2, L + 1): lower sides, then upper ones, the start point first.
-        turns: Which parameters are periodic (n,).
+        periodic: Which parameters are periodic (n,).
     """
 
     sides: FloatArray
-    turns: BoolArray
+    periodic: BoolArray
 
     @classmethod
-    def around(cls, center: FloatArray, turns: BoolArray, steps: int) -> Lattice:
+    def around(cls, center: FloatArray, periodic: BoolArray, steps: int) -> Lattice:
         """The lattice around a point (n,) of the unit cube; along periodic parameters the point is 0."""
         out = np.arange(steps + 1) / steps
-        reach = np.stack([np.where(turns, 1.0, center), np.where(turns, 1.0, 1.0 - center)], axis=1)
+        reach = np.stack([np.where(periodic, 1.0, center), np.where(periodic, 1.0, 1.0 - center)], axis=1)
         signs = np.array([-1.0, 1.0])
-        return cls(center[:, None, None] + (signs * reach)[..., None] * out, turns)
+        return cls(center[:, None, None] + (signs * reach)[..., None] * out, periodic)
 
     @cached_property
     def coarse(self) -> tuple[list[IntArray], list[FloatArray], IntArray]:
@@ -291,9 +291,9 @@ class Lattice:
         steps = np.arange(0, self.steps + 1, COARSE)
         down, up = (side.ravel() for side in np.meshgrid(steps, steps, indexing="ij"))
         pairs, widths = [], []
-        for k, turns in enumerate(self.turns):
+        for k, periodic in enumerate(self.periodic):
             width = self.sides[k, 1, up] - self.sides[k, 0, down]
-            kept = (width > 0) & ((down + up <= self.steps) | ~turns)
+            kept = (width > 0) & ((down + up <= self.steps) | ~periodic)
             pairs.append(np.stack([down[kept], up[kept]], axis=1))
             widths.append(width[kept])
         volume = np.multiply.outer(widths[0], widths[1] if len(widths) == 2 else np.ones(1)).ravel()
@@ -329,7 +329,7 @@ class Process:
         n = points.shape[1]
         self.n, self.noise = n, math.exp(2 * logs[n + 1]) + _JITTER
         self.weight = 0.0 if profiles is None else math.exp(2 * logs[n + 3])
-        self.parts = parts_of(logs, lattice.turns, with_feature=profiles is not None)
+        self.parts = parts_of(logs, lattice.periodic, with_feature=profiles is not None)
         self.feature = np.zeros(len(points)) if profiles is None else profiles.at_points
         covariance = self.cross(points, self.feature)
         self.inverse, _ = _inverse(covariance, self.noise - _JITTER)

@@ -30,22 +30,22 @@ class Profiles:
 
     Args:
         center: The start point (n,).
-        turns: Which parameters are periodic (n,), with period 1.
+        periodic: Which parameters are periodic (n,), with period 1.
         points: All points asked (N, n); those on a line count, the start point must be among them.
         scores: Their scores (N,) in [0, 1].
     """
 
-    def __init__(self, center: FloatArray, turns: BoolArray, points: FloatArray, scores: FloatArray) -> None:
+    def __init__(self, center: FloatArray, periodic: BoolArray, points: FloatArray, scores: FloatArray) -> None:
         off = np.abs(points - center) > _SAME
         away = off.sum(axis=1)
         top = max(float(scores[away == 0][0]), _LEAST_SCORE)
-        self._turns = turns
+        self._periodic = periodic
         self._lines = []
         for k in range(len(center)):
             on = (away == 0) | ((away == 1) & off[:, k])
             places, first = np.unique(points[on, k], return_index=True)
             self._lines.append((places, np.clip(scores[on][first] / top, 0.0, _MOST)))
-        self._curves = [_curve(*line, bool(turn)) for line, turn in zip(self._lines, turns, strict=True)]
+        self._curves = [_curve(*line, bool(turn)) for line, turn in zip(self._lines, periodic, strict=True)]
         self.at_points = self._with_own_error(points, off, away)
 
     def _with_own_error(self, points: FloatArray, off: BoolArray, away: FloatArray) -> FloatArray:
@@ -55,7 +55,7 @@ class Profiles:
             k = int(off[row].argmax())
             places, heights = self._lines[k]
             others = places != points[row, k]
-            guess = _curve(places[others], heights[others], bool(self._turns[k])).values(points[row, k : k + 1])[0]
+            guess = _curve(places[others], heights[others], bool(self._periodic[k])).values(points[row, k : k + 1])[0]
             phi[row] += OWN_ERROR * (guess - phi[row])
         return phi
 
@@ -75,8 +75,8 @@ class Profiles:
 class _Curve:
     """One profile; periodic ones are told three turns of it."""
 
-    def __init__(self, places: FloatArray, heights: FloatArray, turns: bool) -> None:
-        if turns:
+    def __init__(self, places: FloatArray, heights: FloatArray, periodic: bool) -> None:
+        if periodic:
             places, first = np.unique(np.concatenate([places - 1, places, places + 1]), return_index=True)
             heights = np.tile(heights, 3)[first]
         self._ends = float(places[0]), float(places[-1])
@@ -104,11 +104,11 @@ class _Curve:
         return np.asarray(self._area(inside) + (places - inside) * beyond)
 
 
-def _curve(places: FloatArray, heights: FloatArray, turns: bool) -> _Curve:
-    return _kept_curve(places.tobytes(), heights.tobytes(), turns)
+def _curve(places: FloatArray, heights: FloatArray, periodic: bool) -> _Curve:
+    return _kept_curve(places.tobytes(), heights.tobytes(), periodic)
 
 
 @lru_cache(maxsize=4096)
-def _kept_curve(places: bytes, heights: bytes, turns: bool) -> _Curve:
+def _kept_curve(places: bytes, heights: bytes, periodic: bool) -> _Curve:
     """Once all points on lines are told, the same profiles are wanted in every step."""
-    return _Curve(np.frombuffer(places), np.frombuffer(heights), turns)
+    return _Curve(np.frombuffer(places), np.frombuffer(heights), periodic)

@@ -41,7 +41,7 @@ class CellAxis:
     # Ends of the cells (C + 1,) in native units; of a periodic axis the last is the first, a turn later.
     lines: FloatArray
     lengths: FloatArray  # lengths of the cells (C,), those between two grid lines all the same
-    turns: bool  # whether the axis is periodic
+    periodic: bool  # whether the axis is periodic
     begins_flat: bool = False  # whether the first cell lies before the first grid line
 
     def __len__(self) -> int:
@@ -50,11 +50,11 @@ class CellAxis:
     def reach(self, start: float) -> Reach:
         """The intervals between lines that contain a value of the parameter."""
         count = len(self)
-        if self.turns and start < self.lines[0]:
+        if self.periodic and start < self.lines[0]:
             start += self.lines[-1] - self.lines[0]
         line = int(np.searchsorted(self.lines, start, side="right")) - 1
-        line = min(max(line, 0), count - 1 if self.turns else count)
-        below, above = (count, count) if self.turns else (line, count - line)
+        line = min(max(line, 0), count - 1 if self.periodic else count)
+        below, above = (count, count) if self.periodic else (line, count - line)
         return Reach(self, line, below, above, 0 if self.lines[line] == start else 1)
 
 
@@ -95,7 +95,7 @@ class Reach:
     def length(self, down: IntArray, up: IntArray) -> FloatArray:
         """Lengths of intervals (...,). Around a turn they depend on the number of cells alone, to the last bit."""
         lengths = self.axis.lengths
-        if self.axis.turns:
+        if self.axis.periodic:
             return np.asarray((down + up) * lengths[0])
         length = (down + up) * lengths[len(lengths) // 2]
         for cell in {0, len(lengths) - 1}:
@@ -127,7 +127,7 @@ class Reach:
             )
         )
         keep = down + up > 0
-        if self.axis.turns:
+        if self.axis.periodic:
             count = len(self.axis)
             keep &= (down + up < count) | ((down + up == count) & (down == self._places(count)[0]))
         return down[keep], up[keep]
@@ -135,13 +135,13 @@ class Reach:
     def _places(self, cells: int) -> tuple[int, int]:
         """Most and least cells below the line of the intervals with a number of cells; most < least: there is none."""
         most, least = min(self.most_down, cells - self.least_up), max(0, cells - self.most_up)
-        return (most, most) if self.axis.turns and cells == len(self.axis) else (most, least)
+        return (most, most) if self.axis.periodic and cells == len(self.axis) else (most, least)
 
     def bounds(self, down: int, up: int) -> tuple[float, float]:
         """Ends of one interval in native units; not canonical where it crosses the seam."""
         lines, count = self.axis.lines, len(self.axis)
         first, last = self.line - down, self.line + up
-        if not self.axis.turns:
+        if not self.axis.periodic:
             return float(lines[first]), float(lines[last])
         turn = lines[-1] - lines[0]
         return float(lines[first % count]), float(lines[last % count] + (turn if last % count <= first % count else 0))
@@ -182,7 +182,7 @@ def cell_integrals(maps: ScoreMaps, member: int, axes: tuple[CellAxis, ...]) -> 
         count = len(grid)
         first = -1 if axis.begins_flat else 0
         cells = first + np.arange(len(axis))
-        ends = [line % count if axis.turns else line.clip(0, count - 1) for line in (cells, cells + 1)]
+        ends = [line % count if axis.periodic else line.clip(0, count - 1) for line in (cells, cells + 1)]
         split = []
         for part in parts:
             below, above = (part.take(end, axis=k) for end in ends)

@@ -157,7 +157,7 @@ class GroundTruth:
         space = self.maps.space
         lower, upper = np.empty(space.n), np.empty(space.n)
         for k, (reach, (down, up)) in enumerate(zip(reaches, box, strict=True)):
-            is_turn = reach.axis.turns and down + up == len(reach.axis)
+            is_turn = reach.axis.periodic and down + up == len(reach.axis)
             lower[k], upper[k] = (space.low[k], space.high[k]) if is_turn else reach.bounds(down, up)
         region = Regions(space, lower, upper).clip()
         for _ in range(_NUDGES):  # a bound a turn away from a start on its line may miss it by rounding

@@ -43,8 +43,8 @@ def _mixed_share(corners: FloatArray) -> FloatArray:
     sides = corners[:, 0], corners[:, 1]  # at v = 0 and v = 1, each over both ends of u
     roots = []
     for start, end in sides:
-        turns = (start < 0) != (end < 0)
-        roots.append(np.divide(start, start - end, out=np.zeros_like(start), where=turns))
+        periodic = (start < 0) != (end < 0)
+        roots.append(np.divide(start, start - end, out=np.zeros_like(start), where=periodic))
     ends = [np.zeros_like(roots[0]), np.minimum(*roots), np.maximum(*roots), np.ones_like(roots[0])]
     values = [[_between(side[0], side[1], end) for end in ends] for side in sides]
     total = np.zeros_like(roots[0])
@@ -98,28 +98,30 @@ class _Axis:
     """
 
     count: int  # number of grid lines
-    turns: bool  # whether the axis is periodic
+    periodic: bool  # whether the axis is periodic
 
     @property
     def whole(self) -> IntArray:
         """The cells between two lines that a map has, once."""
-        return np.arange(self.count if self.turns else self.count - 1)
+        return np.arange(self.count if self.periodic else self.count - 1)
 
     def lines(self, cells: IntArray) -> tuple[IntArray, IntArray]:
         """The grid lines at both ends of cells (N,)."""
-        if self.turns:
+        if self.periodic:
             return cells % self.count, (cells + 1) % self.count
         return np.clip(cells, 0, self.count - 1), np.clip(cells + 1, 0, self.count - 1)
 
     def ends(self, left: FloatArray, right: FloatArray) -> tuple[IntArray, IntArray]:
         """First and last cell (B,) of intervals in steps; one without width has the cell above it."""
-        first = np.clip(np.floor(left), 0 if self.turns else -1, self.count * (1 + self.turns) - 1).astype(np.int64)
-        last = np.minimum(np.ceil(right).astype(np.int64) - 1, self.count * (1 + self.turns) - 1)
+        first = np.clip(np.floor(left), 0 if self.periodic else -1, self.count * (1 + self.periodic) - 1).astype(
+            np.int64
+        )
+        last = np.minimum(np.ceil(right).astype(np.int64) - 1, self.count * (1 + self.periodic) - 1)
         return first, np.maximum(first, last)
 
     def cut(self, left: FloatArray, right: FloatArray, cells: IntArray) -> tuple[FloatArray, FloatArray]:
         """Both ends (N,) of the parts of intervals that lie in cells."""
-        beyond = (cells == self.count - 1) & (not self.turns)
+        beyond = (cells == self.count - 1) & (not self.periodic)
         return np.where(cells < 0, left, np.maximum(left, cells)), np.where(beyond, right, np.minimum(right, cells + 1))
 
 
@@ -139,11 +141,11 @@ class LevelTable:
     def __init__(self, maps: ScoreMaps, excess: FloatArray) -> None:
         self._maps = maps
         self._excess = excess.reshape(len(excess), -1)
-        turns = [*maps.space.is_periodic.tolist(), False]
-        self._axes = tuple(_Axis(count, turn) for count, turn in zip(self._excess.shape, turns, strict=False))
+        periodic = [*maps.space.is_periodic.tolist(), False]
+        self._axes = tuple(_Axis(count, turn) for count, turn in zip(self._excess.shape, periodic, strict=False))
         shares = self._shares([axis.whole for axis in self._axes])
         for k, axis in enumerate(self._axes):
-            if axis.turns:
+            if axis.periodic:
                 shares = np.concatenate([shares, shares], axis=k)
         self._bits = min(52, 62 - shares.size.bit_length())
         self._sums = np.zeros([count + 1 for count in shares.shape], dtype=np.int64)
@@ -171,7 +173,7 @@ class LevelTable:
         ends = np.stack([regions.lower[:, k] - axis[0], regions.upper[:, k] - axis[0]]) / step
         line = np.rint(ends)
         ends = np.where(np.abs(ends - line) <= _SNAP, line, ends)
-        if self._axes[k].turns:
+        if self._axes[k].periodic:
             ends = ends + np.where(ends[0] < 0, float(len(axis)), 0.0)
         return ends[0], ends[1]
 

@@ -98,21 +98,21 @@ def semantic_traps(maps: ScoreMaps, *, low: float | None = None, high: float | N
 
 def _enclosed(maps: ScoreMaps, row: int, low: float, high: float) -> Iterator[IntArray]:
     """Each enclosed basin that reaches below `low`: its grid lines (N, n), unrolled where it crosses a seam."""
-    scores, turns = maps.scores[row], maps.space.is_periodic
+    scores, periodic = maps.scores[row], maps.space.is_periodic
     counts = np.array(scores.shape)
-    pieces, joins = _pieces(scores < high, turns)
+    pieces, joins = _pieces(scores < high, periodic)
     inner = pieces[tuple(slice(count) for count in scores.shape)]
     for members in _joined(joins, int(pieces.max()), maps.space.n):
         if members is None:
             continue
         cells = np.concatenate([np.argwhere(inner == piece) + turn * counts for piece, turn in members.items()])
         wrapped = cells % counts
-        at_end = ((wrapped == 0) | (wrapped == counts - 1)) & ~turns
+        at_end = ((wrapped == 0) | (wrapped == counts - 1)) & ~periodic
         if len(cells) and not at_end.any() and scores[tuple(wrapped.T)].min() < low:
             yield cells
 
 
-def _pieces(mask: BoolArray, turns: BoolArray) -> tuple[npt.NDArray[np.int32], list[tuple[int, int, int]]]:
+def _pieces(mask: BoolArray, periodic: BoolArray) -> tuple[npt.NDArray[np.int32], list[tuple[int, int, int]]]:
     """Labels of the connected pieces of a mask, and which pieces are one across a seam.
 
     Periodic axes get a copy of their first line at the end. A point of the copy with label a and its original with
@@ -120,11 +120,11 @@ def _pieces(mask: BoolArray, turns: BoolArray) -> tuple[npt.NDArray[np.int32], l
     """
     from scipy import ndimage  # here, for it takes a while to import
 
-    padded = np.pad(mask, [(0, int(turn)) for turn in turns], mode="wrap")
+    padded = np.pad(mask, [(0, int(turn)) for turn in periodic], mode="wrap")
     labels, _ = ndimage.label(padded, structure=np.ones((3,) * mask.ndim))
     pieces: npt.NDArray[np.int32] = np.asarray(labels, dtype=np.int32)
     joins = set()
-    for k in np.flatnonzero(turns).tolist():
+    for k in np.flatnonzero(periodic).tolist():
         copy, original = pieces.take(-1, axis=k).ravel(), pieces.take(0, axis=k).ravel()
         joins |= {(int(a), int(b), k) for a, b in zip(copy, original, strict=True) if a}
     return pieces, sorted(joins)
@@ -141,17 +141,17 @@ def _joined(joins: list[tuple[int, int, int]], count: int, n: int) -> Iterator[d
     for first in range(1, count + 1):
         if first in seen:
             continue
-        turns, waiting, winds = {first: np.zeros(n, dtype=np.int64)}, [first], False
+        periodic, waiting, winds = {first: np.zeros(n, dtype=np.int64)}, [first], False
         while waiting:
             piece = waiting.pop()
             for other, turn in neighbors[piece]:
-                if other not in turns:
-                    turns[other] = turns[piece] + turn
+                if other not in periodic:
+                    periodic[other] = periodic[piece] + turn
                     waiting.append(other)
                 # Two ways to one piece that differ by a turn: the component closes around the axis.
-                winds = winds or bool((turns[other] != turns[piece] + turn).any())
-        seen |= turns.keys()
-        yield None if winds else turns
+                winds = winds or bool((periodic[other] != periodic[piece] + turn).any())
+        seen |= periodic.keys()
+        yield None if winds else periodic
 
 
 def _trap(maps: ScoreMaps, row: int, cells: IntArray, low: float, shares: FloatArray) -> Trap:

@@ -89,7 +89,7 @@ def draw_regions(
     lower, width = np.where(is_turn, space.low, regions.lower), np.where(is_turn, space.width, regions.width)
     for index, (start, label, color) in enumerate(zip(starts, labels, colors, strict=True)):
         bar = bottom + (0.04 + 0.06 * index) * (top - bottom)
-        for turn in _turns(space):
+        for turn in _periodic(space):
             corner, size = lower[index] + turn, width[index]
             if space.n == 1:  # bars above each other, for regions overlap
                 axis.plot([corner[0], corner[0] + size[0]], [bar, bar], color=color, lw=4, solid_capstyle="butt")
@@ -122,7 +122,7 @@ def draw_traps(axis: Axes, maps: ScoreMaps, traps: Iterable[Trap]) -> None:
                 if tuple(((cell + side * step) % counts).tolist()) not in inside:
                     middle, along = cell + side * step / 2, (1 - step) / 2
                     segments.append(origin + np.array([middle - along, middle + along]) * maps.steps)
-    lines = [segment + turn * sign for segment in segments for turn in _turns(maps.space) for sign in (-1, 1)]
+    lines = [segment + turn * sign for segment in segments for turn in _periodic(maps.space) for sign in (-1, 1)]
     axis.add_collection(LineCollection(lines, colors="white", linewidths=1.9), autolim=False)
     axis.add_collection(LineCollection(lines, colors=TRAP_COLOR, linewidths=1.1), autolim=False)
 
@@ -158,7 +158,7 @@ def _edges(maps: ScoreMaps, k: int, scores: Float32Array) -> tuple[FloatArray, F
     return edges, np.concatenate([scores.take([-1], axis=k), scores, scores.take([0], axis=k)], axis=k)
 
 
-def _turns(space: SemanticSpace) -> list[FloatArray]:
+def _periodic(space: SemanticSpace) -> list[FloatArray]:
     """Shifts by which a region appears on the map: one turn back as well along periodic parameters."""
     shifts = [np.zeros(space.n)]
     for k in np.flatnonzero(space.is_periodic):

@@ -42,7 +42,7 @@ class _Axis:
     origin: float  # the first line
     step: float  # distance of lines
     count: int  # number of lines
-    turns: bool  # whether the axis is periodic
+    periodic: bool  # whether the axis is periodic
     starts_inside: bool  # the first line lies above the lower bound of the space
     most: float  # the largest place, in steps: the last line, or just below the whole turn, which rounding may reach
 
@@ -71,7 +71,7 @@ class RecordedMaps(ScoreFunction):
             fingerprints=[{"map": digest, "interpolation": VERSION} for digest in maps.digests],
             family_id=family_id if maps.scores.shape[0] > 1 else None,
         )
-        turns = maps.space.is_periodic.tolist()
+        periodic = maps.space.is_periodic.tolist()
         self._axes = tuple(
             _Axis(
                 float(axis[0]),
@@ -81,7 +81,7 @@ class RecordedMaps(ScoreFunction):
                 starts_inside=bool(axis[0] > low),
                 most=math.nextafter(len(axis), 0) if turn else len(axis) - 1.0,
             )
-            for axis, step, turn, low in zip(maps.axes, maps.steps.tolist(), turns, maps.space.low, strict=True)
+            for axis, step, turn, low in zip(maps.axes, maps.steps.tolist(), periodic, maps.space.low, strict=True)
         )
 
     @cached_property
@@ -96,7 +96,7 @@ class RecordedMaps(ScoreFunction):
             shifted = scores
             for k in np.flatnonzero(is_upper):
                 lines = np.arange(1, scores.shape[k + 1] + 1)
-                shifted = shifted.take(lines, axis=k + 1, mode="wrap" if self._axes[k].turns else "clip")
+                shifted = shifted.take(lines, axis=k + 1, mode="wrap" if self._axes[k].periodic else "clip")
             cells[..., corner] = shifted
         return cells.reshape(-1, 2**n).view(np.dtype((np.void, 4 * 2**n)))[:, 0]
 
@@ -124,7 +124,7 @@ class RecordedMaps(ScoreFunction):
                 faces = corners.reshape(2 ** (n - 1 - k), 2, 2**k, -1)
                 slopes = (faces[:, 1] - faces[:, 0]).reshape(2 ** (n - 1), -1)
                 gradients[k, part] = _interpolated(slopes, [*fractions[:k], *fractions[k + 1 :]]) / axis.step
-                if axis.starts_inside and not axis.turns:
+                if axis.starts_inside and not axis.periodic:
                     gradients[k, part][points[k, part] < axis.origin] = 0.0  # held constant before the first line
         if is_across:
             return values.reshape(columns, rows).T, gradients.reshape(n, columns, rows).T
@@ -137,7 +137,9 @@ class RecordedMaps(ScoreFunction):
             along = at - axis.origin
             along /= axis.step
             if axis.starts_inside:
-                np.add(along, axis.count, out=along, where=along < 0) if axis.turns else np.maximum(along, 0, out=along)
+                np.add(along, axis.count, out=along, where=along < 0) if axis.periodic else np.maximum(
+                    along, 0, out=along
+                )
             np.minimum(along, axis.most, out=along)
             line = np.floor(along)
             along -= line
@@ -153,7 +155,7 @@ class RecordedMaps(ScoreFunction):
         for at, axis in zip(theta, self._axes, strict=True):
             along = (at - axis.origin) / axis.step
             if along < 0:
-                along = along + axis.count if axis.turns else 0.0
+                along = along + axis.count if axis.periodic else 0.0
             along = min(along, axis.most)
             line = int(along)
             fractions.append(along - line)

@@ -80,7 +80,7 @@ def _moments(maps: ScoreMaps, hats: list[_Hats], rows: IntArray) -> tuple[FloatA
     reference = maps.scores[middle].astype(np.float64)
     used = [hat.used() for hat in hats]
     hats = [hat.lines(lines) for hat, lines in zip(hats, used, strict=True)]
-    turns = [
+    periodic = [
         bool(turn) and lines == slice(0, count)
         for turn, lines, count in zip(maps.space.is_periodic, used, maps.scores.shape[1:], strict=True)
     ]
@@ -95,10 +95,10 @@ def _moments(maps: ScoreMaps, hats: list[_Hats], rows: IntArray) -> tuple[FloatA
     scores -= np.tile(mean, (scores.shape[-2], 1))
     product = scores
     for k in range(1, len(hats)):
-        product = hats[k].product_with(product, k, turns[k])
+        product = hats[k].product_with(product, k, periodic[k])
     total = np.einsum("ib,ib->b", hats[0].square, _contracted(scores, product))
     total += 2 * np.einsum("ib,ib->b", hats[0].beside[:-1], _contracted(scores[:-1], product[1:]))
-    if turns[0]:
+    if periodic[0]:
         total += 2 * (hats[0].beside[-1] * _contracted(scores[-1:], product[:1])[0])
     return reference + mean, np.maximum(total, 0.0)
 
@@ -133,7 +133,7 @@ class _Hats:
         mean, square, beside = (array[chosen].copy() for array in (self.mean, self.square, self.beside))
         return _Hats(mean, square, beside, self.middle)
 
-    def product_with(self, scores: FloatArray, axis: int, turns: bool) -> FloatArray:
+    def product_with(self, scores: FloatArray, axis: int, periodic: bool) -> FloatArray:
         """The matrices E[h_i h_j] times scores (..., P, ..., b), P being that axis."""
         others = (1,) * (scores.ndim - axis - 2)
         square, beside = (array.reshape(len(array), *others, -1) for array in (self.square, self.beside))
@@ -142,7 +142,7 @@ class _Hats:
         result = scores * square
         result[here] += beside[:-1] * scores[following]
         result[following] += beside[:-1] * scores[here]
-        if turns:
+        if periodic:
             first, last = (*whole, slice(None, 1)), (*whole, slice(-1, None))
             result[last] += beside[-1:] * scores[first]
             result[first] += beside[-1:] * scores[last]
@@ -151,23 +151,23 @@ class _Hats:
 
 def _hats_of(maps: ScoreMaps, lower: FloatArray, upper: FloatArray) -> list[_Hats]:
     """The hat functions of every axis over canonical regions (b, n)."""
-    turns = maps.space.is_periodic.tolist()
+    periodic = maps.space.is_periodic.tolist()
     return [
-        _hats(lower[:, k], upper[:, k], axis, float(maps.steps[k]), turns[k], bool(axis[0] > maps.space.low[k]))
+        _hats(lower[:, k], upper[:, k], axis, float(maps.steps[k]), periodic[k], bool(axis[0] > maps.space.low[k]))
         for k, axis in enumerate(maps.axes)
     ]
 
 
 def _hats(
-    lower: FloatArray, upper: FloatArray, axis: FloatArray, step: float, turns: bool, begins_inside: bool
+    lower: FloatArray, upper: FloatArray, axis: FloatArray, step: float, periodic: bool, begins_inside: bool
 ) -> _Hats:
     """The hat functions of one axis over intervals [lower, upper], both (b,)."""
     count = len(axis)
     left, right = (lower - axis[0]) / step, (upper - axis[0]) / step
-    if turns and begins_inside:
+    if periodic and begins_inside:
         shift = np.where(left < 0, float(count), 0.0)
         left, right = left + shift, right + shift
-    cells = np.arange(2 * count if turns else count - 1)[:, None]
+    cells = np.arange(2 * count if periodic else count - 1)[:, None]
     width, is_point = right - left, right <= left
     start, end = (np.clip(side, cells, cells + 1) for side in (left, right))
     length = end - start
@@ -184,7 +184,7 @@ def _hats(
     mean[1:] += share * x
     square[1:] += share * (x * x + bend)
     beside[:-1] = share * (x * rest - bend)
-    if turns:
+    if periodic:
         mean, square, beside = (_folded(array, count) for array in (mean, square, beside))
         return _Hats(mean, square, beside, middle % count)
     # Beyond the ends the function is constant.

@@ -142,9 +142,9 @@ class HeldOutError:
 def held_out_error(maps: ScoreMaps) -> HeldOutError:
     """The error of interpolation between every second grid line; points beyond the last kept line are left out."""
     true = maps.scores.astype(np.float64)
-    turns = maps.space.is_periodic
+    periodic = maps.space.is_periodic
     for k in range(maps.space.n):
-        if not turns[k] and true.shape[k + 1] % 2 == 0:
+        if not periodic[k] and true.shape[k + 1] % 2 == 0:
             true = np.delete(true, -1, axis=k + 1)
     guess, is_held = true.copy(), np.zeros(true.shape[1:], dtype=np.bool_)
     for k in range(maps.space.n):

@@ -52,8 +52,8 @@ class RegionSet:
         points = np.array([run.task.question.start for run in runs])
         regions = Regions(space, np.array([run.lower for run in runs]), np.array([run.upper for run in runs]))
         # Rows hold bounds that are wrapped: back to those whose centre is nearest to the start point.
-        turns = np.round(((regions.lower + regions.upper) / 2 - points) / space.width)
-        lower = regions.lower - np.where(space.is_periodic, turns * space.width, 0.0)
+        periodic = np.round(((regions.lower + regions.upper) / 2 - points) / space.width)
+        lower = regions.lower - np.where(space.is_periodic, periodic * space.width, 0.0)
         return cls(
             tuple(
                 (

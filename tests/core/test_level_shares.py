@@ -284,13 +284,13 @@ def test_the_optimum_is_the_largest_of_all_rectangles(kinds: tuple[str, ...], pl
         starts[:3, k] = rng.choice(axis, 3)
     for function, level in ((RecordedMaps(maps), 0.5), (Complement(RecordedMaps(maps)), 0.4)):
         lines, areas = cell_shares(function, maps, 1, level)
-        turns = maps.space.is_periodic
+        periodic = maps.space.is_periodic
         for start, reliability in itertools.product(
             maps.space.project(starts), (0.3137, 0.7091, 0.9519, 1.0)
         ):  # no ties but at 1
             best = 0.0
             choices = []
-            for own, turn, at, width in zip(lines, turns, start, maps.space.width, strict=True):
+            for own, turn, at, width in zip(lines, periodic, start, maps.space.width, strict=True):
                 pairs = itertools.combinations(range(len(own)), 2)
                 most = len(own) // 2 if turn else len(own)
                 places = (at, at + width) if turn else (at,)

@@ -199,8 +199,8 @@ def test_projection_lands_inside_moves_nothing_that_is_inside_and_shifts_by_whol
     projected = space.project(far)
     assert space.contains(projected).all()
     assert space.project(projected).tobytes() == projected.tobytes()
-    turns = (far - projected) / space.width
-    assert np.abs(turns - np.round(turns))[:, space.is_periodic].max(initial=0.0) < 1e-12
+    periodic = (far - projected) / space.width
+    assert np.abs(periodic - np.round(periodic))[:, space.is_periodic].max(initial=0.0) < 1e-12
     inside = space.sample(200, rng)
     assert space.project(inside).tobytes() == inside.tobytes()
     edges = np.stack([space.low, np.nextafter(space.high, -np.inf), np.nextafter(space.low, np.inf)])

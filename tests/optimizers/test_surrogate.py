@@ -41,8 +41,8 @@ BOX: IntArray = np.array([[20, 50], [30, 70]])
 
 @pytest.mark.parametrize("turns", [True, False])
 @pytest.mark.parametrize("length", [0.05, 0.3, 3.0])
-def test_integrals_of_a_kernel_are_those_of_its_values(turns: bool, length: float) -> None:
-    kernel = AxisKernel(length, turns)
+def test_integrals_of_a_kernel_are_those_of_its_values(periodic: bool, length: float) -> None:
+    kernel = AxisKernel(length, periodic)
     fine = np.linspace(-1.4, 0.9, 40001)
     middle = (fine[1:] + fine[:-1]) / 2
     total = (kernel.value(middle) * np.diff(fine)).sum()
@@ -55,11 +55,11 @@ def test_integrals_of_a_kernel_are_those_of_its_values(turns: bool, length: floa
 
 @pytest.mark.parametrize("turns", [True, False])
 @pytest.mark.parametrize("length", [0.05, 0.3, 3.0])
-def test_the_slope_of_a_kernel_is_that_of_its_value_by_the_log_length(turns: bool, length: float) -> None:
+def test_the_slope_of_a_kernel_is_that_of_its_value_by_the_log_length(periodic: bool, length: float) -> None:
     places, step = np.linspace(0.0, 0.5, 9), 1e-4
-    value, slope = AxisKernel(length, turns).with_slope(places)
-    above, below = (AxisKernel(length * np.exp(by), turns).value(places) for by in (step, -step))
-    np.testing.assert_allclose(value, AxisKernel(length, turns).value(places), atol=1e-12)
+    value, slope = AxisKernel(length, periodic).with_slope(places)
+    above, below = (AxisKernel(length * np.exp(by), periodic).value(places) for by in (step, -step))
+    np.testing.assert_allclose(value, AxisKernel(length, periodic).value(places), atol=1e-12)
     np.testing.assert_allclose(slope, (above - below) / (2 * step), atol=1e-6)
 
 
