@@ -53,7 +53,7 @@ def compiling() -> Generator[Callable[[], float], None, None]:
         return
     from numba.core import event
 
-    timer = event.TimingListener()  # type: ignore[no-untyped-call]  # numba has no types
+    timer = event.TimingListener()  # type: ignore[no-untyped-call]
     with event.install_listener("numba:compile", timer):
         yield lambda: float(timer.duration) if timer.done else 0.0
 

@@ -56,6 +56,7 @@ def test_what_makes_no_grid_is_told() -> None:
         judge_shape(function, threshold=float("nan"))
 
 
+@pytest.mark.slow
 def test_a_shape_that_cannot_be_judged_is_a_report_in_one_line(tmp_path: Path) -> None:
     unknown = judge_for_networks(ShapeInfo("file:x.obj", "x.obj", "x"), network_specs(["efficientnet_lite0"]))
     assert "tells no class of the paper" in unknown.error
