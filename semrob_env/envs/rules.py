@@ -117,6 +117,12 @@ class Game(ABC):
 
     @final
     @property
+    def spent(self) -> IntArray:
+        """Forward queries asked since the last restart, (B,)."""
+        return self.cost * self.steps
+
+    @final
+    @property
     def finished(self) -> BoolArray:
         """Which games have ended: by themselves, or since the budget cannot pay the next step, (B,)."""
         return np.asarray(self.settled | (self._state["steps"] >= self.budget // self.cost))
