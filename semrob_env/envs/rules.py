@@ -119,7 +119,7 @@ class Game(ABC):
     @property
     def spent(self) -> IntArray:
         """Forward queries asked since the last restart, (B,)."""
-        return (self.cost * self._state["steps"]).astype(np.int64)
+        return self.cost * self.steps
 
     @final
     @property
