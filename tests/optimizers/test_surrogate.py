@@ -39,7 +39,7 @@ def inside(told: Process, box: IntArray, count: int = 4096) -> FloatArray:
 BOX: IntArray = np.array([[20, 50], [30, 70]])
 
 
-@pytest.mark.parametrize("turns", [True, False])
+@pytest.mark.parametrize("periodic", [True, False])
 @pytest.mark.parametrize("length", [0.05, 0.3, 3.0])
 def test_integrals_of_a_kernel_are_those_of_its_values(periodic: bool, length: float) -> None:
     kernel = AxisKernel(length, periodic)
@@ -53,7 +53,7 @@ def test_integrals_of_a_kernel_are_those_of_its_values(periodic: bool, length: f
     assert kernel.mean_over_pairs(np.array([0.7]))[0] == pytest.approx(pairs, rel=1e-4)
 
 
-@pytest.mark.parametrize("turns", [True, False])
+@pytest.mark.parametrize("periodic", [True, False])
 @pytest.mark.parametrize("length", [0.05, 0.3, 3.0])
 def test_the_slope_of_a_kernel_is_that_of_its_value_by_the_log_length(periodic: bool, length: float) -> None:
     places, step = np.linspace(0.0, 0.5, 9), 1e-4
