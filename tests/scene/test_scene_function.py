@@ -26,7 +26,7 @@ from semrob_env.parameters import SemanticSpace
 from semrob_env.scene import function as scene_function
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
-from semrob_env.scene.classifiers.registry import NETWORKS
+from semrob_env.scene.classifiers.registry import NETWORKS, load_network
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
 from semrob_env.scene.function import SceneFunction, SceneId
 from semrob_env.scene.mesh import Mesh
@@ -248,6 +248,13 @@ def test_options_of_the_id_reach_network_and_renderer(tiny_network: str) -> None
     assert split.id.endswith("?params=azimuth,elevation&supersample=2&gradient_blur=1.5")
 
 
+@pytest.fixture(scope="module")
+def _loaded_network() -> None:
+    """The network that ids name, made once: seconds."""
+    load_network("efficientnet_lite0")
+
+
+@pytest.mark.usefixtures("_loaded_network")
 @pytest.mark.parametrize(
     ("name", "error", "message"),
     [
