@@ -33,6 +33,7 @@ def test_the_overhead_alone_needs_no_network(tmp_path: Path, capsys: pytest.Capt
     assert "goal of the paper's methods: 0.2" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_stages_and_overhead_are_timed(tiny: str, tmp_path: Path) -> None:
     meshes = tmp_path / "meshes"
     meshes.mkdir()

@@ -55,6 +55,7 @@ def test_ones_own_mesh_and_start_points_work(tiny: str, tmp_path: Path) -> None:
     assert [row["start"] for row in rows] == ["azimuth=359,elevation=89", "azimuth=0,elevation=-10"]
 
 
+@pytest.mark.slow
 def test_more_than_two_parameters_get_projections_and_pictures_along_the_sides(
     tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -87,6 +88,7 @@ def test_weights_and_score_reach_the_network(
     assert -0.9 * MARGIN_BOUND < margin < -0.1
 
 
+@pytest.mark.slow
 def test_a_goal_reaches_the_method_and_the_judge(tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for goal in ("mean=0.3", "reliability=0.9,level=0.3"):
         assert run(tmp_path, "cup:0", "--methods", "box_quadrature", "--goal", goal) == 0

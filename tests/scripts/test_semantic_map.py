@@ -100,6 +100,7 @@ def test_adversarial_regions_grow_where_the_score_is_low(recorded: Path, tmp_pat
     assert inside > 0.5 > outside  # of 1 - f
 
 
+@pytest.mark.slow
 def test_adversarial_starts_are_lows_of_each_map_and_tables_show_f(
     recorded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,6 +142,7 @@ def test_a_live_map_is_drawn_kept_and_not_asked_again(tiny: str, tmp_path: Path)
     assert file.stat().st_mtime_ns == changed
 
 
+@pytest.mark.slow
 def test_weights_and_score_reach_the_network_of_a_live_map(squeezenet: Path, tmp_path: Path) -> None:
     out, name = tmp_path / "out", "torchvision/squeezenet1_1"
     chosen = ["--networks", name, "--weights", str(squeezenet), "--score", "margin"]

@@ -108,6 +108,7 @@ def test_a_second_run_only_reads(maps: Path, tmp_path: Path) -> None:
     assert (out / "sensitivity.csv").read_text() == text
 
 
+@pytest.mark.slow
 def test_without_a_file_of_maps_synthetic_functions_take_their_place(tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert sweep(tmp_path / "nowhere.npz", out, "--methods", "naive,unregularized", "--parameters", "1") == 0
