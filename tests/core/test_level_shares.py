@@ -335,6 +335,7 @@ def test_maps_of_three_parameters_have_moments_but_no_shares() -> None:
             ask()
 
 
+@pytest.mark.slow
 def test_shares_and_optima_of_the_released_maps(release: Release) -> None:
     assert release.maps is not None
     maps = release.maps.only(range(0, len(release.maps), 53))

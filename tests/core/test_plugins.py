@@ -97,7 +97,7 @@ from semrob_env.scene.renderers import RENDERERS
 from semrob_env.scene.shapes import SHAPES
 from semrob_env.scene.sources import SHAPE_SOURCES
 every = (OPTIMIZERS, SCHEMES, NETWORK_FAMILIES, NETWORKS, RENDERERS, SHAPES, SHAPE_SOURCES)
-print(json.dumps({own.kind: list(own.items().mapping) for own in every}))
+print(json.dumps({own.kind: [name for name, _ in own.items()] for own in every}))
 try:
     RENDERERS["broken"]
 except ImportError as error:
