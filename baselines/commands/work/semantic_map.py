@@ -254,10 +254,7 @@ class Growth:
         """One line a run for the eye."""
         notes = start_notes(self.function, self.starts, self.member, options.goal, options.adversarial)
         return [
-            {
-                "map": maps.names[member],
-                **region_line(row, maps.space, adversarial=options.adversarial, note=note),
-            }
+            {"map": maps.names[member], **region_line(row, maps.space, adversarial=options.adversarial, note=note)}
             for row, member, note in zip(self.rows, self.member, notes, strict=True)
         ]
 

@@ -81,11 +81,7 @@ SIZE = 224  # of the pictures before they are put on the sheet
 
 
 def look_at(
-    info: ShapeInfo,
-    networks: Sequence[NetworkSpec],
-    views: FloatArray,
-    colors: str = "white",
-    feed: str = "normalized",
+    info: ShapeInfo, networks: Sequence[NetworkSpec], views: FloatArray, colors: str = "white", feed: str = "normalized"
 ) -> Seen:
     """Draw a shape and have it scored; one that cannot be loaded is seen as an error."""
     try:
@@ -107,11 +103,7 @@ def class_rows(seen: Sequence[Seen], width: int) -> Iterator[tuple[str, list[Cel
         own = [one for one in seen if one.info.class_name == class_name]
         for start in range(0, len(own), width):
             cells = [
-                Cell(
-                    None if one.pictures is None else one.pictures[0],
-                    lines(one, means(one.report)),
-                    is_marked(one),
-                )
+                Cell(None if one.pictures is None else one.pictures[0], lines(one, means(one.report)), is_marked(one))
                 for one in own[start : start + width]
             ]
             yield (class_name or "no class") if start == 0 else "", cells

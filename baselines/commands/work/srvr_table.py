@@ -233,11 +233,7 @@ def recorded_functions(options: Options) -> tuple[list[str], Functions]:
         raise InvalidParameterError(
             f"{options.maps} is over {', '.join(maps.space.names)}, not {', '.join(options.space().names)}"
         )
-    wanted = (
-        options.networks or None,
-        options.classes or None,
-        tuple(map(str, options.numbers)) or None,
-    )
+    wanted = (options.networks or None, options.classes or None, tuple(map(str, options.numbers)) or None)
     parts = [parts_of(name) for name in maps.names]
     for index, (option, allowed) in enumerate(zip(("--networks", "--classes", "--shapes"), wanted, strict=True)):
         known = list(dict.fromkeys(part[index] for part in parts))

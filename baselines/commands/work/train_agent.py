@@ -115,12 +115,7 @@ class Plan:
         """Fields of `RegionRules`."""
         given = self.options
         corners = None if self.function.space.n <= 6 else 16
-        return {
-            "budget": given.budget,
-            "goal": given.goal.text,
-            "largest_step": given.largest_step,
-            "corners": corners,
-        }
+        return {"budget": given.budget, "goal": given.goal.text, "largest_step": given.largest_step, "corners": corners}
 
     @property
     def start(self) -> str | None:
