@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from rich.console import Console
+from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
@@ -17,17 +17,22 @@ if TYPE_CHECKING:
 
 
 @final
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Leave it to whoever chooses the exit code."""
+class Console(RichConsole):
+    """A console that leaves long lines whole where it is told so, and broken pipes to whoever chooses the exit code."""
+
+    def say(self, text: str) -> None:
+        """Print text whose lines the terminal may wrap, not we."""
+        self.print(text, soft_wrap=True)
+
+    def on_broken_pipe(self) -> None:  # noqa: D102
         raise BrokenPipeError
 
 
 def make_console() -> Console:
     """The console of a command: 120 columns where the output is no terminal, so that tables stay readable in files."""
     # Paths and names are text: never markup, never emoji.
-    console = _Console(highlight=False, markup=False, emoji=False)
-    return console if console.is_terminal else _Console(highlight=False, markup=False, emoji=False, width=120)
+    console = Console(highlight=False, markup=False, emoji=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, emoji=False, width=120)
 
 
 def progress_bar(console: Console, unit: str) -> Progress:
@@ -80,7 +85,7 @@ class Bundle:
         """Tell what was written, other files in the folder included."""
         every = [*self.written, *others]
         told = " and ".join([", ".join(every[:-1]), every[-1]] if len(every) > 1 else every)
-        self._console.print(f"wrote {told} to {self.folder}", soft_wrap=True)
+        self._console.say(f"wrote {told} to {self.folder}")
 
     def _keep(self, name: str) -> None:
         if name not in self.written:

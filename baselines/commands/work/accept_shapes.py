@@ -1,16 +1,11 @@
-"""What `semrob accept_shapes` does."""
-
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import final
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.accept_shapes import Options
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from semrob_env.errors import InvalidMapsError, InvalidParameterError, LibraryError, MissingFileError
 from semrob_env.files import markdown_table
 from semrob_env.maps import map_name
@@ -26,7 +21,6 @@ SPACE = SemanticSpace.of("azimuth,elevation")
 
 
 def run(options: Options, console: Console) -> None:
-    """Judge every shape, write the report."""
     specs = options.specs()
     networks = [spec.label for spec in specs]
     if not np.isfinite(options.threshold):
@@ -37,14 +31,13 @@ def run(options: Options, console: Console) -> None:
     shapes, unknown = chosen_shapes(options)
     azimuths, elevations = options.grid
     scores = len(shapes) * len(networks) * azimuths * elevations
-    console.print(
+    console.say(
         f"{len(shapes)} shapes x {len(networks)} networks x {azimuths}x{elevations} views = {scores:,} scores"
-        + (f"; {unknown} shapes of no known class are left out: --class NAME scores them all" if unknown else ""),
-        soft_wrap=True,
+        + (f"; {unknown} shapes of no known class are left out: --class NAME scores them all" if unknown else "")
     )
     if options.dry_run:
         for shape in shapes:
-            console.print(f"  {shape.class_name}  {shape.label}", soft_wrap=True)
+            console.say(f"  {shape.class_name}  {shape.label}")
         return
     kept = KeptMaps(Path(options.out) / "maps.npz", options.grid, ranges.pop())
     earlier = kept.read()
@@ -74,7 +67,7 @@ def run(options: Options, console: Console) -> None:
     told = markdown(reports, networks, options, unknown)
     bundle.text("acceptance.md", told)
     bundle.rows("acceptance.csv", csv_rows(reports, networks))
-    console.print(told, soft_wrap=True)
+    console.say(told)
     bundle.close("maps.npz")
 
 
@@ -136,7 +129,6 @@ class KeptMaps:
 
 
 def chosen_shapes(options: Options) -> tuple[list[ShapeInfo], int]:
-    """The shapes whose class is known, and how many others there are."""
     selected = options.selected()
     known = [shape for shape in selected if shape.class_name]
     if not known:
@@ -145,7 +137,6 @@ def chosen_shapes(options: Options) -> tuple[list[ShapeInfo], int]:
 
 
 def csv_rows(reports: Sequence[ShapeReport], networks: Sequence[str]) -> list[dict[str, object]]:
-    """One flat row a shape and network, in full precision."""
     rows: list[dict[str, object]] = []
     for report in reports:
         for network in networks:
@@ -202,13 +193,11 @@ def markdown(reports: Sequence[ShapeReport], networks: Sequence[str], options: O
 
 
 def mean_text(report: ShapeReport, network: str) -> str:
-    """A mean, bold where it is accepted."""
     verdict = report.verdicts[network]
     return f"**{verdict.mean:.3f}**" if verdict.is_accepted else f"{verdict.mean:.3f}"
 
 
 def summary(reports: Sequence[ShapeReport], networks: Sequence[str]) -> str:
-    """How many shapes each network accepts."""
     good = [report for report in reports if not report.error]
     parts = [
         f"{network} accepts {sum(report.verdicts[network].is_accepted for report in good)} of {len(good)}"

@@ -1,16 +1,11 @@
-"""What `semrob benchmark_envs` does."""
-
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.benchmark_envs import Options
-from baselines.commands.shared.terminal import Bundle, digits_table, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, digits_table, progress_bar
 from semrob_env.envs.point_search import PointSearchEnv, PointSearchVectorEnv
 from semrob_env.envs.region_grow import RegionGrowEnv, RegionGrowVectorEnv
 from semrob_env.errors import UnknownNameError
@@ -24,7 +19,6 @@ KINDS: dict[str, tuple[Any, Any]] = {
 
 
 def run(options: Options, console: Console) -> None:
-    """Measure, print and write the table."""
     unknown = [kind for kind in options.environments if kind not in KINDS]
     if unknown:
         raise UnknownNameError(f"unknown environment {unknown[0]!r}; there are {', '.join(KINDS)}")
@@ -37,13 +31,12 @@ def run(options: Options, console: Console) -> None:
     bundle = Bundle(options.out, console)
     with progress_bar(console, "environments") as progress:
         lines = [measured(*each, options) for each in progress.track(made, description="measuring")]
-    console.print(digits_table(lines), soft_wrap=True)
+    console.say(digits_table(lines))
     bundle.rows("envs.csv", lines)
     bundle.close()
 
 
 def environment(kind: str, function: ScoreFunction, size: int, budget: int) -> Any:
-    """One environment, or `size` at once."""
     single, vector = KINDS[kind]
     return single(function, budget=budget) if size == 1 else vector(function, num_envs=size, budget=budget)
 
@@ -75,7 +68,6 @@ def measured(kind: str, size: int, env: Any, options: Options) -> dict[str, obje
 
 
 def seconds_each(call: Callable[[Any], object], inputs: Sequence[Any]) -> float:
-    """Mean seconds of a call over the inputs."""
     started = time.perf_counter()
     for one in inputs:
         call(one)
@@ -83,7 +75,6 @@ def seconds_each(call: Callable[[Any], object], inputs: Sequence[Any]) -> float:
 
 
 def step(env: Any, size: int, action: Any) -> None:
-    """A step; a single environment that has ended begins anew."""
     terminated = env.step(action)[2]
     if size == 1 and terminated:
         env.reset()

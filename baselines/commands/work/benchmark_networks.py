@@ -1,7 +1,3 @@
-"""What `semrob benchmark_networks` does."""
-
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 
 from baselines.commands.benchmark_networks import Options
-from baselines.commands.shared.terminal import Bundle, interleaved, progress_bar, shown
+from baselines.commands.shared.terminal import Bundle, Console, interleaved, progress_bar, shown
 from semrob_env.errors import InvalidParameterError
 from semrob_env.files import markdown_table
 from semrob_env.parameters import SemanticSpace
@@ -36,7 +31,6 @@ SPREAD = 3.0
 
 
 def run(options: Options, console: Console) -> None:
-    """Measure, print and write the table."""
     chosen = options.specs()
     bundle = Bundle(options.out, console)
     rows = []
@@ -52,7 +46,7 @@ def run(options: Options, console: Console) -> None:
     ]
     told = "random weights; " if options.random_weights else ""
     text = f"{told}batches of {options.batch} pictures, medians of {options.repeats} repeats\n\n{markdown_table(lines)}"
-    console.print(text, soft_wrap=True)
+    console.say(text)
     bundle.text("networks.md", text)
     bundle.rows("networks.csv", rows)
     bundle.close()
@@ -81,7 +75,6 @@ def random_weights(network: str, folder: Path, seed: int) -> str:
 
 
 def measure(network: str, own: NetworkOptions, options: Options) -> dict[str, Any]:
-    """One row of the table."""
     batch = options.batch
     classifier = load_network(network, unnormalized=options.unnormalized, options=own)
     if not isinstance(classifier, TorchClassifier):
@@ -151,7 +144,6 @@ class Eager:
         self._network = network.eval().to(self._device)
 
     def __call__(self, pictures: Float32Array) -> Float32Array:
-        """Answers (N, labels), as `TorchClassifier.answers`."""
         with torch.inference_mode():
             answers: Float32Array = self._network(torch.from_numpy(pictures).to(self._device)).cpu().numpy()
         return answers

@@ -1,5 +1,3 @@
-"""What `semrob benchmark_recorded` does."""
-
 from __future__ import annotations
 
 import time
@@ -8,10 +6,9 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.benchmark_recorded import Options
-from baselines.commands.shared.terminal import Bundle, digits_table, interleaved, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, digits_table, interleaved, progress_bar
 from optimizers.corner_method import LEAST_SHARE, START_HALF_WIDTH, settings_of_form
 from optimizers.registry import get_optimizer
 from optimizers.run import RunResult
@@ -33,7 +30,6 @@ STEPS = 600
 
 
 def run(options: Options, console: Console) -> None:
-    """Measure, print and write the tables."""
     unknown = [name for name in options.methods if name not in DIRECTIONS]
     if unknown:
         raise InvalidParameterError(f"no plain loop for {unknown[0]!r}; there is one for {', '.join(DIRECTIONS)}")
@@ -50,7 +46,7 @@ def run(options: Options, console: Console) -> None:
         ]
         queries = query_lines(plan.function, options.repeats)
         progress.advance(bar)
-    console.print(digits_table(replays), "", digits_table(queries), sep="\n", soft_wrap=True)
+    console.say(f"{digits_table(replays)}\n\n{digits_table(queries)}")
     bundle.rows("replays.csv", replays)
     bundle.rows("queries.csv", queries)
     bundle.close()
@@ -76,7 +72,6 @@ class Replays:
         return cls(function, np.tile(starts, (len(members), 1)), np.repeat(members, len(starts)))
 
     def run(self, method: str) -> RunResult:
-        """All of them in one batch through the oracle."""
         chosen = get_optimizer(method)
         questions = Questions(self.function.space, self.start, member=self.member)
         optimizer = chosen(questions, settings=settings_of_form(chosen, "paper"))
@@ -142,7 +137,6 @@ class PlainLoop:
         return float(corners @ np.array([(1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v]))
 
     def run(self, scores: Float32Array, start: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Bounds (2,) after all steps, projected into the space at each."""
         a, b = start - START_HALF_WIDTH, start + START_HALF_WIDTH
         low, high, turn = np.array([start[0] - 360, -10]), np.array([start[0] + 360, 90]), np.array([360, 100])
         for _ in range(STEPS):

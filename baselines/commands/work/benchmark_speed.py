@@ -1,17 +1,12 @@
-"""What `semrob benchmark_speed` does."""
-
-from __future__ import annotations
-
 import itertools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.benchmark_speed import Options
-from baselines.commands.shared.terminal import Bundle, digits_table, interleaved, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, digits_table, interleaved, progress_bar
 from baselines.experiments.costs import PLANNED_BUDGET
 from optimizers.registry import OPTIMIZERS
 from semrob_env.errors import MissingExtraError
@@ -37,7 +32,6 @@ that takes as long in all is not repeated."""
 
 
 def run(options: Options, console: Console) -> None:
-    """Measure, print and write the tables."""
     bundle = Bundle(options.out, console)
     if not options.overhead:
         bundle.rows("stages.csv", measured_stages(options, console))
@@ -49,7 +43,6 @@ def run(options: Options, console: Console) -> None:
 
 
 def measured_stages(options: Options, console: Console) -> list[dict[str, Any]]:
-    """Rows of the stages of f, printed: every network with every shape."""
     rows: list[dict[str, Any]] = []
     scenes = options.scenes(options.selected(), options.params, options.colors)
     with progress_bar(console, "shapes") as progress:
@@ -157,4 +150,4 @@ def report(console: Console, title: str, rows: Sequence[dict[str, Any]]) -> None
         | {name: pick([row[name] for row in rows]) if isinstance(rows[0][name], float) else "" for name in names}
         for label, pick in (("median", np.median), ("lowest", np.min), ("highest", np.max))
     ]
-    console.print(f"{title}\n\n{digits_table([*rows, *(summary if len(rows) > 1 else [])])}", soft_wrap=True)
+    console.say(f"{title}\n\n{digits_table([*rows, *(summary if len(rows) > 1 else [])])}")

@@ -1,14 +1,10 @@
-"""What `semrob check_rasterizer` does."""
-
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.check_rasterizer import Options
+from baselines.commands.shared.terminal import Console
 from semrob_env.errors import ContractError
 from semrob_env.scene.camera import Scenes
 from semrob_env.scene.mesh import Mesh
@@ -43,7 +39,6 @@ def run(options: Options, console: Console) -> None:
 
 
 def row(name: str, line: tuple[float, ...]) -> str:
-    """One line of the table."""
     return (
         f"{name[:33]:34}{line[0]:7.0f}{line[1]:7.2f}{line[2]:9.2f}"
         f"{line[3]:7.2f}{line[4]:9.2f}{line[5]:7.2f}{line[6]:8.3f}"
@@ -51,7 +46,6 @@ def row(name: str, line: tuple[float, ...]) -> str:
 
 
 def scenes(count: int, seed: int = 0) -> Scenes:
-    """Random views of the paper's space."""
     random = np.random.default_rng(seed)
     return Scenes(random.uniform(0, 360, count), random.uniform(-10, 90, count))
 
@@ -104,7 +98,6 @@ def cosine(renderer: Rasterizer, mesh: Mesh, batch: Scenes, step: float) -> floa
 
 
 def batch_invariant(renderer: Rasterizer, mesh: Mesh) -> bool:
-    """Whether a scene gives the same bytes alone, in batches of 7 and 64, and in reverse order."""
     batch = scenes(64)
     pictures = renderer.render(mesh, batch)
     orders = ([3], list(range(7)), list(range(63, -1, -1)))

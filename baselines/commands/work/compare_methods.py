@@ -1,15 +1,9 @@
-"""What `semrob compare_methods` does."""
-
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from baselines.commands.compare_methods import Options
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.compare import compare
 from baselines.experiments.curves import attainment, medians, profiles
 from baselines.experiments.protocols import PlannedRun, Protocol, load_protocol, read_entries
@@ -22,17 +16,16 @@ from semrob_env.plotting.comparison import comparison_figure
 
 
 def run(options: Options, console: Console) -> None:
-    """Run what is missing, judge, write tables and pictures."""
     protocol, suite = frozen(options)
     if options.freeze:
         write_whole(options.freeze, protocol.to_json())
-        console.print(f"wrote {options.freeze}", soft_wrap=True)
+        console.say(f"wrote {options.freeze}")
         return
     runs = list(protocol.runs(suite))
     budgets = {run.task: run.budget for run in runs}
-    console.print(described(protocol, suite, len(runs), list(budgets.values())), soft_wrap=True)
+    console.say(described(protocol, suite, len(runs), list(budgets.values())))
     if options.dry_run:
-        console.print(estimated(protocol, suite, runs, console), soft_wrap=True)
+        console.say(estimated(protocol, suite, runs, console))
         return
     bundle = Bundle(options.out, console)
     keep_protocol(protocol, bundle.folder)
@@ -98,7 +91,6 @@ def described(protocol: Protocol, suite: Suite, answers: int, budgets: Sequence[
 
 
 def estimated(protocol: Protocol, suite: Suite, runs: Sequence[PlannedRun], console: Console) -> str:
-    """A table of what the runs of each method will take, from short trials."""
     with progress_bar(console, "methods") as progress:
         bar = progress.add_task("trial", total=len(protocol.entries))
         found = estimates(protocol, suite, runs, lambda: progress.advance(bar))
@@ -123,7 +115,6 @@ def estimated(protocol: Protocol, suite: Suite, runs: Sequence[PlannedRun], cons
 
 
 def report(comparison: Comparison, bundle: Bundle, console: Console) -> None:
-    """Write and print the tables and the pictures."""
     protocol, suite = comparison.protocol, comparison.suite
     body = [f"# Comparison by counted queries: suite {suite.name}"]
     for goal in protocol.goals:
@@ -145,5 +136,5 @@ def report(comparison: Comparison, bundle: Bundle, console: Console) -> None:
     bundle.figure("medians.png", comparison_figure([medians(comparison)], title=title))
     rows = [attainment(comparison), profiles(comparison)]
     bundle.figure("profiles.png", comparison_figure(rows, title=f"Suite {suite.name}: targets reached"))
-    console.print("\n\n".join(body), soft_wrap=True)
+    console.say("\n\n".join(body))
     bundle.close("protocol.json")

@@ -1,18 +1,13 @@
-"""What `semrob gradient_study` does."""
-
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-from rich.console import Console
 
 from baselines.commands.gradient_study import Options
 from baselines.commands.shared.options import start_points
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from optimizers.oir_w import OirW, OirWSettings
 from optimizers.run import run as run_optimizer
 from semrob_env.errors import InvalidParameterError
@@ -52,7 +47,6 @@ KINDS: Mapping[str, Kind] = {
 
 
 def run(options: Options, console: Console) -> None:
-    """Measure, write tables and picture."""
     if options.points < 3:
         raise InvalidParameterError(f"--points {options.points}: a correlation needs at least 3")
     for value in options.emphasis:
@@ -65,10 +59,9 @@ def run(options: Options, console: Console) -> None:
     grown = [name for name, kind in KINDS.items() if kind.grows]
     runs = len(scenes) * len(grown) * len(options.emphasis) * len(starts)
     bill = sum(_bill(name) for name in KINDS) * options.points + len(MOVES_DEG) * 2 * options.points
-    console.print(
+    console.say(
         f"{len(scenes)} shapes: {bill} queries each for predictions; {runs} runs of OIR_W of at most "
-        f"{options.budget} queries, {options.judge_points} more for the judge",
-        soft_wrap=True,
+        f"{options.budget} queries, {options.judge_points} more for the judge"
     )
     if options.dry_run:
         return
@@ -85,7 +78,7 @@ def run(options: Options, console: Console) -> None:
                 for emphasis in options.emphasis:
                     regions += grow(function, name, starts, emphasis, options.budget, judge)
             write_report(bundle, predictions, regions, scene.network)
-    console.print(report_text(predictions, regions), soft_wrap=True)
+    console.say(report_text(predictions, regions))
     bundle.close()
 
 
@@ -169,7 +162,6 @@ def grow(
 
 
 def report_text(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Mapping[str, Any]]) -> str:
-    """Both tables; that of regions once there are any."""
     return "\n\n".join([prediction_table(predictions)] + ([region_table(regions)] if regions else []))
 
 
@@ -282,7 +274,6 @@ def _shapes(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _bill(name: str) -> int:
-    """Queries of a value with a gradient of one kind."""
     oracle = KINDS[name].oracle
     if "finite_differences" in oracle:
         return 1 + 2 * SPACE.n

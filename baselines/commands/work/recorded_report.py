@@ -1,17 +1,12 @@
-"""What `semrob recorded_report` does."""
-
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.recorded_report import NO_TRACES, Options
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.functions import Functions
 from baselines.experiments.runner import keys_of, run_tasks
 from optimizers.base import Optimizer, Settings
@@ -47,7 +42,6 @@ PAPER_STEPS = 600  # of the released runs
 
 
 def run(options: Options, console: Console) -> None:
-    """Replay what is missing, write the report."""
     maps = load_maps(options.maps)
     if maps.space != SPACE:
         raise InvalidParameterError(f"{options.maps} is over {', '.join(maps.space.names)}, not azimuth, elevation")
@@ -85,13 +79,11 @@ class Variant:
     steps: int = PAPER_STEPS
 
     def settings(self, method: str) -> Settings:
-        """The paper's settings of a method with the changes that it knows."""
         paper = settings_of_form(get_optimizer(method), "paper")
         known = paper.to_mapping()
         return replace(paper, **{name: word for name, word in (self.changes or {}).items() if name in known})
 
     def tasks(self, function: RecordedMaps, goal: Goal) -> list[RunTask]:
-        """A run for every map, method and start point."""
         return [
             RunTask(Question(member_id, start, goal), method, settings, max_steps=self.steps)
             for method in self.methods
@@ -105,7 +97,6 @@ STARTS = [tuple(start) for start in paper_starts(SPACE).tolist()]
 
 
 def variants() -> dict[str, Variant]:
-    """All replays of the report by name."""
     return {
         REPLAY: Variant(),
         RELEASED: Variant(changes={"projection": "at_the_end", "gradient": "cross_entropy"}),
@@ -117,7 +108,6 @@ def variants() -> dict[str, Variant]:
 
 
 def write(report: ReleaseReport, bundle: Bundle, console: Console) -> None:
-    """Write and print the tables and the pictures."""
     lines = report.lines()
     body = "\n\n".join([
         "# Recorded maps: replays beside the authors' own regions",
@@ -141,12 +131,11 @@ def write(report: ReleaseReport, bundle: Bundle, console: Console) -> None:
         bundle.figure("overlap.png", overlap_figure(report.sets, REPLAY, RECORDED, report.networks))
     if report.traces is not None and (beside := traced(report.traces, report.function)):
         bundle.figure("bounds.png", bounds_beside_figure(beside))
-    console.print(body, soft_wrap=True)
+    console.say(body)
     bundle.close("runs.sqlite")
 
 
 def data_part(report: ReleaseReport) -> list[str]:
-    """What there is."""
     maps, traces = report.function.maps, report.traces
     error = held_out_error(maps)
     text = (
@@ -165,7 +154,6 @@ def data_part(report: ReleaseReport) -> list[str]:
 
 
 def shown(line: Mapping[str, Any]) -> dict[str, str]:
-    """A line of the SRVR table as text."""
     has_overlap = np.isfinite(line["overlap_with_recorded"])
     lost = f"{line['no_trace']} / {line['diverged']}" if line["kind"] == RECORDED else "-"
     return {
@@ -213,7 +201,6 @@ def implied_part(report: ReleaseReport) -> list[str]:
 
 
 def switches_part(report: ReleaseReport) -> list[str]:
-    """What the released code's choices do, one at a time."""
     rows = []
     for kind in report.runs:
         row = {"replay": kind}
@@ -233,7 +220,6 @@ def switches_part(report: ReleaseReport) -> list[str]:
 
 
 def claims_part(report: ReleaseReport) -> list[str]:
-    """The paper's claims, with numbers."""
     rows = []
     for kind in report.main_kinds:
         for first, second in (("ResNet50", "Inceptionv3"),):
@@ -259,7 +245,6 @@ def claims_part(report: ReleaseReport) -> list[str]:
 
 
 def claim(kind: str, text: str, found: SrvrRow) -> dict[str, str]:
-    """A line of the claims."""
     if not np.isfinite(found.low):
         verdict = "cannot tell"
     else:
@@ -274,7 +259,6 @@ def claim(kind: str, text: str, found: SrvrRow) -> dict[str, str]:
 
 
 def pairs_shown(found: Convergence) -> dict[str, str]:
-    """Convergence as text."""
     return {
         "pairs": str(found.pairs),
         "median IoU": f"{found.median_overlap:.2f}" if found.pairs else "-",
@@ -285,7 +269,6 @@ def pairs_shown(found: Convergence) -> dict[str, str]:
 
 
 def optimum_part(report: ReleaseReport) -> list[str]:
-    """How much there was to find, and how much of it was found."""
     best, rows = report.best_shares(), []
     for network, shares in best.items():
         row = {

@@ -1,7 +1,3 @@
-"""What `semrob semantic_map` does."""
-
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -10,13 +6,12 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.semantic_map import Options
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import LOWEST_TEXT, prices, run_all, starts_of, tasks_of, wants_lowest
 from baselines.commands.shared.rows import csv_row, region_line, regions_of, start_notes
-from baselines.commands.shared.terminal import progress_bar, seconds_of
+from baselines.commands.shared.terminal import Console, progress_bar, seconds_of
 from optimizers.base import Optimizer
 from semrob_env.errors import InvalidParameterError, UnknownNameError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
@@ -59,7 +54,6 @@ MOST_SINGLE = 4
 
 
 def run(options: Options, console: Console) -> None:
-    """Get the maps, write what is asked for."""
     if not options.trap_low <= options.trap_high or not options.bias_low <= options.bias_high:
         raise InvalidParameterError("--trap-low and --bias-low: give numbers not above --trap-high and --bias-high")
     for option in options.changed() if options.maps or options.functions else []:
@@ -110,15 +104,15 @@ def run(options: Options, console: Console) -> None:
         ]
         write_whole(folder / "regions.csv", csv_text(rows))
         if wants_lowest(options, options.starts):
-            console.print(LOWEST_TEXT, soft_wrap=True)
+            console.say(LOWEST_TEXT)
         if len(maps) <= MOST_SINGLE:
             lines = [line for growth in grown for line in growth.lines(maps, options)]
-            console.print(markdown_table(lines), soft_wrap=True)
+            console.say(markdown_table(lines))
     if traps:
-        console.print(markdown_table(trap_counts(traps)), soft_wrap=True)
+        console.say(markdown_table(trap_counts(traps)))
     if bias:
-        console.print(markdown_table(bias_text(bias)), soft_wrap=True)
-    console.print(f"wrote pictures and tables of {len(maps)} maps to {folder}", soft_wrap=True)
+        console.say(markdown_table(bias_text(bias)))
+    console.say(f"wrote pictures and tables of {len(maps)} maps to {folder}")
 
 
 @final
@@ -174,7 +168,7 @@ def live_source(options: Options, console: Console) -> Source | None:
     axes = map_axes(function.space, options.map_step)
     points = function.members * int(np.prod([len(axis) for axis in axes]))
     grid = " x ".join(str(len(axis)) for axis in axes)
-    console.print(f"{function.members} maps of {grid} scores: {points} queries", soft_wrap=True)
+    console.say(f"{function.members} maps of {grid} scores: {points} queries")
     if options.dry_run:
         trial = np.broadcast_to(function.space.default, (1, TRIAL, function.space.n))
         seconds = seconds_of(lambda: function.values(trial)) / TRIAL
@@ -204,7 +198,6 @@ def live_pictures(function: ScoreFunction, member: int) -> Pictures | None:
 
 
 def function_ids(options: Options) -> list[str]:
-    """The ids that --function gives, or every --network with every --shape."""
     if options.select:
         raise InvalidParameterError("--select chooses among --maps; give --maps FILE as well")
     if bool(options.functions) == bool(options.sources):
@@ -247,11 +240,9 @@ class Growth:
 
     @property
     def regions(self) -> Regions:
-        """The final regions."""
         return regions_of(self.rows, self.function.space)
 
     def lines(self, maps: ScoreMaps, options: Options) -> list[dict[str, str]]:
-        """One line a run for the eye."""
         notes = start_notes(self.function, self.starts, self.member, options.goal, options.adversarial)
         return [
             {"map": maps.names[member], **region_line(row, maps.space, adversarial=options.adversarial, note=note)}

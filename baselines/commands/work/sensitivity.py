@@ -1,7 +1,3 @@
-"""What `semrob sensitivity` does."""
-
-from __future__ import annotations
-
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,11 +6,10 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.sensitivity import Options
 from baselines.commands.shared.questions import region_methods
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.compare import compare
 from baselines.experiments.protocols import Protocol
 from baselines.experiments.sensitivity import (
@@ -45,7 +40,6 @@ NAMED = {"lambda": "lambda_"}
 
 
 def run(options: Options, console: Console) -> None:
-    """Run what is missing, judge, write the table and the picture."""
     values = {symbol: list(getattr(options, NAMED.get(symbol, symbol))) for symbol in SYMBOLS}
     sweeps = [make_sweep(method, options.form, values) for method in region_methods(options.methods).values()]
     suite = chosen_suite(options)
@@ -58,11 +52,10 @@ def run(options: Options, console: Console) -> None:
         judge_points=2,  # for purities, which nobody reads: all else is exact
     )
     tasks = {run.task: run.budget for run in protocol.runs(suite)}
-    console.print(
+    console.say(
         f"suite {suite.name}: {len(suite.questions)} questions; {len(protocol.entries)} settings "
         f"of {', '.join(sweep.method for sweep in sweeps)} at {', '.join(map(str, protocol.budgets))} queries: "
-        f"{len(tasks)} runs, at most {sum(tasks.values()):,.0f} queries",
-        soft_wrap=True,
+        f"{len(tasks)} runs, at most {sum(tasks.values()):,.0f} queries"
     )
     if options.dry_run:
         return
@@ -85,7 +78,6 @@ def run(options: Options, console: Console) -> None:
 
 
 def chosen_suite(options: Options) -> Suite:
-    """The suite of the command line."""
     name = options.suite or ("recorded" if Path(options.maps).exists() else "synthetic")
     chosen = {word: texts for word, texts in told_options(options).items() if word in SUITES[name].defaults}
     return make_suite(name, chosen, options.goals, options.maps)
@@ -101,12 +93,10 @@ class Results:
 
     @property
     def suite(self) -> Suite:
-        """What was asked."""
         return self.comparison.suite
 
     @property
     def budgets(self) -> tuple[int, ...]:
-        """Rising."""
         return self.comparison.protocol.budgets
 
     @cached_property
@@ -125,11 +115,9 @@ class Results:
         return out.quality[first : first + count], out.feasible[first : first + count]
 
     def quality(self, setting: Setting, budget: int) -> FloatArray:
-        """Qualities of the questions that have an answer."""
         return self.of(setting, budget)[0][self.asked]
 
     def mean(self, setting: Setting, budget: int) -> float:
-        """Their mean."""
         return float(self.quality(setting, budget).mean())
 
     def feasible(self, setting: Setting, budget: int) -> float:
@@ -137,19 +125,15 @@ class Results:
         return float(self.of(setting, budget)[1][self.asked].mean())
 
     def text(self, setting: Setting, budget: int) -> str:
-        """Both as text."""
         return f"{self.mean(setting, budget):.3f} ({100 * self.feasible(setting, budget):.0f})"
 
     def groups(self) -> list[str]:
-        """Group of every question that has an answer."""
         return [group for group, is_asked in zip(self.suite.groups, self.asked.tolist(), strict=True) if is_asked]
 
     def winner(self, sweep: Sweep, budget: int) -> Setting:
-        """The setting with the largest mean quality."""
         return max(sweep.settings, key=lambda setting: self.mean(setting, budget))
 
     def lines(self) -> list[dict[str, Any]]:
-        """The lines of `sensitivity.csv`."""
         return [
             self._line(setting, budget, goal.text, np.array([q.goal == goal for q in self.suite.questions]))
             for setting in self._row_of
@@ -181,7 +165,6 @@ class Results:
 
 
 def report(results: Results, bundle: Bundle, console: Console, form: str) -> None:
-    """Write and print tables and picture."""
     suite = results.suite
     needed = [
         count
@@ -201,12 +184,11 @@ def report(results: Results, bundle: Bundle, console: Console, form: str) -> Non
     panels = [panels_of(results, sweep, marks) for sweep in results.sweeps]
     title = f"Feasible share of the optimum, mean over questions: suite {suite.name}, {form} form"
     bundle.figure("sensitivity.png", sensitivity_figure(panels, title=title))
-    console.print("\n\n".join(body), soft_wrap=True)
+    console.say("\n\n".join(body))
     bundle.close()
 
 
 def notes(results: Results, samples: float) -> list[str]:
-    """What a reader must know."""
     failed = results.comparison.outcomes.errors
     told = [
         f"- {results.asked.sum()} questions with an answer; share: mean feasible volume / optimum, infeasible regions "
@@ -237,7 +219,6 @@ def winners(results: Results, sweep: Sweep) -> list[dict[str, str]]:
 
 
 def along(results: Results, sweep: Sweep, symbol: str) -> list[dict[str, str]]:
-    """Results against one letter."""
     return [
         {
             symbol: f"{setting.value(symbol):g}" + (" *" if setting == sweep.at_defaults() else ""),

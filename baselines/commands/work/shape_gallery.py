@@ -1,17 +1,11 @@
-"""What `semrob shape_gallery` does: draw and score every shape, write the sheet."""
-
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import final
 
-from rich.console import Console
-
 from baselines.commands.shape_gallery import ONE_VIEW, SIX_VIEWS, Options
 from baselines.commands.shared.options import read_points
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from semrob_env.errors import SemrobError
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import Cell, gallery_figure
@@ -28,12 +22,11 @@ SPACE = SemanticSpace.of("azimuth,elevation")
 
 
 def run(options: Options, console: Console) -> None:
-    """Draw and score every shape, write the sheet."""
     networks = options.specs() if options.scores else ()
     shapes = options.selected()
     if options.list:
         for shape in shapes:
-            console.print(f"{shape.class_name or '-':10s} {credit(shape)}", soft_wrap=True)
+            console.say(f"{shape.class_name or '-':10s} {credit(shape)}")
         return
     views = read_points(SPACE, options.views or (ONE_VIEW if options.columns == "shapes" else SIX_VIEWS), "--views")
     if networks:
@@ -50,10 +43,10 @@ def run(options: Options, console: Console) -> None:
     bundle.figure("gallery.png", gallery_figure(list(rows), title=title))
     bundle.text("gallery.txt", "\n".join(map(credit, seen)))
     for line in owed(shapes):
-        console.print(line, soft_wrap=True)
+        console.say(line)
     for one in seen:
         if one.error:
-            console.print(f"not shown: {one.info.label}: {one.error}", soft_wrap=True)
+            console.say(f"not shown: {one.info.label}: {one.error}")
     bundle.close()
 
 
@@ -125,14 +118,12 @@ def views_rows(seen: Sequence[Seen], views: FloatArray) -> Iterator[tuple[str, l
 
 
 def lines(one: Seen, scores: str) -> tuple[str, ...]:
-    """What stands under a picture."""
     by = (f"by {one.info.author}",) if one.info.author else ()
     name = one.info.title if one.info.title.casefold() not in one.info.name.casefold() else one.info.name
     return (name.rpartition("/")[2], *by, "cannot be loaded" if one.error else scores)
 
 
 def means(report: ShapeReport) -> str:
-    """Mean scores of all networks in a few letters."""
     return "  ".join(f"{verdict.mean:.2f}" for verdict in report.verdicts.values())
 
 

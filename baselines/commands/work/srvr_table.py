@@ -1,5 +1,3 @@
-"""What `semrob srvr_table` does."""
-
 from __future__ import annotations
 
 import time
@@ -10,11 +8,10 @@ from functools import partial
 from typing import Any, final
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.shared.options import PAPER_STEPS, start_points
 from baselines.commands.shared.questions import LOWEST_TEXT, prices, starts_of, tasks_of, wants_lowest
-from baselines.commands.shared.terminal import Bundle, progress_bar, seconds_of
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar, seconds_of
 from baselines.commands.srvr_table import Options
 from baselines.experiments.functions import Functions
 from baselines.experiments.runner import CHUNK, RunSummary, available_cores, run_tasks
@@ -44,11 +41,10 @@ BATCH, LIVE_BATCH = 4096, 16
 
 
 def run(options: Options, console: Console) -> None:
-    """Run what is missing, write the table."""
     plan = Plan.of(options)
-    console.print(plan.describe(), soft_wrap=True)
+    console.say(plan.describe())
     if options.dry_run or options.form == "paper":
-        console.print(plan.estimate(), soft_wrap=True)
+        console.say(plan.estimate())
     if options.dry_run:
         return
     for network in plan.networks:
@@ -133,7 +129,6 @@ class Plan:
 
     @property
     def is_recorded(self) -> bool:
-        """Whether functions are maps of a file."""
         return self.options.functions == "recorded"
 
     @property
@@ -144,21 +139,17 @@ class Plan:
 
     @property
     def subjects(self) -> list[Subject]:
-        """What the runs are about, each once, in order."""
         return list(dict.fromkeys(Subject.of(task.question.function_id) for task in self.tasks))
 
     @property
     def networks(self) -> list[str]:
-        """Networks in the order asked for."""
         return list(dict.fromkeys(subject.network for subject in self.subjects))
 
     @property
     def classes(self) -> list[str]:
-        """Classes in the order asked for."""
         return list(dict.fromkeys(subject.class_name for subject in self.subjects))
 
     def function(self, network: str) -> ScoreFunction:
-        """Some function of a network."""
         ids = (task.question.function_id for task in self.tasks)
         return self.functions.member(next(name for name in ids if Subject.of(name).network == network))[0]
 
@@ -173,7 +164,6 @@ class Plan:
         return bill
 
     def describe(self) -> str:
-        """The plan in a few words."""
         bill, (budget, max_steps) = self.most_queries(), self.options.limits()
         each = [f"at most {budget} queries"] * (budget is not None) + [f"{max_steps} steps"] * (max_steps is not None)
         shapes = len({(subject.class_name, subject.shape) for subject in self.subjects})
@@ -262,13 +252,12 @@ class Streamed:
         self._started = time.perf_counter()
 
     def add(self, rows: Sequence[RunRow]) -> None:
-        """Take the rows of a unit."""
         self.rows += rows
         for key, count in Counter(group(row) for row in rows).items():
             self._open[key] -= count
             if not self._open[key]:
                 own = [row for row in self.rows if group(row) == key and row.has_run]
-                self._console.print(self._line(key, own), soft_wrap=True)
+                self._console.say(self._line(key, own))
 
     def _line(self, key: tuple[str, str, str], rows: Sequence[RunRow]) -> str:
         passed = f"{time.perf_counter() - self._started:6.1f} s  {'  '.join(f'{word:16s}' for word in key)}"
@@ -282,7 +271,6 @@ class Streamed:
 
 
 def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bundle, console: Console) -> None:
-    """Write and print the tables and the picture."""
     good = [row for row in rows if row.has_run]
     notes = [plan.describe().replace("\n", "; ")]
     left_out = {FAILED: "failed", UNPAID: "had a budget too small for one step"}
@@ -330,5 +318,5 @@ def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bund
         bundle.figure(name, srvr_figure(page, plan.networks, title=title))
     if accuracy.networks:
         bundle.figure("accuracy.png", accuracy_figure(accuracy.points, title=f"accuracy and {title}"))
-    console.print(body, soft_wrap=True)
+    console.say(body)
     bundle.close("runs.sqlite")

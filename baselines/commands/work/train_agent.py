@@ -1,5 +1,3 @@
-"""What `semrob train_agent` does."""
-
 from __future__ import annotations
 
 import json
@@ -12,7 +10,6 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from rich.console import Console
 
 from baselines.agents import load_agent
 from baselines.agents.actor import Actor
@@ -22,7 +19,7 @@ from baselines.agents.rounds import Curve, train_in
 from baselines.agents.table import shown, table_rows
 from baselines.agents.training import ALGORITHMS, Algorithm, Recipe, Trainer
 from baselines.commands.shared.questions import region_methods
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.commands.train_agent import STEPS, Options
 from optimizers.registry import get_optimizer
 from semrob_env.errors import InvalidParameterError, OutputError, UnknownNameError
@@ -42,11 +39,10 @@ TRIAL_STEPS = 8192
 
 
 def run(options: Options, console: Console) -> None:
-    """Train what is missing, evaluate, write tables, curves and picture."""
     plan = Plan.of(options)
-    console.print(plan.describe(), soft_wrap=True)
+    console.say(plan.describe())
     if options.dry_run:
-        console.print(plan.estimate(), soft_wrap=True)
+        console.say(plan.estimate())
         return
     bundle = Bundle(options.out, console)
     folder = bundle.folder
@@ -112,7 +108,6 @@ class Plan:
 
     @property
     def rules(self) -> dict[str, Any]:
-        """Fields of `RegionRules`."""
         given = self.options
         corners = None if self.function.space.n <= 6 else 16
         return {"budget": given.budget, "goal": given.goal.text, "largest_step": given.largest_step, "corners": corners}
@@ -124,7 +119,6 @@ class Plan:
 
     @cached_property
     def questions(self) -> HeldOutQuestions:
-        """The test."""
         given, space = self.options, self.function.space
         is_random = given.start == "random"
         starts = space.sample(RANDOM_STARTS, np.random.default_rng(0)) if is_random else paper_starts(space)
@@ -132,7 +126,6 @@ class Plan:
         return HeldOutQuestions(self.function, self.test, starts, given.budget, judge)
 
     def describe(self) -> str:
-        """The plan in a few words."""
         recipes = {recipe.algorithm: recipe for recipe in self.recipes}
         each = ", ".join(f"{name} {recipe.steps_of_round * recipe.rounds:,} steps" for name, recipe in recipes.items())
         return (
@@ -166,7 +159,6 @@ class Plan:
 
 
 def algorithm(text: str) -> Algorithm:
-    """The algorithm of that name."""
     for known in ALGORITHMS:
         if text == known:
             return known
@@ -174,7 +166,6 @@ def algorithm(text: str) -> Algorithm:
 
 
 def split(function: ScoreFunction, options: Options) -> tuple[IntArray, IntArray]:
-    """Members to train on and members to test on."""
     from semrob_env.envs.splits import parts_of_member, split_members
 
     parts = {"network": options.test_networks, "class": options.test_classes, "shape": options.test_shapes}
@@ -215,7 +206,6 @@ def keep_plan(plan: Plan, folder: Path) -> None:
 
 
 def agent_folder(folder: Path, recipe: Recipe) -> Path:
-    """Where an agent is kept."""
     return folder / recipe.algorithm / f"seed_{recipe.seed}"
 
 
@@ -233,10 +223,9 @@ def trained(plan: Plan, recipe: Recipe, folder: Path, on_progress: Callable[[flo
 
     curve, is_new = train_in(folder, recipe, make, test, on_progress)
     if is_new:
-        console.print(
+        console.say(
             f"{recipe.algorithm} seed {recipe.seed}: {curve[-1]['steps']:,.0f} steps, feasible volume on test "
-            f"{100 * curve[-1]['volume']:.2f} %, {time.perf_counter() - started:.0f} s",
-            soft_wrap=True,
+            f"{100 * curve[-1]['volume']:.2f} %, {time.perf_counter() - started:.0f} s"
         )
     return curve
 
@@ -271,7 +260,6 @@ def of_policies(plan: Plan, policies: Mapping[int, Actor | None]) -> Outcome:
 
 
 def report(plan: Plan, curves: Mapping[Algorithm, Sequence[Curve]], bundle: Bundle, console: Console) -> None:
-    """Write and print the table, and draw the curves."""
     outcomes = outcomes_of(plan, bundle.folder)
     rows = table_rows(outcomes, RANDOM_POLICY)
     is_exact = all(outcome.is_exact for outcome in outcomes.values())
@@ -304,12 +292,11 @@ def report(plan: Plan, curves: Mapping[Algorithm, Sequence[Curve]], bundle: Bund
         y_label="feasible volume, % of the space",
     )
     bundle.figure("learning.png", figure)
-    console.print(body, soft_wrap=True)
+    console.say(body)
     bundle.close("the agents")
 
 
 def learning_curve(kind: str, curves: Sequence[Curve]) -> LearningCurve:
-    """The curves of all seeds of an algorithm."""
     each = 100 * np.array([[point["volume"] for point in curve] for curve in curves])
     steps = np.array([point["steps"] for point in curves[0]])
     rng = np.random.default_rng(0)
