@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
+import numpy as np
 from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from semrob_env.errors import OutputError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 
 if TYPE_CHECKING:
@@ -69,6 +71,17 @@ class Bundle:
         write_whole(self.folder / name, text.rstrip("\n") + "\n" if text else text)
         self._keep(name)
 
+    def keep(self, name: str, text: str, kind: str) -> None:
+        """Write what decides about the results, unless the folder holds another: two must not be mixed up.
+
+        Raises:
+            OutputError: It does.
+        """
+        path = self.folder / name
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            raise OutputError(f"{path} is of another {kind}; give an --out of its own")
+        write_whole(path, text)
+
     def rows(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Write flat rows as CSV, in full precision."""
         write_whole(self.folder / name, csv_text(rows))
@@ -110,9 +123,22 @@ def seconds_of(call: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def interleaved(steps: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each step in every repeat; a repeat times all of them in turn, after one that is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
+@final
+class Timings(dict[str, list[float]]):
+    """Seconds of each step in every repeat."""
+
+    def median(self, name: str) -> float:
+        """Median seconds of a step."""
+        return float(np.median(self[name]))
+
+    def ratio(self, above: str, below: str) -> float:
+        """Median of the ratios of two steps, each of one repeat: of neighbors in time, both as busy a machine."""
+        return float(np.median(np.array(self[above]) / np.array(self[below])))
+
+
+def interleaved(steps: Mapping[str, Callable[[], object]], repeats: int) -> Timings:
+    """The times of steps; a repeat times all of them in turn, after one that is not counted."""
+    times = Timings({name: [] for name in steps})
     for repeat in range(repeats + 1):
         for name, step in steps.items():
             started = time.perf_counter()

@@ -103,25 +103,21 @@ def measure(network: str, own: NetworkOptions, options: Options) -> dict[str, An
         steps[f"f_{n}"] = partial(function.values, theta)
         steps[f"f_gradient_{n}"] = partial(function.values_and_gradients, theta)
         scenes = function.scenes(theta[0])
-        steps[f"render_{n}"] = partial(function.renderer.render, function.meshes[0], scenes)
-        steps[f"slopes_{n}"] = partial(
-            function.renderer.render_with_derivatives, function.meshes[0], scenes, SPACES[n].names
-        )
-    times = {name: 1e3 * np.array(taken) / batch for name, taken in interleaved(steps, options.repeats).items()}
+        slopes = function.renderer.render_with_derivatives
+        steps[f"slopes_{n}"] = partial(slopes, function.meshes[0], scenes, SPACES[n].names)
+    times = interleaved(steps, options.repeats)
     return {
         "values_by": classifier.backend_in_use("values"),
         "gradients_by": classifier.backend_in_use("gradients"),
         **agreement(classifier, eager, pictures),
         **invariance(classifier, by_torch, eager, pictures),
-        **{f"{name}_ms": float(np.median(times[name])) for name in ("in_use", "torch", "eager")},
-        "speed_of_eager": float(np.median(times["eager"] / times["in_use"])),
-        "speed_of_torch": float(np.median(times["torch"] / times["in_use"])),
-        "gradient_of_value": float(np.median(times["gradient"] / times["in_use"])),
-        **{f"f_gradient_of_value_n{n}": float(np.median(times[f"f_gradient_{n}"] / times[f"f_{n}"])) for n in SPACES},
-        **{f"of_it_classifier_n{n}": float(np.median(times["gradient"] / times[f"f_gradient_{n}"])) for n in SPACES},
-        **{
-            f"of_it_derivatives_n{n}": float(np.median(times[f"slopes_{n}"] / times[f"f_gradient_{n}"])) for n in SPACES
-        },
+        **{f"{name}_ms": 1e3 * times.median(name) / batch for name in ("in_use", "torch", "eager")},
+        "speed_of_eager": times.ratio("eager", "in_use"),
+        "speed_of_torch": times.ratio("torch", "in_use"),
+        "gradient_of_value": times.ratio("gradient", "in_use"),
+        **{f"f_gradient_of_value_n{n}": times.ratio(f"f_gradient_{n}", f"f_{n}") for n in SPACES},
+        **{f"of_it_classifier_n{n}": times.ratio("gradient", f"f_gradient_{n}") for n in SPACES},
+        **{f"of_it_derivatives_n{n}": times.ratio(f"slopes_{n}", f"f_gradient_{n}") for n in SPACES},
     }
 
 

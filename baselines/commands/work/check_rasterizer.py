@@ -1,10 +1,7 @@
-import time
-from collections.abc import Callable
-
 import numpy as np
 
 from baselines.commands.check_rasterizer import Options
-from baselines.commands.shared.terminal import Console
+from baselines.commands.shared.terminal import Console, interleaved
 from semrob_env.errors import ContractError
 from semrob_env.scene.camera import Scenes
 from semrob_env.scene.mesh import Mesh
@@ -53,17 +50,12 @@ def scenes(count: int, seed: int = 0) -> Scenes:
 def speed(renderer: Rasterizer, mesh: Mesh, repeats: int) -> tuple[float, float]:
     """Seconds a view, and how many times longer derivatives take; best of the repeats."""
     batch = scenes(32)
-
-    def best(call: Callable[[], object]) -> float:
-        times = []
-        for _ in range(repeats + 1):
-            start = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - start)
-        return min(times) / len(batch)
-
-    plain = best(lambda: renderer.render(mesh, batch))
-    return plain, best(lambda: renderer.render_with_derivatives(mesh, batch, PARAMETERS)) / plain
+    steps = {
+        "plain": lambda: renderer.render(mesh, batch),
+        "derivatives": lambda: renderer.render_with_derivatives(mesh, batch, PARAMETERS),
+    }
+    plain, derivatives = (min(taken) for taken in interleaved(steps, repeats).values())
+    return plain / len(batch), derivatives / plain
 
 
 def errors(renderer: Rasterizer, mesh: Mesh, batch: Scenes) -> tuple[float, float, float]:

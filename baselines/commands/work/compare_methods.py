@@ -1,6 +1,5 @@
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 from baselines.commands.compare_methods import Options
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
@@ -10,7 +9,7 @@ from baselines.experiments.protocols import PlannedRun, Protocol, load_protocol,
 from baselines.experiments.suites import Suite, make_suite, told_options
 from baselines.experiments.tables import Comparison
 from baselines.experiments.trial import TRIAL_SECONDS, estimates
-from semrob_env.errors import InvalidParameterError, OutputError
+from semrob_env.errors import InvalidParameterError
 from semrob_env.files import markdown_table, write_whole
 from semrob_env.plotting.comparison import comparison_figure
 
@@ -28,11 +27,9 @@ def run(options: Options, console: Console) -> None:
         console.say(estimated(protocol, suite, runs, console))
         return
     bundle = Bundle(options.out, console)
-    keep_protocol(protocol, bundle.folder)
+    bundle.keep("protocol.json", protocol.to_json(), "comparison")
     with progress_bar(console, "runs and regions") as progress:
-        running, judging = (
-            progress.add_task(name, total=count) for name, count in (("run", len(budgets)), ("judge", None))
-        )
+        running, judging = progress.add_task("run", total=len(budgets)), progress.add_task("judge", total=None)
         comparison = compare(
             protocol,
             suite,
@@ -68,15 +65,6 @@ def frozen(options: Options) -> tuple[Protocol, Suite]:
         bootstrap_seed=options.seed,
     )
     return protocol, suite
-
-
-def keep_protocol(protocol: Protocol, folder: Path) -> None:
-    """Write the protocol, unless the folder holds another one: results of two must not be mixed up."""
-    path = folder / "protocol.json"
-    text = protocol.to_json()
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise OutputError(f"{path} is of another comparison; give an --out of its own")
-    write_whole(path, text)
 
 
 def described(protocol: Protocol, suite: Suite, answers: int, budgets: Sequence[int]) -> str:
@@ -125,10 +113,7 @@ def report(comparison: Comparison, bundle: Bundle, console: Console) -> None:
             if by_size := comparison.shown_by_size(goal):
                 body.append(markdown_table(by_size))
     body.append("\n".join(f"- {note}" for note in comparison.notes()))
-    methods = [
-        f"- {entry.label}: {entry.method} version {entry.method_version}, {entry.settings}"
-        for entry in protocol.entries
-    ]
+    methods = [f"- {one.label}: {one.method} version {one.method_version}, {one.settings}" for one in protocol.entries]
     bundle.text("comparison.md", "\n\n".join([*body, "## Methods", "\n".join(methods)]))
     bundle.rows("comparison.csv", comparison.lines)
     bundle.rows("runs.csv", comparison.run_lines())

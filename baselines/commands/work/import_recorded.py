@@ -7,11 +7,10 @@ from baselines.commands.shared.terminal import Console, progress_bar
 from semrob_env.errors import InvalidParameterError
 from semrob_env.files import output_folder, write_whole
 from semrob_env.recorded import ScoreMaps, held_out_error, save_maps
-from semrob_env.recorded.release import Problem, Release, read_release
+from semrob_env.recorded.release import Problem, read_release
 from semrob_env.recorded.traces import ReleaseTraces, save_traces
 
-MOST_SHOWN = 10
-"""Problems shown in the terminal; all are in the file."""
+MOST_SHOWN = 10  # problems in the terminal; all are in the file
 
 
 def run(options: Options, console: Console) -> None:
@@ -25,29 +24,24 @@ def run(options: Options, console: Console) -> None:
             with_traces=options.traces,
             on_object=lambda done, total: progress.update(bar, completed=done, total=total),
         )
-    written: list[Path] = []
+    maps, traces = folder / "maps.npz", folder / "traces.npz"
     if release.maps is not None:
-        written.append(save_maps(release.maps, folder / "maps.npz"))
+        save_maps(release.maps, maps)
     if len(release.traces):
-        written.append(save_traces(release.traces, folder / "traces.npz"))
-    lines = "".join(f"{problem}\n" for problem in release.problems)
-    problems = write_whole(folder / "problems.txt", lines)
-    tell(console, release, problems)
-    for path in (folder / "maps.npz", folder / "traces.npz"):
-        if path in written:
-            console.say(f"wrote {path}: {path.stat().st_size / 1e6:.2f} MB")
-        elif path.exists():
-            console.say(f"left {path} of an earlier import as it was")
-
-
-def tell(console: Console, release: Release, problems: Path) -> None:
-    if release.maps is not None:
-        tell_maps(console, release.maps)
+        save_traces(release.traces, traces)
+    problems = write_whole(folder / "problems.txt", "".join(f"{problem}\n" for problem in release.problems))
+    if release.maps is None:
+        console.say("maps: none, maps.npz is not written")
     else:
-        console.print("maps: none, maps.npz is not written")
+        tell_maps(console, release.maps)
     if len(release.traces):
         tell_traces(console, release.traces)
     tell_problems(console, release.problems, problems)
+    for path, is_new in ((maps, release.maps is not None), (traces, bool(len(release.traces)))):
+        if is_new:
+            console.say(f"wrote {path}: {path.stat().st_size / 1e6:.2f} MB")
+        elif path.exists():
+            console.say(f"left {path} of an earlier import as it was")
 
 
 def tell_maps(console: Console, maps: ScoreMaps) -> None:
