@@ -16,8 +16,7 @@ from semrob_env.scene.classifiers.score_kinds import SCORE_RANGES, SCORE_WORDS
 from semrob_env.scene.sources import ShapeInfo
 from semrob_env.types import Float32Array
 
-SPACE = SemanticSpace.of("azimuth,elevation")
-"""The space of the paper's rule."""
+SPACE = SemanticSpace.of("azimuth,elevation")  # of the paper's rule
 
 
 def run(options: Options, console: Console) -> None:
@@ -48,19 +47,18 @@ def run(options: Options, console: Console) -> None:
     with progress_bar(console, "scores") as progress:
         bar = progress.add_task("acceptance", total=scores)
         for number, shape in enumerate(shapes, start=1):
-            reports.append(
-                judge_for_networks(
-                    shape,
-                    specs,
-                    counts=options.grid,
-                    threshold=options.threshold,
-                    colors=options.colors,
-                    feed=options.feed,
-                    known=known,
-                    on_scores=lambda count: progress.advance(bar, count),
-                    on_verdict=kept.add,
-                )
+            report = judge_for_networks(
+                shape,
+                specs,
+                counts=options.grid,
+                threshold=options.threshold,
+                colors=options.colors,
+                feed=options.feed,
+                known=known,
+                on_scores=lambda count: progress.advance(bar, count),
+                on_verdict=kept.add,
             )
+            reports.append(report)
             progress.update(bar, completed=scores * number / len(shapes))
     if not any(report.verdicts for report in reports):
         raise LibraryError(f"none of {len(reports)} shapes could be scored; the first one: {reports[0].error}")
@@ -73,13 +71,7 @@ def run(options: Options, console: Console) -> None:
 
 @final
 class KeptMaps:
-    """The file of maps of this command and of others in the same folder: maps come in, none is taken out.
-
-    Args:
-        path: The file; there need be none.
-        counts: Grid points of azimuth and elevation of the new maps.
-        score_range: Lowest and highest score of the new maps.
-    """
+    """The file of maps of this command and of others in the same folder: maps come in, none is taken out."""
 
     def __init__(self, path: Path, counts: tuple[int, int], score_range: tuple[float, float]) -> None:
         self.path, self.counts, self.score_range = path, counts, score_range
@@ -139,21 +131,21 @@ def chosen_shapes(options: Options) -> tuple[list[ShapeInfo], int]:
 def csv_rows(reports: Sequence[ShapeReport], networks: Sequence[str]) -> list[dict[str, object]]:
     rows: list[dict[str, object]] = []
     for report in reports:
+        info = report.info
         for network in networks:
-            verdict = report.verdicts.get(network)
+            told: list[object] = [""] * 4
+            if (verdict := report.verdicts.get(network)) is not None:
+                told = [verdict.is_accepted, verdict.mean, float(verdict.scores.min()), float(verdict.scores.max())]
             rows.append({
-                "name": report.info.name,
-                "title": report.info.title,
-                "class": report.info.class_name,
+                "name": info.name,
+                "title": info.title,
+                "class": info.class_name,
                 "network": network,
-                "accepted": "" if verdict is None else verdict.is_accepted,
-                "mean": "" if verdict is None else verdict.mean,
-                "lowest": "" if verdict is None else float(verdict.scores.min()),
-                "highest": "" if verdict is None else float(verdict.scores.max()),
+                **dict(zip(("accepted", "mean", "lowest", "highest"), told, strict=True)),
                 "faces": report.faces,
-                "author": report.info.author,
-                "licence": report.info.license,
-                "source": report.info.source,
+                "author": info.author,
+                "licence": info.license,
+                "source": info.source,
                 "error": report.error,
             })
     return rows
@@ -166,7 +158,7 @@ def markdown(reports: Sequence[ShapeReport], networks: Sequence[str], options: O
             "class": str(report.info.class_name),
             "shape": report.info.label,
             "faces": str(report.faces),
-            **{network: mean_text(report, network) for network in networks},
+            **{network: mean_text(report.verdicts[network]) for network in networks},
             "author": report.info.author,
         }
         for report in reports
@@ -192,8 +184,7 @@ def markdown(reports: Sequence[ShapeReport], networks: Sequence[str], options: O
     return "\n\n".join(parts)
 
 
-def mean_text(report: ShapeReport, network: str) -> str:
-    verdict = report.verdicts[network]
+def mean_text(verdict: Acceptance) -> str:
     return f"**{verdict.mean:.3f}**" if verdict.is_accepted else f"{verdict.mean:.3f}"
 
 

@@ -66,7 +66,7 @@ def run(options: Options, console: Console) -> None:
     if options.dry_run:
         return
     bundle = Bundle(options.out, console)
-    predictions, regions = list[dict[str, Any]](), list[dict[str, Any]]()
+    predictions, regions = list[Mapping[str, Any]](), list[Mapping[str, Any]]()
     with progress_bar(console, "shapes") as progress:
         for number, scene in enumerate(progress.track(scenes, description="prediction")):
             rng = np.random.default_rng([options.seed, number])
@@ -229,14 +229,14 @@ def study_figure(predictions: Rows, regions: Rows, title: str) -> Figure:
     emphases = sorted({row["emphasis"] for row in regions})
     for index, emphasis in enumerate(emphases):
         at = np.arange(len(kinds)) + 0.8 * (index - (len(emphases) - 1) / 2) / len(emphases)
-        found = [shares(regions, name, emphasis) for name in kinds]
-        means = [100 * feasible.mean() for _, feasible in found]
-        errors = [100 * feasible.std() / max(1.0, np.sqrt(len(feasible))) for _, feasible in found]
-        style = {"color": PALETTE[index % len(PALETTE)], "label": f"feasible, β = {emphasis:g}"}
-        right.bar(at, means, 0.7 / len(emphases), yerr=errors, capsize=3, **style)
+        grown = [shares(regions, name, emphasis) for name in kinds]
+        means = [100 * feasible.mean() for _, feasible in grown]
+        errors = [100 * feasible.std() / max(1.0, np.sqrt(len(feasible))) for _, feasible in grown]
+        bars = {"color": PALETTE[index % len(PALETTE)], "label": f"feasible, β = {emphasis:g}"}
+        right.bar(at, means, 0.7 / len(emphases), yerr=errors, capsize=3, **bars)
         right.plot(
             at,
-            [share.mean() for share, _ in found],
+            [share.mean() for share, _ in grown],
             "_",
             color="black",
             ms=14,

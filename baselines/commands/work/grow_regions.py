@@ -45,8 +45,7 @@ from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.function import SceneFunction, make_scene_function
 from semrob_env.types import FloatArray
 
-LEAST_MAP_STEP = 0.5
-"""Finest grid of the drawn map, in degrees."""
+LEAST_MAP_STEP = 0.5  # degrees: finest grid of the drawn map
 
 
 def run(options: Options, console: Console) -> None:

@@ -18,11 +18,8 @@ from semrob_env.errors import OutputError
 from semrob_env.files import markdown_table
 from semrob_env.plotting.comparison import CostCurve, cost_figure
 
-COUNTED_STEPS = 10
-"""Steps whose mean is told as the queries of one: the first steps of some methods differ from later ones."""
-
-FIXED = {"grid": "grid:lines=4"}
-"""How a method that fits itself into a budget stands in the table: the paper's N^n, with a fixed N."""
+COUNTED_STEPS = 10  # their mean is told as one: the first steps of some methods differ from later ones
+FIXED = {"grid": "grid:lines=4"}  # a method that fits itself into a budget: the paper's N^n, with a fixed N
 
 
 def run(options: Options, console: Console) -> None:
@@ -98,14 +95,8 @@ class Row:
         return columns
 
     def counts(self, counts: Sequence[Count]) -> dict[str, str]:
-        return {
-            "method": self.label,
-            **{
-                f"n={c.n}": "-" if c.refusal else f"{plain(c.forward_a_step)}+{plain(c.gradient_a_step)}"
-                for c in counts
-            },
-            **fitted(counts),
-        }
+        told = {c.n: f"{plain(c.forward_a_step)}+{plain(c.gradient_a_step)}" for c in counts if not c.refusal}
+        return {"method": self.label, **{f"n={c.n}": told.get(c.n, "-") for c in counts}, **fitted(counts)}
 
     def line(self, count: Count, counts: Sequence[Count]) -> dict[str, Any]:
         return {

@@ -1,6 +1,7 @@
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -154,8 +155,7 @@ def data_part(report: ReleaseReport) -> list[str]:
 
 
 def shown(line: Mapping[str, Any]) -> dict[str, str]:
-    has_overlap = np.isfinite(line["overlap_with_recorded"])
-    lost = f"{line['no_trace']} / {line['diverged']}" if line["kind"] == RECORDED else "-"
+    overlap = line["overlap_with_recorded"]
     return {
         "network": line["network"],
         "method": line["method"],
@@ -165,11 +165,9 @@ def shown(line: Mapping[str, Any]) -> dict[str, str]:
         "seam": f"{100 * line['cut_at_the_seam']:.2f}",
         "feasible only": f"{100 * line['feasible_estimate']:.2f}",
         "feasible": f"{line['feasible_runs']} of {line['runs']}",
-        "no trace / diverged": lost,
-        "overlap (IoU) with recorded": (
-            f"{line['overlap_with_recorded']:.2f} of {line['overlap_pairs']}" if has_overlap else "-"
-        ),
-        "above 0.5": f"{100 * line['overlap_above_half']:.0f} %" if has_overlap else "-",
+        "no trace / diverged": f"{line['no_trace']} / {line['diverged']}" if line["kind"] == RECORDED else "-",
+        "overlap (IoU) with recorded": f"{overlap:.2f} of {line['overlap_pairs']}" if np.isfinite(overlap) else "-",
+        "above 0.5": f"{100 * line['overlap_above_half']:.0f} %" if np.isfinite(overlap) else "-",
     }
 
 
@@ -178,17 +176,17 @@ def implied_part(report: ReleaseReport) -> list[str]:
     if report.traces is None:
         return []
     implied = implied_scores(report.traces, report.function)
-    rows = []
-    for text, keep in (("within", implied.is_inside), ("beyond", ~implied.is_inside)):
-        gap = (implied.interpolated - implied.recorded)[keep]
-        if len(gap):
-            rows.append({
-                "elevation of the face": f"{text} -10 to 90 degrees",
-                "steps x faces": f"{len(gap):,}",
-                "mean score told": f"{implied.recorded[keep].mean():.3f}",
-                "mean score on the map": f"{implied.interpolated[keep].mean():.3f}",
-                "mean absolute difference": f"{np.abs(gap).mean():.3f}",
-            })
+    rows = [
+        {
+            "elevation of the face": f"{text} -10 to 90 degrees",
+            "steps x faces": f"{keep.sum():,}",
+            "mean score told": f"{implied.recorded[keep].mean():.3f}",
+            "mean score on the map": f"{implied.interpolated[keep].mean():.3f}",
+            "mean absolute difference": f"{np.abs((implied.interpolated - implied.recorded)[keep]).mean():.3f}",
+        }
+        for text, keep in (("within", implied.is_inside), ("beyond", ~implied.is_inside))
+        if keep.any()
+    ]
     if not rows:
         return []
     return [
@@ -222,9 +220,8 @@ def switches_part(report: ReleaseReport) -> list[str]:
 def claims_part(report: ReleaseReport) -> list[str]:
     rows = []
     for kind in report.main_kinds:
-        for first, second in (("ResNet50", "Inceptionv3"),):
-            if (found := report.difference(kind, first, second)) is not None:
-                rows.append(claim(kind, f"SRVR of {first} above that of {second}", found))
+        if (found := report.difference(kind, "ResNet50", "Inceptionv3")) is not None:
+            rows.append(claim(kind, "SRVR of ResNet50 above that of Inceptionv3", found))
         for method in METHODS[1:]:
             rng = np.random.default_rng(report.seed)
             if (found := method_difference(report.sets[kind], method, METHODS[0], rng)) is not None:
@@ -303,24 +300,16 @@ def traced(traces: ReleaseTraces, function: RecordedMaps) -> list[Beside]:
         questions = Questions(SPACE, start, member=[member])
         optimizer = get_optimizer(name)(questions, settings=released.settings(name))
         history = [own_bounds(optimizer)]
-
-        def on_step(
-            optimizer: Optimizer[Any], _: QueryOracle, history: list[tuple[FloatArray, FloatArray]] = history
-        ) -> None:
-            history.append(own_bounds(optimizer))
-
-        run_optimizer(optimizer, QueryOracle(function), max_steps=max(1, int(traces.steps[row])), on_step=on_step)
+        steps = max(1, int(traces.steps[row]))
+        run_optimizer(optimizer, QueryOracle(function), max_steps=steps, on_step=partial(keep_bounds, history))
         lower, upper = np.moveaxis(np.array(history[:-1]), 1, 0)  # before each step, as recorded ones are
-        found.append(
-            Beside(
-                network,
-                name,
-                f"{traces.names[row]}, start {traces.start[row]}, {name}",
-                traces.trace_of(row),
-                (lower, upper),
-            )
-        )
+        title = f"{traces.names[row]}, start {traces.start[row]}, {name}"
+        found.append(Beside(network, name, title, traces.trace_of(row), (lower, upper)))
     return found
+
+
+def keep_bounds(history: list[tuple[FloatArray, FloatArray]], optimizer: Optimizer[Any], _: QueryOracle) -> None:
+    history.append(own_bounds(optimizer))
 
 
 def own_bounds(optimizer: Optimizer[Any]) -> tuple[FloatArray, FloatArray]:

@@ -41,7 +41,7 @@ from semrob_env.plotting import (
     region_figure,
     save_figure,
 )
-from semrob_env.plotting.views import Pictures
+from semrob_env.plotting.views import Pictures, View
 from semrob_env.recorded import RecordedMaps, ScoreMaps, load_maps
 from semrob_env.regions import Regions
 from semrob_env.store import RunRow
@@ -49,8 +49,7 @@ from semrob_env.types import FloatArray, IntArray
 
 LIVE_FILE = "live_maps.npz"
 LEAST_STEP, TRIAL = 0.5, 16
-MOST_SINGLE = 4
-"""Up to this number of maps, each also gets pictures of its own."""
+MOST_SINGLE = 4  # up to this number of maps, each also gets pictures of its own
 
 
 def run(options: Options, console: Console) -> None:
@@ -74,8 +73,7 @@ def run(options: Options, console: Console) -> None:
         layers.append(("nsm", "NSM: mean over shapes", network_maps(maps)))
     if options.dsm:
         layers.append(("dsm", "DSM: mean over networks and shapes", data_maps(maps)))
-    traps: list[Trap] = []
-    grown: list[Growth] = []
+    traps, grown = list[Trap](), list[Growth]()
     with progress_bar(console, "") as progress:
         for name in options.methods:
             advance = partial(progress.advance, progress.add_task(f"{name}: steps", total=None))
@@ -97,11 +95,8 @@ def run(options: Options, console: Console) -> None:
             progress.advance(bar)
     write_tables(traps, bias, folder, options)
     if grown:
-        rows = [
-            {"map": maps.names[member], **csv_row(row, maps.space)}
-            for growth in grown
-            for row, member in zip(growth.rows, growth.member, strict=True)
-        ]
+        named = [(maps.names[at], row) for own in grown for row, at in zip(own.rows, own.member, strict=True)]
+        rows = [{"map": name, **csv_row(row, maps.space)} for name, row in named]
         write_whole(folder / "regions.csv", csv_text(rows))
         if wants_lowest(options, options.starts):
             console.say(LOWEST_TEXT)
@@ -118,13 +113,7 @@ def run(options: Options, console: Console) -> None:
 @final
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Maps, and per map what shows its shape.
-
-    Attributes:
-        maps: The maps; those of margins in unit scores.
-        scores: Per map, the function and member that give the scores of example renders.
-        pictures: Per map, what draws its shape; None where no shape is at hand.
-    """
+    """Maps (of margins: in unit scores), and per map what scores example renders, and draws them where it can."""
 
     maps: ScoreMaps
     scores: tuple[tuple[ScoreFunction, int], ...]
@@ -220,15 +209,9 @@ def draw(stem: Path, maps: ScoreMaps, title: str, *, traps: Sequence[Trap] = (),
 @final
 @dataclass(frozen=True, eq=False)
 class Growth:
-    """What a method did on all maps: row i is of start[i] on map member[i], map by map.
+    """What a method did on all maps: row i is of starts[i] (B, n) on map member[i], map by map.
 
-    Attributes:
-        method: Its name.
-        rows: One a run.
-        starts: Start points (B, n).
-        member: (B,).
-        history: Bounds over the steps, for few maps.
-        function: What it asked.
+    `history` has the bounds over the steps, for few maps.
     """
 
     method: str
@@ -244,10 +227,9 @@ class Growth:
 
     def lines(self, maps: ScoreMaps, options: Options) -> list[dict[str, str]]:
         notes = start_notes(self.function, self.starts, self.member, options.goal, options.adversarial)
-        return [
-            {"map": maps.names[member], **region_line(row, maps.space, adversarial=options.adversarial, note=note)}
-            for row, member, note in zip(self.rows, self.member, notes, strict=True)
-        ]
+        line = partial(region_line, space=maps.space, adversarial=options.adversarial)
+        rows = zip(self.rows, self.member, notes, strict=True)
+        return [{"map": maps.names[member], **line(row, note=note)} for row, member, note in rows]
 
 
 def grow(method: str, maps: ScoreMaps, options: Options, advance: Callable[[], None]) -> Growth:
@@ -282,12 +264,10 @@ def draw_growth(folder: Path, source: Source, growth: Growth, options: Options) 
         name = f"{method}_{row}_{''.join(c if c.isalnum() else '-' for c in maps.names[row][-80:])}"
         heading = f"{title}\n{maps.names[row]}"
         (function, member), pictures = source.scores[row], source.pictures[row]
-        views = [
-            example_views(function, pictures, regions[int(index)], member=member) if pictures else [] for index in own
-        ]
-        views = [
-            [replace(view, score=float(function.scale.unit(np.array(view.score)))) for view in each] for each in views
-        ]
+        views: list[list[View]] = [[] for _ in own]
+        for index, each in zip(own.tolist(), views, strict=True):
+            for view in example_views(function, pictures, regions[index], member=member) if pictures else ():
+                each.append(replace(view, score=float(function.scale.unit(np.array(view.score)))))
         figure = region_figure(regions[own], growth.starts[own], own_labels, views, title=heading, maps=maps, row=row)
         save_figure(figure, folder / f"{name}_regions.png")
         if growth.history.spent:

@@ -1,7 +1,8 @@
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, final
 
@@ -28,19 +29,14 @@ from semrob_env.files import markdown_table
 from semrob_env.plotting.sensitivity import Lines, Pairs, sensitivity_figure
 from semrob_env.types import BoolArray, FloatArray
 
-RULE_STEP = 0.001
-"""The paper's rule of thumb: what a side moves a step at score 1, as a share of the range."""
-
-CHUNK = 256
-"""Tasks of one batch: they are many, and short."""
+RULE_STEP = 0.001  # the paper's rule of thumb: what a side moves a step at score 1, as a share of the range
+CHUNK = 256  # tasks of one batch: they are many, and short
 
 SYMBOLS = ("eta", "lambda", "alpha", "beta")
-NAMED = {"lambda": "lambda_"}
-"""Where a letter is called otherwise among the options."""
 
 
 def run(options: Options, console: Console) -> None:
-    values = {symbol: list(getattr(options, NAMED.get(symbol, symbol))) for symbol in SYMBOLS}
+    values = {symbol: list(getattr(options, symbol.replace("lambda", "lambda_"))) for symbol in SYMBOLS}
     sweeps = [make_sweep(method, options.form, values) for method in region_methods(options.methods).values()]
     suite = chosen_suite(options)
     protocol = Protocol(
@@ -127,12 +123,6 @@ class Results:
     def text(self, setting: Setting, budget: int) -> str:
         return f"{self.mean(setting, budget):.3f} ({100 * self.feasible(setting, budget):.0f})"
 
-    def groups(self) -> list[str]:
-        return [group for group, is_asked in zip(self.suite.groups, self.asked.tolist(), strict=True) if is_asked]
-
-    def winner(self, sweep: Sweep, budget: int) -> Setting:
-        return max(sweep.settings, key=lambda setting: self.mean(setting, budget))
-
     def lines(self) -> list[dict[str, Any]]:
         return [
             self._line(setting, budget, goal.text, np.array([q.goal == goal for q in self.suite.questions]))
@@ -144,40 +134,29 @@ class Results:
     def _line(self, setting: Setting, budget: int, goal: str, is_of: BoolArray) -> dict[str, Any]:
         own = is_of & self.asked
         quality, meets = (column[own] for column in self.of(setting, budget))
-        means = (
-            {
-                "mean_quality": float(quality.mean()),
-                "median_quality": float(np.median(quality)),
-                "feasible": float(meets.mean()),
-            }
-            if own.any()
-            else dict.fromkeys(("mean_quality", "median_quality", "feasible"), "")
-        )
+        means = [float(quality.mean()), float(np.median(quality)), float(meets.mean())] if own.any() else [""] * 3
         return {
             "method": setting.entry.method,
             **{symbol: dict(setting.values).get(symbol, "") for symbol in SYMBOLS},
             "budget": budget,
             "goal": goal,
             "questions": int(own.sum()),
-            **means,
+            **dict(zip(("mean_quality", "median_quality", "feasible"), means, strict=True)),
             "settings": setting.entry.settings,
         }
 
 
 def report(results: Results, bundle: Bundle, console: Console, form: str) -> None:
     suite = results.suite
-    needed = [
-        count
-        for name, start in dict.fromkeys((question.function_id, question.start) for question in suite.questions)
-        for count in samples_needed(*suite.functions.member(name), start)
-    ]
-    samples = float(np.median(needed))
+    asked = dict.fromkeys((question.function_id, question.start) for question in suite.questions)
+    needed = [samples_needed(*suite.functions.member(name), start) for name, start in asked]
+    samples = float(np.median(list(itertools.chain(*needed))))
     body = [f"# Sensitivity to hyperparameters: suite {suite.name}, {form} form", "\n".join(notes(results, samples))]
     body += ["## Best settings", markdown_table([line for sweep in results.sweeps for line in winners(results, sweep)])]
     for sweep in results.sweeps:
         for symbol in sweep.defaults:
-            body.append(f"## {sweep.method}: {symbol}, the others at their defaults")
-            body.append(markdown_table(along(results, sweep, symbol)))
+            table = markdown_table(along(results, sweep, symbol))
+            body += [f"## {sweep.method}: {symbol}, the others at their defaults", table]
     bundle.text("sensitivity.md", "\n\n".join(body))
     bundle.rows("sensitivity.csv", results.lines())
     marks = {STEP: rule_of_step(results.sweeps[0].at_defaults(), suite), "alpha": 1 / samples}
@@ -204,9 +183,11 @@ def winners(results: Results, sweep: Sweep) -> list[dict[str, str]]:
     """The defaults and the best setting at each budget, and the difference with its interval over shapes."""
     lines = []
     for budget in results.budgets:
-        best, default = results.winner(sweep, budget), sweep.at_defaults()
+        best, default = max(sweep.settings, key=partial(results.mean, budget=budget)), sweep.at_defaults()
         gain = results.quality(best, budget) - results.quality(default, budget)
-        low, high = paired_interval(gain, results.groups(), np.random.default_rng(0))
+        low, high = paired_interval(
+            gain, list(itertools.compress(results.suite.groups, results.asked)), np.random.default_rng(0)
+        )
         lines.append({
             "method": sweep.method,
             "queries": str(budget),

@@ -53,14 +53,9 @@ def run(options: Options, console: Console) -> None:
 @final
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A shape on the sheet.
+    """A shape on the sheet: a picture a view, (V, 3, size, size), and scores (V,) of the first network.
 
-    Attributes:
-        info: The shape.
-        pictures: One a view, (V, 3, size, size); None where it could not be loaded.
-        report: What the networks say of it.
-        scores: Score of each view by the first network, (V,), or None.
-        error: Why it could not be loaded.
+    There are no pictures of a shape that could not be loaded; `error` tells why.
     """
 
     info: ShapeInfo

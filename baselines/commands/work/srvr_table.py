@@ -33,11 +33,8 @@ from semrob_env.scene.sources import load_shape
 from semrob_env.store import FAILED, UNPAID, RunRow, RunStore, RunTask
 from semrob_env.tables import AccuracyTable, SrvrTable, Subject, group, srvr_text
 
-CLASSES = ("cup", "chair", "bottle", "piano")
-"""Classes of the default table of live functions."""
-
-BATCH, LIVE_BATCH = 4096, 16
-"""Runs of one method at once, on maps and on live functions: what a kill can lose."""
+CLASSES = ("cup", "chair", "bottle", "piano")  # of the default table of live functions
+BATCH, LIVE_BATCH = 4096, 16  # runs of one method at once, on maps and on live functions: what a kill can lose
 
 
 def run(options: Options, console: Console) -> None:
@@ -53,7 +50,6 @@ def run(options: Options, console: Console) -> None:
     path = bundle.folder / "runs.sqlite"
     if not options.resume and path.exists():
         raise OutputError(f"{path} is there already; --no-resume wants an empty --out, leave it away to go on")
-    store = RunStore(path)
     table = Streamed(plan, console)
     with progress_bar(console, "runs") as progress:
         bar = progress.add_task("SRVR", total=len(plan.tasks))
@@ -68,7 +64,7 @@ def run(options: Options, console: Console) -> None:
 
         summary = run_tasks(
             plan.tasks,
-            store,
+            RunStore(path),
             functions=plan.functions,
             chunk=LIVE_BATCH if not plan.is_recorded else BATCH if plan.workers == 1 else CHUNK,
             workers=plan.workers,
@@ -85,10 +81,6 @@ class Plan:
     """What a command asks for.
 
     Attributes:
-        options: The command line.
-        space: What all functions are over.
-        tasks: One a run, network by network.
-        functions: Where functions are found.
         prices: Forward and gradient queries of a step of each method.
         own: Labels of networks that are not what their name says: with weights of the user, or renamed.
         scores: What a score is, in words.
@@ -109,11 +101,7 @@ class Plan:
         prices_of_steps = prices(options, space)
         if not wants_lowest(options, options.starts):
             start_points(space, options.starts)
-        if options.functions == "recorded":
-            ids, functions = recorded_functions(options)
-        else:
-            ids = scene_ids(options)
-            functions = Functions(ids)
+        ids, functions = recorded_functions(options) if options.functions == "recorded" else scene_functions(options)
         starts = {name: starts_of(options, options.starts, *functions.member(name)) for name in ids}
         if options.adversarial:
             starts = {f"complement({name})": points for name, points in starts.items()}
@@ -181,12 +169,11 @@ class Plan:
         """Time that the runs will take, from a short trial of each network."""
         bill = self.most_queries()
         theta = self.space.sample(8, np.random.default_rng(0))[None]
-        value = slope = 0.0
-        for network in self.networks:
-            function = self.function(network)
-            value += seconds_of(partial(function.values, theta)) / theta.shape[1] / len(self.networks)
+        value, slope, each = 0.0, 0.0, theta.shape[1] * len(self.networks)
+        for function in map(self.function, self.networks):
+            value += seconds_of(partial(function.values, theta)) / each
             if bill["gradient"] and function.has_gradient:
-                slope += seconds_of(partial(function.values_and_gradients, theta)) / theta.shape[1] / len(self.networks)
+                slope += seconds_of(partial(function.values_and_gradients, theta)) / each
         total = value * (bill["forward"] - bill["gradient"] + bill["judge"]) + slope * bill["gradient"]
         return (
             f"estimated time: {total / 60:.1f} minutes "
@@ -204,14 +191,15 @@ def live(options: Options) -> Options:
     )
 
 
-def scene_ids(options: Options) -> list[str]:
-    """Ids of live functions: networks x shapes; a shape that cannot be loaded ends here."""
+def scene_functions(options: Options) -> tuple[list[str], Functions]:
+    """Live functions: networks x shapes; a shape that cannot be loaded ends here."""
     own = live(options)
     order = {name: number for number, name in enumerate(own.classes)}
     shapes = tuple(sorted(own.selected(), key=lambda shape: order.get(str(shape.class_name), 0)))
     for shape in shapes:
         load_shape(shape.class_name or "", shape.source, own.colors)
-    return [str(scene) for scene in own.scenes(shapes, own.params, own.colors)]
+    ids = [str(scene) for scene in own.scenes(shapes, own.params, own.colors)]
+    return ids, Functions(ids)
 
 
 def recorded_functions(options: Options) -> tuple[list[str], Functions]:
@@ -223,21 +211,16 @@ def recorded_functions(options: Options) -> tuple[list[str], Functions]:
         raise InvalidParameterError(
             f"{options.maps} is over {', '.join(maps.space.names)}, not {', '.join(options.space().names)}"
         )
-    wanted = (options.networks or None, options.classes or None, tuple(map(str, options.numbers)) or None)
-    parts = [parts_of(name) for name in maps.names]
-    for index, (option, allowed) in enumerate(zip(("--networks", "--classes", "--shapes"), wanted, strict=True)):
-        known = list(dict.fromkeys(part[index] for part in parts))
-        unknown = [name for name in allowed or [] if name not in known]
-        if unknown:
-            raise UnknownNameError(f"{option} {unknown[0]}: not in {options.maps}, which has {', '.join(known)}")
-    rows = [
-        row
-        for row, part in enumerate(parts)
-        if all(allowed is None or own in allowed for own, allowed in zip(part, wanted, strict=True))
-    ]
-    if not rows:
+    wanted = {"networks": options.networks, "classes": options.classes, "shapes": tuple(map(str, options.numbers))}
+    chosen = maps.names
+    for index, (option, allowed) in enumerate(wanted.items()):
+        known = list(dict.fromkeys(parts_of(name)[index] for name in maps.names))
+        for unknown in (name for name in allowed if name not in known):
+            raise UnknownNameError(f"--{option} {unknown}: not in {options.maps}, which has {', '.join(known)}")
+        chosen = tuple(name for name in chosen if not allowed or parts_of(name)[index] in allowed)
+    if not chosen:
         raise UnknownNameError(f"no map of {options.maps} is of all the --networks, --classes and --shapes given")
-    ids = [map_id(maps.names[row]) for row in rows]
+    ids = [map_id(name) for name in chosen]
     return ids, Functions(ids, options.maps)
 
 
@@ -273,8 +256,7 @@ class Streamed:
 def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bundle, console: Console) -> None:
     good = [row for row in rows if row.has_run]
     notes = [plan.describe().replace("\n", "; ")]
-    left_out = {FAILED: "failed", UNPAID: "had a budget too small for one step"}
-    for status, words in left_out.items():
+    for status, words in {FAILED: "failed", UNPAID: "had a budget too small for one step"}.items():
         if own := [row for row in rows if row.status == status]:
             error = f"; the first one: {own[0].error}" if own[0].error else ""
             notes.append(f"{len(own)} runs {words} and are left out{error}")
@@ -296,19 +278,14 @@ def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bund
     body = "\n\n".join([
         "# SRVR: semantic robustness volume ratio",
         f"In % of the space of {' and '.join(plan.space.names)}. Score f: {plan.scores}. Feasible: "
-        + (
-            f"adversarial, low + high - f has a {options.goal.words}."
-            if options.adversarial
-            else f"{options.goal.words}."
-        ),
+        f"{'adversarial, low + high - f has a ' * options.adversarial}{options.goal.words}.",
         markdown_table(table.shown()),
         *([markdown_table(accuracy.shown())] if accuracy.networks else []),
         *([markdown_table(differences)] if differences else []),
         "\n".join(f"- {note}" for note in notes),
     ])
     bundle.text("srvr.md", body)
-    exact = [{**row, **accuracy.columns(str(row["network"]))} for row in table.exact()]
-    bundle.rows("srvr.csv", exact)
+    bundle.rows("srvr.csv", [{**row, **accuracy.columns(str(row["network"]))} for row in table.exact()])
     bundle.rows("runs.csv", [row.record() for row in rows])
     title = f"{'adversarial ' if options.adversarial else ''}SRVR, {options.form} form, {','.join(plan.prices)}"
     methods = list(table.by_method.items())
