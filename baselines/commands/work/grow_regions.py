@@ -80,6 +80,8 @@ def run(options: Options, console: Console) -> None:
     tasks = tasks_of(options, {asked.member_ids[0]: starts})
     notes = start_notes(asked, starts, np.zeros(len(starts), np.int64), options.goal, options.adversarial)
     labels = [point_label(space, start) if space.n <= 2 else moved(space, start) for start in starts]
+    limits = zip(options.limits(), ("queries", "steps"), strict=True)
+    ends = ", ".join(f"at most {most} {what}" for most, what in limits if most is not None)
     rows, lines = [], []
     with progress_bar(console, "") as progress:
         maps = None
@@ -97,7 +99,7 @@ def run(options: Options, console: Console) -> None:
                 for row, note in zip(own_rows, notes, strict=True)
             ]
             kind = "regions in which f is low" if options.adversarial else "regions"
-            title = f"{kind} by {name} ({options.form} form, {limits_text(options)} a start point)\n{scene.id}"
+            title = f"{kind} by {name} ({options.form} form, {ends} a start point)\n{scene.id}"
             each = [regions[row] for row in range(len(starts))]
             if maps is not None:
                 views = [example_views(scene, scene.pictures, region) for region in each]
@@ -120,12 +122,6 @@ def run(options: Options, console: Console) -> None:
     )
     bundle.rows("regions.csv", rows)
     bundle.close(*([f"renders ({export})"] if export else []))
-
-
-def limits_text(options: Options) -> str:
-    budget, max_steps = options.limits()
-    parts = [f"at most {budget} queries"] * (budget is not None) + [f"at most {max_steps} steps"] * bool(max_steps)
-    return ", ".join(parts)
 
 
 def bill(name: str, own: int, space: SemanticSpace, options: Options) -> str:

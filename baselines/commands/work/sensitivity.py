@@ -155,8 +155,11 @@ def report(results: Results, bundle: Bundle, console: Console, form: str) -> Non
     body += ["## Best settings", markdown_table([line for sweep in results.sweeps for line in winners(results, sweep)])]
     for sweep in results.sweeps:
         for symbol in sweep.defaults:
-            table = markdown_table(along(results, sweep, symbol))
-            body += [f"## {sweep.method}: {symbol}, the others at their defaults", table]
+            lines = []
+            for own in sweep.along(symbol):
+                texts = {f"share @{budget} (feasible %)": results.text(own, budget) for budget in results.budgets}
+                lines.append({symbol: f"{own.value(symbol):g}{' *' * (own == sweep.at_defaults())}", **texts})
+            body += [f"## {sweep.method}: {symbol}, the others at their defaults", markdown_table(lines)]
     bundle.text("sensitivity.md", "\n\n".join(body))
     bundle.rows("sensitivity.csv", results.lines())
     marks = {STEP: rule_of_step(results.sweeps[0].at_defaults(), suite), "alpha": 1 / samples}
@@ -197,16 +200,6 @@ def winners(results: Results, sweep: Sweep) -> list[dict[str, str]]:
             "gain (95 %)": f"{gain.mean():+.3f} ({low:+.3f} to {high:+.3f})",
         })
     return lines
-
-
-def along(results: Results, sweep: Sweep, symbol: str) -> list[dict[str, str]]:
-    return [
-        {
-            symbol: f"{setting.value(symbol):g}" + (" *" if setting == sweep.at_defaults() else ""),
-            **{f"share @{budget} (feasible %)": results.text(setting, budget) for budget in results.budgets},
-        }
-        for setting in sweep.along(symbol)
-    ]
 
 
 def panels_of(results: Results, sweep: Sweep, rules: Mapping[str, float]) -> list[Lines | Pairs]:

@@ -90,10 +90,11 @@ def class_rows(seen: Sequence[Seen], width: int) -> Iterator[tuple[str, list[Cel
     for class_name in [*CLASS_INDEX, None]:
         own = [one for one in seen if one.info.class_name == class_name]
         for start in range(0, len(own), width):
-            cells = [
-                Cell(None if one.pictures is None else one.pictures[0], lines(one, means(one.report)), is_marked(one))
-                for one in own[start : start + width]
-            ]
+            cells = []
+            for one in own[start : start + width]:
+                is_good = not one.error and all(verdict.is_accepted for verdict in one.report.verdicts.values())
+                picture = None if one.pictures is None else one.pictures[0]
+                cells.append(Cell(picture, lines(one, means(one.report)), is_marked=not is_good))
             yield (class_name or "no class") if start == 0 else "", cells
 
 
@@ -120,11 +121,6 @@ def lines(one: Seen, scores: str) -> tuple[str, ...]:
 
 def means(report: ShapeReport) -> str:
     return "  ".join(f"{verdict.mean:.2f}" for verdict in report.verdicts.values())
-
-
-def is_marked(one: Seen) -> bool:
-    """Whether something is wrong: not loaded, or not accepted by some network."""
-    return bool(one.error) or not all(verdict.is_accepted for verdict in one.report.verdicts.values())
 
 
 def credit(shape: ShapeInfo | Seen) -> str:

@@ -66,7 +66,7 @@ def run(options: Options, console: Console) -> None:
             plan.tasks,
             RunStore(path),
             functions=plan.functions,
-            chunk=LIVE_BATCH if not plan.is_recorded else BATCH if plan.workers == 1 else CHUNK,
+            chunk=LIVE_BATCH if options.functions == "scenes" else BATCH if plan.workers == 1 else CHUNK,
             workers=plan.workers,
             retry_failed=True,
             on_rows=on_rows,
@@ -116,13 +116,9 @@ class Plan:
         return replace(plan, own=tuple(own), scores="; ".join(words.values()))
 
     @property
-    def is_recorded(self) -> bool:
-        return self.options.functions == "recorded"
-
-    @property
     def workers(self) -> int:
         """Processes: as asked for, else one a core on maps that travel, 1 on live functions."""
-        many = self.is_recorded and self.functions.can_travel and len(self.tasks) > BATCH
+        many = self.options.functions == "recorded" and self.functions.can_travel and len(self.tasks) > BATCH
         return self.options.workers or (available_cores() if many else 1)
 
     @property
