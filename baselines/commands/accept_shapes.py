@@ -28,8 +28,6 @@ from baselines.commands.shared.reading import GridCounts
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options(shared.ShapeOptions, shared.Networks):
-    """What may be said."""
-
     grid: GridCounts = (12, 7)
     """views: azimuths x elevations"""
     threshold: float = 0.1

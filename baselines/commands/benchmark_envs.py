@@ -22,8 +22,6 @@ from baselines.commands.shared.reading import Count, Counts, Names
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What may be said."""
-
     function: str = "recorded:*"
     """id of the function"""
     environments: Names = ("RegionGrow-v0", "PointSearch-v0")

@@ -29,8 +29,6 @@ from semrob_env.scene.classifiers.registry import NETWORKS
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options(shared.Networks):
-    """What may be said."""
-
     networks: shared.NetworkNames = tuple(NETWORKS)
     random_weights: bool = False
     """for torchvision's networks without --weights"""

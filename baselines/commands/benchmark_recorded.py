@@ -27,8 +27,6 @@ KNOWN = ("naive", "oir_b")
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What may be said."""
-
     maps: shared.Maps = DEFAULT_FILE
     methods: Annotated[Names, Parameter(help=f"comma separated; of {', '.join(KNOWN)}")] = KNOWN
     shapes: Count = 100

@@ -27,8 +27,6 @@ from baselines.commands.shared.reading import Count
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options(shared.ShapeOptions, shared.Networks):
-    """What may be said."""
-
     numbers: shared.ObjectNumbers = (0, 1)
     colors: shared.Colors = "white"
     params: shared.Params = "azimuth,elevation"

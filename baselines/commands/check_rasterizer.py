@@ -24,8 +24,6 @@ from baselines.commands.shared.reading import Count, OptionalCount
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options(shared.ShapeOptions):
-    """What may be said."""
-
     numbers: shared.ObjectNumbers = (0,)
     colors: shared.Colors = "white"
     size: Count = 224

@@ -40,8 +40,6 @@ from semrob_env.recorded.function import DEFAULT_FILE
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What may be said."""
-
     protocol: Annotated[
         str,
         Parameter(

@@ -30,8 +30,6 @@ from baselines.commands.shared.reading import Count, Reals
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options(shared.ShapeOptions, shared.Networks):
-    """What may be said."""
-
     numbers: shared.ObjectNumbers = (0,)
     colors: shared.Colors = "white"
     starts: shared.Starts = shared.PAPER

@@ -34,8 +34,6 @@ from baselines.commands.shared.reading import Count
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options(shared.ShapeOptions, shared.Networks, shared.Views, shared.Asked):
-    """What may be said."""
-
     sources: shared.Sources = ()
     colors: shared.Colors = "white"
     map_step: float = 6.0

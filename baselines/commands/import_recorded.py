@@ -24,8 +24,6 @@ from baselines.commands.shared import options as shared
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What may be said."""
-
     sources: shared.Sources = ()
     traces: Annotated[bool, Parameter(negative="--no-traces")] = True
     """also final regions and traces, which takes longer"""

@@ -29,8 +29,6 @@ PAPER_N = 2
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What may be said."""
-
     methods: Annotated[
         Names,
         Parameter(group=shared.METHOD, help="comma separated, NAME or NAME:SETTING=VALUE:...; none: all registered"),

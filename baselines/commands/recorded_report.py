@@ -30,8 +30,6 @@ NO_TRACES = "none"
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What may be said."""
-
     maps: shared.Maps = DEFAULT_FILE
     traces: Annotated[str, Parameter(help=f"file of the recorded runs, or {NO_TRACES}")] = str(
         Path(DEFAULT_FILE).with_name("traces.npz")

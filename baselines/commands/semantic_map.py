@@ -36,8 +36,6 @@ from semrob_env.maps import traps as trap_defaults
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options(shared.ShapeOptions, shared.Networks, shared.Views, shared.Asked):
-    """What may be said."""
-
     sources: shared.Sources = ()
     colors: shared.Colors = "white"
     functions: Annotated[tuple[str, ...], Parameter(name="--function", help="a function id; may be repeated")] = ()

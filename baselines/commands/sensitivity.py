@@ -31,8 +31,6 @@ from semrob_env.recorded.function import DEFAULT_FILE
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What may be said."""
-
     suite: Literal["recorded", "synthetic"] | None = None
     """default: recorded, if the file is there"""
     maps: shared.Maps = DEFAULT_FILE

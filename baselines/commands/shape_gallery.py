@@ -29,8 +29,6 @@ SIX_VIEWS = ";".join([*(f"azimuth={azimuth},elevation=20" for azimuth in (0, 40,
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options(shared.ShapeOptions, shared.Networks):
-    """What may be said."""
-
     colors: shared.Colors = "white"
     columns: Literal["shapes", "views"] = "shapes"
     """what stands side by side"""

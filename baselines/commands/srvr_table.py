@@ -41,8 +41,6 @@ from semrob_env.recorded.function import DEFAULT_FILE
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options(shared.ShapeOptions, shared.Networks, shared.Views, shared.Asked):
-    """What may be said."""
-
     functions: Literal["scenes", "recorded"] = "scenes"
     """rendered scenes, or a file of maps"""
     numbers: shared.ObjectNumbers = ()

@@ -37,8 +37,6 @@ STEPS = {"ppo": 1_000_000, "sac": 120_000}
 @final
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """What may be said."""
-
     function: str = "recorded:*"
     """id of a family of functions"""
     test_networks: Names = ()

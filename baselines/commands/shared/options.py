@@ -60,8 +60,7 @@ ClassName = Annotated[str, _option(SHAPES, "score every mesh for this class, wha
 Colors = Annotated[Literal["white", "material"], _option(SHAPES, "white, or each face as its material")]
 Maps = Annotated[str, Parameter(group=SHAPES, help="file of recorded maps", name="--maps")]
 Params = Annotated[
-    str,
-    _option(SPACE, f"parameters, comma separated, {', '.join(NAMED_SPACES)}, or part of a range, azimuth[90:180]"),
+    str, _option(SPACE, f"parameters, comma separated, {', '.join(NAMED_SPACES)}, or part of a range, azimuth[90:180]")
 ]
 Starts = Annotated[
     str,
@@ -89,8 +88,7 @@ MaxSteps = Annotated[
     OptionalCount, _option(METHOD, "most steps a start point; none: the budget ends it, in the paper's form 600")
 ]
 Imports = Annotated[
-    tuple[str, ...],
-    _option(METHOD, "module that registers methods, networks, ... (may be repeated)", "--import"),
+    tuple[str, ...], _option(METHOD, "module that registers methods, networks, ... (may be repeated)", "--import")
 ]
 GradientCost = Annotated[float, _option(QUESTION, "weight of a gradient query in every bill")]
 ObjectNumbers = Annotated[Numbers, _option(SHAPES, "objects of procedural shapes", "--numbers", "--shapes")]

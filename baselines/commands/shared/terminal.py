@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from rich.console import Console
+import numpy as np
+from rich.console import Console as RichConsole
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from semrob_env.errors import OutputError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 
 if TYPE_CHECKING:
@@ -17,17 +19,22 @@ if TYPE_CHECKING:
 
 
 @final
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Leave it to whoever chooses the exit code."""
+class Console(RichConsole):
+    """A console that leaves long lines whole where it is told so, and broken pipes to whoever chooses the exit code."""
+
+    def say(self, text: str) -> None:
+        """Print text whose lines the terminal may wrap, not we."""
+        self.print(text, soft_wrap=True)
+
+    def on_broken_pipe(self) -> None:  # noqa: D102
         raise BrokenPipeError
 
 
 def make_console() -> Console:
     """The console of a command: 120 columns where the output is no terminal, so that tables stay readable in files."""
     # Paths and names are text: never markup, never emoji.
-    console = _Console(highlight=False, markup=False, emoji=False)
-    return console if console.is_terminal else _Console(highlight=False, markup=False, emoji=False, width=120)
+    console = Console(highlight=False, markup=False, emoji=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, emoji=False, width=120)
 
 
 def progress_bar(console: Console, unit: str) -> Progress:
@@ -64,6 +71,17 @@ class Bundle:
         write_whole(self.folder / name, text.rstrip("\n") + "\n" if text else text)
         self._keep(name)
 
+    def keep(self, name: str, text: str, kind: str) -> None:
+        """Write what decides about the results, unless the folder holds another: two must not be mixed up.
+
+        Raises:
+            OutputError: It does.
+        """
+        path = self.folder / name
+        if path.exists() and path.read_text(encoding="utf-8") != text:
+            raise OutputError(f"{path} is of another {kind}; give an --out of its own")
+        write_whole(path, text)
+
     def rows(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
         """Write flat rows as CSV, in full precision."""
         write_whole(self.folder / name, csv_text(rows))
@@ -80,7 +98,7 @@ class Bundle:
         """Tell what was written, other files in the folder included."""
         every = [*self.written, *others]
         told = " and ".join([", ".join(every[:-1]), every[-1]] if len(every) > 1 else every)
-        self._console.print(f"wrote {told} to {self.folder}", soft_wrap=True)
+        self._console.say(f"wrote {told} to {self.folder}")
 
     def _keep(self, name: str) -> None:
         if name not in self.written:
@@ -105,9 +123,22 @@ def seconds_of(call: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def interleaved(steps: Mapping[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each step in every repeat; a repeat times all of them in turn, after one that is not counted."""
-    times: dict[str, list[float]] = {name: [] for name in steps}
+@final
+class Timings(dict[str, list[float]]):
+    """Seconds of each step in every repeat."""
+
+    def median(self, name: str) -> float:
+        """Median seconds of a step."""
+        return float(np.median(self[name]))
+
+    def ratio(self, above: str, below: str) -> float:
+        """Median of the ratios of two steps, each of one repeat: of neighbors in time, both as busy a machine."""
+        return float(np.median(np.array(self[above]) / np.array(self[below])))
+
+
+def interleaved(steps: Mapping[str, Callable[[], object]], repeats: int) -> Timings:
+    """The times of steps; a repeat times all of them in turn, after one that is not counted."""
+    times = Timings({name: [] for name in steps})
     for repeat in range(repeats + 1):
         for name, step in steps.items():
             started = time.perf_counter()

@@ -1,16 +1,11 @@
-"""What `semrob accept_shapes` does."""
-
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import final
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.accept_shapes import Options
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from semrob_env.errors import InvalidMapsError, InvalidParameterError, LibraryError, MissingFileError
 from semrob_env.files import markdown_table
 from semrob_env.maps import map_name
@@ -21,12 +16,10 @@ from semrob_env.scene.classifiers.score_kinds import SCORE_RANGES, SCORE_WORDS
 from semrob_env.scene.sources import ShapeInfo
 from semrob_env.types import Float32Array
 
-SPACE = SemanticSpace.of("azimuth,elevation")
-"""The space of the paper's rule."""
+SPACE = SemanticSpace.of("azimuth,elevation")  # of the paper's rule
 
 
 def run(options: Options, console: Console) -> None:
-    """Judge every shape, write the report."""
     specs = options.specs()
     networks = [spec.label for spec in specs]
     if not np.isfinite(options.threshold):
@@ -37,14 +30,13 @@ def run(options: Options, console: Console) -> None:
     shapes, unknown = chosen_shapes(options)
     azimuths, elevations = options.grid
     scores = len(shapes) * len(networks) * azimuths * elevations
-    console.print(
+    console.say(
         f"{len(shapes)} shapes x {len(networks)} networks x {azimuths}x{elevations} views = {scores:,} scores"
-        + (f"; {unknown} shapes of no known class are left out: --class NAME scores them all" if unknown else ""),
-        soft_wrap=True,
+        + (f"; {unknown} shapes of no known class are left out: --class NAME scores them all" if unknown else "")
     )
     if options.dry_run:
         for shape in shapes:
-            console.print(f"  {shape.class_name}  {shape.label}", soft_wrap=True)
+            console.say(f"  {shape.class_name}  {shape.label}")
         return
     kept = KeptMaps(Path(options.out) / "maps.npz", options.grid, ranges.pop())
     earlier = kept.read()
@@ -55,38 +47,31 @@ def run(options: Options, console: Console) -> None:
     with progress_bar(console, "scores") as progress:
         bar = progress.add_task("acceptance", total=scores)
         for number, shape in enumerate(shapes, start=1):
-            reports.append(
-                judge_for_networks(
-                    shape,
-                    specs,
-                    counts=options.grid,
-                    threshold=options.threshold,
-                    colors=options.colors,
-                    feed=options.feed,
-                    known=known,
-                    on_scores=lambda count: progress.advance(bar, count),
-                    on_verdict=kept.add,
-                )
+            report = judge_for_networks(
+                shape,
+                specs,
+                counts=options.grid,
+                threshold=options.threshold,
+                colors=options.colors,
+                feed=options.feed,
+                known=known,
+                on_scores=lambda count: progress.advance(bar, count),
+                on_verdict=kept.add,
             )
+            reports.append(report)
             progress.update(bar, completed=scores * number / len(shapes))
     if not any(report.verdicts for report in reports):
         raise LibraryError(f"none of {len(reports)} shapes could be scored; the first one: {reports[0].error}")
     told = markdown(reports, networks, options, unknown)
     bundle.text("acceptance.md", told)
     bundle.rows("acceptance.csv", csv_rows(reports, networks))
-    console.print(told, soft_wrap=True)
+    console.say(told)
     bundle.close("maps.npz")
 
 
 @final
 class KeptMaps:
-    """The file of maps of this command and of others in the same folder: maps come in, none is taken out.
-
-    Args:
-        path: The file; there need be none.
-        counts: Grid points of azimuth and elevation of the new maps.
-        score_range: Lowest and highest score of the new maps.
-    """
+    """The file of maps of this command and of others in the same folder: maps come in, none is taken out."""
 
     def __init__(self, path: Path, counts: tuple[int, int], score_range: tuple[float, float]) -> None:
         self.path, self.counts, self.score_range = path, counts, score_range
@@ -136,7 +121,6 @@ class KeptMaps:
 
 
 def chosen_shapes(options: Options) -> tuple[list[ShapeInfo], int]:
-    """The shapes whose class is known, and how many others there are."""
     selected = options.selected()
     known = [shape for shape in selected if shape.class_name]
     if not known:
@@ -145,24 +129,23 @@ def chosen_shapes(options: Options) -> tuple[list[ShapeInfo], int]:
 
 
 def csv_rows(reports: Sequence[ShapeReport], networks: Sequence[str]) -> list[dict[str, object]]:
-    """One flat row a shape and network, in full precision."""
     rows: list[dict[str, object]] = []
     for report in reports:
+        info = report.info
         for network in networks:
-            verdict = report.verdicts.get(network)
+            told: list[object] = [""] * 4
+            if (verdict := report.verdicts.get(network)) is not None:
+                told = [verdict.is_accepted, verdict.mean, float(verdict.scores.min()), float(verdict.scores.max())]
             rows.append({
-                "name": report.info.name,
-                "title": report.info.title,
-                "class": report.info.class_name,
+                "name": info.name,
+                "title": info.title,
+                "class": info.class_name,
                 "network": network,
-                "accepted": "" if verdict is None else verdict.is_accepted,
-                "mean": "" if verdict is None else verdict.mean,
-                "lowest": "" if verdict is None else float(verdict.scores.min()),
-                "highest": "" if verdict is None else float(verdict.scores.max()),
+                **dict(zip(("accepted", "mean", "lowest", "highest"), told, strict=True)),
                 "faces": report.faces,
-                "author": report.info.author,
-                "licence": report.info.license,
-                "source": report.info.source,
+                "author": info.author,
+                "licence": info.license,
+                "source": info.source,
                 "error": report.error,
             })
     return rows
@@ -175,7 +158,7 @@ def markdown(reports: Sequence[ShapeReport], networks: Sequence[str], options: O
             "class": str(report.info.class_name),
             "shape": report.info.label,
             "faces": str(report.faces),
-            **{network: mean_text(report, network) for network in networks},
+            **{network: mean_text(report.verdicts[network]) for network in networks},
             "author": report.info.author,
         }
         for report in reports
@@ -201,14 +184,11 @@ def markdown(reports: Sequence[ShapeReport], networks: Sequence[str], options: O
     return "\n\n".join(parts)
 
 
-def mean_text(report: ShapeReport, network: str) -> str:
-    """A mean, bold where it is accepted."""
-    verdict = report.verdicts[network]
+def mean_text(verdict: Acceptance) -> str:
     return f"**{verdict.mean:.3f}**" if verdict.is_accepted else f"{verdict.mean:.3f}"
 
 
 def summary(reports: Sequence[ShapeReport], networks: Sequence[str]) -> str:
-    """How many shapes each network accepts."""
     good = [report for report in reports if not report.error]
     parts = [
         f"{network} accepts {sum(report.verdicts[network].is_accepted for report in good)} of {len(good)}"

@@ -1,20 +1,12 @@
-"""What `semrob benchmark_envs` does."""
-
-from __future__ import annotations
-
-import time
-from collections.abc import Callable, Sequence
+import itertools
 from typing import Any
 
-import numpy as np
-from rich.console import Console
-
 from baselines.commands.benchmark_envs import Options
-from baselines.commands.shared.terminal import Bundle, digits_table, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, digits_table, interleaved, progress_bar
 from semrob_env.envs.point_search import PointSearchEnv, PointSearchVectorEnv
 from semrob_env.envs.region_grow import RegionGrowEnv, RegionGrowVectorEnv
 from semrob_env.errors import UnknownNameError
-from semrob_env.functions import ScoreFunction, make_function
+from semrob_env.functions import make_function
 
 KINDS: dict[str, tuple[Any, Any]] = {
     "RegionGrow-v0": (RegionGrowEnv, RegionGrowVectorEnv),
@@ -24,28 +16,21 @@ KINDS: dict[str, tuple[Any, Any]] = {
 
 
 def run(options: Options, console: Console) -> None:
-    """Measure, print and write the table."""
     unknown = [kind for kind in options.environments if kind not in KINDS]
     if unknown:
         raise UnknownNameError(f"unknown environment {unknown[0]!r}; there are {', '.join(KINDS)}")
     function = make_function(options.function)
-    made = [
-        (kind, size, environment(kind, function, size, options.budget))
-        for kind in options.environments
-        for size in options.num_envs
-    ]
+    made: list[tuple[str, int, Any]] = []
+    for kind, size in itertools.product(options.environments, options.num_envs):
+        single, vector = KINDS[kind]
+        given: dict[str, Any] = {"num_envs": size} if size > 1 else {}
+        made.append((kind, size, (vector if given else single)(function, budget=options.budget, **given)))
     bundle = Bundle(options.out, console)
     with progress_bar(console, "environments") as progress:
         lines = [measured(*each, options) for each in progress.track(made, description="measuring")]
-    console.print(digits_table(lines), soft_wrap=True)
+    console.say(digits_table(lines))
     bundle.rows("envs.csv", lines)
     bundle.close()
-
-
-def environment(kind: str, function: ScoreFunction, size: int, budget: int) -> Any:
-    """One environment, or `size` at once."""
-    single, vector = KINDS[kind]
-    return single(function, budget=budget) if size == 1 else vector(function, num_envs=size, budget=budget)
 
 
 def measured(kind: str, size: int, env: Any, options: Options) -> dict[str, object]:
@@ -54,15 +39,20 @@ def measured(kind: str, size: int, env: Any, options: Options) -> dict[str, obje
     env.action_space.seed(options.seed)
     actions = [env.action_space.sample() for _ in range(options.steps)]
     theta, member = env.game.queries(), env.play.member
-    a_step, a_call = [], []
-    for repeat in range(options.repeats + 1):
-        stepping = seconds_each(lambda action: step(env, size, action), actions)
-        asking = seconds_each(lambda _: env.function.values(theta, member), actions)
-        if repeat:  # the first one warms up
-            a_step.append(stepping)
-            a_call.append(asking)
-    whole, inside = float(np.median(a_step)), float(np.median(a_call))
-    of_f = float(np.median(np.array(a_call) / np.array(a_step)))  # of neighbours in time: both as busy a machine
+
+    def steps() -> None:
+        for action in actions:
+            terminated = env.step(action)[2]
+            if size == 1 and terminated:  # a vector of environments begins anew by itself
+                env.reset()
+
+    def alone() -> None:
+        for _ in actions:
+            env.function.values(theta, member)
+
+    times = interleaved({"steps": steps, "f": alone}, options.repeats)
+    whole, inside = (times.median(name) / len(actions) for name in ("steps", "f"))
+    of_f = times.ratio("f", "steps")
     return {
         "environment": kind,
         "num_envs": size,
@@ -72,18 +62,3 @@ def measured(kind: str, size: int, env: Any, options: Options) -> dict[str, obje
         "outside_f": 1 - of_f,
         "of_f": of_f,
     }
-
-
-def seconds_each(call: Callable[[Any], object], inputs: Sequence[Any]) -> float:
-    """Mean seconds of a call over the inputs."""
-    started = time.perf_counter()
-    for one in inputs:
-        call(one)
-    return (time.perf_counter() - started) / len(inputs)
-
-
-def step(env: Any, size: int, action: Any) -> None:
-    """A step; a single environment that has ended begins anew."""
-    terminated = env.step(action)[2]
-    if size == 1 and terminated:
-        env.reset()

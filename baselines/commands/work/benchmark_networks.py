@@ -1,7 +1,3 @@
-"""What `semrob benchmark_networks` does."""
-
-from __future__ import annotations
-
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from rich.console import Console
 
 from baselines.commands.benchmark_networks import Options
-from baselines.commands.shared.terminal import Bundle, interleaved, progress_bar, shown
+from baselines.commands.shared.terminal import Bundle, Console, interleaved, progress_bar, shown
 from semrob_env.errors import InvalidParameterError
 from semrob_env.files import markdown_table
 from semrob_env.parameters import SemanticSpace
@@ -36,7 +31,6 @@ SPREAD = 3.0
 
 
 def run(options: Options, console: Console) -> None:
-    """Measure, print and write the table."""
     chosen = options.specs()
     bundle = Bundle(options.out, console)
     rows = []
@@ -52,7 +46,7 @@ def run(options: Options, console: Console) -> None:
     ]
     told = "random weights; " if options.random_weights else ""
     text = f"{told}batches of {options.batch} pictures, medians of {options.repeats} repeats\n\n{markdown_table(lines)}"
-    console.print(text, soft_wrap=True)
+    console.say(text)
     bundle.text("networks.md", text)
     bundle.rows("networks.csv", rows)
     bundle.close()
@@ -81,7 +75,6 @@ def random_weights(network: str, folder: Path, seed: int) -> str:
 
 
 def measure(network: str, own: NetworkOptions, options: Options) -> dict[str, Any]:
-    """One row of the table."""
     batch = options.batch
     classifier = load_network(network, unnormalized=options.unnormalized, options=own)
     if not isinstance(classifier, TorchClassifier):
@@ -110,25 +103,21 @@ def measure(network: str, own: NetworkOptions, options: Options) -> dict[str, An
         steps[f"f_{n}"] = partial(function.values, theta)
         steps[f"f_gradient_{n}"] = partial(function.values_and_gradients, theta)
         scenes = function.scenes(theta[0])
-        steps[f"render_{n}"] = partial(function.renderer.render, function.meshes[0], scenes)
-        steps[f"slopes_{n}"] = partial(
-            function.renderer.render_with_derivatives, function.meshes[0], scenes, SPACES[n].names
-        )
-    times = {name: 1e3 * np.array(taken) / batch for name, taken in interleaved(steps, options.repeats).items()}
+        slopes = function.renderer.render_with_derivatives
+        steps[f"slopes_{n}"] = partial(slopes, function.meshes[0], scenes, SPACES[n].names)
+    times = interleaved(steps, options.repeats)
     return {
         "values_by": classifier.backend_in_use("values"),
         "gradients_by": classifier.backend_in_use("gradients"),
         **agreement(classifier, eager, pictures),
         **invariance(classifier, by_torch, eager, pictures),
-        **{f"{name}_ms": float(np.median(times[name])) for name in ("in_use", "torch", "eager")},
-        "speed_of_eager": float(np.median(times["eager"] / times["in_use"])),
-        "speed_of_torch": float(np.median(times["torch"] / times["in_use"])),
-        "gradient_of_value": float(np.median(times["gradient"] / times["in_use"])),
-        **{f"f_gradient_of_value_n{n}": float(np.median(times[f"f_gradient_{n}"] / times[f"f_{n}"])) for n in SPACES},
-        **{f"of_it_classifier_n{n}": float(np.median(times["gradient"] / times[f"f_gradient_{n}"])) for n in SPACES},
-        **{
-            f"of_it_derivatives_n{n}": float(np.median(times[f"slopes_{n}"] / times[f"f_gradient_{n}"])) for n in SPACES
-        },
+        **{f"{name}_ms": 1e3 * times.median(name) / batch for name in ("in_use", "torch", "eager")},
+        "speed_of_eager": times.ratio("eager", "in_use"),
+        "speed_of_torch": times.ratio("torch", "in_use"),
+        "gradient_of_value": times.ratio("gradient", "in_use"),
+        **{f"f_gradient_of_value_n{n}": times.ratio(f"f_gradient_{n}", f"f_{n}") for n in SPACES},
+        **{f"of_it_classifier_n{n}": times.ratio("gradient", f"f_gradient_{n}") for n in SPACES},
+        **{f"of_it_derivatives_n{n}": times.ratio(f"slopes_{n}", f"f_gradient_{n}") for n in SPACES},
     }
 
 
@@ -151,7 +140,6 @@ class Eager:
         self._network = network.eval().to(self._device)
 
     def __call__(self, pictures: Float32Array) -> Float32Array:
-        """Answers (N, labels), as `TorchClassifier.answers`."""
         with torch.inference_mode():
             answers: Float32Array = self._network(torch.from_numpy(pictures).to(self._device)).cpu().numpy()
         return answers

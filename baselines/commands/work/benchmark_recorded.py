@@ -1,5 +1,3 @@
-"""What `semrob benchmark_recorded` does."""
-
 from __future__ import annotations
 
 import time
@@ -8,10 +6,9 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.benchmark_recorded import Options
-from baselines.commands.shared.terminal import Bundle, digits_table, interleaved, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, digits_table, interleaved, progress_bar
 from optimizers.corner_method import LEAST_SHARE, START_HALF_WIDTH, settings_of_form
 from optimizers.registry import get_optimizer
 from optimizers.run import RunResult
@@ -25,15 +22,16 @@ from semrob_env.regions import Regions, corner_masks
 from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
-SPACE = SemanticSpace.of("azimuth,elevation")
-"""The space of the plain loop."""
+SPACE = SemanticSpace.of("azimuth,elevation")  # of the plain loop
+STEPS = 600  # of the released runs
 
-STEPS = 600
-"""Steps of the released runs."""
+
+Score = Callable[[FloatArray], float]
+Bounds = tuple[FloatArray, FloatArray]
+"""Or their slopes, lower and upper (2,)."""
 
 
 def run(options: Options, console: Console) -> None:
-    """Measure, print and write the tables."""
     unknown = [name for name in options.methods if name not in DIRECTIONS]
     if unknown:
         raise InvalidParameterError(f"no plain loop for {unknown[0]!r}; there is one for {', '.join(DIRECTIONS)}")
@@ -50,7 +48,7 @@ def run(options: Options, console: Console) -> None:
         ]
         queries = query_lines(plan.function, options.repeats)
         progress.advance(bar)
-    console.print(digits_table(replays), "", digits_table(queries), sep="\n", soft_wrap=True)
+    console.say(f"{digits_table(replays)}\n\n{digits_table(queries)}")
     bundle.rows("replays.csv", replays)
     bundle.rows("queries.csv", queries)
     bundle.close()
@@ -76,7 +74,6 @@ class Replays:
         return cls(function, np.tile(starts, (len(members), 1)), np.repeat(members, len(starts)))
 
     def run(self, method: str) -> RunResult:
-        """All of them in one batch through the oracle."""
         chosen = get_optimizer(method)
         questions = Questions(self.function.space, self.start, member=self.member)
         optimizer = chosen(questions, settings=settings_of_form(chosen, "paper"))
@@ -100,9 +97,8 @@ def replay_line(
         plain.append(time.perf_counter() - started)
         on_repeat()
     again, own = Regions(space, bounds[:, 0], bounds[:, 1]).clip(), result.regions[chosen]
-    queries = int(result.forward_queries.sum())
+    queries, seconds = int(result.forward_queries.sum()), float(np.median(batch))
     a_query = float(np.median(plain)) / int(result.forward_queries[chosen].sum())
-    seconds = float(np.median(batch))
     return {
         "method": method,
         "runs": len(plan.start),
@@ -121,15 +117,10 @@ def replay_line(
 @final
 @dataclass(frozen=True, eq=False)
 class PlainLoop:
-    """The reference: one run after the other, one corner after the other, plain NumPy for azimuth and elevation.
-
-    Attributes:
-        axes: Grid lines of azimuth (a turn) and elevation.
-        direction: dL/da and dL/db (2,) from bounds and a score function.
-    """
+    """The reference: one run after the other, one corner after the other, plain NumPy for azimuth and elevation."""
 
     axes: tuple[FloatArray, ...]
-    direction: Callable[[FloatArray, FloatArray, Callable[[FloatArray], float]], tuple[FloatArray, FloatArray]]
+    direction: Callable[[FloatArray, FloatArray, Score], Bounds]
 
     def score(self, scores: Float32Array, theta: FloatArray) -> float:
         """Bilinear score at one theta (2,), which may lie outside: azimuth wraps, elevation is clamped."""
@@ -142,7 +133,6 @@ class PlainLoop:
         return float(corners @ np.array([(1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v]))
 
     def run(self, scores: Float32Array, start: FloatArray) -> tuple[FloatArray, FloatArray]:
-        """Bounds (2,) after all steps, projected into the space at each."""
         a, b = start - START_HALF_WIDTH, start + START_HALF_WIDTH
         low, high, turn = np.array([start[0] - 360, -10]), np.array([start[0] + 360, 90]), np.array([360, 100])
         for _ in range(STEPS):
@@ -164,23 +154,19 @@ MASKS = corner_masks(2).T.astype(float)
 """M: a row a parameter, a column a corner."""
 
 
-def corner_scores(a: FloatArray, b: FloatArray, score: Callable[[FloatArray], float]) -> FloatArray:
+def corner_scores(a: FloatArray, b: FloatArray, score: Score) -> FloatArray:
     """f_D (4,): one query after the other."""
     return np.array([score(a + mask * (b - a)) for mask in MASKS.T])
 
 
-def naive_direction(
-    a: FloatArray, b: FloatArray, score: Callable[[FloatArray], float]
-) -> tuple[FloatArray, FloatArray]:
+def naive_direction(a: FloatArray, b: FloatArray, score: Score) -> Bounds:
     """dL/da and dL/db of Naive (Hamdi & Ghanem 2020)."""
     r, inner = b - a, corner_scores(a, b, score)
     factor = 2 * np.prod(r) / 4 / r
     return factor * ((1 - MASKS) @ inner) - REGULARIZATION * r, -factor * (MASKS @ inner) + REGULARIZATION * r
 
 
-def oir_b_direction(
-    a: FloatArray, b: FloatArray, score: Callable[[FloatArray], float]
-) -> tuple[FloatArray, FloatArray]:
+def oir_b_direction(a: FloatArray, b: FloatArray, score: Score) -> Bounds:
     """dL/da and dL/db of OIR_B (Hamdi & Ghanem 2020)."""
     r, alpha = b - a, BOUNDARY_FACTOR
     inner, outer = corner_scores(a, b, score), corner_scores(a - alpha / 2 * r, b + alpha / 2 * r, score)
@@ -207,4 +193,4 @@ def query_lines(function: RecordedMaps, repeats: int) -> list[dict[str, object]]
         "oracle.query, 102 400 at once": (theta[..., 0].size, lambda: many.query(batch)),
     }
     times = interleaved({name: call for name, (_, call) in ways.items()}, repeats)
-    return [{"way": name, "queries_a_second": ways[name][0] / float(np.median(times[name]))} for name in ways]
+    return [{"way": name, "queries_a_second": ways[name][0] / times.median(name)} for name in ways]

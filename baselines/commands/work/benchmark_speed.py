@@ -1,17 +1,12 @@
-"""What `semrob benchmark_speed` does."""
-
-from __future__ import annotations
-
 import itertools
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.benchmark_speed import Options
-from baselines.commands.shared.terminal import Bundle, digits_table, interleaved, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, digits_table, interleaved, progress_bar
 from baselines.experiments.costs import PLANNED_BUDGET
 from optimizers.registry import OPTIMIZERS
 from semrob_env.errors import MissingExtraError
@@ -23,13 +18,9 @@ from semrob_env.scene.classifiers.torch_module import TorchClassifier
 from semrob_env.scene.function import SceneFunction, make_scene_function
 from semrob_env.types import FloatArray
 
-BATCH = 32
-"""Views a call."""
-
 SPACE = SemanticSpace.of("azimuth,elevation")
-
-GOAL_MS = 0.2
-"""Milliseconds that a step of the paper's methods may take besides f, at n = 2."""
+BATCH = 32  # views a call
+GOAL_MS = 0.2  # that a step of the paper's methods may take besides f, at n = 2
 
 TRAJECTORIES, STEPS, MOST_SECONDS = (1, 64), 100, 3.0
 """Trajectories of the overhead's batches, steps that medians are over, and when a slow method stops short of them; one
@@ -37,7 +28,6 @@ that takes as long in all is not repeated."""
 
 
 def run(options: Options, console: Console) -> None:
-    """Measure, print and write the tables."""
     bundle = Bundle(options.out, console)
     if not options.overhead:
         bundle.rows("stages.csv", measured_stages(options, console))
@@ -49,7 +39,6 @@ def run(options: Options, console: Console) -> None:
 
 
 def measured_stages(options: Options, console: Console) -> list[dict[str, Any]]:
-    """Rows of the stages of f, printed: every network with every shape."""
     rows: list[dict[str, Any]] = []
     scenes = options.scenes(options.selected(), options.params, options.colors)
     with progress_bar(console, "shapes") as progress:
@@ -74,31 +63,27 @@ def stages(function: SceneFunction, theta: FloatArray, repeats: int, *, with_gra
         "f": lambda: function.values(theta[None]),
     }
     if with_gradients:
-        by_torch = None
+        steps["render_derivatives"] = lambda: renderer.render_with_derivatives(mesh, scenes, function.space.names)
+        steps["classify_gradients"] = lambda: classifier.scores_and_gradients(pictures, classes)
+        steps["f_gradients"] = lambda: function.values_and_gradients(theta[None])
         if isinstance(classifier, TorchClassifier):
             by_torch = TorchClassifier(
                 classifier.module, classifier.preprocessing, name="torch", backend="torch", weights_digest=""
             )
-        steps["render_derivatives"] = lambda: renderer.render_with_derivatives(mesh, scenes, function.space.names)
-        steps["classify_gradients"] = lambda: classifier.scores_and_gradients(pictures, classes)
-        steps["f_gradients"] = lambda: function.values_and_gradients(theta[None])
-        if by_torch is not None:
-            torch_classifier = by_torch
-            steps["torch_classify"] = lambda: torch_classifier.scores(pictures, classes)
-            steps["torch_gradients"] = lambda: torch_classifier.scores_and_gradients(pictures, classes)
-    times = {name: np.array(taken) for name, taken in interleaved(steps, repeats).items()}
-    result = {name: 1e3 * float(np.median(taken)) / len(theta) for name, taken in times.items()}
-    ratio = {"f_throughput_of_classify": float(np.median(times["classify"] / times["f"]))}
-    for name, (above, below) in {
+            steps["torch_classify"] = lambda: by_torch.scores(pictures, classes)
+            steps["torch_gradients"] = lambda: by_torch.scores_and_gradients(pictures, classes)
+    times = interleaved(steps, repeats)
+    ratios = {
+        "f_throughput_of_classify": ("classify", "f"),
         "derivatives_of_render": ("render_derivatives", "render"),
         "gradients_of_classify": ("classify_gradients", "classify"),
         "gradients_of_f": ("f_gradients", "f"),
         "torch_of_openvino_values": ("torch_classify", "classify"),
         "torch_of_openvino_gradients": ("torch_gradients", "classify_gradients"),
-    }.items():
-        if above in times:
-            ratio[name] = float(np.median(times[above] / times[below]))
-    return result | ratio
+    }
+    return {name: 1e3 * times.median(name) / len(theta) for name in times} | {
+        name: times.ratio(above, below) for name, (above, below) in ratios.items() if above in times
+    }
 
 
 def optimizer_overhead(repeats: int) -> list[dict[str, Any]]:
@@ -133,8 +118,7 @@ def step_times(name: str, count: int, function: CallableFunction) -> tuple[float
     starts = np.repeat([SPACE.point("azimuth=130,elevation=30")], count, axis=0)
     optimizer = OPTIMIZERS[name](Questions(SPACE, starts, budget=PLANNED_BUDGET))
     oracle = QueryOracle(function, trajectories=count)
-    alone: list[float] = []
-    together: list[float] = []
+    alone, together = list[float](), list[float]()
     started = time.perf_counter()
     while optimizer.running.any() and len(alone) < STEPS and time.perf_counter() - started < MOST_SECONDS:
         begun = time.perf_counter()
@@ -157,4 +141,4 @@ def report(console: Console, title: str, rows: Sequence[dict[str, Any]]) -> None
         | {name: pick([row[name] for row in rows]) if isinstance(rows[0][name], float) else "" for name in names}
         for label, pick in (("median", np.median), ("lowest", np.min), ("highest", np.max))
     ]
-    console.print(f"{title}\n\n{digits_table([*rows, *(summary if len(rows) > 1 else [])])}", soft_wrap=True)
+    console.say(f"{title}\n\n{digits_table([*rows, *(summary if len(rows) > 1 else [])])}")

@@ -1,14 +1,7 @@
-"""What `semrob check_rasterizer` does."""
-
-from __future__ import annotations
-
-import time
-from collections.abc import Callable
-
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.check_rasterizer import Options
+from baselines.commands.shared.terminal import Console, interleaved
 from semrob_env.errors import ContractError
 from semrob_env.scene.camera import Scenes
 from semrob_env.scene.mesh import Mesh
@@ -43,7 +36,6 @@ def run(options: Options, console: Console) -> None:
 
 
 def row(name: str, line: tuple[float, ...]) -> str:
-    """One line of the table."""
     return (
         f"{name[:33]:34}{line[0]:7.0f}{line[1]:7.2f}{line[2]:9.2f}"
         f"{line[3]:7.2f}{line[4]:9.2f}{line[5]:7.2f}{line[6]:8.3f}"
@@ -51,7 +43,6 @@ def row(name: str, line: tuple[float, ...]) -> str:
 
 
 def scenes(count: int, seed: int = 0) -> Scenes:
-    """Random views of the paper's space."""
     random = np.random.default_rng(seed)
     return Scenes(random.uniform(0, 360, count), random.uniform(-10, 90, count))
 
@@ -59,17 +50,12 @@ def scenes(count: int, seed: int = 0) -> Scenes:
 def speed(renderer: Rasterizer, mesh: Mesh, repeats: int) -> tuple[float, float]:
     """Seconds a view, and how many times longer derivatives take; best of the repeats."""
     batch = scenes(32)
-
-    def best(call: Callable[[], object]) -> float:
-        times = []
-        for _ in range(repeats + 1):
-            start = time.perf_counter()
-            call()
-            times.append(time.perf_counter() - start)
-        return min(times) / len(batch)
-
-    plain = best(lambda: renderer.render(mesh, batch))
-    return plain, best(lambda: renderer.render_with_derivatives(mesh, batch, PARAMETERS)) / plain
+    steps = {
+        "plain": lambda: renderer.render(mesh, batch),
+        "derivatives": lambda: renderer.render_with_derivatives(mesh, batch, PARAMETERS),
+    }
+    plain, derivatives = (min(taken) for taken in interleaved(steps, repeats).values())
+    return plain / len(batch), derivatives / plain
 
 
 def errors(renderer: Rasterizer, mesh: Mesh, batch: Scenes) -> tuple[float, float, float]:
@@ -104,7 +90,6 @@ def cosine(renderer: Rasterizer, mesh: Mesh, batch: Scenes, step: float) -> floa
 
 
 def batch_invariant(renderer: Rasterizer, mesh: Mesh) -> bool:
-    """Whether a scene gives the same bytes alone, in batches of 7 and 64, and in reverse order."""
     batch = scenes(64)
     pictures = renderer.render(mesh, batch)
     orders = ([3], list(range(7)), list(range(63, -1, -1)))

@@ -1,45 +1,35 @@
-"""What `semrob compare_methods` does."""
-
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
-from pathlib import Path
-
-from rich.console import Console
 
 from baselines.commands.compare_methods import Options
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.compare import compare
 from baselines.experiments.curves import attainment, medians, profiles
 from baselines.experiments.protocols import PlannedRun, Protocol, load_protocol, read_entries
 from baselines.experiments.suites import Suite, make_suite, told_options
 from baselines.experiments.tables import Comparison
 from baselines.experiments.trial import TRIAL_SECONDS, estimates
-from semrob_env.errors import InvalidParameterError, OutputError
+from semrob_env.errors import InvalidParameterError
 from semrob_env.files import markdown_table, write_whole
 from semrob_env.plotting.comparison import comparison_figure
 
 
 def run(options: Options, console: Console) -> None:
-    """Run what is missing, judge, write tables and pictures."""
     protocol, suite = frozen(options)
     if options.freeze:
         write_whole(options.freeze, protocol.to_json())
-        console.print(f"wrote {options.freeze}", soft_wrap=True)
+        console.say(f"wrote {options.freeze}")
         return
     runs = list(protocol.runs(suite))
     budgets = {run.task: run.budget for run in runs}
-    console.print(described(protocol, suite, len(runs), list(budgets.values())), soft_wrap=True)
+    console.say(described(protocol, suite, len(runs), list(budgets.values())))
     if options.dry_run:
-        console.print(estimated(protocol, suite, runs, console), soft_wrap=True)
+        console.say(estimated(protocol, suite, runs, console))
         return
     bundle = Bundle(options.out, console)
-    keep_protocol(protocol, bundle.folder)
+    bundle.keep("protocol.json", protocol.to_json(), "comparison")
     with progress_bar(console, "runs and regions") as progress:
-        running, judging = (
-            progress.add_task(name, total=count) for name, count in (("run", len(budgets)), ("judge", None))
-        )
+        running, judging = progress.add_task("run", total=len(budgets)), progress.add_task("judge", total=None)
         comparison = compare(
             protocol,
             suite,
@@ -77,15 +67,6 @@ def frozen(options: Options) -> tuple[Protocol, Suite]:
     return protocol, suite
 
 
-def keep_protocol(protocol: Protocol, folder: Path) -> None:
-    """Write the protocol, unless the folder holds another one: results of two must not be mixed up."""
-    path = folder / "protocol.json"
-    text = protocol.to_json()
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise OutputError(f"{path} is of another comparison; give an --out of its own")
-    write_whole(path, text)
-
-
 def described(protocol: Protocol, suite: Suite, answers: int, budgets: Sequence[int]) -> str:
     """The comparison in a few words; `budgets` are those of all distinct runs."""
     goals = [question.goal for question in suite.questions]
@@ -98,7 +79,6 @@ def described(protocol: Protocol, suite: Suite, answers: int, budgets: Sequence[
 
 
 def estimated(protocol: Protocol, suite: Suite, runs: Sequence[PlannedRun], console: Console) -> str:
-    """A table of what the runs of each method will take, from short trials."""
     with progress_bar(console, "methods") as progress:
         bar = progress.add_task("trial", total=len(protocol.entries))
         found = estimates(protocol, suite, runs, lambda: progress.advance(bar))
@@ -123,7 +103,6 @@ def estimated(protocol: Protocol, suite: Suite, runs: Sequence[PlannedRun], cons
 
 
 def report(comparison: Comparison, bundle: Bundle, console: Console) -> None:
-    """Write and print the tables and the pictures."""
     protocol, suite = comparison.protocol, comparison.suite
     body = [f"# Comparison by counted queries: suite {suite.name}"]
     for goal in protocol.goals:
@@ -134,10 +113,7 @@ def report(comparison: Comparison, bundle: Bundle, console: Console) -> None:
             if by_size := comparison.shown_by_size(goal):
                 body.append(markdown_table(by_size))
     body.append("\n".join(f"- {note}" for note in comparison.notes()))
-    methods = [
-        f"- {entry.label}: {entry.method} version {entry.method_version}, {entry.settings}"
-        for entry in protocol.entries
-    ]
+    methods = [f"- {one.label}: {one.method} version {one.method_version}, {one.settings}" for one in protocol.entries]
     bundle.text("comparison.md", "\n\n".join([*body, "## Methods", "\n".join(methods)]))
     bundle.rows("comparison.csv", comparison.lines)
     bundle.rows("runs.csv", comparison.run_lines())
@@ -145,5 +121,5 @@ def report(comparison: Comparison, bundle: Bundle, console: Console) -> None:
     bundle.figure("medians.png", comparison_figure([medians(comparison)], title=title))
     rows = [attainment(comparison), profiles(comparison)]
     bundle.figure("profiles.png", comparison_figure(rows, title=f"Suite {suite.name}: targets reached"))
-    console.print("\n\n".join(body), soft_wrap=True)
+    console.say("\n\n".join(body))
     bundle.close("protocol.json")

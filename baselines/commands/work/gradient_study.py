@@ -1,18 +1,13 @@
-"""What `semrob gradient_study` does."""
-
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
-from rich.console import Console
 
 from baselines.commands.gradient_study import Options
 from baselines.commands.shared.options import start_points
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from optimizers.oir_w import OirW, OirWSettings
 from optimizers.run import run as run_optimizer
 from semrob_env.errors import InvalidParameterError
@@ -26,10 +21,10 @@ from semrob_env.scene.function import SceneFunction, SceneId, make_scene_functio
 from semrob_env.types import FloatArray
 
 SPACE = SemanticSpace.of("paper2")
-"""The space of the study."""
+MOVES_DEG = (0.1, 0.5, 1.0, 2.0, 5.0)  # over which changes are predicted
 
-MOVES_DEG = (0.1, 0.5, 1.0, 2.0, 5.0)
-"""Distances over which changes are predicted."""
+
+Rows = Sequence[Mapping[str, Any]]
 
 
 class Kind(NamedTuple):
@@ -52,7 +47,6 @@ KINDS: Mapping[str, Kind] = {
 
 
 def run(options: Options, console: Console) -> None:
-    """Measure, write tables and picture."""
     if options.points < 3:
         raise InvalidParameterError(f"--points {options.points}: a correlation needs at least 3")
     for value in options.emphasis:
@@ -65,16 +59,14 @@ def run(options: Options, console: Console) -> None:
     grown = [name for name, kind in KINDS.items() if kind.grows]
     runs = len(scenes) * len(grown) * len(options.emphasis) * len(starts)
     bill = sum(_bill(name) for name in KINDS) * options.points + len(MOVES_DEG) * 2 * options.points
-    console.print(
+    console.say(
         f"{len(scenes)} shapes: {bill} queries each for predictions; {runs} runs of OIR_W of at most "
-        f"{options.budget} queries, {options.judge_points} more for the judge",
-        soft_wrap=True,
+        f"{options.budget} queries, {options.judge_points} more for the judge"
     )
     if options.dry_run:
         return
     bundle = Bundle(options.out, console)
-    predictions: list[dict[str, Any]] = []
-    regions: list[dict[str, Any]] = []
+    predictions, regions = list[Mapping[str, Any]](), list[Mapping[str, Any]]()
     with progress_bar(console, "shapes") as progress:
         for number, scene in enumerate(progress.track(scenes, description="prediction")):
             rng = np.random.default_rng([options.seed, number])
@@ -85,13 +77,11 @@ def run(options: Options, console: Console) -> None:
                 for emphasis in options.emphasis:
                     regions += grow(function, name, starts, emphasis, options.budget, judge)
             write_report(bundle, predictions, regions, scene.network)
-    console.print(report_text(predictions, regions), soft_wrap=True)
+    console.say(report_text(predictions, regions))
     bundle.close()
 
 
-def write_report(
-    bundle: Bundle, predictions: Sequence[dict[str, Any]], regions: Sequence[dict[str, Any]], network: str
-) -> None:
+def write_report(bundle: Bundle, predictions: Rows, regions: Rows, network: str) -> None:
     """Tables and picture of what has been measured so far, after every shape: an interrupt loses one."""
     bundle.rows("prediction.csv", predictions)
     if regions:
@@ -100,9 +90,7 @@ def write_report(
     bundle.figure("gradient_study.png", study_figure(predictions, regions, network))
 
 
-def predict(
-    functions: Mapping[str, SceneFunction], shape: str, points: int, rng: np.random.Generator
-) -> list[dict[str, Any]]:
+def predict(functions: Mapping[str, SceneFunction], shape: str, points: int, rng: np.random.Generator) -> Rows:
     """One row a kind and distance: how changes of f go with gradient times move, over points and both directions."""
     theta = SPACE.sample(points, rng)
     function = functions["exact"]
@@ -143,15 +131,11 @@ def cosine(told: FloatArray, change: FloatArray) -> float:
     return float((told * change).sum()) / norms if norms > 0 else 0.0
 
 
-def grow(
-    function: SceneFunction, name: str, starts: FloatArray, emphasis: float, budget: int, judge: Judge
-) -> list[dict[str, Any]]:
+def grow(function: SceneFunction, name: str, starts: FloatArray, emphasis: float, budget: int, judge: Judge) -> Rows:
     """One row a start point: the region of OIR_W with one kind of gradient."""
     questions = Questions(SPACE, starts, goal=judge.goal, budget=budget)
-    optimizer = OirW(questions, settings=OirWSettings(emphasis_factor=emphasis))
-    result = run_optimizer(
-        optimizer, QueryOracle(function, trajectories=len(starts), budget=budget, **KINDS[name].oracle)
-    )
+    oracle = QueryOracle(function, trajectories=len(starts), budget=budget, **KINDS[name].oracle)
+    result = run_optimizer(OirW(questions, settings=OirWSettings(emphasis_factor=emphasis)), oracle)
     judged = judge_regions(function, result.regions, judge=judge)
     return [
         {
@@ -168,19 +152,18 @@ def grow(
     ]
 
 
-def report_text(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Mapping[str, Any]]) -> str:
-    """Both tables; that of regions once there are any."""
+def report_text(predictions: Rows, regions: Rows) -> str:
     return "\n\n".join([prediction_table(predictions)] + ([region_table(regions)] if regions else []))
 
 
-def prediction_table(rows: Sequence[Mapping[str, Any]]) -> str:
+def prediction_table(rows: Rows) -> str:
     """Median correlation over shapes with its quartiles, a row a kind and a column a distance."""
     lines = []
     for name in KINDS:
         own = [row for row in rows if row["kind"] == name]
         line = {"gradient": name, "queries": f"{own[0]['queries_a_point']:g}"}
         for move in MOVES_DEG:
-            low, middle, high = np.quantile([row["correlation"] for row in own if row["move_deg"] == move], QUARTILES)
+            low, middle, high = quartiles(own, name, move)
             line[f"{move:g}°"] = f"{middle:.2f} ({low:.2f} to {high:.2f})"
         lines.append(line)
     head = (
@@ -190,17 +173,16 @@ def prediction_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"{head}\n\n{markdown_table(lines)}"
 
 
-def region_table(rows: Sequence[Mapping[str, Any]]) -> str:
+def region_table(rows: Rows) -> str:
     """Mean share of the space, in %, with infeasible regions as 0 in brackets: a row a kind, a column an emphasis."""
     lines = []
-    emphases = sorted({row["emphasis"] for row in rows})
     for name in dict.fromkeys(row["kind"] for row in rows):
         line = {"gradient": name}
-        for emphasis in emphases:
-            own = [row for row in rows if row["kind"] == name and row["emphasis"] == emphasis]
-            share, feasible = shares(own)
+        for emphasis in sorted({row["emphasis"] for row in rows}):
+            share, feasible = shares(rows, name, emphasis)
+            steps = [row["steps"] for row in rows if row["kind"] == name and row["emphasis"] == emphasis]
             line[f"β = {emphasis:g}"] = f"{100 * share.mean():.1f} ({100 * feasible.mean():.1f})"
-            line[f"steps, β = {emphasis:g}"] = f"{np.mean([row['steps'] for row in own]):.1f}"
+            line[f"steps, β = {emphasis:g}"] = f"{np.mean(steps):.1f}"
         lines.append(line)
     head = (
         f"Regions of OIR_W on {_shapes(rows)}: mean share of the space in % (infeasible regions as 0), and steps paid "
@@ -209,28 +191,27 @@ def region_table(rows: Sequence[Mapping[str, Any]]) -> str:
     return f"{head}\n\n{markdown_table(lines)}"
 
 
-def shares(rows: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, FloatArray]:
-    """Shares of the regions, and the same with 0 for infeasible ones."""
-    share = np.array([row["share"] for row in rows])
-    return share, share * np.array([row["feasible"] for row in rows])
+def shares(rows: Rows, name: str, emphasis: float) -> tuple[FloatArray, FloatArray]:
+    """Shares of the regions of a kind and emphasis, and the same with 0 for infeasible ones."""
+    own = [row for row in rows if (row["kind"], row["emphasis"]) == (name, emphasis)]
+    share = np.array([row["share"] for row in own])
+    return share, share * np.array([row["feasible"] for row in own])
 
 
-QUARTILES = (0.25, 0.5, 0.75)
+def quartiles(rows: Rows, name: str, move: float) -> FloatArray:
+    """Of the correlations of one kind of gradient over one distance."""
+    own = [row["correlation"] for row in rows if (row["kind"], row["move_deg"]) == (name, move)]
+    return np.asarray(np.quantile(own, (0.25, 0.5, 0.75)))
 
 
-def study_figure(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Mapping[str, Any]], title: str) -> Figure:
+def study_figure(predictions: Rows, regions: Rows, title: str) -> Figure:
     """Correlation over distance for each kind (bars: quartiles), and shares of regions (bars: standard errors)."""
     figure = Figure(figsize=(12.0, 4.6), layout="constrained")
     figure.suptitle(f"{title}, {_shapes(predictions)}", fontsize=11)
     left, right = figure.subplots(1, 2, width_ratios=[1.5, 1.0])
     places = np.arange(len(MOVES_DEG))
     for index, (name, color) in enumerate(zip(KINDS, PALETTE, strict=False)):
-        found = np.array([
-            np.quantile(
-                [row["correlation"] for row in predictions if (row["kind"], row["move_deg"]) == (name, move)], QUARTILES
-            )
-            for move in MOVES_DEG
-        ])
+        found = np.array([quartiles(predictions, name, move) for move in MOVES_DEG])
         beside = places + 0.09 * (index - (len(KINDS) - 1) / 2)
         spread = np.abs(found[:, [0, 2]] - found[:, [1]]).T
         style = "--" if name.startswith("difference") else "-"
@@ -248,17 +229,19 @@ def study_figure(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Map
     emphases = sorted({row["emphasis"] for row in regions})
     for index, emphasis in enumerate(emphases):
         at = np.arange(len(kinds)) + 0.8 * (index - (len(emphases) - 1) / 2) / len(emphases)
-        means, errors, alls = [], [], []
-        for name in kinds:
-            share, feasible = shares([row for row in regions if (row["kind"], row["emphasis"]) == (name, emphasis)])
-            means.append(100 * feasible.mean())
-            errors.append(100 * feasible.std() / max(1.0, np.sqrt(len(feasible))))
-            alls.append(100 * share.mean())
-        color = PALETTE[index % len(PALETTE)]
-        right.bar(
-            at, means, 0.7 / len(emphases), yerr=errors, color=color, capsize=3, label=f"feasible, β = {emphasis:g}"
+        grown = [shares(regions, name, emphasis) for name in kinds]
+        means = [100 * feasible.mean() for _, feasible in grown]
+        errors = [100 * feasible.std() / max(1.0, np.sqrt(len(feasible))) for _, feasible in grown]
+        bars = {"color": PALETTE[index % len(PALETTE)], "label": f"feasible, β = {emphasis:g}"}
+        right.bar(at, means, 0.7 / len(emphases), yerr=errors, capsize=3, **bars)
+        right.plot(
+            at,
+            [share.mean() for share, _ in grown],
+            "_",
+            color="black",
+            ms=14,
+            label="all regions" if index == 0 else None,
         )
-        right.plot(at, alls, "_", color="black", ms=14, label="all regions" if index == 0 else None)
     right.set(xticks=range(len(kinds)), ylabel="mean share of the space, %")
     right.set_xticklabels(kinds, fontsize=8)
     right.legend(fontsize=8)
@@ -267,22 +250,18 @@ def study_figure(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Map
 
 def functions_of(shape: SceneId, kinds: Sequence[str]) -> dict[str, SceneFunction]:
     """The function of a shape for each kind of gradient; kinds of the same scene share one."""
-    made: dict[tuple[tuple[str, float], ...], SceneFunction] = {}
-    for name in kinds:
-        options = tuple(KINDS[name].scene.items())
-        if options not in made:
-            text = str(replace(shape, params=SPACE.spec))
-            made[options] = make_scene_function(text + "".join(f"&{key}={value:g}" for key, value in options))
-    return {name: made[tuple(KINDS[name].scene.items())] for name in kinds}
+    text = str(replace(shape, params=SPACE.spec))
+    ids = {name: text + "".join(f"&{key}={value:g}" for key, value in KINDS[name].scene.items()) for name in kinds}
+    made = {own: make_scene_function(own) for own in dict.fromkeys(ids.values())}
+    return {name: made[own] for name, own in ids.items()}
 
 
-def _shapes(rows: Sequence[Mapping[str, Any]]) -> str:
+def _shapes(rows: Rows) -> str:
     count = len({row["shape"] for row in rows})
     return f"{count} shape{'s' if count != 1 else ''}"
 
 
 def _bill(name: str) -> int:
-    """Queries of a value with a gradient of one kind."""
     oracle = KINDS[name].oracle
     if "finite_differences" in oracle:
         return 1 + 2 * SPACE.n

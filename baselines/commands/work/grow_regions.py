@@ -1,7 +1,3 @@
-"""What `semrob grow_regions` does."""
-
-from __future__ import annotations
-
 import io
 import math
 from collections.abc import Callable
@@ -12,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from rich.console import Console
 
 from baselines.commands.grow_regions import Options
 from baselines.commands.shared.options import start_points
@@ -27,7 +22,7 @@ from baselines.commands.shared.questions import (
     wants_lowest,
 )
 from baselines.commands.shared.rows import csv_row, region_line, regions_of, start_notes
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from optimizers.base import Optimizer
 from optimizers.corner_method import CornerSettings
 from semrob_env.errors import InvalidParameterError
@@ -50,12 +45,10 @@ from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.function import SceneFunction, make_scene_function
 from semrob_env.types import FloatArray
 
-LEAST_MAP_STEP = 0.5
-"""Finest grid of the drawn map, in degrees."""
+LEAST_MAP_STEP = 0.5  # degrees: finest grid of the drawn map
 
 
 def run(options: Options, console: Console) -> None:
-    """Map, grow, judge and draw."""
     space = options.space()
     scenes = options.scenes((options.one_shape(),), options.params, options.colors)
     if len(scenes) != 1:
@@ -65,7 +58,7 @@ def run(options: Options, console: Console) -> None:
     price = prices(options, space)
     if options.dry_run or space.n > 2:
         for name, own in price.items():
-            console.print(bill(name, sum(own), space, options), soft_wrap=True)
+            console.say(bill(name, sum(own), space, options))
     if options.dry_run:
         return
     if not options.map_step >= LEAST_MAP_STEP:
@@ -80,13 +73,15 @@ def run(options: Options, console: Console) -> None:
     bundle = Bundle(options.out, console)
     export = output_folder(options.export) if options.export else None
 
-    console.print(f"{scene.id}: {len(scene.meshes[0].faces)} faces", soft_wrap=True)
+    console.say(f"{scene.id}: {len(scene.meshes[0].faces)} faces")
     starts = starts_of(options, options.starts, scene)
     if wants_lowest(options, options.starts):
-        console.print(LOWEST_TEXT, soft_wrap=True)
+        console.say(LOWEST_TEXT)
     tasks = tasks_of(options, {asked.member_ids[0]: starts})
     notes = start_notes(asked, starts, np.zeros(len(starts), np.int64), options.goal, options.adversarial)
     labels = [point_label(space, start) if space.n <= 2 else moved(space, start) for start in starts]
+    limits = zip(options.limits(), ("queries", "steps"), strict=True)
+    ends = ", ".join(f"at most {most} {what}" for most, what in limits if most is not None)
     rows, lines = [], []
     with progress_bar(console, "") as progress:
         maps = None
@@ -104,7 +99,7 @@ def run(options: Options, console: Console) -> None:
                 for row, note in zip(own_rows, notes, strict=True)
             ]
             kind = "regions in which f is low" if options.adversarial else "regions"
-            title = f"{kind} by {name} ({options.form} form, {limits_text(options)} a start point)\n{scene.id}"
+            title = f"{kind} by {name} ({options.form} form, {ends} a start point)\n{scene.id}"
             each = [regions[row] for row in range(len(starts))]
             if maps is not None:
                 views = [example_views(scene, scene.pictures, region) for region in each]
@@ -118,27 +113,18 @@ def run(options: Options, console: Console) -> None:
                 bundle.figure(f"{name}_bounds.png", history.figure(space, range(len(labels)), labels, title=title))
             if export is not None:
                 told = export_inside(scene, regions, export / name, options)
-                console.print(f"{name}: {told}", soft_wrap=True)
-    console.print(markdown_table(lines), soft_wrap=True)
+                console.say(f"{name}: {told}")
+    console.say(markdown_table(lines))
     (spec,) = options.specs()
-    console.print(
+    console.say(
         f"goal: {'low + high - f has a ' * options.adversarial}{options.goal.words}; f: unit score of the "
-        f"{SCORE_WORDS[spec.options.score]}",
-        soft_wrap=True,
+        f"{SCORE_WORDS[spec.options.score]}"
     )
     bundle.rows("regions.csv", rows)
     bundle.close(*([f"renders ({export})"] if export else []))
 
 
-def limits_text(options: Options) -> str:
-    """What ends a run."""
-    budget, max_steps = options.limits()
-    parts = [f"at most {budget} queries"] * (budget is not None) + [f"at most {max_steps} steps"] * bool(max_steps)
-    return ", ".join(parts)
-
-
 def bill(name: str, own: int, space: SemanticSpace, options: Options) -> str:
-    """What a step costs a start point: with all corners, and with --corners."""
     settings, parts = settings_of(options)[name], []
     if isinstance(settings, CornerSettings) and space.n <= MOST_CORNER_PARAMETERS:
         every = sum(step_price(options, name, replace(settings, corners=None), space))
@@ -157,7 +143,6 @@ def moved(space: SemanticSpace, start: FloatArray) -> str:
 
 
 def record(history: BoundsHistory, advance: Callable[[], None], optimizer: Optimizer[Any], oracle: QueryOracle) -> None:
-    """Keep the state after a step."""
     history.record(optimizer.recommend(), optimizer.start, oracle.spent)
     advance()
 

@@ -1,27 +1,19 @@
-"""What `semrob import_recorded` does."""
-
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from baselines.commands.import_recorded import Options
-from baselines.commands.shared.terminal import progress_bar
+from baselines.commands.shared.terminal import Console, progress_bar
 from semrob_env.errors import InvalidParameterError
 from semrob_env.files import output_folder, write_whole
 from semrob_env.recorded import ScoreMaps, held_out_error, save_maps
-from semrob_env.recorded.release import Problem, Release, read_release
+from semrob_env.recorded.release import Problem, read_release
 from semrob_env.recorded.traces import ReleaseTraces, save_traces
 
-MOST_SHOWN = 10
-"""Problems shown in the terminal; all are in the file."""
+MOST_SHOWN = 10  # problems in the terminal; all are in the file
 
 
 def run(options: Options, console: Console) -> None:
-    """The release; write files and a summary."""
     if len(options.sources) != 1:
         raise InvalidParameterError("give one SOURCE: the folder that holds checkpoint/")
     folder = output_folder(options.out)
@@ -32,56 +24,45 @@ def run(options: Options, console: Console) -> None:
             with_traces=options.traces,
             on_object=lambda done, total: progress.update(bar, completed=done, total=total),
         )
-    written: list[Path] = []
+    maps, traces = folder / "maps.npz", folder / "traces.npz"
     if release.maps is not None:
-        written.append(save_maps(release.maps, folder / "maps.npz"))
+        save_maps(release.maps, maps)
     if len(release.traces):
-        written.append(save_traces(release.traces, folder / "traces.npz"))
-    lines = "".join(f"{problem}\n" for problem in release.problems)
-    problems = write_whole(folder / "problems.txt", lines)
-    tell(console, release, problems)
-    for path in (folder / "maps.npz", folder / "traces.npz"):
-        if path in written:
-            console.print(f"wrote {path}: {path.stat().st_size / 1e6:.2f} MB", soft_wrap=True)
-        elif path.exists():
-            console.print(f"left {path} of an earlier import as it was", soft_wrap=True)
-
-
-def tell(console: Console, release: Release, problems: Path) -> None:
-    """The summary."""
-    if release.maps is not None:
-        tell_maps(console, release.maps)
+        save_traces(release.traces, traces)
+    problems = write_whole(folder / "problems.txt", "".join(f"{problem}\n" for problem in release.problems))
+    if release.maps is None:
+        console.say("maps: none, maps.npz is not written")
     else:
-        console.print("maps: none, maps.npz is not written")
+        tell_maps(console, release.maps)
     if len(release.traces):
         tell_traces(console, release.traces)
     tell_problems(console, release.problems, problems)
+    for path, is_new in ((maps, release.maps is not None), (traces, bool(len(release.traces)))):
+        if is_new:
+            console.say(f"wrote {path}: {path.stat().st_size / 1e6:.2f} MB")
+        elif path.exists():
+            console.say(f"left {path} of an earlier import as it was")
 
 
 def tell_maps(console: Console, maps: ScoreMaps) -> None:
-    """How many maps, and how well they tell the scores between their lines."""
     error = held_out_error(maps)
     networks = counts(name.split("/")[0] for name in maps.names)
-    console.print(f"maps: {len(maps)} ({networks}), {maps.scores.size} scores", soft_wrap=True)
-    console.print(
+    console.say(f"maps: {len(maps)} ({networks}), {maps.scores.size} scores")
+    console.say(
         f"interpolation from every second line: mean absolute error {error.mean_absolute:.4f}, "
-        f"{100 * error.flips:.2f} % of {error.points} held-out points on the other side of 0.5",
-        soft_wrap=True,
+        f"{100 * error.flips:.2f} % of {error.points} held-out points on the other side of 0.5"
     )
 
 
 def tell_traces(console: Console, traces: ReleaseTraces) -> None:
-    """How many runs, and which of them are odd."""
-    console.print(
+    console.say(
         f"runs: {len(traces)} final regions ({counts(traces.methods)}); traces: {int(traces.has_trace.sum())} here, "
-        f"{int((traces.steps == 0).sum())} runs have none in the release",
-        soft_wrap=True,
+        f"{int((traces.steps == 0).sum())} runs have none in the release"
     )
     finite, inside = traces.is_finite, traces.is_inside
-    console.print(
+    console.say(
         f"diverged: {int((~finite).sum())} final regions are no numbers, {int((finite & ~inside).sum())} reach out of "
-        "the space (elevation beyond its bounds, or more than a turn)",
-        soft_wrap=True,
+        "the space (elevation beyond its bounds, or more than a turn)"
     )
 
 
@@ -94,19 +75,17 @@ def tell_problems(console: Console, problems: Sequence[Problem], path: Path) -> 
     missing = [problem for problem in problems if problem.is_missing]
     kinds = counts(kind_of(problem.path) for problem in missing)
     told = f"{len(missing)} missing" + (f" ({kinds})" if kinds else "")
-    console.print(f"problems: {len(wrong)} damaged or refused, {told}", soft_wrap=True)
+    console.say(f"problems: {len(wrong)} damaged or refused, {told}")
     for problem in [*wrong, *missing][:MOST_SHOWN]:
-        console.print(f"  {problem}", soft_wrap=True)
+        console.say(f"  {problem}")
     if len(problems) > MOST_SHOWN:
-        console.print(f"  and {len(problems) - MOST_SHOWN} more in {path}", soft_wrap=True)
+        console.say(f"  and {len(problems) - MOST_SHOWN} more in {path}")
 
 
 def kind_of(path: str) -> str:
-    """What a missing path would be."""
     parts = path.split("/")
     return parts[-1] if parts[-1].endswith(".pt") else ("networks", "classes", "objects")[len(parts) - 2]
 
 
 def counts(words: Iterable[str]) -> str:
-    """How often each word occurs, in the order of first occurrence."""
     return ", ".join(f"{word} {count}" for word, count in Counter(words).items())

@@ -1,5 +1,3 @@
-"""What `semrob method_table` does."""
-
 from __future__ import annotations
 
 import json
@@ -8,10 +6,9 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.method_table import PAPER_N, Options
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.costs import Count, count_queries, growth, hyperparameters, summary
 from baselines.experiments.methods import read_method
 from optimizers.base import Optimizer, Settings
@@ -21,15 +18,11 @@ from semrob_env.errors import OutputError
 from semrob_env.files import markdown_table
 from semrob_env.plotting.comparison import CostCurve, cost_figure
 
-COUNTED_STEPS = 10
-"""Steps whose mean is told as the queries of one: the first steps of some methods differ from later ones."""
-
-FIXED = {"grid": "grid:lines=4"}
-"""How a method that fits itself into a budget stands in the table: the paper's N^n, with a fixed N."""
+COUNTED_STEPS = 10  # their mean is told as one: the first steps of some methods differ from later ones
+FIXED = {"grid": "grid:lines=4"}  # a method that fits itself into a budget: the paper's N^n, with a fixed N
 
 
 def run(options: Options, console: Console) -> None:
-    """Count, write the tables and the picture."""
     sizes = sorted(options.parameters)
     methods = [Row.of(text) for text in options.methods or [FIXED.get(name, name) for name in OPTIMIZERS]]
     bundle = Bundle(options.out, console)
@@ -61,15 +54,13 @@ def run(options: Options, console: Console) -> None:
         title="Queries a step by the oracle's count, and the growth fitted to them",
     )
     bundle.figure("methods.png", picture)
-    console.print("\n\n".join(body[:4]), soft_wrap=True)
+    console.say("\n\n".join(body[:4]))
     bundle.close()
 
 
 @final
 @dataclass(frozen=True)
 class Row:
-    """A method with the settings it is counted with."""
-
     label: str
     method: type[Optimizer[Any]]
     settings: Settings
@@ -83,7 +74,6 @@ class Row:
         return cls(text, method, method.settings_class.from_mapping(json.loads(settings)))
 
     def kind(self) -> dict[str, str]:
-        """What it is, in words."""
         return {
             "method": self.label,
             "paradigm": self.method.paradigm,
@@ -105,18 +95,10 @@ class Row:
         return columns
 
     def counts(self, counts: Sequence[Count]) -> dict[str, str]:
-        """Counts by n, and their growth."""
-        return {
-            "method": self.label,
-            **{
-                f"n={c.n}": "-" if c.refusal else f"{plain(c.forward_a_step)}+{plain(c.gradient_a_step)}"
-                for c in counts
-            },
-            **fitted(counts),
-        }
+        told = {c.n: f"{plain(c.forward_a_step)}+{plain(c.gradient_a_step)}" for c in counts if not c.refusal}
+        return {"method": self.label, **{f"n={c.n}": told.get(c.n, "-") for c in counts}, **fitted(counts)}
 
     def line(self, count: Count, counts: Sequence[Count]) -> dict[str, Any]:
-        """A line of `methods.csv`."""
         return {
             **self.kind(),
             "n": count.n,
@@ -127,12 +109,10 @@ class Row:
         }
 
     def hyperparameters(self, sizes: Sequence[int]) -> list[dict[str, str]]:
-        """Lines of `hyperparameters.csv`."""
         return [{"method": self.label, **line} for line in hyperparameters(self.method, self.settings, sizes)]
 
 
 def fitted(counts: Sequence[Count]) -> dict[str, str]:
-    """The growth of forward and of backward queries a step."""
     ran = [count for count in counts if not count.refusal]
     sizes = [count.n for count in ran]
     return {
@@ -142,7 +122,6 @@ def fitted(counts: Sequence[Count]) -> dict[str, str]:
 
 
 def curve(counts: Sequence[Count]) -> CostCurve:
-    """What the picture shows of a method."""
     ran = [count for count in counts if not count.refusal]
     grows = fitted(counts)
     return CostCurve(
@@ -154,5 +133,4 @@ def curve(counts: Sequence[Count]) -> CostCurve:
 
 
 def plain(value: float) -> str:
-    """A count, or a mean to a tenth."""
     return f"{value:.0f}" if value == round(value) else f"{value:.1f}"

@@ -1,17 +1,13 @@
-"""What `semrob recorded_report` does."""
-
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, final
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.recorded_report import NO_TRACES, Options
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.functions import Functions
 from baselines.experiments.runner import keys_of, run_tasks
 from optimizers.base import Optimizer, Settings
@@ -47,7 +43,6 @@ PAPER_STEPS = 600  # of the released runs
 
 
 def run(options: Options, console: Console) -> None:
-    """Replay what is missing, write the report."""
     maps = load_maps(options.maps)
     if maps.space != SPACE:
         raise InvalidParameterError(f"{options.maps} is over {', '.join(maps.space.names)}, not azimuth, elevation")
@@ -85,13 +80,11 @@ class Variant:
     steps: int = PAPER_STEPS
 
     def settings(self, method: str) -> Settings:
-        """The paper's settings of a method with the changes that it knows."""
         paper = settings_of_form(get_optimizer(method), "paper")
         known = paper.to_mapping()
         return replace(paper, **{name: word for name, word in (self.changes or {}).items() if name in known})
 
     def tasks(self, function: RecordedMaps, goal: Goal) -> list[RunTask]:
-        """A run for every map, method and start point."""
         return [
             RunTask(Question(member_id, start, goal), method, settings, max_steps=self.steps)
             for method in self.methods
@@ -105,7 +98,6 @@ STARTS = [tuple(start) for start in paper_starts(SPACE).tolist()]
 
 
 def variants() -> dict[str, Variant]:
-    """All replays of the report by name."""
     return {
         REPLAY: Variant(),
         RELEASED: Variant(changes={"projection": "at_the_end", "gradient": "cross_entropy"}),
@@ -117,7 +109,6 @@ def variants() -> dict[str, Variant]:
 
 
 def write(report: ReleaseReport, bundle: Bundle, console: Console) -> None:
-    """Write and print the tables and the pictures."""
     lines = report.lines()
     body = "\n\n".join([
         "# Recorded maps: replays beside the authors' own regions",
@@ -141,12 +132,11 @@ def write(report: ReleaseReport, bundle: Bundle, console: Console) -> None:
         bundle.figure("overlap.png", overlap_figure(report.sets, REPLAY, RECORDED, report.networks))
     if report.traces is not None and (beside := traced(report.traces, report.function)):
         bundle.figure("bounds.png", bounds_beside_figure(beside))
-    console.print(body, soft_wrap=True)
+    console.say(body)
     bundle.close("runs.sqlite")
 
 
 def data_part(report: ReleaseReport) -> list[str]:
-    """What there is."""
     maps, traces = report.function.maps, report.traces
     error = held_out_error(maps)
     text = (
@@ -165,9 +155,7 @@ def data_part(report: ReleaseReport) -> list[str]:
 
 
 def shown(line: Mapping[str, Any]) -> dict[str, str]:
-    """A line of the SRVR table as text."""
-    has_overlap = np.isfinite(line["overlap_with_recorded"])
-    lost = f"{line['no_trace']} / {line['diverged']}" if line["kind"] == RECORDED else "-"
+    overlap = line["overlap_with_recorded"]
     return {
         "network": line["network"],
         "method": line["method"],
@@ -177,11 +165,9 @@ def shown(line: Mapping[str, Any]) -> dict[str, str]:
         "seam": f"{100 * line['cut_at_the_seam']:.2f}",
         "feasible only": f"{100 * line['feasible_estimate']:.2f}",
         "feasible": f"{line['feasible_runs']} of {line['runs']}",
-        "no trace / diverged": lost,
-        "overlap (IoU) with recorded": (
-            f"{line['overlap_with_recorded']:.2f} of {line['overlap_pairs']}" if has_overlap else "-"
-        ),
-        "above 0.5": f"{100 * line['overlap_above_half']:.0f} %" if has_overlap else "-",
+        "no trace / diverged": f"{line['no_trace']} / {line['diverged']}" if line["kind"] == RECORDED else "-",
+        "overlap (IoU) with recorded": f"{overlap:.2f} of {line['overlap_pairs']}" if np.isfinite(overlap) else "-",
+        "above 0.5": f"{100 * line['overlap_above_half']:.0f} %" if np.isfinite(overlap) else "-",
     }
 
 
@@ -190,17 +176,17 @@ def implied_part(report: ReleaseReport) -> list[str]:
     if report.traces is None:
         return []
     implied = implied_scores(report.traces, report.function)
-    rows = []
-    for text, keep in (("within", implied.is_inside), ("beyond", ~implied.is_inside)):
-        gap = (implied.interpolated - implied.recorded)[keep]
-        if len(gap):
-            rows.append({
-                "elevation of the face": f"{text} -10 to 90 degrees",
-                "steps x faces": f"{len(gap):,}",
-                "mean score told": f"{implied.recorded[keep].mean():.3f}",
-                "mean score on the map": f"{implied.interpolated[keep].mean():.3f}",
-                "mean absolute difference": f"{np.abs(gap).mean():.3f}",
-            })
+    rows = [
+        {
+            "elevation of the face": f"{text} -10 to 90 degrees",
+            "steps x faces": f"{keep.sum():,}",
+            "mean score told": f"{implied.recorded[keep].mean():.3f}",
+            "mean score on the map": f"{implied.interpolated[keep].mean():.3f}",
+            "mean absolute difference": f"{np.abs((implied.interpolated - implied.recorded)[keep]).mean():.3f}",
+        }
+        for text, keep in (("within", implied.is_inside), ("beyond", ~implied.is_inside))
+        if keep.any()
+    ]
     if not rows:
         return []
     return [
@@ -213,7 +199,6 @@ def implied_part(report: ReleaseReport) -> list[str]:
 
 
 def switches_part(report: ReleaseReport) -> list[str]:
-    """What the released code's choices do, one at a time."""
     rows = []
     for kind in report.runs:
         row = {"replay": kind}
@@ -233,12 +218,10 @@ def switches_part(report: ReleaseReport) -> list[str]:
 
 
 def claims_part(report: ReleaseReport) -> list[str]:
-    """The paper's claims, with numbers."""
     rows = []
     for kind in report.main_kinds:
-        for first, second in (("ResNet50", "Inceptionv3"),):
-            if (found := report.difference(kind, first, second)) is not None:
-                rows.append(claim(kind, f"SRVR of {first} above that of {second}", found))
+        if (found := report.difference(kind, "ResNet50", "Inceptionv3")) is not None:
+            rows.append(claim(kind, "SRVR of ResNet50 above that of Inceptionv3", found))
         for method in METHODS[1:]:
             rng = np.random.default_rng(report.seed)
             if (found := method_difference(report.sets[kind], method, METHODS[0], rng)) is not None:
@@ -259,7 +242,6 @@ def claims_part(report: ReleaseReport) -> list[str]:
 
 
 def claim(kind: str, text: str, found: SrvrRow) -> dict[str, str]:
-    """A line of the claims."""
     if not np.isfinite(found.low):
         verdict = "cannot tell"
     else:
@@ -274,7 +256,6 @@ def claim(kind: str, text: str, found: SrvrRow) -> dict[str, str]:
 
 
 def pairs_shown(found: Convergence) -> dict[str, str]:
-    """Convergence as text."""
     return {
         "pairs": str(found.pairs),
         "median IoU": f"{found.median_overlap:.2f}" if found.pairs else "-",
@@ -285,7 +266,6 @@ def pairs_shown(found: Convergence) -> dict[str, str]:
 
 
 def optimum_part(report: ReleaseReport) -> list[str]:
-    """How much there was to find, and how much of it was found."""
     best, rows = report.best_shares(), []
     for network, shares in best.items():
         row = {
@@ -320,24 +300,16 @@ def traced(traces: ReleaseTraces, function: RecordedMaps) -> list[Beside]:
         questions = Questions(SPACE, start, member=[member])
         optimizer = get_optimizer(name)(questions, settings=released.settings(name))
         history = [own_bounds(optimizer)]
-
-        def on_step(
-            optimizer: Optimizer[Any], _: QueryOracle, history: list[tuple[FloatArray, FloatArray]] = history
-        ) -> None:
-            history.append(own_bounds(optimizer))
-
-        run_optimizer(optimizer, QueryOracle(function), max_steps=max(1, int(traces.steps[row])), on_step=on_step)
+        steps = max(1, int(traces.steps[row]))
+        run_optimizer(optimizer, QueryOracle(function), max_steps=steps, on_step=partial(keep_bounds, history))
         lower, upper = np.moveaxis(np.array(history[:-1]), 1, 0)  # before each step, as recorded ones are
-        found.append(
-            Beside(
-                network,
-                name,
-                f"{traces.names[row]}, start {traces.start[row]}, {name}",
-                traces.trace_of(row),
-                (lower, upper),
-            )
-        )
+        title = f"{traces.names[row]}, start {traces.start[row]}, {name}"
+        found.append(Beside(network, name, title, traces.trace_of(row), (lower, upper)))
     return found
+
+
+def keep_bounds(history: list[tuple[FloatArray, FloatArray]], optimizer: Optimizer[Any], _: QueryOracle) -> None:
+    history.append(own_bounds(optimizer))
 
 
 def own_bounds(optimizer: Optimizer[Any]) -> tuple[FloatArray, FloatArray]:

@@ -1,7 +1,3 @@
-"""What `semrob semantic_map` does."""
-
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
@@ -10,13 +6,12 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.semantic_map import Options
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import LOWEST_TEXT, prices, run_all, starts_of, tasks_of, wants_lowest
 from baselines.commands.shared.rows import csv_row, region_line, regions_of, start_notes
-from baselines.commands.shared.terminal import progress_bar, seconds_of
+from baselines.commands.shared.terminal import Console, progress_bar, seconds_of
 from optimizers.base import Optimizer
 from semrob_env.errors import InvalidParameterError, UnknownNameError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
@@ -46,7 +41,7 @@ from semrob_env.plotting import (
     region_figure,
     save_figure,
 )
-from semrob_env.plotting.views import Pictures
+from semrob_env.plotting.views import Pictures, View
 from semrob_env.recorded import RecordedMaps, ScoreMaps, load_maps
 from semrob_env.regions import Regions
 from semrob_env.store import RunRow
@@ -54,12 +49,10 @@ from semrob_env.types import FloatArray, IntArray
 
 LIVE_FILE = "live_maps.npz"
 LEAST_STEP, TRIAL = 0.5, 16
-MOST_SINGLE = 4
-"""Up to this number of maps, each also gets pictures of its own."""
+MOST_SINGLE = 4  # up to this number of maps, each also gets pictures of its own
 
 
 def run(options: Options, console: Console) -> None:
-    """Get the maps, write what is asked for."""
     if not options.trap_low <= options.trap_high or not options.bias_low <= options.bias_high:
         raise InvalidParameterError("--trap-low and --bias-low: give numbers not above --trap-high and --bias-high")
     for option in options.changed() if options.maps or options.functions else []:
@@ -80,8 +73,7 @@ def run(options: Options, console: Console) -> None:
         layers.append(("nsm", "NSM: mean over shapes", network_maps(maps)))
     if options.dsm:
         layers.append(("dsm", "DSM: mean over networks and shapes", data_maps(maps)))
-    traps: list[Trap] = []
-    grown: list[Growth] = []
+    traps, grown = list[Trap](), list[Growth]()
     with progress_bar(console, "") as progress:
         for name in options.methods:
             advance = partial(progress.advance, progress.add_task(f"{name}: steps", total=None))
@@ -103,34 +95,25 @@ def run(options: Options, console: Console) -> None:
             progress.advance(bar)
     write_tables(traps, bias, folder, options)
     if grown:
-        rows = [
-            {"map": maps.names[member], **csv_row(row, maps.space)}
-            for growth in grown
-            for row, member in zip(growth.rows, growth.member, strict=True)
-        ]
+        named = [(maps.names[at], row) for own in grown for row, at in zip(own.rows, own.member, strict=True)]
+        rows = [{"map": name, **csv_row(row, maps.space)} for name, row in named]
         write_whole(folder / "regions.csv", csv_text(rows))
         if wants_lowest(options, options.starts):
-            console.print(LOWEST_TEXT, soft_wrap=True)
+            console.say(LOWEST_TEXT)
         if len(maps) <= MOST_SINGLE:
             lines = [line for growth in grown for line in growth.lines(maps, options)]
-            console.print(markdown_table(lines), soft_wrap=True)
+            console.say(markdown_table(lines))
     if traps:
-        console.print(markdown_table(trap_counts(traps)), soft_wrap=True)
+        console.say(markdown_table(trap_counts(traps)))
     if bias:
-        console.print(markdown_table(bias_text(bias)), soft_wrap=True)
-    console.print(f"wrote pictures and tables of {len(maps)} maps to {folder}", soft_wrap=True)
+        console.say(markdown_table(bias_text(bias)))
+    console.say(f"wrote pictures and tables of {len(maps)} maps to {folder}")
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Maps, and per map what shows its shape.
-
-    Attributes:
-        maps: The maps; those of margins in unit scores.
-        scores: Per map, the function and member that give the scores of example renders.
-        pictures: Per map, what draws its shape; None where no shape is at hand.
-    """
+    """Maps (of margins: in unit scores), and per map what scores example renders, and draws them where it can."""
 
     maps: ScoreMaps
     scores: tuple[tuple[ScoreFunction, int], ...]
@@ -174,7 +157,7 @@ def live_source(options: Options, console: Console) -> Source | None:
     axes = map_axes(function.space, options.map_step)
     points = function.members * int(np.prod([len(axis) for axis in axes]))
     grid = " x ".join(str(len(axis)) for axis in axes)
-    console.print(f"{function.members} maps of {grid} scores: {points} queries", soft_wrap=True)
+    console.say(f"{function.members} maps of {grid} scores: {points} queries")
     if options.dry_run:
         trial = np.broadcast_to(function.space.default, (1, TRIAL, function.space.n))
         seconds = seconds_of(lambda: function.values(trial)) / TRIAL
@@ -204,7 +187,6 @@ def live_pictures(function: ScoreFunction, member: int) -> Pictures | None:
 
 
 def function_ids(options: Options) -> list[str]:
-    """The ids that --function gives, or every --network with every --shape."""
     if options.select:
         raise InvalidParameterError("--select chooses among --maps; give --maps FILE as well")
     if bool(options.functions) == bool(options.sources):
@@ -227,15 +209,9 @@ def draw(stem: Path, maps: ScoreMaps, title: str, *, traps: Sequence[Trap] = (),
 @final
 @dataclass(frozen=True, eq=False)
 class Growth:
-    """What a method did on all maps: row i is of start[i] on map member[i], map by map.
+    """What a method did on all maps: row i is of starts[i] (B, n) on map member[i], map by map.
 
-    Attributes:
-        method: Its name.
-        rows: One a run.
-        starts: Start points (B, n).
-        member: (B,).
-        history: Bounds over the steps, for few maps.
-        function: What it asked.
+    `history` has the bounds over the steps, for few maps.
     """
 
     method: str
@@ -247,19 +223,13 @@ class Growth:
 
     @property
     def regions(self) -> Regions:
-        """The final regions."""
         return regions_of(self.rows, self.function.space)
 
     def lines(self, maps: ScoreMaps, options: Options) -> list[dict[str, str]]:
-        """One line a run for the eye."""
         notes = start_notes(self.function, self.starts, self.member, options.goal, options.adversarial)
-        return [
-            {
-                "map": maps.names[member],
-                **region_line(row, maps.space, adversarial=options.adversarial, note=note),
-            }
-            for row, member, note in zip(self.rows, self.member, notes, strict=True)
-        ]
+        line = partial(region_line, space=maps.space, adversarial=options.adversarial)
+        rows = zip(self.rows, self.member, notes, strict=True)
+        return [{"map": maps.names[member], **line(row, note=note)} for row, member, note in rows]
 
 
 def grow(method: str, maps: ScoreMaps, options: Options, advance: Callable[[], None]) -> Growth:
@@ -294,12 +264,10 @@ def draw_growth(folder: Path, source: Source, growth: Growth, options: Options) 
         name = f"{method}_{row}_{''.join(c if c.isalnum() else '-' for c in maps.names[row][-80:])}"
         heading = f"{title}\n{maps.names[row]}"
         (function, member), pictures = source.scores[row], source.pictures[row]
-        views = [
-            example_views(function, pictures, regions[int(index)], member=member) if pictures else [] for index in own
-        ]
-        views = [
-            [replace(view, score=float(function.scale.unit(np.array(view.score)))) for view in each] for each in views
-        ]
+        views: list[list[View]] = [[] for _ in own]
+        for index, each in zip(own.tolist(), views, strict=True):
+            for view in example_views(function, pictures, regions[index], member=member) if pictures else ():
+                each.append(replace(view, score=float(function.scale.unit(np.array(view.score)))))
         figure = region_figure(regions[own], growth.starts[own], own_labels, views, title=heading, maps=maps, row=row)
         save_figure(figure, folder / f"{name}_regions.png")
         if growth.history.spent:

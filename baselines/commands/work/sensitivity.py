@@ -1,20 +1,16 @@
-"""What `semrob sensitivity` does."""
-
-from __future__ import annotations
-
+import itertools
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.sensitivity import Options
 from baselines.commands.shared.questions import region_methods
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.compare import compare
 from baselines.experiments.protocols import Protocol
 from baselines.experiments.sensitivity import (
@@ -33,20 +29,14 @@ from semrob_env.files import markdown_table
 from semrob_env.plotting.sensitivity import Lines, Pairs, sensitivity_figure
 from semrob_env.types import BoolArray, FloatArray
 
-RULE_STEP = 0.001
-"""The paper's rule of thumb: what a side moves a step at score 1, as a share of the range."""
-
-CHUNK = 256
-"""Tasks of one batch: they are many, and short."""
+RULE_STEP = 0.001  # the paper's rule of thumb: what a side moves a step at score 1, as a share of the range
+CHUNK = 256  # tasks of one batch: they are many, and short
 
 SYMBOLS = ("eta", "lambda", "alpha", "beta")
-NAMED = {"lambda": "lambda_"}
-"""Where a letter is called otherwise among the options."""
 
 
 def run(options: Options, console: Console) -> None:
-    """Run what is missing, judge, write the table and the picture."""
-    values = {symbol: list(getattr(options, NAMED.get(symbol, symbol))) for symbol in SYMBOLS}
+    values = {symbol: list(getattr(options, symbol.replace("lambda", "lambda_"))) for symbol in SYMBOLS}
     sweeps = [make_sweep(method, options.form, values) for method in region_methods(options.methods).values()]
     suite = chosen_suite(options)
     protocol = Protocol(
@@ -58,11 +48,10 @@ def run(options: Options, console: Console) -> None:
         judge_points=2,  # for purities, which nobody reads: all else is exact
     )
     tasks = {run.task: run.budget for run in protocol.runs(suite)}
-    console.print(
+    console.say(
         f"suite {suite.name}: {len(suite.questions)} questions; {len(protocol.entries)} settings "
         f"of {', '.join(sweep.method for sweep in sweeps)} at {', '.join(map(str, protocol.budgets))} queries: "
-        f"{len(tasks)} runs, at most {sum(tasks.values()):,.0f} queries",
-        soft_wrap=True,
+        f"{len(tasks)} runs, at most {sum(tasks.values()):,.0f} queries"
     )
     if options.dry_run:
         return
@@ -85,7 +74,6 @@ def run(options: Options, console: Console) -> None:
 
 
 def chosen_suite(options: Options) -> Suite:
-    """The suite of the command line."""
     name = options.suite or ("recorded" if Path(options.maps).exists() else "synthetic")
     chosen = {word: texts for word, texts in told_options(options).items() if word in SUITES[name].defaults}
     return make_suite(name, chosen, options.goals, options.maps)
@@ -101,12 +89,10 @@ class Results:
 
     @property
     def suite(self) -> Suite:
-        """What was asked."""
         return self.comparison.suite
 
     @property
     def budgets(self) -> tuple[int, ...]:
-        """Rising."""
         return self.comparison.protocol.budgets
 
     @cached_property
@@ -125,11 +111,9 @@ class Results:
         return out.quality[first : first + count], out.feasible[first : first + count]
 
     def quality(self, setting: Setting, budget: int) -> FloatArray:
-        """Qualities of the questions that have an answer."""
         return self.of(setting, budget)[0][self.asked]
 
     def mean(self, setting: Setting, budget: int) -> float:
-        """Their mean."""
         return float(self.quality(setting, budget).mean())
 
     def feasible(self, setting: Setting, budget: int) -> float:
@@ -137,19 +121,9 @@ class Results:
         return float(self.of(setting, budget)[1][self.asked].mean())
 
     def text(self, setting: Setting, budget: int) -> str:
-        """Both as text."""
         return f"{self.mean(setting, budget):.3f} ({100 * self.feasible(setting, budget):.0f})"
 
-    def groups(self) -> list[str]:
-        """Group of every question that has an answer."""
-        return [group for group, is_asked in zip(self.suite.groups, self.asked.tolist(), strict=True) if is_asked]
-
-    def winner(self, sweep: Sweep, budget: int) -> Setting:
-        """The setting with the largest mean quality."""
-        return max(sweep.settings, key=lambda setting: self.mean(setting, budget))
-
     def lines(self) -> list[dict[str, Any]]:
-        """The lines of `sensitivity.csv`."""
         return [
             self._line(setting, budget, goal.text, np.array([q.goal == goal for q in self.suite.questions]))
             for setting in self._row_of
@@ -160,53 +134,43 @@ class Results:
     def _line(self, setting: Setting, budget: int, goal: str, is_of: BoolArray) -> dict[str, Any]:
         own = is_of & self.asked
         quality, meets = (column[own] for column in self.of(setting, budget))
-        means = (
-            {
-                "mean_quality": float(quality.mean()),
-                "median_quality": float(np.median(quality)),
-                "feasible": float(meets.mean()),
-            }
-            if own.any()
-            else dict.fromkeys(("mean_quality", "median_quality", "feasible"), "")
-        )
+        means = [float(quality.mean()), float(np.median(quality)), float(meets.mean())] if own.any() else [""] * 3
         return {
             "method": setting.entry.method,
             **{symbol: dict(setting.values).get(symbol, "") for symbol in SYMBOLS},
             "budget": budget,
             "goal": goal,
             "questions": int(own.sum()),
-            **means,
+            **dict(zip(("mean_quality", "median_quality", "feasible"), means, strict=True)),
             "settings": setting.entry.settings,
         }
 
 
 def report(results: Results, bundle: Bundle, console: Console, form: str) -> None:
-    """Write and print tables and picture."""
     suite = results.suite
-    needed = [
-        count
-        for name, start in dict.fromkeys((question.function_id, question.start) for question in suite.questions)
-        for count in samples_needed(*suite.functions.member(name), start)
-    ]
-    samples = float(np.median(needed))
+    asked = dict.fromkeys((question.function_id, question.start) for question in suite.questions)
+    needed = [samples_needed(*suite.functions.member(name), start) for name, start in asked]
+    samples = float(np.median(list(itertools.chain(*needed))))
     body = [f"# Sensitivity to hyperparameters: suite {suite.name}, {form} form", "\n".join(notes(results, samples))]
     body += ["## Best settings", markdown_table([line for sweep in results.sweeps for line in winners(results, sweep)])]
     for sweep in results.sweeps:
         for symbol in sweep.defaults:
-            body.append(f"## {sweep.method}: {symbol}, the others at their defaults")
-            body.append(markdown_table(along(results, sweep, symbol)))
+            lines = []
+            for own in sweep.along(symbol):
+                texts = {f"share @{budget} (feasible %)": results.text(own, budget) for budget in results.budgets}
+                lines.append({symbol: f"{own.value(symbol):g}{' *' * (own == sweep.at_defaults())}", **texts})
+            body += [f"## {sweep.method}: {symbol}, the others at their defaults", markdown_table(lines)]
     bundle.text("sensitivity.md", "\n\n".join(body))
     bundle.rows("sensitivity.csv", results.lines())
     marks = {STEP: rule_of_step(results.sweeps[0].at_defaults(), suite), "alpha": 1 / samples}
     panels = [panels_of(results, sweep, marks) for sweep in results.sweeps]
     title = f"Feasible share of the optimum, mean over questions: suite {suite.name}, {form} form"
     bundle.figure("sensitivity.png", sensitivity_figure(panels, title=title))
-    console.print("\n\n".join(body), soft_wrap=True)
+    console.say("\n\n".join(body))
     bundle.close()
 
 
 def notes(results: Results, samples: float) -> list[str]:
-    """What a reader must know."""
     failed = results.comparison.outcomes.errors
     told = [
         f"- {results.asked.sum()} questions with an answer; share: mean feasible volume / optimum, infeasible regions "
@@ -222,9 +186,11 @@ def winners(results: Results, sweep: Sweep) -> list[dict[str, str]]:
     """The defaults and the best setting at each budget, and the difference with its interval over shapes."""
     lines = []
     for budget in results.budgets:
-        best, default = results.winner(sweep, budget), sweep.at_defaults()
+        best, default = max(sweep.settings, key=partial(results.mean, budget=budget)), sweep.at_defaults()
         gain = results.quality(best, budget) - results.quality(default, budget)
-        low, high = paired_interval(gain, results.groups(), np.random.default_rng(0))
+        low, high = paired_interval(
+            gain, list(itertools.compress(results.suite.groups, results.asked)), np.random.default_rng(0)
+        )
         lines.append({
             "method": sweep.method,
             "queries": str(budget),
@@ -234,17 +200,6 @@ def winners(results: Results, sweep: Sweep) -> list[dict[str, str]]:
             "gain (95 %)": f"{gain.mean():+.3f} ({low:+.3f} to {high:+.3f})",
         })
     return lines
-
-
-def along(results: Results, sweep: Sweep, symbol: str) -> list[dict[str, str]]:
-    """Results against one letter."""
-    return [
-        {
-            symbol: f"{setting.value(symbol):g}" + (" *" if setting == sweep.at_defaults() else ""),
-            **{f"share @{budget} (feasible %)": results.text(setting, budget) for budget in results.budgets},
-        }
-        for setting in sweep.along(symbol)
-    ]
 
 
 def panels_of(results: Results, sweep: Sweep, rules: Mapping[str, float]) -> list[Lines | Pairs]:

@@ -1,17 +1,11 @@
-"""What `semrob shape_gallery` does: draw and score every shape, write the sheet."""
-
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import final
 
-from rich.console import Console
-
 from baselines.commands.shape_gallery import ONE_VIEW, SIX_VIEWS, Options
 from baselines.commands.shared.options import read_points
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from semrob_env.errors import SemrobError
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import Cell, gallery_figure
@@ -28,12 +22,11 @@ SPACE = SemanticSpace.of("azimuth,elevation")
 
 
 def run(options: Options, console: Console) -> None:
-    """Draw and score every shape, write the sheet."""
     networks = options.specs() if options.scores else ()
     shapes = options.selected()
     if options.list:
         for shape in shapes:
-            console.print(f"{shape.class_name or '-':10s} {credit(shape)}", soft_wrap=True)
+            console.say(f"{shape.class_name or '-':10s} {credit(shape)}")
         return
     views = read_points(SPACE, options.views or (ONE_VIEW if options.columns == "shapes" else SIX_VIEWS), "--views")
     if networks:
@@ -50,24 +43,19 @@ def run(options: Options, console: Console) -> None:
     bundle.figure("gallery.png", gallery_figure(list(rows), title=title))
     bundle.text("gallery.txt", "\n".join(map(credit, seen)))
     for line in owed(shapes):
-        console.print(line, soft_wrap=True)
+        console.say(line)
     for one in seen:
         if one.error:
-            console.print(f"not shown: {one.info.label}: {one.error}", soft_wrap=True)
+            console.say(f"not shown: {one.info.label}: {one.error}")
     bundle.close()
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A shape on the sheet.
+    """A shape on the sheet: a picture a view, (V, 3, size, size), and scores (V,) of the first network.
 
-    Attributes:
-        info: The shape.
-        pictures: One a view, (V, 3, size, size); None where it could not be loaded.
-        report: What the networks say of it.
-        scores: Score of each view by the first network, (V,), or None.
-        error: Why it could not be loaded.
+    There are no pictures of a shape that could not be loaded; `error` tells why.
     """
 
     info: ShapeInfo
@@ -81,11 +69,7 @@ SIZE = 224  # of the pictures before they are put on the sheet
 
 
 def look_at(
-    info: ShapeInfo,
-    networks: Sequence[NetworkSpec],
-    views: FloatArray,
-    colors: str = "white",
-    feed: str = "normalized",
+    info: ShapeInfo, networks: Sequence[NetworkSpec], views: FloatArray, colors: str = "white", feed: str = "normalized"
 ) -> Seen:
     """Draw a shape and have it scored; one that cannot be loaded is seen as an error."""
     try:
@@ -106,14 +90,11 @@ def class_rows(seen: Sequence[Seen], width: int) -> Iterator[tuple[str, list[Cel
     for class_name in [*CLASS_INDEX, None]:
         own = [one for one in seen if one.info.class_name == class_name]
         for start in range(0, len(own), width):
-            cells = [
-                Cell(
-                    None if one.pictures is None else one.pictures[0],
-                    lines(one, means(one.report)),
-                    is_marked(one),
-                )
-                for one in own[start : start + width]
-            ]
+            cells = []
+            for one in own[start : start + width]:
+                is_good = not one.error and all(verdict.is_accepted for verdict in one.report.verdicts.values())
+                picture = None if one.pictures is None else one.pictures[0]
+                cells.append(Cell(picture, lines(one, means(one.report)), is_marked=not is_good))
             yield (class_name or "no class") if start == 0 else "", cells
 
 
@@ -133,20 +114,13 @@ def views_rows(seen: Sequence[Seen], views: FloatArray) -> Iterator[tuple[str, l
 
 
 def lines(one: Seen, scores: str) -> tuple[str, ...]:
-    """What stands under a picture."""
     by = (f"by {one.info.author}",) if one.info.author else ()
     name = one.info.title if one.info.title.casefold() not in one.info.name.casefold() else one.info.name
     return (name.rpartition("/")[2], *by, "cannot be loaded" if one.error else scores)
 
 
 def means(report: ShapeReport) -> str:
-    """Mean scores of all networks in a few letters."""
     return "  ".join(f"{verdict.mean:.2f}" for verdict in report.verdicts.values())
-
-
-def is_marked(one: Seen) -> bool:
-    """Whether something is wrong: not loaded, or not accepted by some network."""
-    return bool(one.error) or not all(verdict.is_accepted for verdict in one.report.verdicts.values())
 
 
 def credit(shape: ShapeInfo | Seen) -> str:

@@ -1,5 +1,3 @@
-"""What `semrob srvr_table` does."""
-
 from __future__ import annotations
 
 import time
@@ -10,11 +8,10 @@ from functools import partial
 from typing import Any, final
 
 import numpy as np
-from rich.console import Console
 
 from baselines.commands.shared.options import PAPER_STEPS, start_points
 from baselines.commands.shared.questions import LOWEST_TEXT, prices, starts_of, tasks_of, wants_lowest
-from baselines.commands.shared.terminal import Bundle, progress_bar, seconds_of
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar, seconds_of
 from baselines.commands.srvr_table import Options
 from baselines.experiments.functions import Functions
 from baselines.experiments.runner import CHUNK, RunSummary, available_cores, run_tasks
@@ -36,19 +33,15 @@ from semrob_env.scene.sources import load_shape
 from semrob_env.store import FAILED, UNPAID, RunRow, RunStore, RunTask
 from semrob_env.tables import AccuracyTable, SrvrTable, Subject, group, srvr_text
 
-CLASSES = ("cup", "chair", "bottle", "piano")
-"""Classes of the default table of live functions."""
-
-BATCH, LIVE_BATCH = 4096, 16
-"""Runs of one method at once, on maps and on live functions: what a kill can lose."""
+CLASSES = ("cup", "chair", "bottle", "piano")  # of the default table of live functions
+BATCH, LIVE_BATCH = 4096, 16  # runs of one method at once, on maps and on live functions: what a kill can lose
 
 
 def run(options: Options, console: Console) -> None:
-    """Run what is missing, write the table."""
     plan = Plan.of(options)
-    console.print(plan.describe(), soft_wrap=True)
+    console.say(plan.describe())
     if options.dry_run or options.form == "paper":
-        console.print(plan.estimate(), soft_wrap=True)
+        console.say(plan.estimate())
     if options.dry_run:
         return
     for network in plan.networks:
@@ -57,7 +50,6 @@ def run(options: Options, console: Console) -> None:
     path = bundle.folder / "runs.sqlite"
     if not options.resume and path.exists():
         raise OutputError(f"{path} is there already; --no-resume wants an empty --out, leave it away to go on")
-    store = RunStore(path)
     table = Streamed(plan, console)
     with progress_bar(console, "runs") as progress:
         bar = progress.add_task("SRVR", total=len(plan.tasks))
@@ -72,9 +64,9 @@ def run(options: Options, console: Console) -> None:
 
         summary = run_tasks(
             plan.tasks,
-            store,
+            RunStore(path),
             functions=plan.functions,
-            chunk=LIVE_BATCH if not plan.is_recorded else BATCH if plan.workers == 1 else CHUNK,
+            chunk=LIVE_BATCH if options.functions == "scenes" else BATCH if plan.workers == 1 else CHUNK,
             workers=plan.workers,
             retry_failed=True,
             on_rows=on_rows,
@@ -89,10 +81,6 @@ class Plan:
     """What a command asks for.
 
     Attributes:
-        options: The command line.
-        space: What all functions are over.
-        tasks: One a run, network by network.
-        functions: Where functions are found.
         prices: Forward and gradient queries of a step of each method.
         own: Labels of networks that are not what their name says: with weights of the user, or renamed.
         scores: What a score is, in words.
@@ -113,11 +101,7 @@ class Plan:
         prices_of_steps = prices(options, space)
         if not wants_lowest(options, options.starts):
             start_points(space, options.starts)
-        if options.functions == "recorded":
-            ids, functions = recorded_functions(options)
-        else:
-            ids = scene_ids(options)
-            functions = Functions(ids)
+        ids, functions = recorded_functions(options) if options.functions == "recorded" else scene_functions(options)
         starts = {name: starts_of(options, options.starts, *functions.member(name)) for name in ids}
         if options.adversarial:
             starts = {f"complement({name})": points for name, points in starts.items()}
@@ -132,33 +116,24 @@ class Plan:
         return replace(plan, own=tuple(own), scores="; ".join(words.values()))
 
     @property
-    def is_recorded(self) -> bool:
-        """Whether functions are maps of a file."""
-        return self.options.functions == "recorded"
-
-    @property
     def workers(self) -> int:
         """Processes: as asked for, else one a core on maps that travel, 1 on live functions."""
-        many = self.is_recorded and self.functions.can_travel and len(self.tasks) > BATCH
+        many = self.options.functions == "recorded" and self.functions.can_travel and len(self.tasks) > BATCH
         return self.options.workers or (available_cores() if many else 1)
 
     @property
     def subjects(self) -> list[Subject]:
-        """What the runs are about, each once, in order."""
         return list(dict.fromkeys(Subject.of(task.question.function_id) for task in self.tasks))
 
     @property
     def networks(self) -> list[str]:
-        """Networks in the order asked for."""
         return list(dict.fromkeys(subject.network for subject in self.subjects))
 
     @property
     def classes(self) -> list[str]:
-        """Classes in the order asked for."""
         return list(dict.fromkeys(subject.class_name for subject in self.subjects))
 
     def function(self, network: str) -> ScoreFunction:
-        """Some function of a network."""
         ids = (task.question.function_id for task in self.tasks)
         return self.functions.member(next(name for name in ids if Subject.of(name).network == network))[0]
 
@@ -173,7 +148,6 @@ class Plan:
         return bill
 
     def describe(self) -> str:
-        """The plan in a few words."""
         bill, (budget, max_steps) = self.most_queries(), self.options.limits()
         each = [f"at most {budget} queries"] * (budget is not None) + [f"{max_steps} steps"] * (max_steps is not None)
         shapes = len({(subject.class_name, subject.shape) for subject in self.subjects})
@@ -191,12 +165,11 @@ class Plan:
         """Time that the runs will take, from a short trial of each network."""
         bill = self.most_queries()
         theta = self.space.sample(8, np.random.default_rng(0))[None]
-        value = slope = 0.0
-        for network in self.networks:
-            function = self.function(network)
-            value += seconds_of(partial(function.values, theta)) / theta.shape[1] / len(self.networks)
+        value, slope, each = 0.0, 0.0, theta.shape[1] * len(self.networks)
+        for function in map(self.function, self.networks):
+            value += seconds_of(partial(function.values, theta)) / each
             if bill["gradient"] and function.has_gradient:
-                slope += seconds_of(partial(function.values_and_gradients, theta)) / theta.shape[1] / len(self.networks)
+                slope += seconds_of(partial(function.values_and_gradients, theta)) / each
         total = value * (bill["forward"] - bill["gradient"] + bill["judge"]) + slope * bill["gradient"]
         return (
             f"estimated time: {total / 60:.1f} minutes "
@@ -214,14 +187,15 @@ def live(options: Options) -> Options:
     )
 
 
-def scene_ids(options: Options) -> list[str]:
-    """Ids of live functions: networks x shapes; a shape that cannot be loaded ends here."""
+def scene_functions(options: Options) -> tuple[list[str], Functions]:
+    """Live functions: networks x shapes; a shape that cannot be loaded ends here."""
     own = live(options)
     order = {name: number for number, name in enumerate(own.classes)}
     shapes = tuple(sorted(own.selected(), key=lambda shape: order.get(str(shape.class_name), 0)))
     for shape in shapes:
         load_shape(shape.class_name or "", shape.source, own.colors)
-    return [str(scene) for scene in own.scenes(shapes, own.params, own.colors)]
+    ids = [str(scene) for scene in own.scenes(shapes, own.params, own.colors)]
+    return ids, Functions(ids)
 
 
 def recorded_functions(options: Options) -> tuple[list[str], Functions]:
@@ -233,25 +207,16 @@ def recorded_functions(options: Options) -> tuple[list[str], Functions]:
         raise InvalidParameterError(
             f"{options.maps} is over {', '.join(maps.space.names)}, not {', '.join(options.space().names)}"
         )
-    wanted = (
-        options.networks or None,
-        options.classes or None,
-        tuple(map(str, options.numbers)) or None,
-    )
-    parts = [parts_of(name) for name in maps.names]
-    for index, (option, allowed) in enumerate(zip(("--networks", "--classes", "--shapes"), wanted, strict=True)):
-        known = list(dict.fromkeys(part[index] for part in parts))
-        unknown = [name for name in allowed or [] if name not in known]
-        if unknown:
-            raise UnknownNameError(f"{option} {unknown[0]}: not in {options.maps}, which has {', '.join(known)}")
-    rows = [
-        row
-        for row, part in enumerate(parts)
-        if all(allowed is None or own in allowed for own, allowed in zip(part, wanted, strict=True))
-    ]
-    if not rows:
+    wanted = {"networks": options.networks, "classes": options.classes, "shapes": tuple(map(str, options.numbers))}
+    chosen = maps.names
+    for index, (option, allowed) in enumerate(wanted.items()):
+        known = list(dict.fromkeys(parts_of(name)[index] for name in maps.names))
+        for unknown in (name for name in allowed if name not in known):
+            raise UnknownNameError(f"--{option} {unknown}: not in {options.maps}, which has {', '.join(known)}")
+        chosen = tuple(name for name in chosen if not allowed or parts_of(name)[index] in allowed)
+    if not chosen:
         raise UnknownNameError(f"no map of {options.maps} is of all the --networks, --classes and --shapes given")
-    ids = [map_id(maps.names[row]) for row in rows]
+    ids = [map_id(name) for name in chosen]
     return ids, Functions(ids, options.maps)
 
 
@@ -266,13 +231,12 @@ class Streamed:
         self._started = time.perf_counter()
 
     def add(self, rows: Sequence[RunRow]) -> None:
-        """Take the rows of a unit."""
         self.rows += rows
         for key, count in Counter(group(row) for row in rows).items():
             self._open[key] -= count
             if not self._open[key]:
                 own = [row for row in self.rows if group(row) == key and row.has_run]
-                self._console.print(self._line(key, own), soft_wrap=True)
+                self._console.say(self._line(key, own))
 
     def _line(self, key: tuple[str, str, str], rows: Sequence[RunRow]) -> str:
         passed = f"{time.perf_counter() - self._started:6.1f} s  {'  '.join(f'{word:16s}' for word in key)}"
@@ -286,11 +250,9 @@ class Streamed:
 
 
 def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bundle, console: Console) -> None:
-    """Write and print the tables and the picture."""
     good = [row for row in rows if row.has_run]
     notes = [plan.describe().replace("\n", "; ")]
-    left_out = {FAILED: "failed", UNPAID: "had a budget too small for one step"}
-    for status, words in left_out.items():
+    for status, words in {FAILED: "failed", UNPAID: "had a budget too small for one step"}.items():
         if own := [row for row in rows if row.status == status]:
             error = f"; the first one: {own[0].error}" if own[0].error else ""
             notes.append(f"{len(own)} runs {words} and are left out{error}")
@@ -312,19 +274,14 @@ def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bund
     body = "\n\n".join([
         "# SRVR: semantic robustness volume ratio",
         f"In % of the space of {' and '.join(plan.space.names)}. Score f: {plan.scores}. Feasible: "
-        + (
-            f"adversarial, low + high - f has a {options.goal.words}."
-            if options.adversarial
-            else f"{options.goal.words}."
-        ),
+        f"{'adversarial, low + high - f has a ' * options.adversarial}{options.goal.words}.",
         markdown_table(table.shown()),
         *([markdown_table(accuracy.shown())] if accuracy.networks else []),
         *([markdown_table(differences)] if differences else []),
         "\n".join(f"- {note}" for note in notes),
     ])
     bundle.text("srvr.md", body)
-    exact = [{**row, **accuracy.columns(str(row["network"]))} for row in table.exact()]
-    bundle.rows("srvr.csv", exact)
+    bundle.rows("srvr.csv", [{**row, **accuracy.columns(str(row["network"]))} for row in table.exact()])
     bundle.rows("runs.csv", [row.record() for row in rows])
     title = f"{'adversarial ' if options.adversarial else ''}SRVR, {options.form} form, {','.join(plan.prices)}"
     methods = list(table.by_method.items())
@@ -334,5 +291,5 @@ def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bund
         bundle.figure(name, srvr_figure(page, plan.networks, title=title))
     if accuracy.networks:
         bundle.figure("accuracy.png", accuracy_figure(accuracy.points, title=f"accuracy and {title}"))
-    console.print(body, soft_wrap=True)
+    console.say(body)
     bundle.close("runs.sqlite")

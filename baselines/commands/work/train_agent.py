@@ -1,18 +1,15 @@
-"""What `semrob train_agent` does."""
-
 from __future__ import annotations
 
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, final
+from typing import Any, cast, final
 
 import numpy as np
-from rich.console import Console
 
 from baselines.agents import load_agent
 from baselines.agents.actor import Actor
@@ -22,11 +19,11 @@ from baselines.agents.rounds import Curve, train_in
 from baselines.agents.table import shown, table_rows
 from baselines.agents.training import ALGORITHMS, Algorithm, Recipe, Trainer
 from baselines.commands.shared.questions import region_methods
-from baselines.commands.shared.terminal import Bundle, progress_bar
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.commands.train_agent import STEPS, Options
 from optimizers.registry import get_optimizer
-from semrob_env.errors import InvalidParameterError, OutputError, UnknownNameError
-from semrob_env.files import markdown_table, write_whole
+from semrob_env.errors import InvalidParameterError, UnknownNameError
+from semrob_env.files import markdown_table
 from semrob_env.functions import ScoreFunction, make_function
 from semrob_env.metrics import Judge
 from semrob_env.parameters import paper_starts
@@ -34,34 +31,28 @@ from semrob_env.plotting.learning import LearningCurve, learning_figure
 from semrob_env.types import IntArray
 
 RANDOM_POLICY = "random policy"
-RANDOM_STARTS = 8
-"""Start points of the test, drawn once, where episodes begin at random ones."""
-
-TRIAL_STEPS = 8192
-"""Of --dry-run."""
+RANDOM_STARTS = 8  # of the test, drawn once, where episodes begin at random ones
+TRIAL_STEPS = 8192  # of --dry-run
 
 
 def run(options: Options, console: Console) -> None:
-    """Train what is missing, evaluate, write tables, curves and picture."""
     plan = Plan.of(options)
-    console.print(plan.describe(), soft_wrap=True)
+    console.say(plan.describe())
     if options.dry_run:
-        console.print(plan.estimate(), soft_wrap=True)
+        console.say(plan.estimate())
         return
     bundle = Bundle(options.out, console)
-    folder = bundle.folder
-    keep_plan(plan, folder)
+    bundle.keep("plan.json", json.dumps(plan.frozen(), indent=1, default=str) + "\n", "training")
     curves: dict[Algorithm, list[Curve]] = {}
     with progress_bar(console, "rounds") as progress:
-        total = sum(recipe.rounds for recipe in plan.recipes)
-        bar = progress.add_task("train", total=total)
+        bar = progress.add_task("train", total=sum(recipe.rounds for recipe in plan.recipes))
         for number, recipe in enumerate(plan.recipes):
             before = number * recipe.rounds
 
             def on_progress(done: float, recipe: Recipe = recipe, before: int = before) -> None:
                 progress.update(bar, description=f"{recipe.algorithm} seed {recipe.seed}", completed=before + done)
 
-            curve = trained(plan, recipe, agent_folder(folder, recipe), on_progress, console)
+            curve = trained(plan, recipe, agent_folder(bundle.folder, recipe), on_progress, console)
             curves.setdefault(recipe.algorithm, []).append(curve)
     report(plan, curves, bundle, console)
 
@@ -69,75 +60,53 @@ def run(options: Options, console: Console) -> None:
 @final
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What a command asks for.
-
-    Attributes:
-        options: The command line.
-        function: The family.
-        train: Members to train on.
-        test: Members to test on.
-        recipes: One an agent.
-        methods: Other methods, by name.
-    """
+    """What a command asks for: members of the family to train and to test on, an agent a recipe, other methods."""
 
     options: Options
     function: ScoreFunction
     train: IntArray
     test: IntArray
     recipes: tuple[Recipe, ...]
-    methods: tuple[str, ...] = field(default=())
+    methods: tuple[str, ...]
 
     @classmethod
     def of(cls, options: Options) -> Plan:
         """The plan of a command line; everything that is misspelt is told here, before any work."""
         Judge(options.goal, options.judge_points)
-        algorithms = [algorithm(text) for text in options.algorithms]
+        for text in options.algorithms:
+            if text not in ALGORITHMS:
+                raise UnknownNameError(f"unknown algorithm {text!r}; choose {', '.join(ALGORITHMS)}")
         methods = tuple(region_methods(options.methods))
         function = make_function(options.function)
         train, test = split(function, options)
+        common: dict[str, Any] = {"rounds": options.rounds, "environments": options.environments}
         recipes = tuple(
-            Recipe(
-                algorithm=name,
-                seed=seed,
-                steps=options.steps or STEPS[name],
-                rounds=options.rounds,
-                environments=options.environments,
-            )
-            for name in algorithms
+            Recipe(algorithm=name, seed=seed, steps=options.steps or STEPS[name], **common)
+            for name in cast("tuple[Algorithm, ...]", options.algorithms)
             for seed in options.seeds
         )
         plan = cls(options, function, train, test, recipes, methods)
-        Trainer(recipes[0], function, train, rules=plan.rules, start=plan.start)  # rules that do not fit end here
+        plan.trainer(recipes[0])  # rules that do not fit end here
         return plan
+
+    def trainer(self, recipe: Recipe) -> Trainer:
+        start = "random" if self.options.start == "random" else None
+        return Trainer(recipe, self.function, self.train, rules=self.rules, start=start)
 
     @property
     def rules(self) -> dict[str, Any]:
-        """Fields of `RegionRules`."""
         given = self.options
         corners = None if self.function.space.n <= 6 else 16
-        return {
-            "budget": given.budget,
-            "goal": given.goal.text,
-            "largest_step": given.largest_step,
-            "corners": corners,
-        }
-
-    @property
-    def start(self) -> str | None:
-        """Start points of the episodes of training."""
-        return "random" if self.options.start == "random" else None
+        return {"budget": given.budget, "goal": given.goal.text, "largest_step": given.largest_step, "corners": corners}
 
     @cached_property
     def questions(self) -> HeldOutQuestions:
-        """The test."""
         given, space = self.options, self.function.space
         is_random = given.start == "random"
         starts = space.sample(RANDOM_STARTS, np.random.default_rng(0)) if is_random else paper_starts(space)
-        judge = Judge(given.goal, given.judge_points)
-        return HeldOutQuestions(self.function, self.test, starts, given.budget, judge)
+        return HeldOutQuestions(self.function, self.test, starts, given.budget, Judge(given.goal, given.judge_points))
 
     def describe(self) -> str:
-        """The plan in a few words."""
         recipes = {recipe.algorithm: recipe for recipe in self.recipes}
         each = ", ".join(f"{name} {recipe.steps_of_round * recipe.rounds:,} steps" for name, recipe in recipes.items())
         return (
@@ -152,7 +121,7 @@ class Plan:
         for name in dict.fromkeys(recipe.algorithm for recipe in self.recipes):
             own = [recipe for recipe in self.recipes if recipe.algorithm == name]
             trial = replace(own[0], steps=TRIAL_STEPS, rounds=1)
-            trainer = Trainer(trial, self.function, self.train, rules=self.rules, start=self.start)
+            trainer = self.trainer(trial)
             started = time.perf_counter()
             trainer.round()
             pace = (time.perf_counter() - started) / trial.steps_of_round
@@ -162,24 +131,13 @@ class Plan:
     def frozen(self) -> dict[str, Any]:
         """All that decides about the results, as plain data."""
         given = {name: value for name, value in vars(self.options).items() if name not in {"out", "dry_run", "imports"}}
-        members = {
-            "train": [self.function.member_ids[row] for row in self.train],
-            "test": [self.function.member_ids[row] for row in self.test],
-        }
+        parts = {"train": self.train, "test": self.test}
+        members = {part: [self.function.member_ids[row] for row in rows] for part, rows in parts.items()}
         prints = [dict(sorted(found.items())) for found in self.function.fingerprints]
         return {**given, **members, "fingerprints": prints, "recipes": [asdict(recipe) for recipe in self.recipes]}
 
 
-def algorithm(text: str) -> Algorithm:
-    """The algorithm of that name."""
-    for known in ALGORITHMS:
-        if text == known:
-            return known
-    raise UnknownNameError(f"unknown algorithm {text!r}; choose {', '.join(ALGORITHMS)}")
-
-
 def split(function: ScoreFunction, options: Options) -> tuple[IntArray, IntArray]:
-    """Members to train on and members to test on."""
     from semrob_env.envs.splits import parts_of_member, split_members
 
     parts = {"network": options.test_networks, "class": options.test_classes, "shape": options.test_shapes}
@@ -189,9 +147,8 @@ def split(function: ScoreFunction, options: Options) -> tuple[IntArray, IntArray
         test = np.array(options.test_members)
         train = np.setdiff1d(np.arange(function.members), test)
         if test.max() >= function.members or not len(train):
-            raise InvalidParameterError(
-                f"--test-members {max(options.test_members)}: there are 0..{function.members - 1}; leave some"
-            )
+            given = f"--test-members {max(options.test_members)}"
+            raise InvalidParameterError(f"{given}: there are 0..{function.members - 1}; leave some")
         return train, test
     held_out: dict[str, list[str]] = {kind: list(map(str, held)) for kind, held in parts.items() if held}
     if not held_out:
@@ -211,16 +168,7 @@ def split(function: ScoreFunction, options: Options) -> tuple[IntArray, IntArray
     return chosen.train, chosen.test
 
 
-def keep_plan(plan: Plan, folder: Path) -> None:
-    """Write the plan, unless the folder holds another one: agents of two must not be mixed up."""
-    path, text = folder / "plan.json", json.dumps(plan.frozen(), indent=1, default=str) + "\n"
-    if path.exists() and path.read_text(encoding="utf-8") != text:
-        raise OutputError(f"{path} is of another training; give an --out of its own")
-    write_whole(path, text)
-
-
 def agent_folder(folder: Path, recipe: Recipe) -> Path:
-    """Where an agent is kept."""
     return folder / recipe.algorithm / f"seed_{recipe.seed}"
 
 
@@ -228,20 +176,16 @@ def trained(plan: Plan, recipe: Recipe, folder: Path, on_progress: Callable[[flo
     """The learning curve of an agent, after training what is missing of it."""
     started = time.perf_counter()
 
-    def make() -> Trainer:
-        return Trainer(recipe, plan.function, plan.train, rules=plan.rules, start=plan.start)
-
     def test(actor: Actor) -> dict[str, float]:
         with lent_policy("in training", actor, rules=plan.rules) as name:
             outcome = played(plan.questions, "reinforcement", {"policy": name}, recipe.seed)
         return {"volume": float(outcome.volume.mean()), "feasible": float(outcome.feasible.mean())}
 
-    curve, is_new = train_in(folder, recipe, make, test, on_progress)
+    curve, is_new = train_in(folder, recipe, lambda: plan.trainer(recipe), test, on_progress)
     if is_new:
-        console.print(
+        console.say(
             f"{recipe.algorithm} seed {recipe.seed}: {curve[-1]['steps']:,.0f} steps, feasible volume on test "
-            f"{100 * curve[-1]['volume']:.2f} %, {time.perf_counter() - started:.0f} s",
-            soft_wrap=True,
+            f"{100 * curve[-1]['volume']:.2f} %, {time.perf_counter() - started:.0f} s"
         )
     return curve
 
@@ -276,7 +220,6 @@ def of_policies(plan: Plan, policies: Mapping[int, Actor | None]) -> Outcome:
 
 
 def report(plan: Plan, curves: Mapping[Algorithm, Sequence[Curve]], bundle: Bundle, console: Console) -> None:
-    """Write and print the table, and draw the curves."""
     outcomes = outcomes_of(plan, bundle.folder)
     rows = table_rows(outcomes, RANDOM_POLICY)
     is_exact = all(outcome.is_exact for outcome in outcomes.values())
@@ -302,19 +245,15 @@ def report(plan: Plan, curves: Mapping[Algorithm, Sequence[Curve]], bundle: Bund
         for row in rows
         if not str(row["method"]).endswith("agents")
     }
-    figure = learning_figure(
-        [learning_curve(kind, own) for kind, own in curves.items()],
-        levels,
-        title=f"{len(plan.test)} members that were not trained on, {plan.options.budget} queries a run",
-        y_label="feasible volume, % of the space",
-    )
+    drawn = [learning_curve(kind, own) for kind, own in curves.items()]
+    title = f"{len(plan.test)} members that were not trained on, {plan.options.budget} queries a run"
+    figure = learning_figure(drawn, levels, title=title, y_label="feasible volume, % of the space")
     bundle.figure("learning.png", figure)
-    console.print(body, soft_wrap=True)
+    console.say(body)
     bundle.close("the agents")
 
 
 def learning_curve(kind: str, curves: Sequence[Curve]) -> LearningCurve:
-    """The curves of all seeds of an algorithm."""
     each = 100 * np.array([[point["volume"] for point in curve] for curve in curves])
     steps = np.array([point["steps"] for point in curves[0]])
     rng = np.random.default_rng(0)
