@@ -27,39 +27,24 @@ from semrob_env.types import BoolArray, FloatArray, IntArray
 @final
 @dataclass(frozen=True, eq=False)
 class HeldOutQuestions:
-    """What methods are compared on: every member from every start point.
+    """What methods are compared on: every member from every start point."""
 
-    Attributes:
-        function: The family.
-        members: Members (M,).
-        starts: Start points (K, n).
-        budget: Queries of a run.
-        judge: How regions are judged.
-    """
-
-    function: ScoreFunction
-    members: IntArray
-    starts: FloatArray
-    budget: int
-    judge: Judge
+    function: ScoreFunction  # the family
+    members: IntArray  # members (M,)
+    starts: FloatArray  # start points (K, n)
+    budget: int  # queries of a run
+    judge: Judge  # how regions are judged
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What one method did with one seed or with several; arrays (S, M, K).
+    """What one method did with one seed or with several; arrays (S, M, K)."""
 
-    Attributes:
-        share: Share of the space of each final region.
-        feasible: Whether it is feasible.
-        queries: Forward and gradient queries.
-        is_exact: Whether that is the truth.
-    """
-
-    share: FloatArray
-    feasible: BoolArray
-    queries: IntArray
-    is_exact: bool
+    share: FloatArray  # share of the space of each final region
+    feasible: BoolArray  # whether it is feasible
+    queries: IntArray  # forward and gradient queries
+    is_exact: bool  # whether that is the truth
 
     @property
     def volume(self) -> FloatArray:

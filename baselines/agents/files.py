@@ -52,21 +52,13 @@ _KEYS = {
 @final
 @dataclass(frozen=True, eq=False)
 class SavedAgent:
-    """An agent and what it was made for.
+    """An agent and what it was made for."""
 
-    Attributes:
-        actor: Its network.
-        algorithm: Which algorithm trained it.
-        parameters: Names of the parameters of the space it plays in.
-        rules: Fields of `semrob_env.envs.game.RegionRules` that it was trained with, the goal as text.
-        training: How it was trained; free, JSON.
-    """
-
-    actor: Actor
-    algorithm: str
-    parameters: tuple[str, ...]
-    rules: Mapping[str, Any]
-    training: Mapping[str, Any] = field(default_factory=dict)
+    actor: Actor  # its network
+    algorithm: str  # which algorithm trained it
+    parameters: tuple[str, ...]  # names of the parameters of the space it plays in
+    rules: Mapping[str, Any]  # fields of `semrob_env.envs.game.RegionRules` that it was trained with, the goal as text
+    training: Mapping[str, Any] = field(default_factory=dict)  # how it was trained; free, JSON
 
 
 def save_agent(folder: str | Path, agent: SavedAgent) -> Path:

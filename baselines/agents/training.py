@@ -47,26 +47,17 @@ _PPO_STEPS = 16
 class Recipe:
     """How one agent is trained; defaults chosen on recorded maps.
 
-    Attributes:
-        algorithm: `ppo` or `sac`.
-        seed: Of everything random.
-        steps: Steps of all environments together, in all rounds; rounded up to whole updates in each.
-        rounds: Rounds of training; a checkpoint and a point of the learning curve after each.
-        environments: Environments that are asked at once.
-        hidden: Numbers of the hidden layers.
-        learning_rate: In the first round; it falls evenly to a twentieth in the last one.
-
     Raises:
         InvalidParameterError: One of them out of its limits.
     """
 
-    algorithm: Algorithm = "ppo"
-    seed: int = 0
-    steps: int = 1_000_000
-    rounds: int = 15
-    environments: int = 256
-    hidden: tuple[int, ...] = (64, 64)
-    learning_rate: float = 3e-3
+    algorithm: Algorithm = "ppo"  # `ppo` or `sac`
+    seed: int = 0  # of everything random
+    steps: int = 1_000_000  # steps of all environments together, in all rounds; rounded up to whole updates in each
+    rounds: int = 15  # rounds of training; a checkpoint and a point of the learning curve after each
+    environments: int = 256  # environments that are asked at once
+    hidden: tuple[int, ...] = (64, 64)  # numbers of the hidden layers
+    learning_rate: float = 3e-3  # in the first round; it falls evenly to a twentieth in the last one
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:

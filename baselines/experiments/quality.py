@@ -47,46 +47,29 @@ Bounds = tuple[str, str, tuple[float, ...], tuple[float, ...]]
 @final
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """What R planned runs came to; arrays (R,) unless said otherwise.
+    """What R planned runs came to; arrays (R,) unless said otherwise."""
 
-    Attributes:
-        entry: Number of the entry.
-        question: Number of the question.
-        budget: Of the plan.
-        seed: Of the run.
-        status: How the run ended.
-        queries: Its bill, forward + gradient_cost * gradients; the whole budget if it failed.
-        sharers: Start points of its function, for its goal, that its samples serve: its amortised bill is
-            queries / sharers. 1 for a method whose samples depend on the start point.
-        feasible: Whether the final region contains theta0 and meets the goal.
-        share: Share of the space of the final region.
-        goal_mean: Mean of what the goal counts in it.
-        purity: Share of it with a score of at least 0.5.
-        best: Share of the optimum; 0: there is none, and no quality.
-        is_exact: Whether that is the truth.
-        quality: Of the final region; NaN where there is none.
-        reached: Queries at the first checkpoint with a quality of each target or more, (R, T); infinite: never.
-        checkpoints: Of each run, queries (C,) and quality (C,), the end of the run last.
-        errors: Messages of runs that failed.
-    """
-
-    entry: IntArray
-    question: IntArray
-    budget: IntArray
-    seed: IntArray
-    status: list[str]
-    queries: FloatArray
+    entry: IntArray  # number of the entry
+    question: IntArray  # number of the question
+    budget: IntArray  # of the plan
+    seed: IntArray  # of the run
+    status: list[str]  # how the run ended
+    queries: FloatArray  # its bill, forward + gradient_cost * gradients; the whole budget if it failed
+    # start points of its function, for its goal, that its samples serve: its amortised bill is queries / sharers; 1 for
+    # a method whose samples depend on the start point
     sharers: IntArray
-    feasible: BoolArray
-    share: FloatArray
-    goal_mean: FloatArray
-    purity: FloatArray
-    best: FloatArray
-    is_exact: BoolArray
-    quality: FloatArray
+    feasible: BoolArray  # whether the final region contains theta0 and meets the goal
+    share: FloatArray  # share of the space of the final region
+    goal_mean: FloatArray  # mean of what the goal counts in it
+    purity: FloatArray  # share of it with a score of at least 0.5
+    best: FloatArray  # share of the optimum; 0: there is none, and no quality
+    is_exact: BoolArray  # whether that is the truth
+    quality: FloatArray  # of the final region; NaN where there is none
+    # queries at the first checkpoint with a quality of each target or more, (R, T); infinite: never
     reached: FloatArray
+    # of each run, queries (C,) and quality (C,), the end of the run last
     checkpoints: list[tuple[FloatArray, FloatArray]]
-    errors: list[str]
+    errors: list[str]  # messages of runs that failed
 
 
 @final

@@ -57,21 +57,13 @@ CHUNK, LIVE_CHUNK = 64, 4
 @final
 @dataclass(frozen=True)
 class RunSummary:
-    """Where a call of `run_tasks` stands.
+    """Where a call of `run_tasks` stands."""
 
-    Attributes:
-        total: Tasks given.
-        skipped: Tasks that had a row in the store already, or were given twice.
-        done: Tasks that ran and did not fail.
-        failed: Tasks that ran and failed.
-        stale: Rows of the same methods, but of another version of them, that the store holds and nobody mixes in.
-    """
-
-    total: int
-    skipped: int = 0
-    done: int = 0
-    failed: int = 0
-    stale: int = 0
+    total: int  # tasks given
+    skipped: int = 0  # tasks that had a row in the store already, or were given twice
+    done: int = 0  # tasks that ran and did not fail
+    failed: int = 0  # tasks that ran and failed
+    stale: int = 0  # rows of the same methods, but of another version of them, that the store holds and nobody mixes in
 
     @property
     def finished(self) -> int:

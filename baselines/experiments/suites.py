@@ -51,17 +51,11 @@ class Place:
 @final
 @dataclass(frozen=True)
 class SuiteKind:
-    """A kind of suite.
+    """A kind of suite."""
 
-    Attributes:
-        defaults: Its options.
-        places: Lists the places of options, given the file of maps.
-        is_live: Whether a query takes milliseconds.
-    """
-
-    defaults: Options
-    places: Callable[[Options, str], list[Place]]
-    is_live: bool = False
+    defaults: Options  # its options
+    places: Callable[[Options, str], list[Place]]  # lists the places of options, given the file of maps
+    is_live: bool = False  # whether a query takes milliseconds
 
 
 @final

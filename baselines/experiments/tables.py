@@ -29,17 +29,11 @@ ALL = "all"
 @final
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A protocol, its suite and what came out.
+    """A protocol, its suite and what came out."""
 
-    Attributes:
-        protocol: What was compared.
-        suite: On what.
-        outcomes: What came out.
-    """
-
-    protocol: Protocol
-    suite: Suite
-    outcomes: Outcomes
+    protocol: Protocol  # what was compared
+    suite: Suite  # on what
+    outcomes: Outcomes  # what came out
 
     def run_lines(self) -> list[dict[str, Any]]:
         """The lines of `runs.csv`."""

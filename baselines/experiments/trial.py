@@ -25,21 +25,13 @@ TRIAL_SECONDS = 1.0
 @final
 @dataclass(frozen=True)
 class Estimate:
-    """What the runs of an entry will take.
+    """What the runs of an entry will take."""
 
-    Attributes:
-        label: Of the entry.
-        runs: How many.
-        queries: At most so many in all.
-        seconds: About so long, in seconds of one core, for as many queries as trials suggest; NaN: no trial worked.
-        problem: Why a trial did not work; empty if all did.
-    """
-
-    label: str
-    runs: int
-    queries: float
-    seconds: float
-    problem: str
+    label: str  # of the entry
+    runs: int  # how many
+    queries: float  # at most so many in all
+    seconds: float  # about so long, in seconds of one core, for as many queries as trials suggest; NaN: no trial worked
+    problem: str  # why a trial did not work; empty if all did
 
 
 def estimates(

@@ -28,21 +28,14 @@ Key = tuple[str, str, int]
 @final
 @dataclass(frozen=True, eq=False)
 class RegionSet:
-    """Final regions of R runs.
+    """Final regions of R runs."""
 
-    Attributes:
-        keys: Map NETWORK/CLASS/SHAPE, method and start number of each run.
-        starts: Start points (R, n).
-        regions: Cut to the space.
-        feasible: Whether they meet the goal, (R,).
-        seam_share: Share of the space that is left if a periodic range ends like a plain one, (R,): what lies beyond
-            its ends is lost, instead of going on at the other one.
-    """
-
-    keys: tuple[Key, ...]
-    starts: FloatArray
-    regions: Regions
-    feasible: BoolArray
+    keys: tuple[Key, ...]  # map NETWORK/CLASS/SHAPE, method and start number of each run
+    starts: FloatArray  # start points (R, n)
+    regions: Regions  # cut to the space
+    feasible: BoolArray  # whether they meet the goal, (R,)
+    # share of the space that is left if a periodic range ends like a plain one, (R,): what lies beyond its ends is
+    # lost, instead of going on at the other one
     seam_share: FloatArray
 
     @classmethod
@@ -168,21 +161,13 @@ def _columns(pairs: Iterable[tuple[int, int]]) -> IntArray:
 @final
 @dataclass(frozen=True)
 class Convergence:
-    """Do start points in one region find the same region? Pairs of runs of one map and method.
+    """Do start points in one region find the same region? Pairs of runs of one map and method."""
 
-    Attributes:
-        pairs: Pairs in which each start point lies in the other run's final region.
-        median_overlap: Median intersection over union of their regions; NaN without a pair.
-        same: Share of the pairs with an overlap of at least 0.9.
-        one_sided: Pairs in which only one start point lies in the other's region.
-        one_sided_overlap: Median overlap of those.
-    """
-
-    pairs: int
-    median_overlap: float
-    same: float
-    one_sided: int
-    one_sided_overlap: float
+    pairs: int  # pairs in which each start point lies in the other run's final region
+    median_overlap: float  # median intersection over union of their regions; NaN without a pair
+    same: float  # share of the pairs with an overlap of at least 0.9
+    one_sided: int  # pairs in which only one start point lies in the other's region
+    one_sided_overlap: float  # median overlap of those
 
 
 def convergence(found: RegionSet) -> Convergence:

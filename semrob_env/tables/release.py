@@ -27,23 +27,14 @@ REPLAY, RELEASED, RECORDED = "replay", "replay as released", "recorded"
 @final
 @dataclass(frozen=True, eq=False)
 class ReleaseReport:
-    """Replays on recorded maps, and the authors' own regions where they are at hand.
+    """Replays on recorded maps, and the authors' own regions where they are at hand."""
 
-    Attributes:
-        function: The maps.
-        traces: The recorded runs, or None.
-        runs: Rows of each kind of replay by name; one of them is `REPLAY`.
-        starts: Start points of the replays, in the order of the release.
-        goal: What makes a region feasible.
-        seed: Of the intervals.
-    """
-
-    function: RecordedMaps
-    traces: ReleaseTraces | None
-    runs: Mapping[str, Sequence[RunRow]]
-    starts: Sequence[tuple[float, ...]]
-    goal: Goal
-    seed: int
+    function: RecordedMaps  # the maps
+    traces: ReleaseTraces | None  # the recorded runs, or None
+    runs: Mapping[str, Sequence[RunRow]]  # rows of each kind of replay by name; one of them is `REPLAY`
+    starts: Sequence[tuple[float, ...]]  # start points of the replays, in the order of the release
+    goal: Goal  # what makes a region feasible
+    seed: int  # of the intervals
 
     @cached_property
     def networks(self) -> list[str]:

@@ -57,27 +57,16 @@ class Subject:
 @final
 @dataclass(frozen=True, eq=False)
 class SrvrTable:
-    """SRVR of some runs: per network, class and method, and means over them.
+    """SRVR of some runs: per network, class and method, and means over them."""
 
-    Attributes:
-        runs: The rows behind it, all of which have run.
-        networks: In the order to show.
-        classes: In the order to show.
-        by_method: For each method, what `srvr` gives for its runs.
-        overall: What `srvr` gives for all of them.
-        records: All runs as `srvr` takes them.
-        start_size: A region whose median side is below ten times this has not grown; shown in words.
-        seed: Of the intervals.
-    """
-
-    runs: tuple[RunRow, ...]
-    networks: tuple[str, ...]
-    classes: tuple[str, ...]
-    by_method: Mapping[str, tuple[SrvrRow, ...]]
-    overall: tuple[SrvrRow, ...]
-    records: RegionRecords
-    start_size: float
-    seed: int
+    runs: tuple[RunRow, ...]  # the rows behind it, all of which have run
+    networks: tuple[str, ...]  # in the order to show
+    classes: tuple[str, ...]  # in the order to show
+    by_method: Mapping[str, tuple[SrvrRow, ...]]  # for each method, what `srvr` gives for its runs
+    overall: tuple[SrvrRow, ...]  # what `srvr` gives for all of them
+    records: RegionRecords  # all runs as `srvr` takes them
+    start_size: float  # a region whose median side is below ten times this has not grown; shown in words
+    seed: int  # of the intervals
 
     @classmethod
     def of(
