@@ -10,7 +10,7 @@ from typing import final
 
 import numpy as np
 
-from semrob_env.errors import InvalidParameterError
+from semrob_env.errors import InvalidParameterError, UnknownNameError
 from semrob_env.files import interval_text
 from semrob_env.functions import split_options
 from semrob_env.metrics import RegionRecords, SrvrRow, paired_difference, srvr
@@ -115,15 +115,13 @@ class SrvrTable:
         """Every pair of networks with runs in common, by differences on the same shapes."""
         rows = []
         for first, second in itertools.combinations(self.networks, 2):
-            found = self.difference(first, second)
-            if found is None:
-                continue
-            rows.append({
-                "SRVR of": first,
-                "minus that of": second,
-                "difference, points of %": f"{100 * found.estimate:+.2f}",
-                "95 % interval": interval_text(found.low, found.high),
-            })
+            if (found := self.difference(first, second)) is not None:
+                rows.append({
+                    "SRVR of": first,
+                    "minus that of": second,
+                    "difference, points of %": f"{100 * found.estimate:+.2f}",
+                    "95 % interval": interval_text(found.low, found.high),
+                })
         return rows
 
     def difference(self, first: str, second: str) -> SrvrRow | None:
@@ -191,14 +189,10 @@ def overall_difference(records: RegionRecords, first: str, second: str, rng: np.
 
     None where they have no run of the same class, shape, start point and method in common, to be compared by.
     """
-    runs: dict[str, set[tuple[str, str, int, str]]] = {first: set(), second: set()}
-    columns = (records.class_name, records.shape, records.start, records.method)
-    for network, *run in zip(*(column.tolist() for column in (records.network, *columns)), strict=True):
-        if network in runs:
-            runs[network].add(tuple(run))
-    if runs[first].isdisjoint(runs[second]):
+    try:
+        return next(row for row in paired_difference(records, first, second, rng) if row.class_name is None)
+    except (InvalidParameterError, UnknownNameError):  # no run of one of them, or none in common
         return None
-    return next(row for row in paired_difference(records, first, second, rng) if row.class_name is None)
 
 
 def bill(runs: Sequence[RunRow]) -> dict[str, int]:
