@@ -64,11 +64,6 @@ class RunSummary:
     failed: int = 0  # tasks that ran and failed
     stale: int = 0  # rows of the same methods, but of another version of them, that the store holds and nobody mixes in
 
-    @property
-    def finished(self) -> int:
-        """Tasks that have a row."""
-        return self.skipped + self.done + self.failed
-
 
 OnRows = Callable[[Sequence[RunRow], RunSummary], None]
 

@@ -131,8 +131,8 @@ def srvr(
         InvalidParameterError: No records, fewer than 2 resamples, a level not in (0, 1).
     """
     networks, entropy = _networks_of(records), int(rng.integers(2**63))
-    tables = {network: _class_tables(records.only(networks=[network])) for network in networks}
-    return tuple(row for network in networks for row in _rows_of(network, tables[network], entropy, resamples, level))
+    tables = ((network, _class_tables(records.only(networks=[network]))) for network in networks)
+    return tuple(row for network, own in tables for row in _rows_of(network, own, entropy, resamples, level))
 
 
 def paired_difference(
