@@ -21,17 +21,13 @@ Layer = tuple[Float32Array, Float32Array]
 class Actor:
     """actions = last(relu(... relu(first(observation)))), then tanh where it squashes, and cut to [-1, 1].
 
-    Attributes:
-        layers: Weights and biases of each layer.
-        squashes: Whether tanh follows the last one, as in SAC.
-
     Raises:
         ShapeMismatchError: Layers that do not fit each other.
         InvalidParameterError: No layer, or numbers that are not finite.
     """
 
-    layers: tuple[Layer, ...]
-    squashes: bool = False
+    layers: tuple[Layer, ...]  # weights and biases of each layer
+    squashes: bool = False  # whether tanh follows the last one, as in SAC
 
     def __post_init__(self) -> None:
         if not self.layers:

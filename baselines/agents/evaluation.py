@@ -1,4 +1,4 @@
-"""How well methods grow regions on members that no agent trained on: feasible volume, with bootstrap intervals.
+"""How well methods grow regions on members that no agent trained on: feasible volume, intervals, and their table.
 
 The *feasible volume* of a run is the share of the space that its final region covers if it meets the goal, else 0:
 exact where the truth about the function is known, else judged on held-out points.
@@ -6,6 +6,7 @@ exact where the truth about the function is known, else judged on held-out point
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
@@ -16,6 +17,7 @@ from baselines.experiments.functions import Functions
 from baselines.experiments.runner import execute
 from optimizers.registry import get_optimizer
 from semrob_env.errors import ProtocolError
+from semrob_env.files import interval_text
 from semrob_env.functions import ScoreFunction
 from semrob_env.metrics import Judge, cluster_means, cluster_weights, percentile_ends
 from semrob_env.metrics.bootstrap import RESAMPLES
@@ -27,39 +29,24 @@ from semrob_env.types import BoolArray, FloatArray, IntArray
 @final
 @dataclass(frozen=True, eq=False)
 class HeldOutQuestions:
-    """What methods are compared on: every member from every start point.
+    """What methods are compared on: every member from every start point."""
 
-    Attributes:
-        function: The family.
-        members: Members (M,).
-        starts: Start points (K, n).
-        budget: Queries of a run.
-        judge: How regions are judged.
-    """
-
-    function: ScoreFunction
-    members: IntArray
-    starts: FloatArray
-    budget: int
-    judge: Judge
+    function: ScoreFunction  # the family
+    members: IntArray  # members (M,)
+    starts: FloatArray  # start points (K, n)
+    budget: int  # queries of a run
+    judge: Judge  # how regions are judged
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What one method did with one seed or with several; arrays (S, M, K).
+    """What one method did with one seed or with several; arrays (S, M, K)."""
 
-    Attributes:
-        share: Share of the space of each final region.
-        feasible: Whether it is feasible.
-        queries: Forward and gradient queries.
-        is_exact: Whether that is the truth.
-    """
-
-    share: FloatArray
-    feasible: BoolArray
-    queries: IntArray
-    is_exact: bool
+    share: FloatArray  # share of the space of each final region
+    feasible: BoolArray  # whether it is feasible
+    queries: IntArray  # forward and gradient queries
+    is_exact: bool  # whether that is the truth
 
     @property
     def volume(self) -> FloatArray:
@@ -91,12 +78,10 @@ def played(questions: HeldOutQuestions, method: str, settings: Mapping[str, Any]
     rows = execute(tasks, Functions(given=[function]))
     if failed := [row for row in rows if row.status == FAILED]:
         raise ProtocolError(f"{len(failed)} of {len(rows)} runs of {method} failed; the first one: {failed[0].error}")
+    measured = [(row.share, row.feasible, row.forward_queries + row.gradient_queries) for row in rows]
     shape = 1, len(questions.members), len(questions.starts)
-    share, feasible = np.array([row.share for row in rows]), np.array([row.feasible for row in rows])
-    queries = np.array([row.forward_queries + row.gradient_queries for row in rows])
-    return Outcome(
-        share.reshape(shape), feasible.reshape(shape), queries.reshape(shape), all(row.is_exact for row in rows)
-    )
+    share, feasible, queries = (np.array(column).reshape(shape) for column in zip(*measured, strict=True))
+    return Outcome(share, feasible, queries, all(row.is_exact for row in rows))
 
 
 def played_by_seeds(
@@ -110,11 +95,11 @@ def played_by_seeds(
         settings: By seed, S of them.
         episodes: Runs of each seed on each question; they count as more start points (K times as many).
     """
-    rows = []
-    for seed, chosen in settings.items():
-        runs = [played(questions, method, chosen, episode * 1000 + seed) for episode in range(episodes)]
-        rows.append(_joined(runs, axis=2))
-    return _joined(rows, axis=0)
+    by_seed = [
+        _joined([played(questions, method, chosen, episode * 1000 + seed) for episode in range(episodes)], axis=2)
+        for seed, chosen in settings.items()
+    ]
+    return _joined(by_seed, axis=0)
 
 
 def _joined(outcomes: Sequence[Outcome], axis: int) -> Outcome:
@@ -142,7 +127,7 @@ def ratio_interval(
         with_members: Resample members, the same for both, as well as the seeds of each.
     """
     if len(values) < 2 and len(base) < 2 and not with_members:
-        return float("nan"), float("nan")
+        return math.nan, math.nan
 
     def drawn(count: int) -> FloatArray:
         return cluster_weights(count, rng) if count > 1 else np.ones((RESAMPLES, 1))
@@ -155,3 +140,48 @@ def ratio_interval(
         draws = np.where((above == 0) & (below == 0), 1.0, above / below)
     low, high = percentile_ends(draws)
     return float(low), float(high)
+
+
+def table_rows(outcomes: Mapping[str, Outcome], base: str) -> list[dict[str, Any]]:
+    """One row a method: feasible volume, its ratio to that of the method `base`, and intervals of 95 %."""
+    rows, other = [], outcomes[base].volume
+    for label, outcome in outcomes.items():
+        rng, volume = np.random.default_rng(0), outcome.volume
+        low, high = mean_interval(volume, rng)
+        ratio_low, ratio_high = ratio_interval(volume, other, rng, with_members=False)
+        low_with_members, high_with_members = ratio_interval(volume, other, rng, with_members=True)
+        rows.append({
+            "method": label,
+            "seeds": len(volume),
+            "feasible_volume": float(volume.mean()),
+            "low": low,
+            "high": high,
+            "ratio": float(volume.mean() / other.mean()) if other.mean() > 0 else math.nan,
+            "ratio_low": ratio_low,
+            "ratio_high": ratio_high,
+            "ratio_low_with_members": low_with_members,
+            "ratio_high_with_members": high_with_members,
+            "feasible_runs": float(outcome.feasible.mean()),
+            "volume": float(outcome.share.mean()),
+            "queries": float(outcome.queries.mean()),
+        })
+    return rows
+
+
+def shown(row: Mapping[str, Any]) -> dict[str, str]:
+    """A row as text; volumes in % of the space."""
+
+    def ends(low: float, high: float) -> str:
+        return f"{low:.2f} to {high:.2f}" if math.isfinite(low) else "-"
+
+    return {
+        "method": row["method"],
+        "seeds": str(row["seeds"]),
+        "feasible volume": f"{100 * row['feasible_volume']:.2f}",
+        "95 %": interval_text(row["low"], row["high"]),
+        "x random": f"{row['ratio']:.2f}" if math.isfinite(row["ratio"]) else "-",
+        "95 % seeds": ends(row["ratio_low"], row["ratio_high"]),
+        "seeds and members": ends(row["ratio_low_with_members"], row["ratio_high_with_members"]),
+        "feasible runs": f"{100 * row['feasible_runs']:.0f} %",
+        "queries": f"{row['queries']:.0f}",
+    }

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import itertools
 import json
 import warnings
 import zipfile
@@ -52,21 +53,13 @@ _KEYS = {
 @final
 @dataclass(frozen=True, eq=False)
 class SavedAgent:
-    """An agent and what it was made for.
+    """An agent and what it was made for."""
 
-    Attributes:
-        actor: Its network.
-        algorithm: Which algorithm trained it.
-        parameters: Names of the parameters of the space it plays in.
-        rules: Fields of `semrob_env.envs.game.RegionRules` that it was trained with, the goal as text.
-        training: How it was trained; free, JSON.
-    """
-
-    actor: Actor
-    algorithm: str
-    parameters: tuple[str, ...]
-    rules: Mapping[str, Any]
-    training: Mapping[str, Any] = field(default_factory=dict)
+    actor: Actor  # its network
+    algorithm: str  # which algorithm trained it
+    parameters: tuple[str, ...]  # names of the parameters of the space it plays in
+    rules: Mapping[str, Any]  # fields of `semrob_env.envs.game.RegionRules` that it was trained with, the goal as text
+    training: Mapping[str, Any] = field(default_factory=dict)  # how it was trained; free, JSON
 
 
 def save_agent(folder: str | Path, agent: SavedAgent) -> Path:
@@ -112,8 +105,7 @@ def load_agent(folder: str | Path) -> SavedAgent:
     data = _bytes(Path(folder), WEIGHTS)
     if hashlib.sha256(data).hexdigest() != text["weights"]:
         raise RefusedFileError(f"{Path(folder) / WEIGHTS} is not the file that {DESCRIPTION} speaks of; save it again")
-    sizes = text["sizes"]
-    layers = _tensors(Path(folder) / WEIGHTS, data, [*zip(sizes[1:], sizes[:-1], strict=True)])
+    layers = _layers(Path(folder) / WEIGHTS, data, text["sizes"])
     try:
         actor = Actor(layers, text["squashes"])
     except SemrobError as error:
@@ -156,25 +148,25 @@ def _description(folder: str | Path) -> dict[str, Any]:
     if not isinstance(text, dict) or text.get("format") != FORMAT or text.get("version") != VERSION:
         raise RefusedFileError(f"{path} is no saved agent of version {VERSION}; train it again")
     wrong = [key for key, kind in _KEYS.items() if type(text.get(key)) is not kind] + sorted(set(text) - set(_KEYS))
-    sizes: Any = text.get("sizes")
-    if not wrong and not (len(sizes) > 1 and all(type(size) is int and 0 < size <= 2**16 for size in sizes)):
-        wrong = ["sizes"]
-    if not wrong and sum(one * other for one, other in zip(sizes[1:], sizes[:-1], strict=True)) > MOST_NUMBERS:
-        wrong = ["sizes"]
-    if not wrong and not all(isinstance(name, str) for name in text["parameters"]):
-        wrong = ["parameters"]
+    if not wrong:
+        sizes, names = text["sizes"], text["parameters"]
+        is_sized = len(sizes) > 1 and all(type(size) is int and 0 < size <= 2**16 for size in sizes)
+        if not is_sized or sum(one * other for one, other in itertools.pairwise(sizes)) > MOST_NUMBERS:
+            wrong = ["sizes"]
+        elif not all(isinstance(name, str) for name in names):
+            wrong = ["parameters"]
     if wrong:
         raise RefusedFileError(f"{path}: {wrong[0]!r} is missing, unknown or malformed; train the agent again")
     return text
 
 
-def _tensors(path: Path, data: bytes, shapes: list[tuple[int, int]]) -> tuple[Any, ...]:
-    """The layers of a weights file, which must be float32 tensors of these shapes and nothing else."""
+def _layers(path: Path, data: bytes, sizes: list[int]) -> tuple[Any, ...]:
+    """The layers of a weights file, which must be float32 tensors of these sizes and nothing else."""
     import torch  # here, for it takes seconds to import
 
     found = read_tensors(path, data, MOST_BYTES)
     expected: dict[str, tuple[int, ...]] = {}
-    for index, (out, own) in enumerate(shapes):
+    for index, (own, out) in enumerate(itertools.pairwise(sizes)):
         expected |= {f"{index}.weight": (out, own), f"{index}.bias": (out,)}
     is_weights = isinstance(found, dict) and found.keys() == expected.keys()
     if not is_weights or not all(
@@ -182,8 +174,8 @@ def _tensors(path: Path, data: bytes, shapes: list[tuple[int, int]]) -> tuple[An
         for name, shape in expected.items()
     ):
         raise RefusedFileError(f"{path} does not hold the weights that {DESCRIPTION} announces")
-    arrays = {name: np.array(tensor.detach().numpy()) for name, tensor in found.items()}
-    return tuple((arrays[f"{index}.weight"], arrays[f"{index}.bias"]) for index in range(len(shapes)))
+    arrays = [np.array(found[name].detach().numpy()) for name in expected]
+    return tuple(zip(arrays[::2], arrays[1::2], strict=True))
 
 
 def read_tensors(path: Path, data: bytes, most_bytes: int) -> Any:

@@ -72,9 +72,7 @@ def game_rules(rules: Mapping[str, Any] | None, budget: int, goal: Goal | None =
 
     given = {**(rules or {}), "budget": budget}
     bounds = {name: given.pop(name) for name in ("epsilon_m", "epsilon_v") if name in given}
-    if bounds:
-        given.setdefault("goal", MeanGoal(**bounds))
-    given.setdefault("goal", MeanGoal() if goal is None else goal)
+    given.setdefault("goal", goal if goal is not None and not bounds else MeanGoal(**bounds))
     try:
         return RegionRules(**given)
     except TypeError as error:

@@ -7,6 +7,7 @@ semrob[agents]`).
 A round begins new episodes and new random numbers, both from a hash of seed and round, and ends with a checkpoint. So
 a training that was interrupted goes on from its last round to the same weights as one that was not, on the same machine
 and versions. Generators of torch, numpy and Python and the number of torch's threads are as before after each round.
+In the folder of a training: `checkpoint.pt` while it lasts, then `curve.json` (a point a round) and the saved agent.
 """
 
 from __future__ import annotations
@@ -25,12 +26,17 @@ from typing import Any, Literal, final, get_args
 import numpy as np
 
 from baselines.agents.actor import Actor, actor_of
-from baselines.agents.files import SavedAgent, read_tensors
+from baselines.agents.files import SavedAgent, load_agent, read_tensors, save_agent
 from baselines.agents.policies import game_rules, plain_rules
-from semrob_env.errors import InvalidParameterError, MissingExtraError, RefusedFileError
-from semrob_env.files import write_whole
+from semrob_env.errors import InvalidParameterError, MissingExtraError, MissingFileError, RefusedFileError
+from semrob_env.files import output_folder, write_whole
 from semrob_env.functions import ScoreFunction
 from semrob_env.types import IntArray
+
+CHECKPOINT, CURVE = "checkpoint.pt", "curve.json"
+
+Curve = list[dict[str, float]]
+"""A point a round: `steps` so far, mean `return` of its episodes, and the measures of the test."""
 
 Algorithm = Literal["ppo", "sac"]
 ALGORITHMS: tuple[Algorithm, ...] = get_args(Algorithm)
@@ -47,26 +53,17 @@ _PPO_STEPS = 16
 class Recipe:
     """How one agent is trained; defaults chosen on recorded maps.
 
-    Attributes:
-        algorithm: `ppo` or `sac`.
-        seed: Of everything random.
-        steps: Steps of all environments together, in all rounds; rounded up to whole updates in each.
-        rounds: Rounds of training; a checkpoint and a point of the learning curve after each.
-        environments: Environments that are asked at once.
-        hidden: Numbers of the hidden layers.
-        learning_rate: In the first round; it falls evenly to a twentieth in the last one.
-
     Raises:
         InvalidParameterError: One of them out of its limits.
     """
 
-    algorithm: Algorithm = "ppo"
-    seed: int = 0
-    steps: int = 1_000_000
-    rounds: int = 15
-    environments: int = 256
-    hidden: tuple[int, ...] = (64, 64)
-    learning_rate: float = 3e-3
+    algorithm: Algorithm = "ppo"  # `ppo` or `sac`
+    seed: int = 0  # of everything random
+    steps: int = 1_000_000  # steps of all environments together, in all rounds; rounded up to whole updates in each
+    rounds: int = 15  # rounds of training; a checkpoint and a point of the learning curve after each
+    environments: int = 256  # environments that are asked at once
+    hidden: tuple[int, ...] = (64, 64)  # numbers of the hidden layers
+    learning_rate: float = 3e-3  # in the first round; it falls evenly to a twentieth in the last one
 
     def __post_init__(self) -> None:
         if self.algorithm not in ALGORITHMS:
@@ -127,17 +124,9 @@ class Trainer:
         self.member_ids = tuple(function.member_ids[row] for row in np.asarray(members).tolist())
         self.rules = plain_rules(game_rules(rules, (rules or {}).get("budget", 200)))
         self.done = 0
-        self.curve: list[dict[str, float]] = []
-        self._env = VectorAdapter(
-            RegionGrowVectorEnv(
-                function,
-                num_envs=recipe.environments,
-                members=np.asarray(members),
-                start=start,
-                autoreset_mode="SameStep",
-                **self.rules,
-            )
-        )
+        self.curve: Curve = []
+        chosen = {"members": np.asarray(members), "start": start, "autoreset_mode": "SameStep"}
+        self._env = VectorAdapter(RegionGrowVectorEnv(function, num_envs=recipe.environments, **chosen, **self.rules))
         with _alone(self._round_seed(-1)):
             self._model = self._made()
 
@@ -226,10 +215,9 @@ class Trainer:
         state = {"parameters": model.get_parameters(), "steps": model.num_timesteps, "updates": model._n_updates}
         if self.recipe.algorithm == "sac":
             buffer = model.replay_buffer
-            filled = buffer.buffer_size if buffer.full else buffer.pos
-            state["entropy"] = model.log_ent_coef.detach().clone()
-            state["position"] = torch.tensor([buffer.pos, int(buffer.full)])
-            state["replay"] = {name: torch.from_numpy(getattr(buffer, name)[:filled].copy()) for name in _REPLAY}
+            replay = {name: torch.from_numpy(getattr(buffer, name)[: buffer.size()].copy()) for name in _REPLAY}
+            position = torch.tensor([buffer.pos, int(buffer.full)])
+            state |= {"entropy": model.log_ent_coef.detach().clone(), "position": position, "replay": replay}
         return state
 
     def _load_rest(self, state: Mapping[str, Any]) -> None:
@@ -238,8 +226,8 @@ class Trainer:
         if self.recipe.algorithm == "sac":
             buffer = model.replay_buffer
             model.log_ent_coef.data = state["entropy"]
-            position, full = state["position"].tolist()
-            buffer.pos, buffer.full = position, bool(full)
+            buffer.pos, full = state["position"].tolist()
+            buffer.full = bool(full)
             for name in _REPLAY:
                 kept = state["replay"][name].numpy()
                 getattr(buffer, name)[: len(kept)] = kept
@@ -252,34 +240,28 @@ class Trainer:
         """The model with its first weights."""
         import torch
 
-        recipe, found = self.recipe, library()
-        shape = {"net_arch": list(recipe.hidden), "activation_fn": torch.nn.ReLU}
-        common: dict[str, Any] = {
-            "gamma": 1.0,  # an episode is short, and its sum of gains is what it ends with
-            "learning_rate": recipe.learning_rate,
-            "seed": self._round_seed(-1),
-            "device": "cpu",
-        }
+        recipe, envs = self.recipe, self.recipe.environments
+        policy: dict[str, Any] = {"net_arch": list(recipe.hidden), "activation_fn": torch.nn.ReLU}
         if recipe.algorithm == "ppo":
-            return found.PPO(
-                "MlpPolicy",
-                self._env,
-                n_steps=_PPO_STEPS,
-                batch_size=min(1024, _PPO_STEPS * recipe.environments),
-                n_epochs=5,
-                policy_kwargs={**shape, "log_std_init": -0.5},
-                **common,
-            )
-        return found.SAC(
+            policy["log_std_init"] = -0.5
+            own = {"n_steps": _PPO_STEPS, "batch_size": min(1024, _PPO_STEPS * envs), "n_epochs": 5}
+        else:
+            own = {
+                "buffer_size": max(200_000 // envs, 1) * envs,
+                "batch_size": 256,
+                "learning_starts": min(16 * envs, recipe.steps // 4),
+                "train_freq": 1,
+                "gradient_steps": max(1, envs // 16),
+            }
+        return getattr(library(), recipe.algorithm.upper())(
             "MlpPolicy",
             self._env,
-            buffer_size=max(200_000 // recipe.environments, 1) * recipe.environments,
-            batch_size=256,
-            learning_starts=min(16 * recipe.environments, recipe.steps // 4),
-            train_freq=1,
-            gradient_steps=max(1, recipe.environments // 16),
-            policy_kwargs=shape,
-            **common,
+            gamma=1.0,  # an episode is short, and its sum of gains is what it ends with
+            learning_rate=recipe.learning_rate,
+            seed=self._round_seed(-1),
+            device="cpu",
+            policy_kwargs=policy,
+            **own,
         )
 
 
@@ -315,3 +297,55 @@ def _alone(seed: int) -> Iterator[None]:
             torch.set_num_threads(threads)
             random.setstate(python)
             np.random.set_state(numbers)  # noqa: NPY002 - as it was
+
+
+def train_in(
+    folder: str | Path,
+    recipe: Recipe,
+    make: Callable[[], Trainer],
+    test: Callable[[Actor], dict[str, float]],
+    on_progress: Callable[[float], None],
+) -> tuple[Curve, bool]:
+    """Train what is missing of an agent.
+
+    Args:
+        folder: Of this agent alone.
+        recipe: How it is trained.
+        make: Makes its trainer; not called where the agent is there already.
+        test: Measures of the agent after each round; nothing is chosen by them.
+        on_progress: Told how many rounds are done, in fractions.
+
+    Returns:
+        The learning curve, and whether anything was trained.
+
+    Raises:
+        RefusedFileError: The folder holds another agent, or files that are not of this format.
+        OutputError: It cannot be written.
+    """
+    target = Path(folder)
+    if (kept := _kept(target, recipe)) is not None:
+        return kept, False
+    output_folder(target)
+    trainer, checkpoint = make(), target / CHECKPOINT
+    if checkpoint.exists():
+        trainer.restore(checkpoint)
+    while not trainer.is_done:
+        trainer.round(lambda steps: on_progress(trainer.done + steps / recipe.steps_of_round))
+        trainer.note(**test(trainer.actor))
+        trainer.save(checkpoint)
+        on_progress(trainer.done)
+    write_whole(target / CURVE, json.dumps(trainer.curve) + "\n")
+    save_agent(target, trainer.saved_agent({"recipe": asdict(recipe), "members": list(trainer.member_ids)}))
+    checkpoint.unlink(missing_ok=True)
+    return trainer.curve, True
+
+
+def _kept(folder: Path, recipe: Recipe) -> Curve | None:
+    """The curve of an agent that is there already; None: there is none."""
+    try:
+        agent = load_agent(folder)
+        curve: Any = json.loads((folder / CURVE).read_text(encoding="utf-8"))
+    except (MissingFileError, FileNotFoundError, json.JSONDecodeError):
+        return None
+    is_same = agent.training.get("recipe") == json.loads(json.dumps(asdict(recipe)))
+    return curve if is_same and len(curve) == recipe.rounds else None

@@ -21,8 +21,6 @@ from semrob_env.store import canonical_json
 APPLICATION_ID = 0x73726161
 """Marks a file of answers: the letters `sraa`."""
 
-_KEYS_A_QUERY = 500
-
 
 def answer_key(*facts: object) -> str:
     """The key of a question made of plain data."""
@@ -49,13 +47,9 @@ class Answers:
 
     def find(self, keys: Sequence[str]) -> dict[str, list[float]]:
         """The answers that are there."""
-        found = {}
+        query = "SELECT key, numbers FROM answers WHERE key IN (SELECT value FROM json_each(?))"
         with self._opened() as database:
-            for at in range(0, len(keys), _KEYS_A_QUERY):
-                part = keys[at : at + _KEYS_A_QUERY]
-                query = f"SELECT key, numbers FROM answers WHERE key IN ({', '.join('?' * len(part))})"
-                found.update({key: json.loads(numbers) for key, numbers in database.execute(query, part)})
-        return found
+            return {key: json.loads(numbers) for key, numbers in database.execute(query, (json.dumps(list(keys)),))}
 
     def add(self, answers: Mapping[str, Sequence[float]]) -> None:
         """Keep answers; one that is there already stays."""

@@ -6,9 +6,10 @@ Nothing here is a formula: every count is that of a `QueryOracle` after one ask 
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, Literal, final, get_args, get_origin, get_type_hints
+from typing import Any, Literal, NamedTuple, final, get_args, get_origin, get_type_hints
 
 import numpy as np
 
@@ -29,21 +30,13 @@ PLANNED_BUDGET = 150
 @final
 @dataclass(frozen=True)
 class Count:
-    """What a method was charged.
+    """What a method was charged."""
 
-    Attributes:
-        n: Number of parameters.
-        steps: Steps told.
-        forward: Forward queries.
-        gradient: Gradient queries.
-        refusal: Why it does not run at this n; empty if it does.
-    """
-
-    n: int
-    steps: int = 0
-    forward: int = 0
-    gradient: int = 0
-    refusal: str = ""
+    n: int  # number of parameters
+    steps: int = 0  # steps told
+    forward: int = 0  # forward queries
+    gradient: int = 0  # gradient queries
+    refusal: str = ""  # why it does not run at this n; empty if it does
 
     @property
     def total(self) -> int:
@@ -100,9 +93,7 @@ def growth(sizes: Sequence[int], queries: Sequence[float]) -> str:
     return f"{best.text} (within {best.miss:.2f}x)"
 
 
-@final
-@dataclass(frozen=True)
-class _Fit:
+class _Fit(NamedTuple):
     """A law as text, and the largest factor by which it misses."""
 
     text: str
@@ -147,7 +138,7 @@ def _miss(fitted: FloatArray, total: FloatArray) -> float:
 
 def summary(method: type[Optimizer[Any]]) -> str:
     """The first line of the method's module, which says what it does."""
-    return _first_line(inspect.getmodule(method))
+    return (inspect.getdoc(inspect.getmodule(method)) or "").strip().partition("\n")[0]
 
 
 def hyperparameters(method: type[Optimizer[Any]], settings: Settings, sizes: Sequence[int]) -> list[dict[str, str]]:
@@ -179,26 +170,12 @@ def _limits(metadata: Mapping[str, Any], hint: Any, sizes: Sequence[int]) -> str
     return limits.text(metadata.get(SYMBOL, ""), sizes)
 
 
-def _first_line(thing: object) -> str:
-    return (inspect.getdoc(thing) or "").strip().partition("\n")[0]
-
-
 def _meanings(owner: type[Settings]) -> dict[str, str]:
     """What docstrings say of each field, those of base classes too."""
     found: dict[str, str] = {}
     for base in reversed(owner.__mro__):
-        _, _, attributes = (inspect.getdoc(base) or "").partition("Attributes:\n")
-        name = ""
-        for line in attributes.splitlines():
-            depth = len(line) - len(line.lstrip())
-            if not line.strip() or depth == 0:
-                if depth == 0 and line.strip():
-                    break
-                continue
-            head, colon, rest = line.strip().partition(": ")
-            if depth == 4 and colon:
-                name = head
-                found[name] = rest
-            elif name:
-                found[name] += f" {line.strip()}"
+        section = (inspect.getdoc(base) or "").partition("Attributes:\n")[2]
+        own = re.split(r"^\S", section, maxsplit=1, flags=re.MULTILINE)[0]  # up to the next section
+        for name, meaning in re.findall(r"^ {4}(\w+): (.*(?:\n {5,}.*)*)", own, re.MULTILINE):
+            found[name] = " ".join(meaning.split())
     return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from baselines.experiments.quality import first_reached
 from baselines.experiments.statistics import share_reached
-from baselines.experiments.tables import PROFILE_TARGET, Comparison, percent
+from baselines.experiments.tables import PROFILE_TARGET, Comparison, median, percent
 from semrob_env.plotting.comparison import Curve, Panel
 from semrob_env.questions import Goal
 from semrob_env.types import FloatArray
@@ -25,12 +25,13 @@ def medians(comparison: Comparison) -> list[Panel]:
         for index, entry in enumerate(comparison.protocol.entries):
             if entry.plans:
                 ends = [comparison.rows(goal, index, budget) for budget in comparison.protocol.budgets]
-                medians = [_middle(comparison.outcomes.quality[rows]) for rows in ends]
-                curves.append(Curve(entry.label, np.array(comparison.protocol.budgets), np.array(medians), True))
+                heights = [median(comparison.outcomes.quality[rows]) for rows in ends]
+                curves.append(Curve(entry.label, np.array(comparison.protocol.budgets), np.array(heights), True))
                 continue
             rows = np.flatnonzero(comparison.rows(goal, index, comparison.protocol.budgets[-1]))
             paths = [comparison.outcomes.checkpoints[row] for row in rows]
-            at = _steps(comparison, paths)
+            ends = np.concatenate([np.zeros(0), *(queries for queries, _ in paths)])
+            at = _places(comparison, ends, float(comparison.protocol.budgets[-1]))
             values = np.array([_held(path, at) for path in paths])
             curves.append(Curve(entry.label, at, np.median(values, axis=0) if len(values) else at * np.nan, False))
         panels.append(Panel(goal.words, "queries", "median share of the optimum", tuple(curves)))
@@ -66,8 +67,7 @@ def _reached(comparison: Comparison, goal: Goal, targets: FloatArray, *, in_grad
             curves.append(Curve(entry.label, np.array([end for _, end in found]), np.array(reached), True))
             continue
         times, end = found[0]
-        at = np.union1d(times[np.isfinite(times)], [end * _left(comparison), end])
-        at = at[at >= end * _left(comparison)]
+        at = _places(comparison, times[np.isfinite(times)], end)
         curves.append(Curve(entry.label, at, share_reached(times, at), False))
     return tuple(curves)
 
@@ -83,7 +83,7 @@ def _runtimes(
     times = np.array(found).reshape(-1, len(targets))
     if not in_gradients:
         return times, float(budget)
-    sizes = np.array([2.0 * len(comparison.suite.questions[out.question[row]].start) + 1 for row in rows])
+    sizes = 2.0 * comparison.run_sizes[rows] + 1
     return times / sizes[:, None], budget / float(np.median(sizes)) if len(sizes) else float(budget)
 
 
@@ -92,21 +92,13 @@ def _left(comparison: Comparison) -> float:
     return 0.1 * comparison.protocol.budgets[0] / comparison.protocol.budgets[-1]
 
 
-def _steps(comparison: Comparison, paths: list[tuple[FloatArray, FloatArray]]) -> FloatArray:
-    ends = [queries for queries, _ in paths if len(queries)]
-    every = np.unique(np.concatenate(ends)) if ends else np.zeros(0)
-    last = float(comparison.protocol.budgets[-1])
-    return np.union1d(every[every >= last * _left(comparison)], [last * _left(comparison), last])
+def _places(comparison: Comparison, found: FloatArray, end: float) -> FloatArray:
+    """Where a curve steps: at the places found, from where it begins on, and at both of its ends."""
+    left = end * _left(comparison)
+    return np.union1d(found[found >= left], [left, end])
 
 
 def _held(path: tuple[FloatArray, FloatArray], at: FloatArray) -> FloatArray:
     """Quality at numbers of queries: that of the last checkpoint before, 0 before the first."""
     queries, quality = path
-    if not len(queries):
-        return np.zeros(len(at))
-    place = np.searchsorted(queries, at, side="right") - 1
-    return np.where(place >= 0, quality[np.maximum(place, 0)], 0.0)
-
-
-def _middle(values: FloatArray) -> float:
-    return float(np.median(values)) if len(values) else math.nan
+    return np.append(0.0, quality)[np.searchsorted(queries, at, side="right")]

@@ -94,8 +94,8 @@ class Functions:
             rows.setdefault(self.family(name), []).append(row)
         found = []
         for chosen in rows.values():
-            members = [self.member(ids[row]) for row in chosen]
-            found.append((members[0][0], np.array(chosen), np.array([member for _, member in members])))
+            functions, members = zip(*(self.member(ids[row]) for row in chosen), strict=True)
+            found.append((functions[0], np.array(chosen), np.array(members)))
         return found
 
     def unit_scores(self, ids: Sequence[str], points: Sequence[tuple[float, ...]]) -> FloatArray:

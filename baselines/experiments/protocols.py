@@ -28,19 +28,12 @@ RUN_JUDGE_POINTS = 8
 @final
 @dataclass(frozen=True)
 class Entry:
-    """A method with settings, under a label of its own.
+    """A method with settings, under a label of its own."""
 
-    Attributes:
-        label: Unique in a comparison.
-        method: Registered name.
-        method_version: Version of the method's code.
-        settings: Canonical JSON object of all hyperparameters.
-    """
-
-    label: str
-    method: str
-    method_version: int
-    settings: str
+    label: str  # unique in a comparison
+    method: str  # registered name
+    method_version: int  # version of the method's code
+    settings: str  # canonical JSON object of all hyperparameters
 
     @classmethod
     def of(cls, text: str) -> Entry:
@@ -82,21 +75,13 @@ class Entry:
 @final
 @dataclass(frozen=True)
 class PlannedRun:
-    """One run and the question it answers; several questions may share a task.
+    """One run and the question it answers; several questions may share a task."""
 
-    Attributes:
-        entry: Number of the entry.
-        question: Number of the question.
-        budget: Of the plan.
-        seed: Of the run.
-        task: For the store.
-    """
-
-    entry: int
-    question: int
-    budget: int
-    seed: int
-    task: RunTask
+    entry: int  # number of the entry
+    question: int  # number of the question
+    budget: int  # of the plan
+    seed: int  # of the run
+    task: RunTask  # for the store
 
 
 @final
@@ -104,41 +89,25 @@ class PlannedRun:
 class Protocol:
     """All that defines a comparison; see `baselines.experiments`. `Suite.frozen` gives the fields that are about it.
 
-    Attributes:
-        suite: Name of the suite.
-        options: Canonical JSON object of its options.
-        goals: What regions must meet.
-        entries: What is compared.
-        budgets: Rising.
-        seeds: Of methods that draw something; others run with the first one.
-        gradient_cost: Weight of a gradient query.
-        judge_points: Held-out points a region.
-        judge_seed: Their seed.
-        targets: Shares of the optimum, rising.
-        resamples: Of the bootstrap.
-        level: Of its intervals.
-        bootstrap_seed: Its seed.
-        questions: How many there are, and their digest.
-
     Raises:
         InvalidBudgetError: No budget, or one below 1.
         InvalidParameterError: Anything else that is not as above.
     """
 
-    suite: str
-    options: str
-    goals: tuple[Goal, ...]
-    entries: tuple[Entry, ...]
-    budgets: tuple[int, ...]
-    seeds: tuple[int, ...] = (0,)
-    gradient_cost: float = 1.0
-    judge_points: int = 256
-    judge_seed: int = 0
-    targets: tuple[float, ...] = (0.5, 0.8, 0.9)
-    resamples: int = 2000
-    level: float = 0.95
-    bootstrap_seed: int = 0
-    questions: tuple[int, str]
+    suite: str  # name of the suite
+    options: str  # canonical JSON object of its options
+    goals: tuple[Goal, ...]  # what regions must meet
+    entries: tuple[Entry, ...]  # what is compared
+    budgets: tuple[int, ...]  # rising
+    seeds: tuple[int, ...] = (0,)  # of methods that draw something; others run with the first one
+    gradient_cost: float = 1.0  # weight of a gradient query
+    judge_points: int = 256  # held-out points a region
+    judge_seed: int = 0  # their seed
+    targets: tuple[float, ...] = (0.5, 0.8, 0.9)  # shares of the optimum, rising
+    resamples: int = 2000  # of the bootstrap
+    level: float = 0.95  # of its intervals
+    bootstrap_seed: int = 0  # its seed
+    questions: tuple[int, str]  # how many there are, and their digest
 
     def __post_init__(self) -> None:
         if not self.budgets or min(self.budgets) < 1 or list(self.budgets) != sorted(set(self.budgets)):

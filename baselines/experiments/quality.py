@@ -8,9 +8,10 @@ run of the comparison recommended at any checkpoint takes its place: such qualit
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -23,7 +24,7 @@ from semrob_env.errors import NoGroundTruthError
 from semrob_env.functions import ScoreFunction
 from semrob_env.ground_truth import exact_moments, optimum
 from semrob_env.metrics import Judge, judge_regions
-from semrob_env.questions import Goal, Question
+from semrob_env.questions import Question
 from semrob_env.regions import Regions
 from semrob_env.store import FAILED, RunRow, RunTask, TraceRow
 from semrob_env.types import BoolArray, FloatArray, IntArray
@@ -47,46 +48,29 @@ Bounds = tuple[str, str, tuple[float, ...], tuple[float, ...]]
 @final
 @dataclass(frozen=True, eq=False)
 class Outcomes:
-    """What R planned runs came to; arrays (R,) unless said otherwise.
+    """What R planned runs came to; arrays (R,) unless said otherwise."""
 
-    Attributes:
-        entry: Number of the entry.
-        question: Number of the question.
-        budget: Of the plan.
-        seed: Of the run.
-        status: How the run ended.
-        queries: Its bill, forward + gradient_cost * gradients; the whole budget if it failed.
-        sharers: Start points of its function, for its goal, that its samples serve: its amortised bill is
-            queries / sharers. 1 for a method whose samples depend on the start point.
-        feasible: Whether the final region contains theta0 and meets the goal.
-        share: Share of the space of the final region.
-        goal_mean: Mean of what the goal counts in it.
-        purity: Share of it with a score of at least 0.5.
-        best: Share of the optimum; 0: there is none, and no quality.
-        is_exact: Whether that is the truth.
-        quality: Of the final region; NaN where there is none.
-        reached: Queries at the first checkpoint with a quality of each target or more, (R, T); infinite: never.
-        checkpoints: Of each run, queries (C,) and quality (C,), the end of the run last.
-        errors: Messages of runs that failed.
-    """
-
-    entry: IntArray
-    question: IntArray
-    budget: IntArray
-    seed: IntArray
-    status: list[str]
-    queries: FloatArray
+    entry: IntArray  # number of the entry
+    question: IntArray  # number of the question
+    budget: IntArray  # of the plan
+    seed: IntArray  # of the run
+    status: list[str]  # how the run ended
+    queries: FloatArray  # its bill, forward + gradient_cost * gradients; the whole budget if it failed
+    # start points of its function, for its goal, that its samples serve: its amortised bill is queries / sharers; 1 for
+    # a method whose samples depend on the start point
     sharers: IntArray
-    feasible: BoolArray
-    share: FloatArray
-    goal_mean: FloatArray
-    purity: FloatArray
-    best: FloatArray
-    is_exact: BoolArray
-    quality: FloatArray
+    feasible: BoolArray  # whether the final region contains theta0 and meets the goal
+    share: FloatArray  # share of the space of the final region
+    goal_mean: FloatArray  # mean of what the goal counts in it
+    purity: FloatArray  # share of it with a score of at least 0.5
+    best: FloatArray  # share of the optimum; 0: there is none, and no quality
+    is_exact: BoolArray  # whether that is the truth
+    quality: FloatArray  # of the final region; NaN where there is none
+    # queries at the first checkpoint with a quality of each target or more, (R, T); infinite: never
     reached: FloatArray
+    # of each run, queries (C,) and quality (C,), the end of the run last
     checkpoints: list[tuple[FloatArray, FloatArray]]
-    errors: list[str]
+    errors: list[str]  # messages of runs that failed
 
 
 @final
@@ -122,28 +106,27 @@ def judge_runs(
         progress: Called with how many regions of how many have been judged by points.
     """
     paths = {task: _path(row, traces.get(row.key, ()), protocol.gradient_cost) for task, row in rows.items()}
-    goals = {question.goal.counts: question.goal for question in suite.questions}
-    pairs = dict.fromkeys((run.task, suite.questions[run.question].goal.counts) for run in runs)
-    every = {(counts, task.question.function_id, *bounds): None for task, counts in pairs for _, *bounds in paths[task]}
-    finals = {(counts, task.question.function_id, *paths[task][-1][1:]) for task, counts in pairs if paths[task]}
-    judge = Judge(points=protocol.judge_points, seed=protocol.judge_seed)
-    judged = _judge(suite.functions, goals, list(every), finals, judge, answers, progress)  # type: ignore[arg-type]  # tuples of four, which a star hides
+    pairs = [(run.task, suite.questions[run.question].goal.counts) for run in runs]
+    along = {
+        (task, counts): [(counts, task.question.function_id, lower, upper) for _, lower, upper in paths[task]]
+        for task, counts in dict.fromkeys(pairs)
+    }
+    every, finals = list(dict.fromkeys(itertools.chain(*along.values()))), {own[-1] for own in along.values() if own}
+    judged = _judge(protocol, suite, every, finals, answers, progress)
     found = [_qualify(suite.questions[run.question], paths[run.task], judged, suite.functions) for run in runs]
     best, is_exact = best_shares(suite, answers)
-    most = np.zeros(len(best))
-    for run, (_, volume) in zip(runs, found, strict=True):
-        most[run.question] = max(most[run.question], volume.max(initial=0.0))
-    asked = np.array([run.question for run in runs])
+    most, asked = np.zeros(len(best)), np.array([run.question for run in runs])
+    np.maximum.at(most, asked, [volume.max(initial=0.0) for _, volume in found])
     own_best = np.where(is_exact, best, most)[asked]
     checkpoints = [
         (queries, volume / best if best > 0 else np.full(len(volume), np.nan))
         for (queries, volume), best in zip(found, own_best.tolist(), strict=True)
     ]
-    ends = np.array([_end(suite.questions[run.question], paths[run.task], judged) for run in runs])
+    ends = np.array([judged.row_of[along[pair][-1]] if along[pair] else -1 for pair in pairs])
     has_end = ends >= 0
     last = [
-        (path[-1][0], own[-1]) if (path := paths[run.task]) else (run.budget, 0.0)
-        for run, (_, own) in zip(runs, checkpoints, strict=True)
+        (queries[-1], quality[-1]) if len(queries) else (run.budget, 0.0)
+        for run, (queries, quality) in zip(runs, checkpoints, strict=True)
     ]
     bills, quality = np.array(last, dtype=np.float64).T
     targets = np.array(protocol.targets)
@@ -178,8 +161,7 @@ def _sharers(protocol: Protocol, suite: Suite, runs: Sequence[PlannedRun]) -> In
 
 def first_reached(queries: FloatArray, quality: FloatArray, targets: FloatArray) -> FloatArray:
     """Queries (T,) at the first checkpoint (C,) with a quality of each target or more; infinite: never."""
-    hits = quality[:, None] >= targets
-    first = np.where(hits, queries[:, None], np.inf)
+    first = np.where(quality[:, None] >= targets, queries[:, None], np.inf)
     return np.asarray(first.min(axis=0, initial=np.inf))
 
 
@@ -193,38 +175,36 @@ def _path(row: RunRow, trace: Sequence[TraceRow], gradient_cost: float) -> Path:
 
 
 def _judge(
-    functions: Functions,
-    goals: Mapping[str, Goal],
+    protocol: Protocol,
+    suite: Suite,
     every: list[Bounds],
     finals: set[Bounds],
-    judge: Judge,
     answers: Answers,
     progress: Callable[[int, int], None] | None,
 ) -> _Judged:
     """Shares and moments of all regions, purities of the final ones (of all where points are asked anyway)."""
-    share, mean, variance, purity = (np.full(len(every), np.nan) for _ in range(4))
+    share, mean, variance, purity = np.full((4, len(every)), np.nan)
+    goals = {question.goal.counts: question.goal for question in suite.questions}
     parts = (
         (goal, function, chosen[rows[at : at + _CHUNK]], members[at : at + _CHUNK])
         for counts, goal in goals.items()
         for chosen in [np.array([row for row, bounds in enumerate(every) if bounds[0] == counts], dtype=np.int64)]
-        for function, rows, members in functions.grouped([every[row][1] for row in chosen])
+        for function, rows, members in suite.functions.grouped([every[row][1] for row in chosen])
         for at in range(0, len(rows), _CHUNK)
     )
     for goal, function, rows, members in parts:
-        regions = Regions(
-            function.space, np.array([every[row][2] for row in rows]), np.array([every[row][3] for row in rows])
-        ).clip()
+        lower, upper = (np.array([every[row][side] for row in rows]) for side in (2, 3))
+        regions = Regions(function.space, lower, upper).clip()
         share[rows] = regions.share()
-        own = replace(judge, goal=goal)
+        judge = Judge(goal, protocol.judge_points, protocol.judge_seed)
         try:
             mean[rows], variance[rows] = exact_moments(function, regions, members, goal)
         except NoGroundTruthError:
-            mean[rows], variance[rows], purity[rows] = _judged_by_points(
-                function, regions, members, own, answers, progress
-            ).T
+            columns = _judged_by_points(function, regions, members, judge, answers, progress)
+            mean[rows], variance[rows], purity[rows] = columns.T
             continue
         ends = np.array([place for place, row in enumerate(rows) if every[row] in finals], dtype=np.int64)
-        purity[rows[ends]] = judge_regions(function, regions[ends], members[ends], own).purity
+        purity[rows[ends]] = judge_regions(function, regions[ends], members[ends], judge).purity
     return _Judged({bounds: row for row, bounds in enumerate(every)}, share, mean, np.minimum(variance, 0.25), purity)
 
 
@@ -254,14 +234,6 @@ def _judged_by_points(
         if progress is not None:
             progress(min(at + JUDGED_AT_ONCE, len(open_rows)), len(open_rows))
     return np.array([known[key] for key in keys]).reshape(-1, 3)
-
-
-def _end(question: Question, path: Path, judged: _Judged) -> int:
-    """Where the end of a path stands among the judged regions; -1 without one."""
-    if not path:
-        return -1
-    _, lower, upper = path[-1]
-    return judged.row_of[question.goal.counts, question.function_id, lower, upper]
 
 
 def _qualify(question: Question, path: Path, judged: _Judged, functions: Functions) -> tuple[FloatArray, FloatArray]:

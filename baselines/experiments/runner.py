@@ -14,7 +14,7 @@ import json
 import os
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -34,7 +34,6 @@ from semrob_env.errors import InvalidParameterError, InvalidRowError, SemrobErro
 from semrob_env.functions import ScoreFunction
 from semrob_env.metrics import Judge, judge_regions
 from semrob_env.oracle import FiniteDifferences, QueryOracle
-from semrob_env.parameters import SemanticSpace
 from semrob_env.questions import Question, Questions
 from semrob_env.store import (
     FAILED,
@@ -57,26 +56,13 @@ CHUNK, LIVE_CHUNK = 64, 4
 @final
 @dataclass(frozen=True)
 class RunSummary:
-    """Where a call of `run_tasks` stands.
+    """Where a call of `run_tasks` stands."""
 
-    Attributes:
-        total: Tasks given.
-        skipped: Tasks that had a row in the store already, or were given twice.
-        done: Tasks that ran and did not fail.
-        failed: Tasks that ran and failed.
-        stale: Rows of the same methods, but of another version of them, that the store holds and nobody mixes in.
-    """
-
-    total: int
-    skipped: int = 0
-    done: int = 0
-    failed: int = 0
-    stale: int = 0
-
-    @property
-    def finished(self) -> int:
-        """Tasks that have a row."""
-        return self.skipped + self.done + self.failed
+    total: int  # tasks given
+    skipped: int = 0  # tasks that had a row in the store already, or were given twice
+    done: int = 0  # tasks that ran and did not fail
+    failed: int = 0  # tasks that ran and failed
+    stale: int = 0  # rows of the same methods, but of another version of them, that the store holds and nobody mixes in
 
 
 OnRows = Callable[[Sequence[RunRow], RunSummary], None]
@@ -230,13 +216,14 @@ class _Job:
 
     def row(self, status: str, **measures: Any) -> RunRow:
         """A row of this job."""
+        parameters = () if self.function is None else self.function.space.parameters
         return RunRow(
             key=self.key,
             task=self.task,
             fingerprint=canonical_json(dict(self.fingerprint)),
             method_version=self.method.version,
             status=status,
-            space="[]" if self.function is None else _space_text(self.function.space),
+            space=canonical_json([[p.name, p.unit, p.low, p.high, p.period] for p in parameters]),
             revision=package_revision(),
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             **measures,
@@ -280,7 +267,7 @@ def _job(task: RunTask, known: Functions) -> _Job:
     return _Job(task, method, function.fingerprints[member], function, member, problem)
 
 
-def _chunks(tasks: Sequence[RunTask], known: Functions, size: int, *, by_length: bool) -> Iterator[list[RunTask]]:
+def _chunks(tasks: Sequence[RunTask], known: Functions, size: int, *, by_length: bool) -> Iterable[list[RunTask]]:
     """Tasks that may run in one batch, at most `size` at once, function by function in order of first appearance.
 
     With `by_length` the longest come first, so that no worker is left with one alone.
@@ -294,10 +281,7 @@ def _chunks(tasks: Sequence[RunTask], known: Functions, size: int, *, by_length:
         for group in groups.values()
         for at in range(0, len(group), size)
     )
-    if by_length:
-        yield from sorted(chunks, key=lambda chunk: -len(chunk) * (chunk[0].question.budget or 0.0))
-    else:
-        yield from chunks
+    return sorted(chunks, key=lambda chunk: -len(chunk) * (chunk[0].question.budget or 0.0)) if by_length else chunks
 
 
 def _by_workers(
@@ -332,12 +316,10 @@ def _work(
 
 
 def _execute(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
-    rows: dict[int, RunRow] = {}
+    rows = {index: job.failed(job.error, 0.0) for index, job in enumerate(jobs) if job.error is not None}
     groups: dict[tuple[int, RunTask], list[int]] = {}
     for index, job in enumerate(jobs):
-        if job.error is not None:
-            rows[index] = job.failed(job.error, 0.0)
-        else:
+        if index not in rows:
             groups.setdefault((id(job.function), _alike(job.task)), []).append(index)
     for indices in groups.values():
         rows.update(zip(indices, _run_batch_or_each([jobs[index] for index in indices], on_step), strict=True))
@@ -385,29 +367,27 @@ def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
     judged = judge_regions(function, result.regions, members, _judge(task))
     seconds = time.perf_counter() - started
     queries = result.forward_queries + result.gradient_queries + judged.judge_queries
-    traces = _traces(result, len(jobs))
     return [
         job.row(
             UNPAID if result.status[row] == BUDGET and not result.steps[row] else result.status[row],
-            lower=_plain(result.regions.lower[row]),
-            upper=_plain(result.regions.upper[row]),
+            lower=tuple(result.regions.lower[row].tolist()),
+            upper=tuple(result.regions.upper[row].tolist()),
             **vars(judged.measures(row)),
             forward_queries=int(result.forward_queries[row]),
             gradient_queries=int(result.gradient_queries[row]),
             steps=int(result.steps[row]),
             seconds=seconds * float(queries[row] / queries.sum()),
-            trace=traces[row],
+            trace=_trace(result, row),
         )
         for row, job in enumerate(jobs)
     ]
 
 
-def _traces(result: RunResult, count: int) -> list[tuple[TraceRow, ...]]:
-    traces: list[list[TraceRow]] = [[] for _ in range(count)]
+def _trace(result: RunResult, row: int) -> tuple[TraceRow, ...]:
     trace = result.trace
-    for row, queries, lower, upper in zip(trace.trajectory, trace.queries, trace.lower, trace.upper, strict=True):
-        traces[row].append(TraceRow(int(queries), _plain(lower), _plain(upper)))
-    return [tuple(rows) for rows in traces]
+    own = trace.trajectory == row
+    columns = zip(trace.queries[own].tolist(), trace.lower[own].tolist(), trace.upper[own].tolist(), strict=True)
+    return tuple(TraceRow(int(queries), tuple(lower), tuple(upper)) for queries, lower, upper in columns)
 
 
 def _kept(rows: list[RunRow], store: RunStore, summary: RunSummary, on_rows: OnRows | None) -> RunSummary:
@@ -450,11 +430,3 @@ def _error_text(error: Exception) -> str:
         return f"{type(error).__name__}: {error}"
     except Exception:  # a user's error may not even have a text
         return type(error).__name__
-
-
-def _plain(values: Any) -> tuple[float, ...]:
-    return tuple(float(value) for value in values)
-
-
-def _space_text(space: SemanticSpace) -> str:
-    return canonical_json([[p.name, p.unit, p.low, p.high, p.period] for p in space.parameters])

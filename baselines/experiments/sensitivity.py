@@ -37,15 +37,10 @@ _LINE = 720
 @final
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a sweep.
+    """One setting of a sweep."""
 
-    Attributes:
-        values: Value of every swept hyperparameter, by its letter.
-        entry: What runs.
-    """
-
-    values: tuple[tuple[str, float], ...]
-    entry: Entry
+    values: tuple[tuple[str, float], ...]  # value of every swept hyperparameter, by its letter
+    entry: Entry  # what runs
 
     def value(self, symbol: str) -> float:
         """The value of a letter."""
@@ -55,17 +50,11 @@ class Setting:
 @final
 @dataclass(frozen=True)
 class Sweep:
-    """The settings of one method.
+    """The settings of one method."""
 
-    Attributes:
-        method: Its name.
-        defaults: By letter, the step size first.
-        settings: All settings, the defaults among them.
-    """
-
-    method: str
-    defaults: Mapping[str, float]
-    settings: tuple[Setting, ...]
+    method: str  # its name
+    defaults: Mapping[str, float]  # by letter, the step size first
+    settings: tuple[Setting, ...]  # all settings, the defaults among them
 
     def along(self, symbol: str) -> list[Setting]:
         """Settings in which only this one differs from its default, rising."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -51,17 +51,11 @@ class Place:
 @final
 @dataclass(frozen=True)
 class SuiteKind:
-    """A kind of suite.
+    """A kind of suite."""
 
-    Attributes:
-        defaults: Its options.
-        places: Lists the places of options, given the file of maps.
-        is_live: Whether a query takes milliseconds.
-    """
-
-    defaults: Options
-    places: Callable[[Options, str], list[Place]]
-    is_live: bool = False
+    defaults: Options  # its options
+    places: Callable[[Options, str], list[Place]]  # lists the places of options, given the file of maps
+    is_live: bool = False  # whether a query takes milliseconds
 
 
 @final
@@ -112,12 +106,9 @@ def make_suite(name: str, options: Options, goals: Sequence[Goal], maps_file: st
         UnknownNameError: No such suite, or option, or what an option names.
         InvalidParameterError: No question at all, or a word that would say more than its part of an id.
     """
-    if name not in SUITES:
-        raise UnknownNameError(f"unknown suite {name!r}; known are {', '.join(SUITES)}")
+    _require([name], SUITES, "unknown suite", "; known are")
     kind = SUITES[name]
-    unknown = [option for option in options if option not in kind.defaults]
-    if unknown:
-        raise UnknownNameError(f"suite {name} has no option {unknown[0]!r}; it has {', '.join(kind.defaults)}")
+    _require(options, kind.defaults, f"suite {name} has no option", "; it has")
     full = {**kind.defaults, **options}
     for word in itertools.chain(*full.values()):
         # Protocols come from strangers: no word may smuggle a path or an option into an id.
@@ -141,15 +132,19 @@ def make_suite(name: str, options: Options, goals: Sequence[Goal], maps_file: st
     return Suite(name, full, questions, groups, functions)
 
 
+def _require(words: Iterable[str], known: Mapping[str, object], before: str, after: str) -> None:
+    """Raise for the first word that is not known; the rest of the message stands around it."""
+    for word in words:
+        if word not in known:
+            raise UnknownNameError(f"{before} {word!r}{after} {', '.join(known)}")
+
+
 def _recorded(options: Options, maps_file: str) -> list[Place]:
     maps = load_maps(maps_file)
     parts = [parts_of(name) for name in maps.names]
     wanted = [options["networks"], options["classes"], options["shapes"]]
     for index, allowed in enumerate(wanted):
-        known = list(dict.fromkeys(part[index] for part in parts))
-        unknown = [name for name in allowed if name not in known]
-        if unknown:
-            raise UnknownNameError(f"no map of {unknown[0]!r} in {maps_file}, which has {', '.join(known)}")
+        _require(allowed, dict.fromkeys(part[index] for part in parts), "no map of", f" in {maps_file}, which has")
     return [
         place
         for name, part in zip(maps.names, parts, strict=True)
@@ -164,9 +159,7 @@ def _from_paper_starts(function_id: str, space: SemanticSpace, group: str) -> li
 
 def _synthetic(options: Options, maps_file: str) -> list[Place]:
     del maps_file
-    unknown = [name for name in options["families"] if name not in FAMILIES]
-    if unknown:
-        raise UnknownNameError(f"unknown synthetic family {unknown[0]!r}; known are {', '.join(FAMILIES)}")
+    _require(options["families"], FAMILIES, "unknown synthetic family", "; known are")
     places = []
     for family, n, seed in itertools.product(options["families"], options["parameters"], options["instances"]):
         function = make_function(f"synthetic:{family}?n={n}&seed={seed}")
@@ -205,24 +198,13 @@ def _live(options: Options, maps_file: str) -> list[Place]:
     return places
 
 
-SUITES: dict[str, SuiteKind] = {
+_FAMILIES, _SIZES = ("plateau", "seam", "ridge", "trap", "hill"), ("1", "2", "4", "6", "8", "10")
+_CLASSES = ("cup", "chair", "bottle", "piano", "toilet")
+SUITES = {
     "recorded": SuiteKind({"networks": (), "classes": (), "shapes": ()}, _recorded),
-    "synthetic": SuiteKind(
-        {
-            "families": ("plateau", "seam", "ridge", "trap", "hill"),
-            "parameters": ("1", "2", "4", "6", "8", "10"),
-            "instances": ("0", "1", "2"),
-        },
-        _synthetic,
-    ),
+    "synthetic": SuiteKind({"families": _FAMILIES, "parameters": _SIZES, "instances": ("0", "1", "2")}, _synthetic),
     "live": SuiteKind(
-        {
-            "networks": ("efficientnet_lite0",),
-            "classes": ("cup", "chair", "bottle", "piano", "toilet"),
-            "shapes": ("0",),
-        },
-        _live,
-        is_live=True,
+        {"networks": ("efficientnet_lite0",), "classes": _CLASSES, "shapes": ("0",)}, _live, is_live=True
     ),
 }
 """Every suite by name."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
 import numpy as np
+import numpy.typing as npt
 
 from baselines.experiments.protocols import Entry, Protocol
 from baselines.experiments.quality import Outcomes
@@ -29,17 +30,11 @@ ALL = "all"
 @final
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """A protocol, its suite and what came out.
+    """A protocol, its suite and what came out."""
 
-    Attributes:
-        protocol: What was compared.
-        suite: On what.
-        outcomes: What came out.
-    """
-
-    protocol: Protocol
-    suite: Suite
-    outcomes: Outcomes
+    protocol: Protocol  # what was compared
+    suite: Suite  # on what
+    outcomes: Outcomes  # what came out
 
     def run_lines(self) -> list[dict[str, Any]]:
         """The lines of `runs.csv`."""
@@ -127,7 +122,7 @@ class Comparison:
         Empty if no method here shares samples, or no function has several start points.
         """
         entries = self.protocol.entries
-        if not any((self.outcomes.sharers > 1) & self._is_of[goal]):
+        if not any((self.outcomes.sharers > 1) & (self._goals == self.protocol.goals.index(goal))):
             return []
         lines = []
         for index, entry in enumerate(entries):
@@ -212,49 +207,47 @@ class Comparison:
     def rows(self, goal: Goal, entry: int, budget: int, n: int | None = None) -> BoolArray:
         """Runs (R,) of a plan on questions of a goal that have an answer; of n parameters, or all."""
         out = self.outcomes
-        rows = self._is_of[goal] & (out.entry == entry) & (out.budget == budget) & (out.best > 0)
-        return np.asarray(rows if n is None else rows & (self._sizes == n))
+        rows = (
+            (self._goals == self.protocol.goals.index(goal))
+            & (out.entry == entry)
+            & (out.budget == budget)
+            & (out.best > 0)
+        )
+        return np.asarray(rows if n is None else rows & (self.run_sizes == n))
 
     @cached_property
-    def _sizes(self) -> IntArray:
-        sizes = np.array([len(question.start) for question in self.suite.questions])
-        return np.asarray(sizes[self.outcomes.question])
+    def run_sizes(self) -> IntArray:
+        """Number of parameters of each run (R,)."""
+        return np.array([len(question.start) for question in self.suite.questions])[self.outcomes.question]
 
     @cached_property
-    def _is_of(self) -> dict[Goal, BoolArray]:
-        goals = [question.goal for question in self.suite.questions]
-        return {
-            goal: np.array([goals[question] == goal for question in self.outcomes.question], dtype=np.bool_)
-            for goal in self.protocol.goals
-        }
+    def _goals(self) -> IntArray:
+        """Number of the goal of each run (R,)."""
+        numbers = {goal: number for number, goal in enumerate(self.protocol.goals)}
+        return np.array([numbers[question.goal] for question in self.suite.questions])[self.outcomes.question]
 
     def _summary(self, rows: BoolArray) -> dict[str, Any]:
         out = self.outcomes
-        if not rows.any():
-            return {
-                "runs": 0,
-                **dict.fromkeys(("median_quality", "feasible", "purity", "regret", "queries", "amortised_queries"), ""),
-            }
-        purity = out.purity[rows]
+        queries, quality, purity = out.queries[rows], out.quality[rows], out.purity[rows]
         return {
             "runs": int(rows.sum()),
-            "median_quality": _median(out.quality[rows]),
-            "feasible": float(out.feasible[rows].mean()),
-            "purity": _cell(float(np.nanmean(purity))) if np.isfinite(purity).any() else "",
-            "regret": float(1 - out.quality[rows].mean()),
-            "queries": _median(out.queries[rows]),
-            "amortised_queries": float((out.queries[rows] / out.sharers[rows]).mean()),
+            "median_quality": _over(np.median, quality),
+            "feasible": _over(np.mean, out.feasible[rows]),
+            "purity": _over(np.nanmean, purity if np.isfinite(purity).any() else purity[:0]),
+            "regret": _over(lambda own: 1 - own.mean(), quality),
+            "queries": _over(np.median, queries),
+            "amortised_queries": _over(np.mean, queries / out.sharers[rows]),
         }
 
     def _times(self, rows: BoolArray) -> dict[str, Any]:
         out, cells = self.outcomes, {}
+        bills, sharers = out.queries[rows], out.sharers[rows]
         for place, target in enumerate(self.protocol.targets):
             name, times = percent(target), out.reached[rows, place]
-            bills, sharers = out.queries[rows], out.sharers[rows]
             cells[f"ert_{name}"] = _cell(expected_running_time(times, bills))
             cells[f"amortised_ert_{name}"] = _cell(expected_running_time(times / sharers, bills / sharers))
-            cells[f"reached_{name}"] = float(np.isfinite(times).mean()) if len(times) else ""
-            cells[f"final_{name}"] = float((out.quality[rows] >= target).mean()) if len(times) else ""
+            cells[f"reached_{name}"] = _over(np.mean, np.isfinite(times))
+            cells[f"final_{name}"] = _over(np.mean, out.quality[rows] >= target)
         return cells
 
     def _ranks(self, goal: Goal, budget: int, n: int | None) -> ClusterMeans:
@@ -263,11 +256,9 @@ class Comparison:
         for index in range(len(self.protocol.entries)):
             rows = self.rows(goal, index, budget, n)
             questions, owner = np.unique(self.outcomes.question[rows], return_inverse=True)
-            sums = np.bincount(owner, weights=self.outcomes.quality[rows], minlength=len(questions))
-            scores.append(sums / np.maximum(np.bincount(owner, minlength=len(questions)), 1))
-        count = len(scores)
+            scores.append(np.bincount(owner, weights=self.outcomes.quality[rows]) / np.bincount(owner))
         if not len(questions):
-            return ClusterMeans(*(np.full(count, np.nan) for _ in range(3)))
+            return ClusterMeans(*np.full((3, len(scores)), np.nan))
         groups = np.array([self.suite.groups[question] for question in questions], dtype=np.str_)
         rng = np.random.default_rng(self.protocol.bootstrap_seed)
         return mean_ranks(np.array(scores), groups, rng, resamples=self.protocol.resamples, level=self.protocol.level)
@@ -286,7 +277,8 @@ def _running_time(
     return f"{time:.0f}" + (f" @{line['budget']}" if entry.plans else ""), line
 
 
-def _median(values: FloatArray) -> float:
+def median(values: FloatArray) -> float:
+    """Of numbers (N,); NaN without any."""
     return float(np.median(values)) if len(values) else math.nan
 
 
@@ -296,6 +288,11 @@ def _cell(value: float) -> float | str:
     if math.isnan(number):
         return ""
     return "inf" if math.isinf(number) else number
+
+
+def _over(statistic: Callable[[Any], Any], values: npt.NDArray[Any]) -> float | str:
+    """A statistic of numbers (N,) as a cell; nothing without any."""
+    return _cell(statistic(values)) if len(values) else ""
 
 
 def _or_infinite(cell: float | str) -> float:

@@ -25,21 +25,13 @@ TRIAL_SECONDS = 1.0
 @final
 @dataclass(frozen=True)
 class Estimate:
-    """What the runs of an entry will take.
+    """What the runs of an entry will take."""
 
-    Attributes:
-        label: Of the entry.
-        runs: How many.
-        queries: At most so many in all.
-        seconds: About so long, in seconds of one core, for as many queries as trials suggest; NaN: no trial worked.
-        problem: Why a trial did not work; empty if all did.
-    """
-
-    label: str
-    runs: int
-    queries: float
-    seconds: float
-    problem: str
+    label: str  # of the entry
+    runs: int  # how many
+    queries: float  # at most so many in all
+    seconds: float  # about so long, in seconds of one core, for as many queries as trials suggest; NaN: no trial worked
+    problem: str  # why a trial did not work; empty if all did
 
 
 def estimates(
@@ -58,37 +50,27 @@ def estimates(
     """
     found = []
     for index, entry in enumerate(protocol.entries):
-        own = {run.task: run for run in runs if run.entry == index}
-        by_size: dict[int, list[PlannedRun]] = {}
-        for planned in own.values():
-            by_size.setdefault(len(planned.task.question.start), []).append(planned)
+        own = list({run.task: run for run in runs if run.entry == index}.values())
         seconds, problem = 0.0, ""
-        for chosen in by_size.values():
+        for n in dict.fromkeys(len(planned.task.question.start) for planned in own):
+            chosen = [planned for planned in own if len(planned.task.question.start) == n]
             try:
                 a_query, share = _trial(max(chosen, key=lambda planned: planned.budget), suite)
                 seconds += a_query * share * sum(planned.budget for planned in chosen)
             except SemrobError as error:
                 problem = f"{type(error).__name__}: {error}"
-        found.append(
-            Estimate(
-                entry.label,
-                len(own),
-                float(sum(planned.budget for planned in own.values())),
-                seconds if seconds or not problem else float("nan"),
-                problem,
-            )
-        )
+        queries = float(sum(planned.budget for planned in own))
+        found.append(Estimate(entry.label, len(own), queries, seconds if seconds or not problem else np.nan, problem))
         done()
     return found
 
 
 def _trial(planned: PlannedRun, suite: Suite) -> tuple[float, float]:
     """Seconds a query, and the share of its budget that a run spends."""
-    task = planned.task
-    function, member = suite.functions.member(task.question.function_id)
+    task, asked = planned.task, planned.task.question
+    function, member = suite.functions.member(asked.function_id)
     method = get_optimizer(task.method)
     settings = method.settings_class.from_mapping(task.settings_mapping)
-    asked = task.question
     oracle = QueryOracle(function, budget=asked.budget, gradient_cost=asked.gradient_cost)
     times: list[float] = []  # of this process, after each step: a machine may be busy with something else
     spent: list[float] = []

@@ -46,18 +46,15 @@ class RegionRecords:
     feasible: BoolArray
 
     def __post_init__(self) -> None:
-        for name in ("network", "class_name", "shape", "method"):
-            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.str_))
-        object.__setattr__(self, "start", np.asarray(self.start, dtype=np.int64))
-        object.__setattr__(self, "share", np.asarray(self.share, dtype=np.float64))
-        object.__setattr__(self, "feasible", np.asarray(self.feasible, dtype=np.bool_))
+        kinds = {"start": np.int64, "share": np.float64, "feasible": np.bool_}
+        for name in self.__dataclass_fields__:
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=kinds.get(name, np.str_)))
         lengths = {name: getattr(self, name).shape for name in self.__dataclass_fields__}
         if any(shape != (len(self),) for shape in lengths.values()):
             raise ShapeMismatchError(f"columns have shapes {lengths}; give one number a run in each")
-        if not ((self.share >= 0) & (self.share <= 1)).all():
+        if (wrong := self.share[~((self.share >= 0) & (self.share <= 1))]).size:
             raise InvalidParameterError(
-                f"share {self.share[~((self.share >= 0) & (self.share <= 1))][0]}: give the volume share of the space, "
-                "clipped to [0, 1] (Judgement.share)"
+                f"share {wrong[0]}: give the volume share of the space, clipped to [0, 1] (Judgement.share)"
             )
         runs = np.stack([self.network, self.class_name, self.shape, self.start.astype(np.str_), self.method], axis=-1)
         unique, counts = np.unique(runs, axis=0, return_counts=True) if len(self) else (runs, np.zeros(0))
@@ -134,8 +131,8 @@ def srvr(
         InvalidParameterError: No records, fewer than 2 resamples, a level not in (0, 1).
     """
     networks, entropy = _networks_of(records), int(rng.integers(2**63))
-    tables = {network: _class_tables(records.only(networks=[network])) for network in networks}
-    return tuple(row for network in networks for row in _rows_of(network, tables[network], entropy, resamples, level))
+    tables = ((network, _class_tables(records.only(networks=[network]))) for network in networks)
+    return tuple(row for network, own in tables for row in _rows_of(network, own, entropy, resamples, level))
 
 
 def paired_difference(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,21 +29,14 @@ Key = tuple[str, str, int]
 @final
 @dataclass(frozen=True, eq=False)
 class RegionSet:
-    """Final regions of R runs.
+    """Final regions of R runs."""
 
-    Attributes:
-        keys: Map NETWORK/CLASS/SHAPE, method and start number of each run.
-        starts: Start points (R, n).
-        regions: Cut to the space.
-        feasible: Whether they meet the goal, (R,).
-        seam_share: Share of the space that is left if a periodic range ends like a plain one, (R,): what lies beyond
-            its ends is lost, instead of going on at the other one.
-    """
-
-    keys: tuple[Key, ...]
-    starts: FloatArray
-    regions: Regions
-    feasible: BoolArray
+    keys: tuple[Key, ...]  # map NETWORK/CLASS/SHAPE, method and start number of each run
+    starts: FloatArray  # start points (R, n)
+    regions: Regions  # cut to the space
+    feasible: BoolArray  # whether they meet the goal, (R,)
+    # share of the space that is left if a periodic range ends like a plain one, (R,): what lies beyond its ends is
+    # lost, instead of going on at the other one
     seam_share: FloatArray
 
     @classmethod
@@ -56,12 +50,8 @@ class RegionSet:
         lower = regions.lower - np.where(space.is_periodic, periodic * space.width, 0.0)
         return cls(
             tuple(
-                (
-                    f"{subject.network}/{subject.class_name}/{subject.shape}",
-                    run.task.method,
-                    starts.index(run.task.question.start),
-                )
-                for subject, run in zip(subjects, runs, strict=True)
+                (f"{own.network}/{own.class_name}/{own.shape}", run.task.method, starts.index(run.task.question.start))
+                for own, run in zip(subjects, runs, strict=True)
             ),
             points,
             regions,
@@ -106,24 +96,19 @@ class RegionSet:
 
     def of(self, *, network: str | None = None, method: str | None = None) -> RegionSet:
         """The runs of a network, of a method, or of both."""
-        return self.only(
-            np.array(
-                [network in (None, parts_of(name)[0]) and method in (None, own) for name, own, _ in self.keys],
-                dtype=np.bool_,
-            )
-        )
+        is_of = [network in {None, parts_of(name)[0]} and method in {None, own} for name, own, _ in self.keys]
+        return self.only(np.array(is_of, dtype=np.bool_))
 
     def records(self, *, methods_as_networks: bool = False) -> RegionRecords:
         """The runs as `srvr` takes them; or with methods in the place of networks, to compare those shape by shape."""
-        parts = [(*parts_of(name), method, start) for name, method, start in self.keys]
+        columns = []
+        for name, method, start in self.keys:
+            network, class_name, shape = parts_of(name)
+            as_network = method, class_name, f"{network}/{shape}", start, "all"
+            columns.append(as_network if methods_as_networks else (network, class_name, shape, start, method))
+        names = ("network", "class_name", "shape", "start", "method")
         return RegionRecords(
-            network=np.array([part[3] if methods_as_networks else part[0] for part in parts], dtype=np.str_),
-            class_name=np.array([part[1] for part in parts], dtype=np.str_),
-            shape=np.array(
-                [f"{part[0]}/{part[2]}" if methods_as_networks else part[2] for part in parts], dtype=np.str_
-            ),
-            start=np.array([part[4] for part in parts]),
-            method=np.array(["all" if methods_as_networks else part[3] for part in parts], dtype=np.str_),
+            **{name: np.array([one[place] for one in columns]) for place, name in enumerate(names)},
             share=self.share,
             feasible=self.feasible,
         )
@@ -168,21 +153,13 @@ def _columns(pairs: Iterable[tuple[int, int]]) -> IntArray:
 @final
 @dataclass(frozen=True)
 class Convergence:
-    """Do start points in one region find the same region? Pairs of runs of one map and method.
+    """Do start points in one region find the same region? Pairs of runs of one map and method."""
 
-    Attributes:
-        pairs: Pairs in which each start point lies in the other run's final region.
-        median_overlap: Median intersection over union of their regions; NaN without a pair.
-        same: Share of the pairs with an overlap of at least 0.9.
-        one_sided: Pairs in which only one start point lies in the other's region.
-        one_sided_overlap: Median overlap of those.
-    """
-
-    pairs: int
-    median_overlap: float
-    same: float
-    one_sided: int
-    one_sided_overlap: float
+    pairs: int  # pairs in which each start point lies in the other run's final region
+    median_overlap: float  # median intersection over union of their regions; NaN without a pair
+    same: float  # share of the pairs with an overlap of at least 0.9
+    one_sided: int  # pairs in which only one start point lies in the other's region
+    one_sided_overlap: float  # median overlap of those
 
 
 def convergence(found: RegionSet) -> Convergence:
@@ -208,8 +185,7 @@ def _pairs(found: RegionSet) -> Iterator[tuple[int, int]]:
     groups: dict[tuple[str, str], list[int]] = {}
     for row, (name, method, _) in enumerate(found.keys):
         groups.setdefault((name, method), []).append(row)
-    for rows in groups.values():
-        yield from ((a, b) for i, a in enumerate(rows) for b in rows[i + 1 :])
+    return itertools.chain(*(itertools.combinations(rows, 2) for rows in groups.values()))
 
 
 def method_difference(found: RegionSet, first: str, second: str, rng: np.random.Generator) -> SrvrRow | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,23 +28,14 @@ REPLAY, RELEASED, RECORDED = "replay", "replay as released", "recorded"
 @final
 @dataclass(frozen=True, eq=False)
 class ReleaseReport:
-    """Replays on recorded maps, and the authors' own regions where they are at hand.
+    """Replays on recorded maps, and the authors' own regions where they are at hand."""
 
-    Attributes:
-        function: The maps.
-        traces: The recorded runs, or None.
-        runs: Rows of each kind of replay by name; one of them is `REPLAY`.
-        starts: Start points of the replays, in the order of the release.
-        goal: What makes a region feasible.
-        seed: Of the intervals.
-    """
-
-    function: RecordedMaps
-    traces: ReleaseTraces | None
-    runs: Mapping[str, Sequence[RunRow]]
-    starts: Sequence[tuple[float, ...]]
-    goal: Goal
-    seed: int
+    function: RecordedMaps  # the maps
+    traces: ReleaseTraces | None  # the recorded runs, or None
+    runs: Mapping[str, Sequence[RunRow]]  # rows of each kind of replay by name; one of them is `REPLAY`
+    starts: Sequence[tuple[float, ...]]  # start points of the replays, in the order of the release
+    goal: Goal  # what makes a region feasible
+    seed: int  # of the intervals
 
     @cached_property
     def networks(self) -> list[str]:
@@ -75,27 +67,24 @@ class ReleaseReport:
     def lines(self) -> list[dict[str, Any]]:
         """One line a network, method and kind, with full precision."""
         lines = []
-        for network in self.networks:
-            for method in METHODS:
-                for kind in self.main_kinds:
-                    row = self.srvr(kind, network, method)
-                    if row is None:
-                        continue
-                    own = self.sets[kind].of(network=network, method=method)
-                    has_other = kind != RECORDED and RECORDED in self.sets
-                    overlap = overlaps(self.sets[RECORDED], own) if has_other else np.zeros(0)
-                    lines.append({
-                        **vars(row),
-                        "class_name": "all",
-                        "method": method,
-                        "kind": kind,
-                        "cut_at_the_seam": float(own.seam_share.mean()),
-                        "feasible_runs": int(own.feasible.sum()),
-                        "overlap_pairs": len(overlap),
-                        "overlap_with_recorded": float(overlap.mean()) if len(overlap) else np.nan,
-                        "overlap_above_half": float((overlap > 0.5).mean()) if len(overlap) else np.nan,
-                        **self.losses(network, method, kind),
-                    })
+        for network, method, kind in itertools.product(self.networks, METHODS, self.main_kinds):
+            if (row := self.srvr(kind, network, method)) is None:
+                continue
+            own = self.sets[kind].of(network=network, method=method)
+            has_other = kind != RECORDED and RECORDED in self.sets
+            overlap = overlaps(self.sets[RECORDED], own) if has_other else np.zeros(0)
+            lines.append({
+                **vars(row),
+                "class_name": "all",
+                "method": method,
+                "kind": kind,
+                "cut_at_the_seam": float(own.seam_share.mean()),
+                "feasible_runs": int(own.feasible.sum()),
+                "overlap_pairs": len(overlap),
+                "overlap_with_recorded": float(overlap.mean()) if len(overlap) else np.nan,
+                "overlap_above_half": float((overlap > 0.5).mean()) if len(overlap) else np.nan,
+                **self.losses(network, method, kind),
+            })
         return lines
 
     def losses(self, network: str, method: str, kind: str) -> dict[str, int]:

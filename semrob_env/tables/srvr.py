@@ -10,7 +10,7 @@ from typing import final
 
 import numpy as np
 
-from semrob_env.errors import InvalidParameterError
+from semrob_env.errors import InvalidParameterError, UnknownNameError
 from semrob_env.files import interval_text
 from semrob_env.functions import split_options
 from semrob_env.metrics import RegionRecords, SrvrRow, paired_difference, srvr
@@ -57,27 +57,16 @@ class Subject:
 @final
 @dataclass(frozen=True, eq=False)
 class SrvrTable:
-    """SRVR of some runs: per network, class and method, and means over them.
+    """SRVR of some runs: per network, class and method, and means over them."""
 
-    Attributes:
-        runs: The rows behind it, all of which have run.
-        networks: In the order to show.
-        classes: In the order to show.
-        by_method: For each method, what `srvr` gives for its runs.
-        overall: What `srvr` gives for all of them.
-        records: All runs as `srvr` takes them.
-        start_size: A region whose median side is below ten times this has not grown; shown in words.
-        seed: Of the intervals.
-    """
-
-    runs: tuple[RunRow, ...]
-    networks: tuple[str, ...]
-    classes: tuple[str, ...]
-    by_method: Mapping[str, tuple[SrvrRow, ...]]
-    overall: tuple[SrvrRow, ...]
-    records: RegionRecords
-    start_size: float
-    seed: int
+    runs: tuple[RunRow, ...]  # the rows behind it, all of which have run
+    networks: tuple[str, ...]  # in the order to show
+    classes: tuple[str, ...]  # in the order to show
+    by_method: Mapping[str, tuple[SrvrRow, ...]]  # for each method, what `srvr` gives for its runs
+    overall: tuple[SrvrRow, ...]  # what `srvr` gives for all of them
+    records: RegionRecords  # all runs as `srvr` takes them
+    start_size: float  # a region whose median side is below ten times this has not grown; shown in words
+    seed: int  # of the intervals
 
     @classmethod
     def of(
@@ -126,15 +115,13 @@ class SrvrTable:
         """Every pair of networks with runs in common, by differences on the same shapes."""
         rows = []
         for first, second in itertools.combinations(self.networks, 2):
-            found = self.difference(first, second)
-            if found is None:
-                continue
-            rows.append({
-                "SRVR of": first,
-                "minus that of": second,
-                "difference, points of %": f"{100 * found.estimate:+.2f}",
-                "95 % interval": interval_text(found.low, found.high),
-            })
+            if (found := self.difference(first, second)) is not None:
+                rows.append({
+                    "SRVR of": first,
+                    "minus that of": second,
+                    "difference, points of %": f"{100 * found.estimate:+.2f}",
+                    "95 % interval": interval_text(found.low, found.high),
+                })
         return rows
 
     def difference(self, first: str, second: str) -> SrvrRow | None:
@@ -202,14 +189,10 @@ def overall_difference(records: RegionRecords, first: str, second: str, rng: np.
 
     None where they have no run of the same class, shape, start point and method in common, to be compared by.
     """
-    runs: dict[str, set[tuple[str, str, int, str]]] = {first: set(), second: set()}
-    columns = (records.class_name, records.shape, records.start, records.method)
-    for network, *run in zip(*(column.tolist() for column in (records.network, *columns)), strict=True):
-        if network in runs:
-            runs[network].add(tuple(run))
-    if runs[first].isdisjoint(runs[second]):
+    try:
+        return next(row for row in paired_difference(records, first, second, rng) if row.class_name is None)
+    except (InvalidParameterError, UnknownNameError):  # no run of one of them, or none in common
         return None
-    return next(row for row in paired_difference(records, first, second, rng) if row.class_name is None)
 
 
 def bill(runs: Sequence[RunRow]) -> dict[str, int]:

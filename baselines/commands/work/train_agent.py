@@ -13,11 +13,17 @@ import numpy as np
 
 from baselines.agents import load_agent
 from baselines.agents.actor import Actor
-from baselines.agents.evaluation import HeldOutQuestions, Outcome, mean_interval, played, played_by_seeds
+from baselines.agents.evaluation import (
+    HeldOutQuestions,
+    Outcome,
+    mean_interval,
+    played,
+    played_by_seeds,
+    shown,
+    table_rows,
+)
 from baselines.agents.policies import lent_policy
-from baselines.agents.rounds import Curve, train_in
-from baselines.agents.table import shown, table_rows
-from baselines.agents.training import ALGORITHMS, Algorithm, Recipe, Trainer
+from baselines.agents.training import ALGORITHMS, Algorithm, Curve, Recipe, Trainer, train_in
 from baselines.commands.shared.questions import region_methods
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.commands.train_agent import STEPS, Options
