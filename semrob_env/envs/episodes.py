@@ -29,7 +29,7 @@ Start = str | npt.ArrayLike | Sequence[str] | None
 """Start points: `random`, a point as text, an array (n,) or (S, n), texts; None: the paper's, or random ones."""
 
 Observation = Any
-"""(B, D) float32; or a dict of that as `state` and of `picture` (B, H, W, 3) uint8."""
+"""(B, D) float32; or a dict of that as `state` and of `image` (B, H, W, 3) uint8."""
 
 RESET_OPTIONS = ("start", "member")
 """What `reset(options=...)` understands: a start point and a member that the episode has, whatever would be drawn."""
@@ -150,7 +150,7 @@ class Play(Generic[GameT]):
     Args:
         episodes: What episodes are drawn from.
         game: B games that have not begun.
-        pictures: Draws what is seen at the last point; None: observations are numbers alone.
+        images: Draws what is seen at the last point; None: observations are numbers alone.
 
     Attributes:
         oracle: Counts the queries; the count of a trajectory begins anew with each of its episodes.
@@ -158,10 +158,10 @@ class Play(Generic[GameT]):
         objective: What rewards are gains of, as it stood after the last answers, (B,).
     """
 
-    def __init__(self, episodes: Episodes, game: GameT, pictures: Views | None = None) -> None:
+    def __init__(self, episodes: Episodes, game: GameT, images: Views | None = None) -> None:
         self.episodes = episodes
         self.game = game
-        self.pictures = pictures
+        self.images = images
         self.oracle = QueryOracle(episodes.function, trajectories=game.count, budget=game.budget)
         self.member: IntArray = np.zeros(game.count, dtype=np.int64)
         self.objective: FloatArray = np.zeros(game.count)
@@ -177,7 +177,7 @@ class Play(Generic[GameT]):
         count: int,
         arguments: Mapping[str, Any],
         *,
-        picture: bool = False,
+        image: bool = False,
     ) -> Play[GameT]:
         """From the arguments of an environment.
 
@@ -187,7 +187,7 @@ class Play(Generic[GameT]):
             function: The function, or its id.
             count: Number of games.
             arguments: Of episodes, and the fields of the rules.
-            picture: Whether observations have a picture.
+            image: Whether observations have a picture.
 
         Raises:
             InvalidBudgetError: A count below 1, or a budget that is too small.
@@ -198,7 +198,7 @@ class Play(Generic[GameT]):
         chosen = rules(**{name: value for name, value in arguments.items() if name not in of_episodes})
         episodes = Episodes.of(function, **of_episodes)
         made = game(episodes.function.space, chosen, count=count)
-        return cls(episodes, made, Views(episodes.function) if picture else None)
+        return cls(episodes, made, Views(episodes.function) if image else None)
 
     def begin(
         self, rows: BoolArray, rngs: Sequence[np.random.Generator], options: Mapping[str, Any] | None = None
@@ -242,9 +242,9 @@ class Play(Generic[GameT]):
     def observation(self) -> Observation:
         """What agents see, the game as first axis, newly made."""
         state = self.game.observation()
-        if self.pictures is None:
+        if self.images is None:
             return state
-        return {"state": state, "picture": self.pictures.draw(self.game.looked_at, self.member)}
+        return {"state": state, "image": self.images.draw(self.game.looked_at, self.member)}
 
     def facts(self) -> dict[str, npt.NDArray[Any]]:
         """All that infos tell, by name, each with the game as first axis, newly made."""

@@ -26,7 +26,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from matplotlib.text import Text
 
-from semrob_env.envs.rendering import HEIGHT, WIDTH, Frame, Moment, number, pictures_of
+from semrob_env.envs.rendering import HEIGHT, WIDTH, Frame, Moment, images_of, number
 from semrob_env.functions import ScoreFunction
 from semrob_env.maps import map_axes
 from semrob_env.parameters import SemanticSpace
@@ -73,7 +73,7 @@ class Painter:
         figure = Figure(figsize=(WIDTH / 100, HEIGHT / 100), dpi=100)
         self._canvas = FigureCanvasAgg(figure)
         self._scene: AxesImage | None = None
-        if any(pictures_of(function, member) is not None for member in range(function.members)):
+        if any(images_of(function, member) is not None for member in range(function.members)):
             axis = figure.add_axes((16 / WIDTH, 108 / HEIGHT, 328 / WIDTH, 328 / HEIGHT))
             axis.set(xticks=[], yticks=[])
             black = np.zeros((2, 2, 3))
@@ -99,9 +99,9 @@ class Painter:
             axis.draw_artist(artist)
             artist.remove()
         if self._scene is not None:
-            draw = pictures_of(self.function, moment.member)  # grey where a member of the family is not drawn
-            picture = np.full((2, 2, 3), 0.85) if draw is None else draw(moment.center[None])[0].transpose(1, 2, 0)
-            self._scene.set_data(np.clip(picture, 0.0, 1.0))
+            draw = images_of(self.function, moment.member)  # grey where a member of the family is not drawn
+            image = np.full((2, 2, 3), 0.85) if draw is None else draw(moment.center[None])[0].transpose(1, 2, 0)
+            self._scene.set_data(np.clip(image, 0.0, 1.0))
             self._scene.axes.draw_artist(self._scene)
         return np.array(np.asarray(self._canvas.buffer_rgba())[..., :3])  # type: ignore[no-untyped-call]
 

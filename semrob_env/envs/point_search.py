@@ -147,12 +147,12 @@ class PointGame(Game):
 
 
 class PointArguments(EpisodeArguments, total=False):
-    """The arguments of PointSearch beside the function: of episodes, the fields of `PointRules`, and `picture`."""
+    """The arguments of PointSearch beside the function: of episodes, the fields of `PointRules`, and `image`."""
 
     budget: int
     goal: Literal["low", "high"]
     target: float | None
-    picture: bool
+    image: bool
 
 
 @final
@@ -187,7 +187,7 @@ class PointSearchEnv(GameEnv[PointGame]):
     | 2n + 1 | best score so far                            | 0   | 1   | score  |
     | 2n + 2 | what is left of the budget                   | 0   | 1   | budget |
 
-    With `picture`, a `Dict` of that as `state`, and of `picture`: what the network saw at the last theta, (H, W, 3)
+    With `image`, a `Dict` of that as `state`, and of `image`: what the network saw at the last theta, (H, W, 3)
     uint8.
 
     ## Rewards
@@ -221,7 +221,7 @@ class PointSearchEnv(GameEnv[PointGame]):
         target: None, or the unit score in [0, 1] that ends an episode once it is reached: at or below it with the goal
             `low`, at or above it with `high`.
         start, members, adversarial: What episodes are drawn from: see `EpisodeArguments`.
-        picture: Show the picture too; for live functions (`scene:`) alone.
+        image: Show the picture too; for live functions (`scene:`) alone.
         render_mode: None, `rgb_array`, `ansi`, or `human`.
 
     Raises:
@@ -265,6 +265,6 @@ class PointSearchVectorEnv(GameVectorEnv[PointGame]):
 
 
 def _play(function: str | ScoreFunction, count: int, arguments: PointArguments) -> Play[PointGame]:
-    own, picture = dict(arguments), bool(arguments.get("picture"))
-    own.pop("picture", None)
-    return Play.of(PointGame, PointRules, function, count, own, picture=picture)
+    own, image = dict(arguments), bool(arguments.get("image"))
+    own.pop("image", None)
+    return Play.of(PointGame, PointRules, function, count, own, image=image)

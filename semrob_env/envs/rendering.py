@@ -95,18 +95,18 @@ def as_text(function: ScoreFunction, moment: Moment) -> str:
 
 
 @runtime_checkable
-class DrawsPictures(Protocol):
+class DrawsImages(Protocol):
     """A function that can show what it scores, as `SceneFunction` does."""
 
-    def pictures(self, theta: FloatArray, member: int = 0) -> Float32Array:
+    def images(self, theta: FloatArray, member: int = 0) -> Float32Array:
         """Pictures (N, 3, H, W) in [0, 1] at theta (N, n)."""
 
 
-def pictures_of(function: ScoreFunction, member: int) -> Callable[[FloatArray], Float32Array] | None:
+def images_of(function: ScoreFunction, member: int) -> Callable[[FloatArray], Float32Array] | None:
     """What draws a member: theta (N, n) to pictures (N, 3, H, W) in [0, 1]; None where nothing is drawn."""
     leaf = function.leaf(member)
     owner: object = leaf.function
-    return (lambda theta: owner.pictures(theta, leaf.member)) if isinstance(owner, DrawsPictures) else None
+    return (lambda theta: owner.images(theta, leaf.member)) if isinstance(owner, DrawsImages) else None
 
 
 @final
@@ -124,10 +124,10 @@ class Views:
         self._draws: list[Callable[[FloatArray], Float32Array]] = []
         sizes = {}
         for member in range(function.members):
-            owner, draw = function.leaf(member).function, pictures_of(function, member)
+            owner, draw = function.leaf(member).function, images_of(function, member)
             if draw is None:
                 raise InvalidParameterError(
-                    f"picture=True needs a live function (scene:), and {owner.id} has no pictures"
+                    f"image=True needs a live function (scene:), and {owner.id} has no pictures"
                 )
             self._draws.append(draw)
             if owner not in sizes:
@@ -135,7 +135,7 @@ class Views:
         height, width = sizes[function.leaf(0).function]
         if len(set(sizes.values())) > 1:
             heights = sorted({size[0] for size in sizes.values()})
-            raise InvalidParameterError(f"picture=True needs pictures of one size, not {heights}; give ?size=")
+            raise InvalidParameterError(f"image=True needs pictures of one size, not {heights}; give ?size=")
         self.shape: tuple[int, int, int] = (height, width, 3)
 
     def draw(self, theta: FloatArray, member: IntArray) -> npt.NDArray[np.uint8]:

@@ -148,9 +148,9 @@ def observation_space(play: Play[Any]) -> spaces.Space[Any]:
     """The space of one observation."""
     low, high = play.game.observation_limits()
     state = spaces.Box(low, high, dtype=np.float32)
-    if play.pictures is None:
+    if play.images is None:
         return state
-    return spaces.Dict({"state": state, "picture": spaces.Box(0, 255, play.pictures.shape, dtype=np.uint8)})
+    return spaces.Dict({"state": state, "image": spaces.Box(0, 255, play.images.shape, dtype=np.uint8)})
 
 
 def action_space(play: Play[Any]) -> spaces.Box:

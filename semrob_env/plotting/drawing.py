@@ -102,7 +102,7 @@ def draw_regions(
 
 def draw_view(axis: Axes, view: View, color: str) -> None:
     """A picture without ticks, in a thick frame if it is from inside the region, else in a dotted one."""
-    axis.imshow(np.clip(view.picture.transpose(1, 2, 0), 0, 1))
+    axis.imshow(np.clip(view.image.transpose(1, 2, 0), 0, 1))
     axis.set(xticks=[], yticks=[])
     width, style = (2.0, "-") if view.inside else (1.0, ":")
     for spine in axis.spines.values():

@@ -29,7 +29,7 @@ MOST_PIXELS = 30_000  # largest side of a sheet
 class Cell:
     """One picture of the sheet."""
 
-    picture: Float32Array | None  # (3, H, W) in [0, 1], or None where there is nothing to show
+    image: Float32Array | None  # (3, H, W) in [0, 1], or None where there is nothing to show
     lines: tuple[str, ...]  # text under it, one entry a line; what is too long is cut
     is_marked: bool = False  # whether its text is drawn in a warning colour
 
@@ -69,7 +69,7 @@ def gallery_figure(rows: Sequence[tuple[str, Sequence[Cell]]], *, title: str) ->
         axis.text(GAP, top + CELL / 2, "\n".join(told), fontsize=1.15 * size, **plain)
         for column, cell in enumerate(cells):
             left = LABEL + column * pitch[0]
-            sheet[top : top + CELL, left : left + CELL] = _scaled(cell.picture)
+            sheet[top : top + CELL, left : left + CELL] = _scaled(cell.image)
             color = PALETTE[1] if cell.is_marked else "black"
             for number, text in enumerate(cell.lines):
                 shown = text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
@@ -80,10 +80,10 @@ def gallery_figure(rows: Sequence[tuple[str, Sequence[Cell]]], *, title: str) ->
     return figure
 
 
-def _scaled(picture: Float32Array | None) -> Float32Array:
-    if picture is None:
+def _scaled(image: Float32Array | None) -> Float32Array:
+    if image is None:
         return np.full((CELL, CELL, 3), 0.85, dtype=np.float32)
-    pixels = np.round(np.clip(picture.transpose(1, 2, 0), 0.0, 1.0) * 255.0).astype(np.uint8)
-    image = Image.fromarray(pixels).resize((CELL, CELL), Image.Resampling.LANCZOS)
-    scaled: Float32Array = np.asarray(image, dtype=np.float32) / np.float32(255.0)
+    pixels = np.round(np.clip(image.transpose(1, 2, 0), 0.0, 1.0) * 255.0).astype(np.uint8)
+    resized = Image.fromarray(pixels).resize((CELL, CELL), Image.Resampling.LANCZOS)
+    scaled: Float32Array = np.asarray(resized, dtype=np.float32) / np.float32(255.0)
     return scaled

@@ -21,7 +21,7 @@ INSIDE = np.array([[0.5, 0.5], [0.15, 0.85], [0.85, 0.15]])
 OUTSIDE_SHARE = 0.04
 """How far beyond a side the pictures from just outside are taken, as a share of the parameter's range."""
 
-Pictures = Callable[[FloatArray], Float32Array]  # theta (N, n) to pictures (N, 3, H, W) in [0, 1]
+Images = Callable[[FloatArray], Float32Array]  # theta (N, n) to pictures (N, 3, H, W) in [0, 1]
 
 
 @final
@@ -30,12 +30,12 @@ class View:
     """One example picture."""
 
     theta: FloatArray  # its point, (n,)
-    picture: Float32Array  # (3, H, W) in [0, 1]
+    image: Float32Array  # (3, H, W) in [0, 1]
     score: float  # f(theta)
     inside: bool  # whether the point lies in the region
 
 
-def side_views(function: ScoreFunction, pictures: Pictures, region: Regions, *, member: int = 0) -> list[list[View]]:
+def side_views(function: ScoreFunction, images: Images, region: Regions, *, member: int = 0) -> list[list[View]]:
     """Pictures along each side of one region, through its centre: n rows, from just below its low bound to just above.
 
     The points are just outside (where the space leaves room for it), on the low bound, in the middle, on the high
@@ -43,7 +43,7 @@ def side_views(function: ScoreFunction, pictures: Pictures, region: Regions, *, 
 
     Args:
         function: Gives the scores.
-        pictures: Draws, e.g. `SceneFunction.pictures`.
+        images: Draws, e.g. `SceneFunction.images`.
         region: A batch of one.
         member: Member of the function's family.
     """
@@ -59,16 +59,16 @@ def side_views(function: ScoreFunction, pictures: Pictures, region: Regions, *, 
             if is_inside or not region.contains(theta[None])[0]:
                 row.append((theta, is_inside))
         rows.append(row)
-    seen = iter(_seen(function, pictures, [point for row in rows for point in row], member))
+    seen = iter(_seen(function, images, [point for row in rows for point in row], member))
     return [[next(seen) for _ in row] for row in rows]
 
 
-def example_views(function: ScoreFunction, pictures: Pictures, region: Regions, *, member: int = 0) -> list[View]:
+def example_views(function: ScoreFunction, images: Images, region: Regions, *, member: int = 0) -> list[View]:
     """Pictures from inside one region, and from just outside each of its sides that leaves room for it.
 
     Args:
         function: Gives the scores.
-        pictures: Draws, e.g. `SceneFunction.pictures`.
+        images: Draws, e.g. `SceneFunction.images`.
         region: A batch of one.
         member: Member of the function's family.
     """
@@ -83,14 +83,12 @@ def example_views(function: ScoreFunction, pictures: Pictures, region: Regions, 
             theta = space.project(beyond)
             if not region.contains(theta[None])[0]:
                 points.append((theta, False))
-    return _seen(function, pictures, points, member)
+    return _seen(function, images, points, member)
 
 
-def _seen(
-    function: ScoreFunction, pictures: Pictures, points: list[tuple[FloatArray, bool]], member: int
-) -> list[View]:
+def _seen(function: ScoreFunction, images: Images, points: list[tuple[FloatArray, bool]], member: int) -> list[View]:
     """Pictures and scores of points that lie in the region or not."""
     thetas = np.array([theta for theta, _ in points])
     scores = function.values(thetas[None], [member])[0].tolist()
-    answers = zip(points, pictures(thetas), scores, strict=True)
-    return [View(theta, picture, score, inside) for (theta, inside), picture, score in answers]
+    answers = zip(points, images(thetas), scores, strict=True)
+    return [View(theta, image, score, inside) for (theta, inside), image, score in answers]

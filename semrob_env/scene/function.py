@@ -119,7 +119,7 @@ class SceneFunction(ScoreFunction):
             for mesh, index in zip(self.meshes, self.class_indices, strict=True)
         )
 
-    def pictures(self, theta: FloatArray, member: int = 0) -> Float32Array:
+    def images(self, theta: FloatArray, member: int = 0) -> Float32Array:
         """Pictures (N, 3, size, size) in [0, 1] at theta (N, n): what the classifier sees."""
         return self.renderer.render(self.meshes[member], self.scenes(self.space.require(theta)))
 
@@ -134,12 +134,12 @@ class SceneFunction(ScoreFunction):
             ClassifierError: It answers NaN, a wrong shape, or not a score.
         """
         for member, index in enumerate(self.class_indices):
-            self.classifier.probe(self.pictures(self.space.default[None], member)[0], int(index))
+            self.classifier.probe(self.images(self.space.default[None], member)[0], int(index))
         self._probed = True
 
     def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
         flat, values = theta.reshape(-1, self.space.n), np.empty(theta[..., 0].size)
-        for own, points in self._chunks(theta, member, pictures=1):
+        for own, points in self._chunks(theta, member, images=1):
             values[points] = self._chunk_values(own, flat[points])
         return values.reshape(theta.shape[:2])
 
@@ -147,15 +147,15 @@ class SceneFunction(ScoreFunction):
         flat, values = theta.reshape(-1, self.space.n), np.empty(theta[..., 0].size)
         gradients = np.empty(flat.shape)
         # A picture, K derivative pictures, their products, and the gradient in the picture.
-        for own, points in self._chunks(theta, member, pictures=2 + 2 * self.space.n):
+        for own, points in self._chunks(theta, member, images=2 + 2 * self.space.n):
             values[points], gradients[points] = self._chunk_gradients(own, flat[points])
         return values.reshape(theta.shape[:2]), gradients.reshape(theta.shape)
 
-    def _chunks(self, theta: FloatArray, member: IntArray, *, pictures: int) -> Iterator[tuple[int, IntArray]]:
+    def _chunks(self, theta: FloatArray, member: IntArray, *, images: int) -> Iterator[tuple[int, IntArray]]:
         """A member, and which of all points are asked of it at once, with so many pictures in memory for each."""
         if not self._probed:
             self.probe()
-        view_bytes = 4 * 3 * self.renderer.size**2 * pictures
+        view_bytes = 4 * 3 * self.renderer.size**2 * images
         count = int(np.clip(MEMORY_BOUND_BYTES // view_bytes, 1, LARGEST_CHUNK))
         for own in np.unique(member):
             points = np.flatnonzero(np.repeat(member, theta.shape[1]) == own)
@@ -163,15 +163,15 @@ class SceneFunction(ScoreFunction):
                 yield int(own), points[first : first + count]
 
     def _chunk_values(self, member: int, theta: FloatArray) -> FloatArray:
-        pictures = self.renderer.render(self.meshes[member], self.scenes(theta))
-        return self.classifier.scores(pictures, np.full(len(theta), self.class_indices[member]))
+        images = self.renderer.render(self.meshes[member], self.scenes(theta))
+        return self.classifier.scores(images, np.full(len(theta), self.class_indices[member]))
 
     def _chunk_gradients(self, member: int, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
-        pictures, slopes = self.gradient_renderer.render_with_derivatives(
+        images, slopes = self.gradient_renderer.render_with_derivatives(
             self.meshes[member], self.scenes(theta), self.space.names
         )
         classes = np.full(len(theta), self.class_indices[member])
-        values, upstream = self.classifier.scores_and_gradients(pictures, classes)
+        values, upstream = self.classifier.scores_and_gradients(images, classes)
         if self.gradient_renderer is not self.renderer:
             values = self._chunk_values(member, theta)
         # One view at a time, in float64: the sum of a view must not depend on how many stand beside it.

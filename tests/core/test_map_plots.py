@@ -152,8 +152,8 @@ def test_a_figure_of_maps_has_a_panel_each_and_a_legend_of_its_regions(tmp_path:
     titles = [axis.get_title() for axis in figure.axes if axis.get_title()]
     assert titles == ["net cup 0", "net cup 1", "net cup 2"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["one", "two"]
-    with Image.open(save_figure(figure, tmp_path / "maps.png")) as picture:
-        assert picture.size[0] > 600
+    with Image.open(save_figure(figure, tmp_path / "maps.png")) as image:
+        assert image.size[0] > 600
 
 
 def test_the_colors_of_a_page_share_one_scale() -> None:

@@ -29,7 +29,7 @@ def level() -> CallableFunction:
     return CallableFunction(SPACE, lambda theta: SPACE.to_unit(theta).mean(axis=1))
 
 
-def test_pictures_along_a_side_run_from_just_outside_through_the_region_to_just_outside() -> None:
+def test_images_along_a_side_run_from_just_outside_through_the_region_to_just_outside() -> None:
     rows = side_views(level(), gray, REGIONS[0])
     assert len(rows) == SPACE.n
     assert [[view.inside for view in row] for row in rows] == [
@@ -43,7 +43,7 @@ def test_pictures_along_a_side_run_from_just_outside_through_the_region_to_just_
     for k, row in enumerate(rows):
         for view in row:
             assert np.delete(view.theta, k) == pytest.approx(np.delete(center, k))
-            assert view.score == pytest.approx(float(view.picture[0, 0, 0]), abs=1e-6)
+            assert view.score == pytest.approx(float(view.image[0, 0, 0]), abs=1e-6)
             assert bool(REGIONS[0].contains(view.theta)[0]) == view.inside
 
 
@@ -65,7 +65,7 @@ def test_projections_show_every_pair_once_with_all_regions() -> None:
     assert legend == ["one", "two"]
 
 
-def test_the_pictures_along_the_sides_are_all_drawn_and_saved(tmp_path: object) -> None:
+def test_the_images_along_the_sides_are_all_drawn_and_saved(tmp_path: object) -> None:
     views = [side_views(level(), gray, REGIONS[row]) for row in range(2)]
     figure = sides_figure(REGIONS, views, ["one", "two"], title="title")
     assert len(figure.axes) == sum(len(line) for own in views for line in own)

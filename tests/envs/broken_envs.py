@@ -267,12 +267,12 @@ def hides_the_budget(self: Any, observation: Any, reward: float, info: Any) -> A
     return observation, reward, info
 
 
-def charges_pictures(self: Any, original: Any) -> Any:
+def charges_images(self: Any, original: Any) -> Any:
     self.oracle.value(self.function.space.default)
     return original()
 
 
-def draws_for_pictures(self: Any, original: Any) -> Any:
+def draws_for_images(self: Any, original: Any) -> Any:
     self.game.take(np.zeros((1, self.game.cost)))
     return original()
 
@@ -380,8 +380,8 @@ BROKEN: list[tuple[Callable[[], Any], str]] = [
     (lambda: changed(REGION(FAMILY), reset=plays_member(2)), "24 episodes all draw the same of 3 members"),
     (lambda: told(names_another_member, REGION(FAMILY)), "info tells member .*, but .* was asked; ask what you tell"),
     (lambda: told(hides_the_budget), "no entry of the observation is the share of the budget that is left"),
-    (lambda: changed(REGION(PLATEAU, render_mode="ansi"), render=charges_pictures), r"render\(\) charges queries"),
-    (lambda: changed(REGION(PLATEAU, render_mode="ansi"), render=draws_for_pictures), "differs when it is rendered"),
+    (lambda: changed(REGION(PLATEAU, render_mode="ansi"), render=charges_images), r"render\(\) charges queries"),
+    (lambda: changed(REGION(PLATEAU, render_mode="ansi"), render=draws_for_images), "differs when it is rendered"),
     (lambda: changed(REGION(PLATEAU, render_mode="ansi"), render=lambda s, f: None), "ansi frames must be text"),
     (lambda: changed(REGION(PLATEAU, render_mode="rgb_array"), render=of_growing_frames), "uint8 of one shape"),
     (lambda: changed(REGION(PLATEAU, render_mode="rgb_array"), render=one_frame), "two frames are one array"),

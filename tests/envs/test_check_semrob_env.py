@@ -113,9 +113,9 @@ def test_each_broken_promise_is_named_with_its_cause(make: Callable[[], Any], me
 
 
 @pytest.mark.slow
-def test_live_functions_pass_with_and_without_pictures() -> None:
+def test_live_functions_pass_with_and_without_images() -> None:
     check_semrob_env(REGION(live(), budget=36, render_mode="rgb_array"))
-    check_semrob_env(POINTS(live(), budget=6, picture=True))
+    check_semrob_env(POINTS(live(), budget=6, image=True))
 
 
 def test_an_environment_with_a_buffer_agrees_with_itself_without_copies() -> None:

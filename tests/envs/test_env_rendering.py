@@ -30,7 +30,7 @@ from semrob_env.envs.rendering import (
     Moment,
     Window,
     as_text,
-    pictures_of,
+    images_of,
     render_modes,
 )
 from semrob_env.errors import MissingExtraError
@@ -58,7 +58,7 @@ class Colored(ScoreFunction):
         gray = theta[..., 0] / 360
         return np.where(member[:, None] == 1, 1 - gray, gray)
 
-    def pictures(self, theta: FloatArray, member: int = 0) -> Float32Array:
+    def images(self, theta: FloatArray, member: int = 0) -> Float32Array:
         self.drawn += len(theta)
         gray = self.values(theta[:, None], np.full(len(theta), member))[:, 0]
         return np.broadcast_to(gray[:, None, None, None], (len(theta), 3, 8, 8)).astype(np.float32)
@@ -194,16 +194,16 @@ def test_what_the_function_draws_stands_beside_the_map() -> None:
     drawn = function.drawn
     painter.frame(moment(stack))
     assert function.drawn == drawn + 1
-    assert pictures_of(stack, 1) is not None
-    assert pictures_of(stack, 2) is None
+    assert images_of(stack, 1) is not None
+    assert images_of(stack, 2) is None
 
 
 def test_a_live_scene_is_drawn_beside_its_map() -> None:
     env = RegionGrowEnv(live(), render_mode="rgb_array", budget=40)
     env.reset(seed=0)
-    picture = env.render()[50:360, 20:340]
-    assert (picture.max(axis=(0, 1)) > 120).all()  # the cup
-    assert (picture[:10] == 0).all()  # on black
+    image = env.render()[50:360, 20:340]
+    assert (image.max(axis=(0, 1)) > 120).all()  # the cup
+    assert (image[:10] == 0).all()  # on black
 
 
 def live() -> SceneFunction:

@@ -132,8 +132,8 @@ def test_nan_is_the_worst_score_and_never_hides_a_start() -> None:
 def live(members: int = 2, size: int = 24) -> SceneFunction:
     """Procedural cups seen by a network that answers the brightness of the upper half."""
 
-    def brightness(pictures: Float32Array) -> Float32Array:
-        upper = pictures[:, :, : size // 2].mean(axis=(1, 2, 3))
+    def brightness(images: Float32Array) -> Float32Array:
+        upper = images[:, :, : size // 2].mean(axis=(1, 2, 3))
         return np.stack([upper, 1 - upper], axis=1)
 
     network = BlackBoxClassifier(brightness, labels=2, size=size, categories=["bright", "dark"])
@@ -142,36 +142,36 @@ def live(members: int = 2, size: int = 24) -> SceneFunction:
 
 
 @pytest.mark.parametrize("wrap", [lambda f: f, Complement, lambda f: Stack([f, live(1)])])
-def test_pictures_show_what_the_network_sees(wrap: Any) -> None:
+def test_images_show_what_the_network_sees(wrap: Any) -> None:
     function = live()
-    env = PointSearchEnv(wrap(function), picture=True, budget=4, start="random", members=[0, 1])
+    env = PointSearchEnv(wrap(function), image=True, budget=4, start="random", members=[0, 1])
     space = env.observation_space
     assert isinstance(space, spaces.Dict)
-    assert space["picture"].shape == (24, 24, 3)
+    assert space["image"].shape == (24, 24, 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         check_env(env, skip_render_check=True)
     for seen, _, _, info in episode(env):
         assert seen in space
-        shown = function.pictures(info["theta"][None], env.member)[0]
-        np.testing.assert_array_equal(seen["picture"], np.rint(np.moveaxis(shown, 0, -1) * 255))
-        assert seen["picture"].any()
+        shown = function.images(info["theta"][None], env.member)[0]
+        np.testing.assert_array_equal(seen["image"], np.rint(np.moveaxis(shown, 0, -1) * 255))
+        assert seen["image"].any()
 
 
-def test_pictures_of_vector_environments_are_those_of_single_ones() -> None:
+def test_images_of_vector_environments_are_those_of_single_ones() -> None:
     function = live()
-    envs = PointSearchVectorEnv(function, num_envs=3, picture=True, budget=3, autoreset_mode="SameStep")
-    singles = [PointSearchEnv(function, picture=True, budget=3) for _ in range(3)]
+    envs = PointSearchVectorEnv(function, num_envs=3, image=True, budget=3, autoreset_mode="SameStep")
+    singles = [PointSearchEnv(function, image=True, budget=3) for _ in range(3)]
     seen, _ = envs.reset(seed=0)
     first = [env.reset(seed=seed)[0] for seed, env in enumerate(singles)]
-    np.testing.assert_array_equal(seen["picture"], [one["picture"] for one in first])
+    np.testing.assert_array_equal(seen["image"], [one["image"] for one in first])
     actions = np.random.default_rng(0).uniform(-1, 1, (3, 2))
     for _ in range(2):
         seen, _, terminated, _, infos = envs.step(actions)
         last = [env.step(action)[0] for env, action in zip(singles, actions, strict=True)]
     assert terminated.all()
     for row in range(3):
-        np.testing.assert_array_equal(infos["final_obs"][row]["picture"], last[row]["picture"])
+        np.testing.assert_array_equal(infos["final_obs"][row]["image"], last[row]["image"])
     assert seen in envs.observation_space
 
 
@@ -183,7 +183,7 @@ def test_pictures_of_vector_environments_are_those_of_single_ones() -> None:
         ({"goal": "best"}, InvalidParameterError, "goal 'best': choose low or high"),
         ({"target": 1.5}, InvalidParameterError, r"target 1.5: give a number in \[0, 1\]"),
         ({"target": "low"}, InvalidParameterError, "target 'low'"),
-        ({"picture": True}, InvalidParameterError, "needs a live function"),
+        ({"image": True}, InvalidParameterError, "needs a live function"),
         ({"members": [-1]}, UnknownNameError, "member -1"),
     ],
     ids=str,
@@ -193,9 +193,9 @@ def test_bad_arguments_are_one_clear_error(arguments: dict[str, Any], error: typ
         PointSearchEnv(**{"function": MAPS, **arguments})
 
 
-def test_pictures_of_several_sizes_are_refused() -> None:
+def test_images_of_several_sizes_are_refused() -> None:
     with pytest.raises(InvalidParameterError, match=r"pictures of one size, not \[16, 24\]"):
-        PointSearchEnv(Stack([live(1), live(1, 16)]), picture=True)
+        PointSearchEnv(Stack([live(1), live(1, 16)]), image=True)
 
 
 def test_bad_actions_and_steps_without_an_episode_are_one_clear_error() -> None:

@@ -172,8 +172,8 @@ def test_the_light_comes_from_where_a_camera_of_its_angles_stands(azimuth: float
     light = Scenes.from_parameters(angles).light[0]
     assert np.linalg.norm(light) == pytest.approx(1.0)
     # The unit vector towards the light is where the camera stands: all three coordinates of the picture vanish.
-    in_picture = Views.of(Scenes.from_parameters(camera)).projection[0] @ np.append(light, 1.0)
-    assert in_picture == pytest.approx(np.zeros(3), abs=1e-12)
+    in_image = Views.of(Scenes.from_parameters(camera)).projection[0] @ np.append(light, 1.0)
+    assert in_image == pytest.approx(np.zeros(3), abs=1e-12)
 
 
 def test_straight_above_the_azimuth_of_the_light_has_no_effect_to_the_last_bit() -> None:
@@ -184,7 +184,7 @@ def test_straight_above_the_azimuth_of_the_light_has_no_effect_to_the_last_bit()
     assert np.abs(Views.of(scenes, ["light_elevation"]).light_tangents).max(axis=(1, 2, 3)).min() > 0.01
 
 
-def test_roll_turns_clockwise_and_shifts_move_right_and_up_in_the_turned_picture() -> None:
+def test_roll_turns_clockwise_and_shifts_move_right_and_up_in_the_turned_image() -> None:
     def of_top(**values: float) -> list[float]:
         named = {"azimuth": [0.0]} | {name: [value] for name, value in values.items()}
         views = Views.of(Scenes.from_parameters(named))

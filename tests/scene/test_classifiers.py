@@ -38,7 +38,7 @@ def small_network(seed: int = 0) -> torch.nn.Module:
     ).eval()
 
 
-def pictures(count: int, size: int = SIZE) -> tuple[Float32Array, IntArray]:
+def images(count: int, size: int = SIZE) -> tuple[Float32Array, IntArray]:
     rng = np.random.default_rng(3)
     return rng.random((count, 3, size, size), dtype=np.float32), rng.integers(0, 5, count)
 
@@ -48,7 +48,7 @@ def test_values_and_gradients_are_those_of_autograd(backend: Backend) -> None:
     network = small_network()
     preprocessing = Preprocessing(SIZE, (0.4, 0.5, 0.6), (0.2, 0.3, 0.4))
     classifier = TorchClassifier(network, preprocessing, name="small", backend=backend)
-    shown, classes = pictures(11)
+    shown, classes = images(11)
     leaf = torch.from_numpy(shown).requires_grad_(True)
     mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (preprocessing.mean, preprocessing.std))
     expected = torch.softmax(network((leaf - mean) / std), 1)[torch.arange(11), torch.from_numpy(classes)]
@@ -63,9 +63,9 @@ def test_values_and_gradients_are_those_of_autograd(backend: Backend) -> None:
 
 
 @pytest.mark.parametrize("backend", ["openvino", "torch"])
-def test_a_picture_has_the_same_bytes_in_any_batch(backend: Backend) -> None:
+def test_a_image_has_the_same_bytes_in_any_batch(backend: Backend) -> None:
     classifier = TorchClassifier(small_network(), Preprocessing(SIZE), name="small", backend=backend)
-    shown, classes = pictures(64)
+    shown, classes = images(64)
     values, gradients = classifier.scores_and_gradients(shown, classes)
     forward = classifier.scores(shown, classes)
     order = np.random.default_rng(0).permutation(64)
@@ -78,7 +78,7 @@ def test_a_picture_has_the_same_bytes_in_any_batch(backend: Backend) -> None:
 
 def test_threads_that_share_a_network_get_their_own_answers() -> None:
     classifier = TorchClassifier(small_network(), Preprocessing(SIZE), name="small", backend="openvino")
-    shown, classes = pictures(12)
+    shown, classes = images(12)
     expected = classifier.scores(shown, classes)
 
     def ask(first: int) -> bool:
@@ -100,7 +100,7 @@ class _Sorts(torch.nn.Module):
 
 def test_a_module_that_does_not_convert_is_answered_by_torch() -> None:
     classifier = TorchClassifier(_Sorts(), Preprocessing(SIZE), name="sorts")
-    shown, classes = pictures(2)
+    shown, classes = images(2)
     _, gradients = classifier.scores_and_gradients(shown, classes)
     assert classifier.backend_in_use("gradients") == "torch"
     assert np.abs(gradients).max() > 0
@@ -109,10 +109,10 @@ def test_a_module_that_does_not_convert_is_answered_by_torch() -> None:
         TorchClassifier(_Sorts(), Preprocessing(SIZE), name="sorts", backend="openvino")
 
 
-def test_no_pictures_give_no_scores() -> None:
+def test_no_images_give_no_scores() -> None:
     for backend in ("openvino", "torch"):
         classifier = TorchClassifier(small_network(), Preprocessing(SIZE), name="s", backend=backend)
-        nothing, classes = pictures(0)
+        nothing, classes = images(0)
         values, gradients = classifier.scores_and_gradients(nothing, classes)
         assert (values.shape, gradients.shape) == ((0,), (0, 3, SIZE, SIZE))
         assert classifier.scores(nothing, classes).shape == (0,)
@@ -141,7 +141,7 @@ def test_a_callable_is_a_classifier_without_gradient() -> None:
         return np.stack([level, 1 - level], axis=1)
 
     classifier = BlackBoxClassifier(brightness, labels=2, size=SIZE, name="brightness")
-    shown, _ = pictures(4)
+    shown, _ = images(4)
     expected = shown.mean(axis=(1, 2, 3))
     np.testing.assert_allclose(classifier.scores(shown, np.zeros(4, dtype=np.int64)), expected)
     with pytest.raises(NoGradientError, match="brightness has no gradient; use finite differences"):
@@ -162,13 +162,13 @@ def test_a_callable_is_a_classifier_without_gradient() -> None:
 def test_a_broken_classifier_is_told_at_the_probe(answer: Float32Array, message: str) -> None:
     classifier = BlackBoxClassifier(lambda shown: answer, labels=3, size=SIZE, name="broken")
     with pytest.raises(ClassifierError, match=message):
-        classifier.probe(pictures(1)[0][0], 0)
+        classifier.probe(images(1)[0][0], 0)
 
 
 def test_a_score_may_leave_its_range_by_rounding_only() -> None:
     answers = np.array([[1.0000001, -1e-7, 0.5], [1.1, -0.1, np.nan]])
     classifier = BlackBoxClassifier(lambda shown: answers, labels=3, size=SIZE, name="rounds")
-    scores = [classifier.scores(pictures(2)[0], np.full(2, index)) for index in range(3)]
+    scores = [classifier.scores(images(2)[0], np.full(2, index)) for index in range(3)]
     np.testing.assert_array_equal(scores, [[1.0, 1.1], [0.0, -0.1], [0.5, np.nan]])
 
 
@@ -186,7 +186,7 @@ def test_openvino_answers_a_real_network_as_torch_does(name: str) -> None:
     by_openvino = load_network(name)
     assert isinstance(by_openvino, TorchClassifier)
     by_torch = TorchClassifier(by_openvino.module, by_openvino.preprocessing, name=name, backend="torch")
-    shown, _ = pictures(3, by_openvino.preprocessing.size)
+    shown, _ = images(3, by_openvino.preprocessing.size)
     for class_index in (0, 968):
         classes = np.full(3, class_index)
         values, gradients = by_openvino.scores_and_gradients(shown, classes)

@@ -205,7 +205,7 @@ def test_a_network_that_draws_random_numbers_is_refused() -> None:
         classifier(Noisy())
 
 
-def test_pictures_of_a_network_that_couples_a_batch_are_asked_one_by_one() -> None:
+def test_images_of_a_network_that_couples_a_batch_are_asked_one_by_one() -> None:
     by_torch = classifier(Whole().eval(), "torch")
     alone = [by_torch.scores(SHOWN[row : row + 1], CLASSES[row : row + 1])[0] for row in range(4)]
     assert by_torch.scores(SHOWN, CLASSES).tolist() == alone

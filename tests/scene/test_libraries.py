@@ -123,12 +123,12 @@ PAINTED = "mtllib mug.mtl\nusemtl red\n" + WEDGE.replace("f 2 4 3", "vt 0.5 0.5\
 
 
 def test_colors_come_from_materials_and_textures_in_the_zip_only_where_wanted(tmp_path: Path) -> None:
-    picture = tmp_path / "green.png"
-    Image.fromarray(np.full((2, 2, 3), [0, 255, 0], dtype=np.uint8)).save(picture)
+    image = tmp_path / "green.png"
+    Image.fromarray(np.full((2, 2, 3), [0, 255, 0], dtype=np.uint8)).save(image)
     members: dict[str, str | bytes] = {
         "mugs/mug.obj": PAINTED,
         "mugs/mug.mtl": "newmtl red\nKd 1 0 0\nnewmtl picture\nmap_Kd pictures/green.png\n",
-        "mugs/pictures/green.png": picture.read_bytes(),
+        "mugs/pictures/green.png": image.read_bytes(),
         "mugs/../outside.png": b"never unpacked",
     }
     path = library(tmp_path, entry(1, "Mug", "mugs/mug.obj"), members)

@@ -257,16 +257,16 @@ def colors_by_normal_axis(mesh: Mesh) -> dict[int, list[float]]:
 
 
 def test_materials_color_faces_only_on_request(tmp_path: Path) -> None:
-    picture = np.zeros((2, 2, 3), dtype=np.uint8)
-    picture[1, 0] = [0, 0, 255]  # lower left, where the texture coordinate (0.25, 0.25) points
-    Image.fromarray(picture).save(tmp_path / "picture.png")
+    image = np.zeros((2, 2, 3), dtype=np.uint8)
+    image[1, 0] = [0, 0, 255]  # lower left, where the texture coordinate (0.25, 0.25) points
+    Image.fromarray(image).save(tmp_path / "picture.png")
     write(tmp_path, "paint.mtl", "newmtl red\nKd 1 0 0\nnewmtl plain\nKs 1 1 1\nnewmtl picture\nmap_Kd picture.png\n")
     path = write(tmp_path, "coloured.obj", COLORED_OBJ)
     assert load_mesh(path).albedo is None
     assert colors_by_normal_axis(load_mesh(path, colors=True)) == {2: [1, 0, 0], 1: [1, 1, 1], 0: [0, 0, 1]}
 
 
-def test_a_missing_material_or_picture_leaves_faces_white(tmp_path: Path) -> None:
+def test_a_missing_material_or_image_leaves_faces_white(tmp_path: Path) -> None:
     path = write(tmp_path, "coloured.obj", COLORED_OBJ)
     white = {axis: [1.0, 1.0, 1.0] for axis in range(3)}
     assert load_mesh(path).albedo is None

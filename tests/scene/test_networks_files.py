@@ -43,7 +43,7 @@ def small_network(*, ends_in_softmax: bool = False) -> torch.nn.Sequential:
     return torch.nn.Sequential(*layers, *([torch.nn.Softmax(1)] if ends_in_softmax else [])).eval()
 
 
-def pictures(count: int) -> Float32Array:
+def images(count: int) -> Float32Array:
     return np.random.default_rng(3).random((count, 3, SIZE, SIZE), dtype=np.float32)
 
 
@@ -108,7 +108,7 @@ def test_a_model_file_answers_as_the_module_it_was_saved_from(
     if suffix in (".pt", ".pt2"):
         trust_model_file(str(path))
     classifier = load(path)
-    shown, classes = pictures(9), np.arange(9) % 7
+    shown, classes = images(9), np.arange(9) % 7
     wanted = expected(small_network(), shown)[np.arange(9), classes]
     found = classifier.scores(shown, classes)
     np.testing.assert_allclose(found, wanted, atol=1e-6)
@@ -123,13 +123,13 @@ def test_what_openvino_runs_has_values_only(tmp_path: Path, suffix: str) -> None
     path = save(tmp_path / f"model{suffix}", small_network())
     classifier = load(path)
     with pytest.raises(NoGradientError, match="has no gradient; use finite differences"):
-        classifier.scores_and_gradients(pictures(1), np.zeros(1, dtype=np.int64))
+        classifier.scores_and_gradients(images(1), np.zeros(1, dtype=np.int64))
     with pytest.raises(InvalidParameterError, match="OpenVINO runs it on the CPU; leave device 'cuda' away"):
         load(path, device="cuda")
     raw = load_network("file", size=SIZE, unnormalized=True, options=NetworkOptions(str(path)))
     assert raw.fingerprint != classifier.fingerprint
-    margins = load(path, score="margin").scores(pictures(3), np.zeros(3, dtype=np.int64))
-    logits = np.log(expected(small_network(), pictures(3)))
+    margins = load(path, score="margin").scores(images(3), np.zeros(3, dtype=np.int64))
+    logits = np.log(expected(small_network(), images(3)))
     np.testing.assert_allclose(margins, logits[:, 0] - logits[:, 1:].max(axis=1), atol=1e-4)
 
 

@@ -47,7 +47,7 @@ def small_network() -> torch.nn.Module:
     )
 
 
-def pictures(count: int) -> tuple[Float32Array, IntArray]:
+def images(count: int) -> tuple[Float32Array, IntArray]:
     rng = np.random.default_rng(5)
     return rng.random((count, 3, SIZE, SIZE), dtype=np.float32), rng.integers(0, 5, count)
 
@@ -73,7 +73,7 @@ def test_margins_of_probabilities_are_those_of_their_logits() -> None:
 def test_margins_and_their_gradients_are_those_of_autograd(backend: Backend) -> None:
     network = small_network()
     classifier = TorchClassifier(network, Preprocessing(SIZE), name="small", backend=backend, score="margin")
-    shown, classes = pictures(9)
+    shown, classes = images(9)
     mean, std = (torch.tensor(v).reshape(3, 1, 1) for v in (Preprocessing().mean, Preprocessing().std))
     leaf = torch.from_numpy(shown).requires_grad_(True)
     logits = network((leaf - mean) / std)
@@ -94,7 +94,7 @@ def test_top1_is_a_step_without_gradient() -> None:
     network = small_network()
     top1 = TorchClassifier(network, Preprocessing(SIZE), name="small", score="top1")
     softmax = TorchClassifier(network, Preprocessing(SIZE), name="small")
-    shown, classes = pictures(20)
+    shown, classes = images(20)
     best = softmax.answers(shown).argmax(axis=1)
     np.testing.assert_array_equal(top1.scores(shown, classes), (best == classes).astype(np.float64))
     with pytest.raises(NoGradientError, match="small of score top1 has no gradient; use finite differences"):

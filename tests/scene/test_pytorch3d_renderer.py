@@ -67,7 +67,7 @@ def test_pytorch3d_takes_no_blur() -> None:
 
 @needs_pytorch3d
 @pytest.mark.parametrize("mesh", [box(), normalize(make_shape("chair", 1))], ids=["box", "chair"])
-def test_pictures_agree_with_the_default_renderer(mesh: Mesh) -> None:
+def test_images_agree_with_the_default_renderer(mesh: Mesh) -> None:
     theirs, ours = make_renderer("pytorch3d", 112, 4), Rasterizer(112)
     views = scenes(azimuth=[20.0, 130.0, 250.0], elevation=[5.0, 40.0, 80.0])
     assert np.abs(theirs.render(mesh, views) - ours.render(mesh, views)).mean() < 1 / 255
@@ -78,7 +78,7 @@ def test_pictures_agree_with_the_default_renderer(mesh: Mesh) -> None:
 
 @needs_pytorch3d
 @pytest.mark.parametrize("name", [*CAMERA, *LIGHT])
-def test_derivatives_are_those_of_its_pictures(name: str) -> None:
+def test_derivatives_are_those_of_its_images(name: str) -> None:
     renderer: Renderer = make_renderer("pytorch3d", 96, 2)
     values, step = {**CAMERA, **LIGHT}, 0.05 if {**CAMERA, **LIGHT}[name] > 2.8 else 1e-3
     _, derivatives = renderer.render_with_derivatives(box(), scenes(**values), [name])
@@ -99,5 +99,5 @@ def test_a_scene_has_the_same_bytes_alone_and_in_a_batch() -> None:
 @needs_pytorch3d
 def test_what_lies_behind_the_camera_is_not_drawn() -> None:
     behind = box().vertices + np.array([0.0, 0.0, -9.0])
-    picture = make_renderer("pytorch3d", 32).render(Mesh(behind, box().faces), scenes(azimuth=0.0, background_g=0.25))
-    assert (picture[0] == np.array([0.0, 0.25, 0.0], dtype=np.float32)[:, None, None]).all()
+    image = make_renderer("pytorch3d", 32).render(Mesh(behind, box().faces), scenes(azimuth=0.0, background_g=0.25))
+    assert (image[0] == np.array([0.0, 0.25, 0.0], dtype=np.float32)[:, None, None]).all()

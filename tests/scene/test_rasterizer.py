@@ -70,10 +70,10 @@ def cosine(first: np.ndarray[tuple[int, ...], np.dtype[np.float32]], second: Flo
     return float(x @ y / np.sqrt((x @ x) * (y @ y)))
 
 
-def test_pictures_are_upright_and_not_mirrored() -> None:
+def test_images_are_upright_and_not_mirrored() -> None:
     pole, arm = box((-0.1, -0.9, -0.1), (0.1, 0.9, 0.1)), box((0.1, 0.7, -0.1), (0.9, 0.9, 0.1))
-    picture = PLAIN.render(merge_meshes([pole, arm]), scene())[0, 0]
-    rows, columns = np.nonzero(picture > 0.25)
+    image = PLAIN.render(merge_meshes([pole, arm]), scene())[0, 0]
+    rows, columns = np.nonzero(image > 0.25)
     assert columns.min() < 50  # the arm towards +x, on the left
     assert columns.max() < 130
     arm_rows = rows[columns < 80]
@@ -89,8 +89,8 @@ def test_each_direction_shows_its_side_with_its_color(
     azimuth: float, elevation: float, side: int, shade: float
 ) -> None:
     albedo = np.random.default_rng(0).uniform(0.2, 1, (6, 3)).astype(np.float32)
-    picture = PLAIN.render(box(albedo=albedo), scene(azimuth, elevation))[0]
-    np.testing.assert_allclose(picture[:, 112, 112], shade * albedo[side], atol=1e-6)
+    image = PLAIN.render(box(albedo=albedo), scene(azimuth, elevation))[0]
+    np.testing.assert_allclose(image[:, 112, 112], shade * albedo[side], atol=1e-6)
 
 
 def test_from_below_the_bottom_shows_without_direct_light() -> None:
@@ -111,8 +111,8 @@ def test_the_winding_of_faces_does_not_matter() -> None:
 def test_the_background_fills_what_no_face_covers() -> None:
     away = quad((50.0, 50.0), (51.0, 51.0))
     background = np.array([0.1, 0.6, 0.9])
-    picture = PLAIN.render(away, Scenes(np.zeros(1), np.zeros(1), background=background))[0]
-    assert (picture == background.astype(np.float32)[:, None, None]).all()
+    image = PLAIN.render(away, Scenes(np.zeros(1), np.zeros(1), background=background))[0]
+    assert (image == background.astype(np.float32)[:, None, None]).all()
 
 
 def test_a_bar_far_thinner_than_a_pixel_shows_with_its_area() -> None:
@@ -126,10 +126,10 @@ def test_a_bar_far_thinner_than_a_pixel_shows_with_its_area() -> None:
 def test_a_face_smaller_than_a_pixel_and_faces_without_area_do_no_harm() -> None:
     corners = np.array([[0.0, 0.0, 0.0], [1e-4, 0.0, 0.0], [0.0, 1e-4, 0.0], [0.5, 0.0, 0.0], [0.0, 0.5, 0.0]])
     faces = np.array([[0, 1, 2], [0, 1, 3], [0, 0, 4], [2, 2, 2]], dtype=np.int32)
-    picture, derivative = PLAIN.render_with_derivatives(Mesh(corners, faces), scene(10, 10), ["azimuth"])
-    assert np.isfinite(picture).all()
+    image, derivative = PLAIN.render_with_derivatives(Mesh(corners, faces), scene(10, 10), ["azimuth"])
+    assert np.isfinite(image).all()
     assert np.isfinite(derivative).all()
-    assert picture.sum() < 1.0
+    assert image.sum() < 1.0
 
 
 def test_faces_that_reach_behind_the_camera_are_left_out_whole() -> None:
@@ -139,7 +139,7 @@ def test_faces_that_reach_behind_the_camera_are_left_out_whole() -> None:
     assert np.isfinite(derivative).all()
 
 
-def test_a_face_larger_than_the_picture_fills_it() -> None:
+def test_a_face_larger_than_the_image_fills_it() -> None:
     wall = quad((-500.0, -500.0), (500.0, 500.0))
     assert (PLAIN.render(wall, scene())[0] == 0.5).all()
 
@@ -152,7 +152,7 @@ def test_the_nearer_of_two_faces_hides_the_other_whatever_their_order() -> None:
 
 
 @pytest.mark.parametrize(("mesh", "limit"), [(box(), 0.1), (torus(), 0.1), (torus(60, 40), 0.15)])
-def test_pictures_agree_with_a_supersampled_reference(mesh: Mesh, limit: float) -> None:
+def test_images_agree_with_a_supersampled_reference(mesh: Mesh, limit: float) -> None:
     scenes = random_scenes(3)
     error = np.abs(PLAIN.render(mesh, scenes) - REFERENCE.render(mesh, scenes))
     assert 255 * error.mean() < limit
@@ -161,8 +161,8 @@ def test_pictures_agree_with_a_supersampled_reference(mesh: Mesh, limit: float) 
 def test_a_scene_gives_the_same_bytes_in_every_batch_order_and_number_of_threads() -> None:
     mesh, scenes = torus(), random_scenes(64)
     names = ["azimuth", "elevation"]
-    pictures, derivatives = PLAIN.render_with_derivatives(mesh, scenes, names)
-    assert PLAIN.render(mesh, scenes).tobytes() == pictures.tobytes()
+    images, derivatives = PLAIN.render_with_derivatives(mesh, scenes, names)
+    assert PLAIN.render(mesh, scenes).tobytes() == images.tobytes()
 
     def chosen(order: list[int]) -> Scenes:
         return Scenes(scenes.azimuth_deg[order], scenes.elevation_deg[order])
@@ -170,13 +170,13 @@ def test_a_scene_gives_the_same_bytes_in_every_batch_order_and_number_of_threads
     for threads in (1, None):
         for order in ([5], list(range(7)), list(range(64))[::-1]):
             again = Rasterizer(threads=threads).render_with_derivatives(mesh, chosen(order), names)
-            assert again[0].tobytes() == pictures[order].tobytes()
+            assert again[0].tobytes() == images[order].tobytes()
             assert again[1].tobytes() == derivatives[order].tobytes()
 
 
 @pytest.mark.parametrize("mesh", [box(), tilted(torus())])
 @pytest.mark.parametrize(("name", "step"), [("azimuth", 0.1), ("elevation", 0.1), ("distance", 0.002)])
-def test_derivatives_agree_with_central_differences_of_the_picture(mesh: Mesh, name: str, step: float) -> None:
+def test_derivatives_agree_with_central_differences_of_the_image(mesh: Mesh, name: str, step: float) -> None:
     renderer = Rasterizer(supersample=2, blur=0.7)
     values = {"azimuth": np.array([25.0, 200.0]), "elevation": np.array([35.0, 10.0]), "distance": np.full(2, 2.732)}
     _, derivatives = renderer.render_with_derivatives(mesh, Scenes.from_parameters(values), [name])
@@ -187,16 +187,16 @@ def test_derivatives_agree_with_central_differences_of_the_picture(mesh: Mesh, n
     assert np.linalg.norm(derivatives) == pytest.approx(np.linalg.norm(difference), rel=0.05)
 
 
-def test_derivatives_in_light_are_exact_because_the_picture_is_linear_in_it() -> None:
+def test_derivatives_in_light_are_exact_because_the_image_is_linear_in_it() -> None:
     mesh, values = torus(), {"azimuth": np.array([25.0]), "ambient": np.array([0.3]), "directional": np.array([0.4])}
     names = ["ambient", "directional"]
-    picture, derivatives = PLAIN.render_with_derivatives(mesh, Scenes.from_parameters(values), names)
+    image, derivatives = PLAIN.render_with_derivatives(mesh, Scenes.from_parameters(values), names)
     for k, name in enumerate(names):
         brighter = PLAIN.render(mesh, Scenes.from_parameters(values | {name: values[name] + 0.1}))
-        np.testing.assert_allclose(derivatives[:, k], (brighter - picture) / 0.1, atol=2e-5)
+        np.testing.assert_allclose(derivatives[:, k], (brighter - image) / 0.1, atol=2e-5)
 
 
-def test_a_gray_picture_is_the_one_that_three_channels_would_show() -> None:
+def test_a_gray_image_is_the_one_that_three_channels_would_show() -> None:
     mesh, scenes = torus(), random_scenes(4)
     painted = Mesh(mesh.vertices, mesh.faces, np.ones(mesh.faces.shape, dtype=np.float32))
     for gray, color in zip(
@@ -229,13 +229,13 @@ def test_the_identity_names_every_option_that_rules_a_pixel() -> None:
     assert Rasterizer(antialias=False).identity != PLAIN.identity
 
 
-def test_other_sizes_show_the_same_picture() -> None:
+def test_other_sizes_show_the_same_image() -> None:
     small, large = Rasterizer(112).render(torus(), scene(30, 30)), Rasterizer(224).render(torus(), scene(30, 30))
     halved = large.reshape(1, 3, 112, 2, 112, 2).mean(axis=(3, 5))
     assert 255 * np.abs(small - halved).mean() < 0.3
 
 
-def test_an_empty_batch_gives_no_pictures() -> None:
+def test_an_empty_batch_gives_no_images() -> None:
     assert PLAIN.render(box(), Scenes(np.zeros(0), np.zeros(0))).shape == (0, 3, 224, 224)
 
 

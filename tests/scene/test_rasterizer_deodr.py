@@ -26,7 +26,7 @@ SHAPES = ["aeroplane", "bench", "chair", "cup", "toilet"]
 VIEWS = [(0.0, 10.0), (130.0, 30.0), (250.0, -10.0), (310.0, 75.0)]
 
 
-def deodr_picture(mesh: Mesh, azimuth_deg: float, elevation_deg: float) -> FloatArray:
+def deodr_image(mesh: Mesh, azimuth_deg: float, elevation_deg: float) -> FloatArray:
     """Grey picture (SIZE, SIZE) in the paper's protocol."""
     a, e = np.deg2rad(azimuth_deg), np.deg2rad(elevation_deg)
     eye = 2.732 * np.array([np.cos(e) * np.sin(a), np.sin(e), -np.cos(e) * np.cos(a)])
@@ -68,20 +68,20 @@ def deodr_picture(mesh: Mesh, azimuth_deg: float, elevation_deg: float) -> Float
         perspective_correct=True,
         integer_pixel_centers=False,
     )
-    picture, depth = np.zeros((SIZE, SIZE, 1)), np.zeros((SIZE, SIZE))
-    renderer.renderScene(scene, 1.0, picture, depth)
-    return picture[:, :, 0]
+    image, depth = np.zeros((SIZE, SIZE, 1)), np.zeros((SIZE, SIZE))
+    renderer.renderScene(scene, 1.0, image, depth)
+    return image[:, :, 0]
 
 
 def assert_same(mesh: Mesh) -> None:
     azimuth, elevation = np.array(VIEWS).T
-    pictures = Rasterizer(SIZE, antialias=False).render(mesh, Scenes(azimuth, elevation))[:, 0]
-    for view, picture in zip(VIEWS, pictures, strict=True):
-        other = deodr_picture(mesh, *view)
-        ours, theirs = picture > 0, other > 0
+    images = Rasterizer(SIZE, antialias=False).render(mesh, Scenes(azimuth, elevation))[:, 0]
+    for view, image in zip(VIEWS, images, strict=True):
+        other = deodr_image(mesh, *view)
+        ours, theirs = image > 0, other > 0
         assert theirs.sum() > 1000
         assert (ours & theirs).sum() / (ours | theirs).sum() >= 0.98
-        assert np.median(np.abs(picture - other)[ours & theirs]) < 1e-3
+        assert np.median(np.abs(image - other)[ours & theirs]) < 1e-3
 
 
 def bowl() -> Mesh:

@@ -20,7 +20,7 @@ def mesh(request: pytest.FixtureRequest, shapes_folder: Path) -> Mesh:
     return normalize(load_mesh(sorted((shapes_folder / request.param).glob("*/models/*.obj"))[0]))
 
 
-def test_pictures_are_close_to_a_supersampled_reference(mesh: Mesh) -> None:
+def test_images_are_close_to_a_supersampled_reference(mesh: Mesh) -> None:
     truth = Rasterizer(supersample=8, antialias=False).render(mesh, SCENES)
     error = 255 * np.abs(Rasterizer().render(mesh, SCENES) - truth).mean()
     plain = 255 * np.abs(Rasterizer(antialias=False).render(mesh, SCENES) - truth).mean()
@@ -28,7 +28,7 @@ def test_pictures_are_close_to_a_supersampled_reference(mesh: Mesh) -> None:
     assert error < plain / 1.5
 
 
-def test_derivatives_follow_central_differences_of_smoothed_pictures(mesh: Mesh) -> None:
+def test_derivatives_follow_central_differences_of_smoothed_images(mesh: Mesh) -> None:
     renderer, step = Rasterizer(supersample=4, blur=0.5), 0.1
     names = ["azimuth", "elevation"]
     derivatives = renderer.render_with_derivatives(mesh, SCENES, names)[1].astype(np.float64)

@@ -53,7 +53,7 @@ def family(classifier: Classifier | None = None, space: SemanticSpace = SPACE) -
     return SceneFunction(classifier or black_box(), meshes, [0, 1], space)
 
 
-def test_the_score_is_that_of_the_picture_of_the_members_mesh_and_class() -> None:
+def test_the_score_is_that_of_the_image_of_the_members_mesh_and_class() -> None:
     function = family()
     theta = np.array([[[30.0, 20.0], [200.0, 60.0]], [[30.0, 20.0], [5.0, -10.0]]])
     expected = [
@@ -62,7 +62,7 @@ def test_the_score_is_that_of_the_picture_of_the_members_mesh_and_class() -> Non
     ]
     np.testing.assert_array_equal(function.values(theta, [0, 1]), expected)
     np.testing.assert_array_equal(
-        function.pictures(theta[0], 0), Rasterizer(SIZE).render(function.meshes[0], function.scenes(theta[0]))
+        function.images(theta[0], 0), Rasterizer(SIZE).render(function.meshes[0], function.scenes(theta[0]))
     )
 
 
@@ -215,7 +215,7 @@ def test_named_spaces_and_parts_of_ranges_are_written_out_in_the_canonical_id(ti
     assert part.values(theta).tobytes() == whole.values(theta).tobytes()
 
 
-def test_gradients_of_a_smoothed_picture_leave_values_and_their_bytes_alone() -> None:
+def test_gradients_of_a_smoothed_image_leave_values_and_their_bytes_alone() -> None:
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 5, stride=3), torch.nn.Flatten(), torch.nn.LazyLinear(2))
     classifier = TorchClassifier(network, Preprocessing(SIZE), name="small")
@@ -241,7 +241,7 @@ def test_options_of_the_id_reach_network_and_renderer(tiny_network: str) -> None
     np.testing.assert_allclose(fed.values(theta), plain.values(theta) / 2)
     small = make_function(f"scene:{tiny_network}/cup/procedural:3?size=16&blur=0.5")
     assert isinstance(small, SceneFunction)
-    assert small.pictures(theta[0]).shape == (1, 3, 16, 16)
+    assert small.images(theta[0]).shape == (1, 3, 16, 16)
     assert "blur=0.5" in small.fingerprints[0]["renderer"]
     split = make_function(f"scene:{tiny_network}/cup/procedural:3?supersample=2&gradient_blur=1.5")
     assert split.fingerprints[0]["gradient_renderer"] == f"rasterizer-1?size={SIZE}&supersample=2&blur=1.5"

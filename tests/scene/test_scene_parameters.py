@@ -39,26 +39,26 @@ def bowl() -> Mesh:
     return Mesh(points + np.array([0.2, 0.0, 0.1]), faces.astype(np.int32))
 
 
-def picture(mesh: Mesh, **values: float) -> Float32Array:
+def image(mesh: Mesh, **values: float) -> Float32Array:
     scenes = Scenes.from_parameters({"azimuth": [0.0]} | {key: [value] for key, value in values.items()})
     return np.asarray(PLAIN.render(mesh, scenes)[0])
 
 
 def center(mesh: Mesh, **values: float) -> FloatArray:
     """Colour of the pixel in the middle."""
-    return picture(mesh, **values)[:, SIZE // 2, SIZE // 2].astype(np.float64)
+    return image(mesh, **values)[:, SIZE // 2, SIZE // 2].astype(np.float64)
 
 
 def place(mesh: Mesh, **values: float) -> tuple[float, float, float]:
     """Area in pixels and centre (right, up) in shares of half the picture, of a mesh in full ambient light."""
-    shown = picture(mesh, ambient=1.0, directional=0.0, **values)[0].astype(np.float64)
+    shown = image(mesh, ambient=1.0, directional=0.0, **values)[0].astype(np.float64)
     at = (np.arange(SIZE) + 0.5) / (SIZE / 2) - 1
     area = float(shown.sum())
     return area, float((shown.sum(axis=0) * at).sum() / area), float(-(shown.sum(axis=1) * at).sum() / area)
 
 
 @pytest.mark.parametrize("names", [*NAMED_SPACES, *PARAMETERS, ",".join(PARAMETERS)])
-def test_the_defaults_of_a_space_show_the_papers_picture_to_the_byte(names: str) -> None:
+def test_the_defaults_of_a_space_show_the_papers_image_to_the_byte(names: str) -> None:
     space, mesh = SemanticSpace.of(names), make_shape("cup", 3)
     named = dict(zip(space.names, space.default[:, None], strict=True)) | {"azimuth": [50.0], "elevation": [20.0]}
     expected = PLAIN.render_with_derivatives(mesh, Scenes(np.array([50.0]), np.array([20.0])), ["azimuth", "elevation"])
@@ -73,7 +73,7 @@ def test_azimuth_90_shows_the_side_of_plus_x(azimuth: float, side: int) -> None:
 
 def test_elevation_90_shows_the_top_and_minus_10_a_little_of_the_bottom() -> None:
     assert center(box(colors=True), elevation=90.0) == pytest.approx(SIDES[3], abs=1e-6)
-    below = picture(box((0.5, 0.1, 0.5), colors=True), elevation=-10.0)
+    below = image(box((0.5, 0.1, 0.5), colors=True), elevation=-10.0)
     assert (np.abs(below - 0.5 * SIDES[2][:, None, None]).max(axis=0) < 1e-3).sum() > 20
 
 
@@ -88,7 +88,7 @@ def test_the_area_falls_with_the_square_of_the_tangent_of_half_the_field_of_view
     assert place(plate, field_of_view=80.0)[0] == pytest.approx(ratio * place(plate, field_of_view=45.0)[0], rel=5e-3)
 
 
-def test_roll_turns_the_picture_clockwise() -> None:
+def test_roll_turns_the_image_clockwise() -> None:
     pole = Mesh(box((0.1, 0.3, 0.1)).vertices + np.array([0.0, 0.5, 0.0]), box().faces)
     _, right, up = place(pole)
     assert up > 0.2
@@ -133,8 +133,8 @@ def test_light_along_the_view_lights_what_is_seen_and_has_finite_derivatives() -
         "light_azimuth": [90.0, 0.0],
         "light_elevation": [0.0, 90.0],
     })
-    pictures, derivatives = PLAIN.render_with_derivatives(box(), scenes, list(PARAMETERS))
-    assert pictures[:, 0, SIZE // 2, SIZE // 2] == pytest.approx([1.0, 1.0])
+    images, derivatives = PLAIN.render_with_derivatives(box(), scenes, list(PARAMETERS))
+    assert images[:, 0, SIZE // 2, SIZE // 2] == pytest.approx([1.0, 1.0])
     assert np.isfinite(derivatives).all()
 
 
@@ -146,7 +146,7 @@ def test_intensities_albedo_and_background_are_what_they_say() -> None:
     assert center(box(), **lit, **tints) == pytest.approx([0.25, 0.1, 0.5], abs=1e-6)
     assert center(box(colors=True), **lit, **tints) == pytest.approx(0.5 * SIDES[3] * [0.5, 0.2, 1.0], abs=1e-6)
     behind = {"background_r": 0.7, "background_g": 0.1, "background_b": 0.4}
-    assert picture(box(), **behind)[:, 0, 0] == pytest.approx([0.7, 0.1, 0.4])
+    assert image(box(), **behind)[:, 0, 0] == pytest.approx([0.7, 0.1, 0.4])
     assert center(box(), **behind) == pytest.approx(center(box()))
 
 
@@ -180,7 +180,7 @@ def derivative_and_difference(renderer: Rasterizer, name: str) -> tuple[FloatArr
 
 
 @pytest.mark.parametrize("name", CAMERA)
-def test_derivatives_in_the_camera_agree_with_differences_of_smooth_pictures(name: str) -> None:
+def test_derivatives_in_the_camera_agree_with_differences_of_smooth_images(name: str) -> None:
     derivative, difference = derivative_and_difference(Rasterizer(SIZE, supersample=4, blur=1.0), name)
     norms = np.linalg.norm(derivative), np.linalg.norm(difference)
     assert (derivative * difference).sum() / (norms[0] * norms[1]) > 0.99
@@ -188,7 +188,7 @@ def test_derivatives_in_the_camera_agree_with_differences_of_smooth_pictures(nam
 
 
 @pytest.mark.parametrize("name", [name for name in PARAMETERS if name not in CAMERA])
-def test_derivatives_in_light_and_colors_agree_with_differences_of_the_plain_picture(name: str) -> None:
+def test_derivatives_in_light_and_colors_agree_with_differences_of_the_plain_image(name: str) -> None:
     derivative, difference = derivative_and_difference(PLAIN, name)
     assert np.abs(difference).max() > 1e-3
     # What is left: faces that pass the edge of the light, and steps of colour that become worth smoothing.
@@ -197,9 +197,9 @@ def test_derivatives_in_light_and_colors_agree_with_differences_of_the_plain_pic
 
 def test_a_color_above_1_shows_as_1_without_a_slope() -> None:
     scenes = Scenes.from_parameters({"elevation": [90.0, 90.0], "ambient": [0.9, 0.5], "directional": [0.5, 0.5]})
-    pictures, derivatives = PLAIN.render_with_derivatives(box(), scenes, ["ambient", "directional"])
+    images, derivatives = PLAIN.render_with_derivatives(box(), scenes, ["ambient", "directional"])
     middle = (..., 0, SIZE // 2, SIZE // 2)
-    assert pictures[middle].tolist() == [1.0, 1.0]
+    assert images[middle].tolist() == [1.0, 1.0]
     assert derivatives[middle].tolist() == [[0.0, 0.0], [1.0, 1.0]]  # exactly 1 counts as below
 
 
@@ -216,10 +216,10 @@ def test_straight_above_walls_have_no_slope_in_the_height_of_the_light_whatever_
 @pytest.mark.parametrize("distance", [0.5, 0.3, 0.05])
 def test_a_camera_inside_the_mesh_sees_what_lies_wholly_before_it(distance: float) -> None:
     scenes = Scenes.from_parameters({"azimuth": [0.0, 30.0], "distance": [distance] * 2})
-    pictures, derivatives = PLAIN.render_with_derivatives(box(colors=True), scenes, list(PARAMETERS))
-    assert np.isfinite(pictures).all()
+    images, derivatives = PLAIN.render_with_derivatives(box(colors=True), scenes, list(PARAMETERS))
+    assert np.isfinite(images).all()
     assert np.isfinite(derivatives).all()
-    assert pictures[0, :, SIZE // 2, SIZE // 2] == pytest.approx(0.5 * SIDES[5], abs=1e-6)  # the far side, from inside
+    assert images[0, :, SIZE // 2, SIZE // 2] == pytest.approx(0.5 * SIDES[5], abs=1e-6)  # the far side, from inside
 
 
 def test_no_distance_of_the_space_brings_the_camera_into_a_normalised_mesh() -> None:

@@ -228,9 +228,9 @@ def test_colors_are_an_option_of_the_id_and_change_the_fingerprint(tmp_path: Pat
         assert red.id.endswith("&colors=material")
         assert make_function(red.id).fingerprints == red.fingerprints != white.fingerprints
         assert isinstance(red, SceneFunction)
-        picture = red.pictures(red.space.default[None])[0]
-        assert picture[0].max() > 0.2
-        assert picture[1:].max() == 0.0
+        image = red.images(red.space.default[None])[0]
+        assert image[0].max() > 0.2
+        assert image[1:].max() == 0.0
     with pytest.raises(InvalidParameterError, match="colors 'pink': choose white or material"):
         make_function(f"scene:{network}/cup/procedural:0?colors=pink")
     with pytest.raises(InvalidParameterError, match="procedural shapes have no materials"):

@@ -19,7 +19,7 @@ def run(folder: Path, *extra: str) -> int:
     return run_command(gradient_study.main, [*small, "--networks", "tiny", "--out", str(folder), *extra])
 
 
-def test_both_tables_and_the_picture_are_written(tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_both_tables_and_the_image_are_written(tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path) == 0
     kinds = list(gradient_study_work.KINDS)
     predictions = list(csv.DictReader((tmp_path / "prediction.csv").read_text().splitlines()))
@@ -33,8 +33,8 @@ def test_both_tables_and_the_picture_are_written(tiny: str, tmp_path: Path, caps
     text = (tmp_path / "gradient_study.md").read_text()
     assert "median over 1 shape (quartiles)" in text
     assert text.strip() in capsys.readouterr().out
-    with Image.open(tmp_path / "gradient_study.png") as picture:
-        assert min(picture.size) > 300
+    with Image.open(tmp_path / "gradient_study.png") as image:
+        assert min(image.size) > 300
 
 
 def test_a_dry_run_tells_what_it_would_ask_and_writes_nothing(

@@ -23,7 +23,7 @@ def run(folder: Path, *extra: str) -> int:
     return run_command(grow_regions.main, [*common, *extra])
 
 
-def test_regions_pictures_and_exports_are_written(tiny: str, tmp_path: Path) -> None:
+def test_regions_images_and_exports_are_written(tiny: str, tmp_path: Path) -> None:
     export = tmp_path / "inside"
     methods = ["--methods", "naive,oir_b", "--export", str(export), "--export-count", "3"]
     assert run(tmp_path, "cup:0", *methods) == 0
@@ -31,8 +31,8 @@ def test_regions_pictures_and_exports_are_written(tiny: str, tmp_path: Path) -> 
     assert [row["method"] for row in rows] == ["naive"] * 4 + ["oir_b"] * 4
     assert all(int(row["forward_queries"]) == 40 for row in rows)
     for name in ("naive_regions", "naive_bounds", "oir_b_regions", "oir_b_bounds"):
-        with Image.open(tmp_path / f"{name}.png") as picture:
-            assert min(picture.size) > 300
+        with Image.open(tmp_path / f"{name}.png") as image:
+            assert min(image.size) > 300
     space = SemanticSpace.of("azimuth,elevation")
     for row in csv.DictReader((export / "naive" / "theta.csv").read_text().splitlines()):
         bounds = rows[int(row["region"])]
@@ -42,8 +42,8 @@ def test_regions_pictures_and_exports_are_written(tiny: str, tmp_path: Path) -> 
             [[float(bounds["azimuth_high"]), float(bounds["elevation_high"])]],  # type: ignore[arg-type]
         )
         assert region.contains([float(row["azimuth"]), float(row["elevation"])])[0]
-        with Image.open(export / "naive" / row["picture"]) as picture:
-            assert picture.size == (32, 32)
+        with Image.open(export / "naive" / row["picture"]) as image:
+            assert image.size == (32, 32)
 
 
 def test_ones_own_mesh_and_start_points_work(tiny: str, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_ones_own_mesh_and_start_points_work(tiny: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_more_than_two_parameters_get_projections_and_pictures_along_the_sides(
+def test_more_than_two_parameters_get_projections_and_images_along_the_sides(
     tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     extra = ["cup:0", "--params", "paper6", "--corners", "4", "--methods", "naive,oir_w"]
@@ -67,8 +67,8 @@ def test_more_than_two_parameters_get_projections_and_pictures_along_the_sides(
     assert all(int(row["forward_queries"]) + int(row["gradient_queries"]) == 40 for row in rows)
     assert {"azimuth_low", "light_elevation_high", "ambient_low"} <= rows[0].keys()
     for name in ("projections", "sides", "bounds"):
-        with Image.open(tmp_path / f"naive_{name}.png") as picture:
-            assert min(picture.size) > 300
+        with Image.open(tmp_path / f"naive_{name}.png") as image:
+            assert min(image.size) > 300
     assert not (tmp_path / "naive_regions.png").exists()
 
 

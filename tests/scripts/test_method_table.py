@@ -103,7 +103,7 @@ def test_hyperparameters_come_with_defaults_words_and_meaning() -> None:
     assert own["rate"] == {"name": "rate", "symbol": "", "default": "0.01", "limits": "", "meaning": "Of growth."}
 
 
-def test_the_script_writes_tables_and_a_picture(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_script_writes_tables_and_a_image(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "out"
     arguments = ["--methods", "naive,oir_w,grid:lines=3", "--parameters", "1-3", "--steps", "20", "--out", str(out)]
     assert run_command(method_table.main, arguments) == 0

@@ -81,7 +81,7 @@ def chosen(lines: Sequence[dict[str, str]], network: str, method: str, kind: str
     return line
 
 
-def test_the_report_writes_its_tables_pictures_and_runs(folder: Path, lines: list[dict[str, str]]) -> None:
+def test_the_report_writes_its_tables_images_and_runs(folder: Path, lines: list[dict[str, str]]) -> None:
     assert sorted(path.name for path in (folder / "out").iterdir()) == FILES
     kinds = ("replay", "replay as released", "recorded")
     assert [(line["network"], line["method"], line["kind"]) for line in lines] == [
@@ -100,8 +100,8 @@ def test_the_report_writes_its_tables_pictures_and_runs(folder: Path, lines: lis
     assert "97 recorded runs: 1 without a trace, 1 diverged" in text
     for name in FILES:
         if name.endswith(".png"):
-            with Image.open(folder / "out" / name) as picture:
-                assert min(picture.size) > 300
+            with Image.open(folder / "out" / name) as image:
+                assert min(image.size) > 300
     # 16 replays of 32 runs each, of which two are the same runs: black-box methods that are cut at the end only.
     assert len(RunStore(folder / "out/runs.sqlite").rows()) == (16 - 2) * 32
 

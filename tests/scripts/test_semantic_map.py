@@ -32,11 +32,11 @@ def rows_of(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text().splitlines()))
 
 
-def pictures(folder: Path) -> list[str]:
+def images(folder: Path) -> list[str]:
     """Names of all pictures, after opening each."""
     for path in folder.glob("*.png"):
-        with Image.open(path) as picture:
-            assert min(picture.size) > 150
+        with Image.open(path) as image:
+            assert min(image.size) > 150
     return sorted(path.stem for path in folder.glob("*.png"))
 
 
@@ -52,10 +52,10 @@ def recorded(tmp_path: Path) -> Path:
     return save_maps(ScoreMaps(SPACE, axes, scores, tuple(names)), tmp_path / "recorded.npz")
 
 
-def test_recorded_maps_give_pictures_and_tables(recorded: Path, tmp_path: Path) -> None:
+def test_recorded_maps_give_images_and_tables(recorded: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert run(out, "--maps", str(recorded), "--dsm", "--one-dimensional", "--traps") == 0
-    assert pictures(out) == ["dsm", "maps", "nsm", "nsm_1d"]
+    assert images(out) == ["dsm", "maps", "nsm", "nsm_1d"]
     traps = rows_of(out / "traps.csv")
     assert [row["map"] for row in traps] == [
         "a/cup/0", "a/cup/1", "b/cup/0", "b/cup/1", "a/cup/mean", "b/cup/mean", "mean/cup/mean",
@@ -75,7 +75,7 @@ def test_regions_grow_on_a_selected_map_with_renders_of_a_shape_at_hand(recorded
     assert run(out, *choice, "--methods", "naive,oir_b", "--budget", "48", "--starts", "azimuth=200") == 0
     methods = ("naive", "oir_b")
     single = [f"{method}_0_b-chair-0_{kind}" for method in methods for kind in ("bounds", "regions")]
-    assert pictures(out) == sorted(["maps", *single, *(f"{method}_maps" for method in methods)])
+    assert images(out) == sorted(["maps", *single, *(f"{method}_maps" for method in methods)])
     rows = rows_of(out / "regions.csv")
     assert [row["method"] for row in rows] == ["naive", "oir_b"]
     assert {row["map"] for row in rows} == {"b/chair/0"}
@@ -128,7 +128,7 @@ def test_margins_are_searched_as_unit_scores() -> None:
 def test_a_live_map_is_drawn_kept_and_not_asked_again(tiny: str, tmp_path: Path) -> None:
     live = ["cup:0", "--networks", tiny, "--map-step", "30"]
     assert run(tmp_path, *live, "--methods", "naive", "--budget", "20", "--starts", "azimuth=90") == 0
-    shown = pictures(tmp_path)
+    shown = images(tmp_path)
     assert "naive_0_tiny-cup-procedural-0_regions" in shown
     file = tmp_path / semantic_map_work.LIVE_FILE
     maps = load_maps(file)
@@ -147,7 +147,7 @@ def test_weights_and_score_reach_the_network_of_a_live_map(squeezenet: Path, tmp
     out, name = tmp_path / "out", "torchvision/squeezenet1_1"
     chosen = ["--networks", name, "--weights", str(squeezenet), "--score", "margin"]
     assert run(out, "cup:0", *chosen, "--params", "azimuth", "--map-step", "90") == 0
-    assert pictures(out) == ["nsm_1d"]
+    assert images(out) == ["nsm_1d"]
     maps, escaped = load_maps(out / semantic_map_work.LIVE_FILE), str(squeezenet).replace(" ", "%20")
     assert maps.facts[0]["function"] == f"scene:{name}/cup/procedural:0?params=azimuth&score=margin&weights={escaped}"
     values = make_function(maps.facts[0]["function"]).values(maps.axes[0][None, :, None])
@@ -157,7 +157,7 @@ def test_weights_and_score_reach_the_network_of_a_live_map(squeezenet: Path, tmp
 def test_a_live_map_of_one_parameter_is_a_curve(tiny: str, tmp_path: Path) -> None:
     live = ["cup:0", "--networks", tiny, "--params", "azimuth", "--map-step", "45"]
     assert run(tmp_path, *live, "--methods", "oir_b", "--budget", "16") == 0
-    assert pictures(tmp_path) == [
+    assert images(tmp_path) == [
         "nsm_1d",
         *(f"oir_b_0_tiny-cup-procedural-0_{kind}" for kind in ("bounds", "regions")),
     ]

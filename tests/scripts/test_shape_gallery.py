@@ -43,9 +43,9 @@ def run(folder: Path, *extra: str) -> int:
 
 
 def size_of(folder: Path) -> tuple[int, int]:
-    with Image.open(folder / "gallery.png") as picture:
-        assert np.asarray(picture.convert("L")).std() > 5
-        width, height = picture.size
+    with Image.open(folder / "gallery.png") as image:
+        assert np.asarray(image.convert("L")).std() > 5
+        width, height = image.size
         return width, height
 
 
@@ -112,7 +112,7 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_sheet_holds_its_pictures_where_they_belong() -> None:
+def test_a_sheet_holds_its_images_where_they_belong() -> None:
     red = np.zeros((3, 8, 8), dtype=np.float32)
     red[0] = 1.0
     figure = gallery_figure([("row $x", [Cell(red, ("a_{b}$",)), Cell(None, ("gone",), is_marked=True)])], title="t $")

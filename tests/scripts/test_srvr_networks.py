@@ -38,7 +38,7 @@ def model_file(path: Path) -> Path:
     return path
 
 
-def test_accuracy_stands_beside_srvr_with_a_picture_and_the_agreement_of_ranks(
+def test_accuracy_stands_beside_srvr_with_a_image_and_the_agreement_of_ranks(
     tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     figures = {"tiny": Accuracy(50.0, 80.0, "a paper"), "other": Accuracy(60.0, None, "a page")}
@@ -55,8 +55,8 @@ def test_accuracy_stands_beside_srvr_with_a_picture_and_the_agreement_of_ranks(
         ("tiny", "50.0", "80.0"),
         ("other", "60.0", ""),
     }
-    with Image.open(tmp_path / "accuracy.png") as picture:
-        assert min(picture.size) > 300
+    with Image.open(tmp_path / "accuracy.png") as image:
+        assert min(image.size) > 300
     assert "srvr.png, accuracy.png and runs.sqlite" in capsys.readouterr().out
 
 

@@ -48,7 +48,7 @@ def run(folder: Path, *extra: str) -> int:
     return run_command(srvr_table.main, [*arguments, "--judge-points", "8", "--out", str(folder), *extra])
 
 
-def test_the_table_its_picture_and_its_runs_are_written_and_a_second_run_only_reads(
+def test_the_table_its_image_and_its_runs_are_written_and_a_second_run_only_reads(
     tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(tmp_path, "--methods", "naive,oir_w") == 0
@@ -69,8 +69,8 @@ def test_the_table_its_picture_and_its_runs_are_written_and_a_second_run_only_re
     assert (rows[0]["forward_queries"], rows[0]["gradient_queries"]) == ("192", "0")
     assert 0 < int(rows[1]["forward_queries"]) == int(rows[1]["gradient_queries"]) <= 96
     assert all(0 < float(row["low"]) <= float(row["estimate"]) <= float(row["high"]) <= 1 for row in rows)
-    with Image.open(tmp_path / "srvr.png") as picture:
-        assert min(picture.size) > 300
+    with Image.open(tmp_path / "srvr.png") as image:
+        assert min(image.size) > 300
 
     created = [row.created for row in RunStore(tmp_path / "runs.sqlite").rows()]
     assert len(created) == 32

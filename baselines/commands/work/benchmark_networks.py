@@ -17,7 +17,7 @@ from semrob_env.scene.camera import Scenes
 from semrob_env.scene.classifiers.names import TORCHVISION
 from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.classifiers.registry import load_network
-from semrob_env.scene.classifiers.torch_module import PictureNetwork, TorchClassifier
+from semrob_env.scene.classifiers.torch_module import ImageNetwork, TorchClassifier
 from semrob_env.scene.function import SceneFunction
 from semrob_env.scene.renderers import Rasterizer
 from semrob_env.scene.shapes import make_shape
@@ -62,13 +62,13 @@ def random_weights(network: str, folder: Path, seed: int) -> str:
     pipeline = weights.transforms()
     *_, last = (value for value in module.state_dict().values() if value.ndim > 1)
     mean, std = (torch.tensor(numbers).reshape(3, 1, 1) for numbers in (pipeline.mean, pipeline.std))
-    pictures = (torch.from_numpy(renders(pipeline.crop_size[0], 4)) - mean) / std
+    images = (torch.from_numpy(renders(pipeline.crop_size[0], 4)) - mean) / std
     with torch.no_grad():
         for layer in module.modules():
             if isinstance(layer, torch.nn.BatchNorm2d):
                 layer.momentum = None  # the mean of all batches seen: of the next one
-        module.train()(pictures)
-        last *= SPREAD / module.eval()(pictures).std()
+        module.train()(images)
+        last *= SPREAD / module.eval()(images).std()
     path = folder / f"{architecture}.pth"
     torch.save(module.state_dict(), path)
     return str(path)
@@ -88,14 +88,14 @@ def measure(network: str, own: NetworkOptions, options: Options) -> dict[str, An
         score=own.score,
         device=own.device,
     )
-    pictures = renders(classifier.preprocessing.size, batch)
+    images = renders(classifier.preprocessing.size, batch)
     eager = Eager(classifier)
     classes = np.arange(batch) % classifier.labels
     steps: dict[str, Callable[[], object]] = {
-        "eager": lambda: eager(pictures),
-        "torch": lambda: by_torch.scores(pictures, classes),
-        "in_use": lambda: classifier.scores(pictures, classes),
-        "gradient": lambda: classifier.scores_and_gradients(pictures, classes),
+        "eager": lambda: eager(images),
+        "torch": lambda: by_torch.scores(images, classes),
+        "in_use": lambda: classifier.scores(images, classes),
+        "gradient": lambda: classifier.scores_and_gradients(images, classes),
     }
     functions = {n: SceneFunction(classifier, [make_shape("cup", 0)], [0], space) for n, space in SPACES.items()}
     for n, function in functions.items():
@@ -109,8 +109,8 @@ def measure(network: str, own: NetworkOptions, options: Options) -> dict[str, An
     return {
         "values_by": classifier.backend_in_use("values"),
         "gradients_by": classifier.backend_in_use("gradients"),
-        **agreement(classifier, eager, pictures),
-        **invariance(classifier, by_torch, eager, pictures),
+        **agreement(classifier, eager, images),
+        **invariance(classifier, by_torch, eager, images),
         **{f"{name}_ms": 1e3 * times.median(name) / batch for name in ("in_use", "torch", "eager")},
         "speed_of_eager": times.ratio("eager", "in_use"),
         "speed_of_torch": times.ratio("torch", "in_use"),
@@ -136,18 +136,18 @@ class Eager:
 
     def __init__(self, classifier: TorchClassifier) -> None:
         self._device = next(classifier.module.parameters()).device
-        network = PictureNetwork(classifier.module, classifier.preprocessing, is_softmax=classifier.score == "softmax")
+        network = ImageNetwork(classifier.module, classifier.preprocessing, is_softmax=classifier.score == "softmax")
         self._network = network.eval().to(self._device)
 
-    def __call__(self, pictures: Float32Array) -> Float32Array:
+    def __call__(self, images: Float32Array) -> Float32Array:
         with torch.inference_mode():
-            answers: Float32Array = self._network(torch.from_numpy(pictures).to(self._device)).cpu().numpy()
+            answers: Float32Array = self._network(torch.from_numpy(images).to(self._device)).cpu().numpy()
         return answers
 
 
-def agreement(classifier: TorchClassifier, eager: Eager, pictures: Float32Array) -> dict[str, float]:
+def agreement(classifier: TorchClassifier, eager: Eager, images: Float32Array) -> dict[str, float]:
     """Largest difference of the answer of any class, and share of pictures with the same top answer."""
-    expected, found = eager(pictures), classifier.answers(pictures)
+    expected, found = eager(images), classifier.answers(images)
     return {
         "largest_difference": float(np.abs(found - expected).max()),
         "same_top1": float((found.argmax(axis=1) == expected.argmax(axis=1)).mean()),
@@ -156,14 +156,14 @@ def agreement(classifier: TorchClassifier, eager: Eager, pictures: Float32Array)
 
 
 def invariance(
-    classifier: TorchClassifier, by_torch: TorchClassifier, eager: Eager, pictures: Float32Array
+    classifier: TorchClassifier, by_torch: TorchClassifier, eager: Eager, images: Float32Array
 ) -> dict[str, Any]:
     """Whether pictures keep their bytes in batches of 1 and 5 and in another order; how far plain torch moves."""
 
     def moved(ask: Callable[[Float32Array], Float32Array]) -> float:
-        whole = ask(pictures)
-        order = np.random.default_rng(2).permutation(len(pictures))
-        several = [(rows, ask(pictures[rows])) for rows in (np.array([0]), np.arange(min(5, len(pictures))), order)]
+        whole = ask(images)
+        order = np.random.default_rng(2).permutation(len(images))
+        several = [(rows, ask(images[rows])) for rows in (np.array([0]), np.arange(min(5, len(images))), order)]
         return max(float(np.abs(answers - whole[rows]).max()) for rows, answers in several)
 
     return {

@@ -56,22 +56,22 @@ def stages(function: SceneFunction, theta: FloatArray, repeats: int, *, with_gra
     """Milliseconds a view of each stage, and ratios of medians over repeats taken in turn."""
     classifier, renderer, mesh = function.classifier, function.renderer, function.meshes[0]
     scenes, classes = function.scenes(theta), np.full(len(theta), function.class_indices[0])
-    pictures = renderer.render(mesh, scenes)
+    images = renderer.render(mesh, scenes)
     steps: dict[str, Callable[[], object]] = {
         "render": lambda: renderer.render(mesh, scenes),
-        "classify": lambda: classifier.scores(pictures, classes),
+        "classify": lambda: classifier.scores(images, classes),
         "f": lambda: function.values(theta[None]),
     }
     if with_gradients:
         steps["render_derivatives"] = lambda: renderer.render_with_derivatives(mesh, scenes, function.space.names)
-        steps["classify_gradients"] = lambda: classifier.scores_and_gradients(pictures, classes)
+        steps["classify_gradients"] = lambda: classifier.scores_and_gradients(images, classes)
         steps["f_gradients"] = lambda: function.values_and_gradients(theta[None])
         if isinstance(classifier, TorchClassifier):
             by_torch = TorchClassifier(
                 classifier.module, classifier.preprocessing, name="torch", backend="torch", weights_digest=""
             )
-            steps["torch_classify"] = lambda: by_torch.scores(pictures, classes)
-            steps["torch_gradients"] = lambda: by_torch.scores_and_gradients(pictures, classes)
+            steps["torch_classify"] = lambda: by_torch.scores(images, classes)
+            steps["torch_gradients"] = lambda: by_torch.scores_and_gradients(images, classes)
     times = interleaved(steps, repeats)
     ratios = {
         "f_throughput_of_classify": ("classify", "f"),

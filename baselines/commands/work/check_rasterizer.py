@@ -91,10 +91,10 @@ def cosine(renderer: Rasterizer, mesh: Mesh, batch: Scenes, step: float) -> floa
 
 def batch_invariant(renderer: Rasterizer, mesh: Mesh) -> bool:
     batch = scenes(64)
-    pictures = renderer.render(mesh, batch)
+    images = renderer.render(mesh, batch)
     orders = ([3], list(range(7)), list(range(63, -1, -1)))
     return all(
         renderer.render(mesh, Scenes(batch.azimuth_deg[order], batch.elevation_deg[order])).tobytes()
-        == pictures[order].tobytes()
+        == images[order].tobytes()
         for order in orders
     )

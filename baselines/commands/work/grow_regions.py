@@ -102,11 +102,11 @@ def run(options: Options, console: Console) -> None:
             title = f"{kind} by {name} ({options.form} form, {ends} a start point)\n{scene.id}"
             each = [regions[row] for row in range(len(starts))]
             if maps is not None:
-                views = [example_views(scene, scene.pictures, region) for region in each]
+                views = [example_views(scene, scene.images, region) for region in each]
                 figure = region_figure(regions, starts, labels, views, title=title, maps=maps)
                 bundle.figure(f"{name}_regions.png", figure)
             else:
-                sides = [side_views(scene, scene.pictures, region) for region in each]
+                sides = [side_views(scene, scene.images, region) for region in each]
                 bundle.figure(f"{name}_projections.png", projections_figure(regions, starts, labels, title=title))
                 bundle.figure(f"{name}_sides.png", sides_figure(regions, sides, labels, title=title))
             if history.spent:
@@ -160,7 +160,7 @@ def export_inside(scene: SceneFunction, regions: Regions, folder: Path, options:
     rows = []
     for region, number in np.argwhere(written).tolist():
         point = theta[region, number]
-        pixels = np.round(np.clip(scene.pictures(point[None])[0].transpose(1, 2, 0), 0, 1) * 255).astype(np.uint8)
+        pixels = np.round(np.clip(scene.images(point[None])[0].transpose(1, 2, 0), 0, 1) * 255).astype(np.uint8)
         data = io.BytesIO()
         Image.fromarray(pixels).save(data, format="PNG")
         write_whole(folder / f"{region}_{number}.png", data.getvalue())

@@ -49,11 +49,11 @@ def run(options: Options, console: Console) -> None:
     bundle.text("methods.md", "\n\n".join(body))
     bundle.rows("methods.csv", lines)
     bundle.rows("hyperparameters.csv", [line for row in methods for line in row.hyperparameters(sizes)])
-    picture = cost_figure(
+    image = cost_figure(
         {label: drawn for label, counts in counted.items() if len((drawn := curve(counts)).n)},
         title="Queries a step by the oracle's count, and the growth fitted to them",
     )
-    bundle.figure("methods.png", picture)
+    bundle.figure("methods.png", image)
     console.say("\n\n".join(body[:4]))
     bundle.close()
 

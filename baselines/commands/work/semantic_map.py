@@ -41,7 +41,7 @@ from semrob_env.plotting import (
     region_figure,
     save_figure,
 )
-from semrob_env.plotting.views import Pictures, View
+from semrob_env.plotting.views import Images, View
 from semrob_env.recorded import RecordedMaps, ScoreMaps, load_maps
 from semrob_env.regions import Regions
 from semrob_env.store import RunRow
@@ -117,7 +117,7 @@ class Source:
 
     maps: ScoreMaps
     scores: tuple[tuple[ScoreFunction, int], ...]
-    pictures: tuple[Pictures | None, ...]
+    images: tuple[Images | None, ...]
 
 
 def in_units(maps: ScoreMaps, scale: UnitScale) -> ScoreMaps:
@@ -138,12 +138,12 @@ def recorded_source(options: Options) -> Source:
         raise InvalidParameterError("--maps takes no --function, and at most one SOURCE, which example renders show")
     maps = maps.only(rows)
     function = RecordedMaps(maps)
-    pictures: Pictures | None = None
+    images: Images | None = None
     if options.sources:
-        from semrob_env.scene.pictures import shape_pictures
+        from semrob_env.scene.images import shape_images
 
-        pictures = shape_pictures(options.selected()[0], maps.space)
-    return Source(maps, tuple((function, row) for row in range(len(maps))), (pictures,) * len(maps))
+        images = shape_images(options.selected()[0], maps.space)
+    return Source(maps, tuple((function, row) for row in range(len(maps))), (images,) * len(maps))
 
 
 def live_source(options: Options, console: Console) -> Source | None:
@@ -174,16 +174,16 @@ def live_source(options: Options, console: Console) -> Source | None:
         )
     scores = [(part, member) for part in parts for member in range(part.members)]
     maps = in_units(maps, function.scale)
-    return Source(maps, tuple(scores), tuple(live_pictures(part, member) for part, member in scores))
+    return Source(maps, tuple(scores), tuple(live_images(part, member) for part, member in scores))
 
 
-def live_pictures(function: ScoreFunction, member: int) -> Pictures | None:
+def live_images(function: ScoreFunction, member: int) -> Images | None:
     """What draws a member of a live scene; None for functions that draw nothing."""
     if not function.member_ids[member].startswith("scene:"):
         return None
     from semrob_env.scene.function import SceneFunction
 
-    return partial(function.pictures, member=member) if isinstance(function, SceneFunction) else None
+    return partial(function.images, member=member) if isinstance(function, SceneFunction) else None
 
 
 def function_ids(options: Options) -> list[str]:
@@ -263,10 +263,10 @@ def draw_growth(folder: Path, source: Source, growth: Growth, options: Options) 
         own_labels = [labels[index] for index in own]
         name = f"{method}_{row}_{''.join(c if c.isalnum() else '-' for c in maps.names[row][-80:])}"
         heading = f"{title}\n{maps.names[row]}"
-        (function, member), pictures = source.scores[row], source.pictures[row]
+        (function, member), images = source.scores[row], source.images[row]
         views: list[list[View]] = [[] for _ in own]
         for index, each in zip(own.tolist(), views, strict=True):
-            for view in example_views(function, pictures, regions[index], member=member) if pictures else ():
+            for view in example_views(function, images, regions[index], member=member) if images else ():
                 each.append(replace(view, score=float(function.scale.unit(np.array(view.score)))))
         figure = region_figure(regions[own], growth.starts[own], own_labels, views, title=heading, maps=maps, row=row)
         save_figure(figure, folder / f"{name}_regions.png")

@@ -59,7 +59,7 @@ class Seen:
     """
 
     info: ShapeInfo
-    pictures: Float32Array | None
+    images: Float32Array | None
     report: ShapeReport
     scores: FloatArray | None = None
     error: str = ""
@@ -77,12 +77,12 @@ def look_at(
     except SemrobError as error:
         return Seen(info, None, ShapeReport(info), error=" ".join(str(error).split()))
     scenes = Scenes.from_parameters(dict(zip(SPACE.names, views.T, strict=True)))
-    pictures = Rasterizer(SIZE).render(mesh, scenes)
+    images = Rasterizer(SIZE).render(mesh, scenes)
     if not networks or info.class_name is None:
-        return Seen(info, pictures, ShapeReport(info, len(mesh.faces)))
+        return Seen(info, images, ShapeReport(info, len(mesh.faces)))
     report = judge_for_networks(info, networks, colors=colors, feed=feed)
     function = make_scene_function(next(iter(report.verdicts.values())).function_id) if not report.error else None
-    return Seen(info, pictures, report, None if function is None else function.values(views[None])[0], report.error)
+    return Seen(info, images, report, None if function is None else function.values(views[None])[0], report.error)
 
 
 def class_rows(seen: Sequence[Seen], width: int) -> Iterator[tuple[str, list[Cell]]]:
@@ -93,8 +93,8 @@ def class_rows(seen: Sequence[Seen], width: int) -> Iterator[tuple[str, list[Cel
             cells = []
             for one in own[start : start + width]:
                 is_good = not one.error and all(verdict.is_accepted for verdict in one.report.verdicts.values())
-                picture = None if one.pictures is None else one.pictures[0]
-                cells.append(Cell(picture, lines(one, means(one.report)), is_marked=not is_good))
+                image = None if one.images is None else one.images[0]
+                cells.append(Cell(image, lines(one, means(one.report)), is_marked=not is_good))
             yield (class_name or "no class") if start == 0 else "", cells
 
 
@@ -102,14 +102,14 @@ def views_rows(seen: Sequence[Seen], views: FloatArray) -> Iterator[tuple[str, l
     """A row a shape: its name and mean, and a picture from each view with its own score."""
     for one in seen:
         label = " ".join([one.info.title, one.info.name, means(one.report)])
-        if one.pictures is None:
+        if one.images is None:
             yield label, [Cell(None, lines(one, ""), is_marked=True)]
             continue
         cells = []
         for index, view in enumerate(views):
             where = ", ".join(f"{value:g}" for value in view)
             shown = "" if one.scores is None else f"score {one.scores[index]:.2f}"
-            cells.append(Cell(one.pictures[index], (where, shown)))
+            cells.append(Cell(one.images[index], (where, shown)))
         yield label, cells
 
 

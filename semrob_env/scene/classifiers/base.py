@@ -102,7 +102,7 @@ class Classifier(ABC):
         return dict(self._facts)
 
     @final
-    def scores(self, pictures: Float32Array, class_index: IntArray) -> FloatArray:
+    def scores(self, images: Float32Array, class_index: IntArray) -> FloatArray:
         """Scores (N,) of classes (N,) for pictures (N, 3, H, W).
 
         Raises:
@@ -111,13 +111,13 @@ class Classifier(ABC):
         """
         self.check_classes(class_index)
         self._follow()
-        answer = np.asarray(self._scores(pictures, class_index), dtype=np.float64)
-        if answer.shape != (len(pictures),):
-            raise ClassifierError(f"{self.name} answered shape {answer.shape} to {len(pictures)} pictures")
+        answer = np.asarray(self._scores(images, class_index), dtype=np.float64)
+        if answer.shape != (len(images),):
+            raise ClassifierError(f"{self.name} answered shape {answer.shape} to {len(images)} pictures")
         return self._in_range(answer)
 
     @final
-    def scores_and_gradients(self, pictures: Float32Array, class_index: IntArray) -> tuple[FloatArray, Float32Array]:
+    def scores_and_gradients(self, images: Float32Array, class_index: IntArray) -> tuple[FloatArray, Float32Array]:
         """Scores (N,) and their gradients in the picture, (N, 3, H, W).
 
         Raises:
@@ -128,21 +128,21 @@ class Classifier(ABC):
             raise NoGradientError(f"{self.name}{kind} has no gradient; use finite differences")
         self.check_classes(class_index)
         self._follow()
-        values, gradients = self._scores_and_gradients(pictures, class_index)
-        if np.shape(values) != (len(pictures),) or gradients.shape != pictures.shape:
+        values, gradients = self._scores_and_gradients(images, class_index)
+        if np.shape(values) != (len(images),) or gradients.shape != images.shape:
             raise ClassifierError(
-                f"{self.name} answered scores {np.shape(values)} and gradients {gradients.shape} to {pictures.shape}"
+                f"{self.name} answered scores {np.shape(values)} and gradients {gradients.shape} to {images.shape}"
             )
         return self._in_range(np.asarray(values, dtype=np.float64)), gradients
 
     @final
-    def probe(self, picture: Float32Array, class_index: int) -> None:
+    def probe(self, image: Float32Array, class_index: int) -> None:
         """Ask for one picture (3, H, W) before any query, so that a broken classifier is told at once.
 
         Raises:
             ClassifierError: The score is NaN or outside `score_range`.
         """
-        score = float(self.scores(picture[None], np.array([class_index]))[0])
+        score = float(self.scores(image[None], np.array([class_index]))[0])
         low, high = self.score_range
         if not low <= score <= high:
             raise ClassifierError(
@@ -166,14 +166,14 @@ class Classifier(ABC):
         """Called before every answer: take over what has changed in a network that others go on training."""
 
     @abstractmethod
-    def _scores(self, pictures: Float32Array, class_index: IntArray) -> FloatArray | Float32Array:
+    def _scores(self, images: Float32Array, class_index: IntArray) -> FloatArray | Float32Array:
         """Scores (N,)."""
 
     def _scores_and_gradients(
-        self, pictures: Float32Array, class_index: IntArray
+        self, images: Float32Array, class_index: IntArray
     ) -> tuple[FloatArray | Float32Array, Float32Array]:
         """Scores (N,) and gradients (N, 3, H, W); required where `has_gradient`."""
-        del pictures, class_index
+        del images, class_index
         raise NoGradientError(f"{type(self).__name__} says has_gradient but implements no _scores_and_gradients")
 
     def _in_range(self, scores: FloatArray) -> FloatArray:

@@ -16,7 +16,7 @@ from semrob_env.types import Float32Array, FloatArray, IntArray
 
 @final
 class BlackBoxClassifier(Classifier):
-    """A callable `probabilities(pictures (N, 3, size, size) float32 in [0, 1]) -> (N, labels)`.
+    """A callable `probabilities(images (N, 3, size, size) float32 in [0, 1]) -> (N, labels)`.
 
     The callable does its own normalisation. It must answer each picture alone. What it raises becomes one
     ClassifierError: the oracle then charges nothing of that call.
@@ -51,17 +51,15 @@ class BlackBoxClassifier(Classifier):
         )
         self._probabilities = probabilities
 
-    def _scores(self, pictures: Float32Array, class_index: IntArray) -> Float32Array | FloatArray:
+    def _scores(self, images: Float32Array, class_index: IntArray) -> Float32Array | FloatArray:
         try:
-            answer = np.asarray(self._probabilities(pictures), dtype=np.float64)
+            answer = np.asarray(self._probabilities(images), dtype=np.float64)
         except Exception as error:  # a remote service, or a stranger's code, may raise anything
             reason = " ".join(f"{type(error).__name__}: {error}".split())
+            raise ClassifierError(f"{self.name} failed on {len(images)} pictures, none is charged: {reason}") from error
+        if answer.shape != (len(images), self.labels):
             raise ClassifierError(
-                f"{self.name} failed on {len(pictures)} pictures, none is charged: {reason}"
-            ) from error
-        if answer.shape != (len(pictures), self.labels):
-            raise ClassifierError(
-                f"{self.name} answered shape {answer.shape} to {len(pictures)} pictures; "
-                f"must be ({len(pictures)}, {self.labels})"
+                f"{self.name} answered shape {answer.shape} to {len(images)} pictures; "
+                f"must be ({len(images)}, {self.labels})"
             )
         return score_of(self.score, answer if self.score == "softmax" else logits_of(answer), class_index)

@@ -134,10 +134,10 @@ class OpenVinoClassifier(Classifier):
             categories=categories,
         )
 
-    def _scores(self, pictures: Float32Array, class_index: IntArray) -> Float32Array | FloatArray:
+    def _scores(self, images: Float32Array, class_index: IntArray) -> Float32Array | FloatArray:
         feed = self.preprocessing
         mean, std = (np.array(numbers, dtype=np.float32).reshape(3, 1, 1) for numbers in (feed.mean, feed.std))
-        answers: Float32Array | FloatArray = self._requests.one_each((pictures - mean) / std)
+        answers: Float32Array | FloatArray = self._requests.one_each((images - mean) / std)
         if self._gives_probabilities:
             answers = answers if self.score == "softmax" else logits_of(answers)
         elif self.score == "softmax":
@@ -240,6 +240,6 @@ class _LoadedModel(torch.nn.Module):
         except Exception:  # whatever a stranger's model raises; TorchClassifier asks it again, and tells
             self.gives_probabilities = False
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
-        answers: torch.Tensor = (self.model or self._hidden[0])(pictures)
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        answers: torch.Tensor = (self.model or self._hidden[0])(images)
         return answers.clamp_min(1e-30).log() if self.gives_probabilities else answers

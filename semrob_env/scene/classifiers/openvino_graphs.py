@@ -50,9 +50,9 @@ class Requests:
         self._queue.set_callback(_collect)
         self._lock = threading.Lock()  # functions in several threads may share a network
 
-    def one_each(self, pictures: Float32Array) -> Float32Array:
+    def one_each(self, images: Float32Array) -> Float32Array:
         """The first output (N, ...) for pictures (N, 3, H, W)."""
-        return self([{0: picture[None]} for picture in pictures])[0]
+        return self([{0: image[None]} for image in images])[0]
 
     def __call__(self, inputs: list[dict[int, Float32Array]]) -> list[Float32Array]:
         """Each output (N, ...) for N inputs by position, each of batch size 1."""
@@ -84,29 +84,29 @@ class GradientGraph:
     """
 
     def __init__(self, module: torch.nn.Module, size: int, labels: int, pick: Pick) -> None:
-        picture, one_hot = (
+        image, one_hot = (
             torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)),
             torch.eye(1, labels),
         )
         try:
-            graph = _trace_gradient(module, (picture, one_hot), pick)
+            graph = _trace_gradient(module, (image, one_hot), pick)
         except Exception as error:  # whatever a stranger's module makes the tracer raise
             raise ConversionError(f"its backward pass cannot be traced: {error}") from error
-        self._requests = _converted(graph, (picture, one_hot))
+        self._requests = _converted(graph, (image, one_hot))
         self._one_hot = np.eye(labels, dtype=np.float32)
         # A rule of the tracer may not fit a stranger's module.
-        leaf = picture.detach().requires_grad_(True)
+        leaf = image.detach().requires_grad_(True)
         (expected,) = torch.autograd.grad(pick(module(leaf), one_hot).sum(), leaf)
-        _, answered = self(picture.numpy(), np.zeros(1, dtype=np.int64))
+        _, answered = self(image.numpy(), np.zeros(1, dtype=np.int64))
         difference = float(np.linalg.norm(answered - expected.numpy()))
         if not difference <= LARGEST_DIFFERENCE * float(expected.norm()):
             raise ConversionError(f"its gradient differs from autograd's by {difference:g}")
 
-    def __call__(self, pictures: Float32Array, class_index: IntArray) -> tuple[Float32Array, Float32Array]:
+    def __call__(self, images: Float32Array, class_index: IntArray) -> tuple[Float32Array, Float32Array]:
         """Scores (N,) and gradients (N, 3, size, size)."""
         one_hot = self._one_hot[class_index]
         values, gradients = self._requests([
-            {0: picture[None], 1: row[None]} for picture, row in zip(pictures, one_hot, strict=True)
+            {0: image[None], 1: row[None]} for image, row in zip(images, one_hot, strict=True)
         ])
         return values, gradients
 
@@ -135,10 +135,10 @@ def _converted(module: torch.nn.Module, examples: tuple[torch.Tensor, ...]) -> R
 def _trace_gradient(module: torch.nn.Module, examples: tuple[torch.Tensor, ...], pick: Pick) -> torch.fx.GraphModule:
     """The module's forward and backward pass as one graph of plain operators."""
 
-    def score_and_gradient(picture: torch.Tensor, one_hot: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        picture = picture.detach().requires_grad_(True)
-        score = pick(module(picture), one_hot)
-        (gradient,) = torch.autograd.grad(score.sum(), picture)
+    def score_and_gradient(image: torch.Tensor, one_hot: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        image = image.detach().requires_grad_(True)
+        score = pick(module(image), one_hot)
+        (gradient,) = torch.autograd.grad(score.sum(), image)
         return score.detach(), gradient
 
     wanted = [

@@ -142,7 +142,7 @@ class TorchClassifier(Classifier):
                 f"{self.name} cannot be copied ({_one_line(error)}); give a copy of your own with is_own=True"
             ) from error
         own.requires_grad_(False)
-        self._module = PictureNetwork(own, self.preprocessing, is_softmax=self.score == "softmax")
+        self._module = ImageNetwork(own, self.preprocessing, is_softmax=self.score == "softmax")
         self._module.eval().to(self._device)
         self._graphs: dict[str, Requests | GradientGraph | None] = {}
         size = self.preprocessing.size
@@ -165,13 +165,13 @@ class TorchClassifier(Classifier):
         self._chunk = self._wanted_chunk if self._answers_each_alone(ramp, answer) else 1
         return answer
 
-    def _answers_each_alone(self, picture: torch.Tensor, answer: torch.Tensor) -> bool:
+    def _answers_each_alone(self, image: torch.Tensor, answer: torch.Tensor) -> bool:
         """Whether a picture's answer is the same beside another: not where a layer normalises over the batch."""
         if self._wanted_chunk == 1:
             return False
         try:
             with torch.no_grad(), _full_precision(self._device):
-                beside = self._module(torch.cat([picture, *(torch.zeros_like(picture),) * 3]))[:1]
+                beside = self._module(torch.cat([image, *(torch.zeros_like(image),) * 3]))[:1]
         except Exception:  # made for one picture only, for example when it was traced
             return False
         return torch.allclose(answer, beside, rtol=1e-4, atol=1e-6, equal_nan=True)
@@ -182,27 +182,27 @@ class TorchClassifier(Classifier):
         by_torch = "torch" if self._device.type == "cpu" else f"torch-{self._device.type}"
         return by_torch if graph is None else "openvino"
 
-    def answers(self, pictures: Float32Array) -> Float32Array:
+    def answers(self, images: Float32Array) -> Float32Array:
         """What the network says to pictures (N, 3, H, W): probabilities (N, labels), or logits for other scores."""
         graph = self._value_graph()
         if graph is not None:
-            return graph.one_each(pictures)
-        answers = np.empty((len(pictures), self.labels), dtype=np.float32)
+            return graph.one_each(images)
+        answers = np.empty((len(images), self.labels), dtype=np.float32)
         with torch.inference_mode(), _full_precision(self._device):
-            for rows, batch, _ in self._chunks(pictures, np.zeros(len(pictures), dtype=np.int64)):
+            for rows, batch, _ in self._chunks(images, np.zeros(len(images), dtype=np.int64)):
                 answers[rows] = self._module(batch).cpu().numpy()[: len(answers[rows])]
         return answers
 
-    def _scores(self, pictures: Float32Array, class_index: IntArray) -> Float32Array | FloatArray:
-        return score_of(self.score, self.answers(pictures), class_index)
+    def _scores(self, images: Float32Array, class_index: IntArray) -> Float32Array | FloatArray:
+        return score_of(self.score, self.answers(images), class_index)
 
-    def _scores_and_gradients(self, pictures: Float32Array, class_index: IntArray) -> tuple[Float32Array, Float32Array]:
+    def _scores_and_gradients(self, images: Float32Array, class_index: IntArray) -> tuple[Float32Array, Float32Array]:
         graph = self._gradient_graph()
         if graph is not None:
-            return graph(pictures, class_index)
-        values, gradients = np.empty(len(pictures), dtype=np.float32), np.empty(pictures.shape, dtype=np.float32)
+            return graph(images, class_index)
+        values, gradients = np.empty(len(images), dtype=np.float32), np.empty(images.shape, dtype=np.float32)
         with _full_precision(self._device):
-            for rows, batch, one_hot in self._chunks(pictures, class_index):
+            for rows, batch, one_hot in self._chunks(images, class_index):
                 batch.requires_grad_(True)
                 answers = self._module(batch)
                 scores = _PICKS[self.score](answers, one_hot.to(answers.dtype))
@@ -213,13 +213,13 @@ class TorchClassifier(Classifier):
         return values, gradients
 
     def _chunks(
-        self, pictures: Float32Array, class_index: IntArray
+        self, images: Float32Array, class_index: IntArray
     ) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
         """Rows, and of these batches of exactly `chunk` pictures in channels_last and their one-hot classes."""
-        for first in range(0, len(pictures), self._chunk):
+        for first in range(0, len(images), self._chunk):
             rows = slice(first, first + self._chunk)
-            missing = self._chunk - len(pictures[rows])
-            filled = np.pad(np.asarray(pictures[rows], dtype=np.float32), ((0, missing), (0, 0), (0, 0), (0, 0)))
+            missing = self._chunk - len(images[rows])
+            filled = np.pad(np.asarray(images[rows], dtype=np.float32), ((0, missing), (0, 0), (0, 0), (0, 0)))
             batch = torch.from_numpy(filled).contiguous(memory_format=torch.channels_last).to(self._device)
             classes = torch.from_numpy(np.pad(np.asarray(class_index[rows], dtype=np.int64), (0, missing)))
             yield rows, batch, torch.nn.functional.one_hot(classes.to(self._device), self.labels)
@@ -248,7 +248,7 @@ class TorchClassifier(Classifier):
 
 
 @final
-class PictureNetwork(torch.nn.Module):
+class ImageNetwork(torch.nn.Module):
     """Normalise, classify and, if asked, softmax: pictures (N, 3, H, W) in [0, 1] to answers (N, labels)."""
 
     mean: torch.Tensor
@@ -261,9 +261,9 @@ class PictureNetwork(torch.nn.Module):
         self.register_buffer("mean", torch.tensor(preprocessing.mean).reshape(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(preprocessing.std).reshape(1, 3, 1, 1))
 
-    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Probabilities (N, labels), or logits."""
-        logits: torch.Tensor = self.module((pictures - self.mean) / self.std)
+        logits: torch.Tensor = self.module((images - self.mean) / self.std)
         return torch.softmax(logits, dim=1) if self.is_softmax else logits
 
 

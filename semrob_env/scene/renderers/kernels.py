@@ -227,13 +227,13 @@ def _shade_tangent(
 
 
 @_compiled
-def _paint(nearest: IntArray, colors: Float32Array, picture: Float32Array, live: UInt8Array) -> None:
-    """Give every pixel of `picture` (C, S, S) the color of its face, and set `live` (F + 1,) of that to 1."""
-    channels, size, _ = picture.shape
+def _paint(nearest: IntArray, colors: Float32Array, image: Float32Array, live: UInt8Array) -> None:
+    """Give every pixel of `image` (C, S, S) the color of its face, and set `live` (F + 1,) of that to 1."""
+    channels, size, _ = image.shape
     background = len(colors) - 1
     for row in range(size):
         for c in range(channels):
-            picture[c, row] = colors[background, c]
+            image[c, row] = colors[background, c]
         first, last = 0, size
         while first < last and nearest[row, first] == background:
             first += 1
@@ -243,7 +243,7 @@ def _paint(nearest: IntArray, colors: Float32Array, picture: Float32Array, live:
             face = np.uint64(nearest[row, column] & FACE)
             live[face] = 1
             for c in range(channels):
-                picture[c, row, column] = colors[face, c]
+                image[c, row, column] = colors[face, c]
 
 
 @_compiled
@@ -331,7 +331,7 @@ def _smooth_edges(
     live: UInt8Array,
     nearest: IntArray,
     colors: Float32Array,
-    picture: Float32Array,
+    image: Float32Array,
     tangents: FloatArray,
     color_tangents: Float32Array,
     derivative: Float32Array,
@@ -350,7 +350,7 @@ def _smooth_edges(
     visible where neither pixel shows anything in front of those faces, extended to its center, but for faces that
     touch the edge. Edges without a live face are skipped: all of their faces are seen nowhere and not tiny.
     """
-    size, channels, count = len(nearest), len(picture), len(tangents)
+    size, channels, count = len(nearest), len(image), len(tangents)
     chosen = np.empty(len(mesh.edges), np.int32)
     for e in chosen[: _choose_edges(screen, mesh, live, nearest, chosen)]:
         a, b = np.uint64(mesh.edges[e, 0]), np.uint64(mesh.edges[e, 1])
@@ -393,8 +393,8 @@ def _smooth_edges(
             share_p, share_q, slide_p, slide_q, widen = _shares(u, sweep, q)
             for c in range(channels):
                 jump = colors[to_face, c] - colors[from_face, c]
-                picture[c, row_p, column_p] += jump * share_p
-                picture[c, row_q, column_q] += jump * share_q
+                image[c, row_p, column_p] += jump * share_p
+                image[c, row_q, column_q] += jump * share_q
             for k in range(count):
                 # The edge is u = ua + (v - va) * slope at fixed v; both of its ends move.
                 slope_change = (
@@ -459,11 +459,11 @@ def _draw_view(
     matrix_tangents: FloatArray,
     light_tangents: FloatArray,
     antialias: bool,
-    picture: Float32Array,
+    image: Float32Array,
     derivative: Float32Array,
 ) -> None:
-    """Draw one view into `picture` (C, S, S) and its derivatives into `derivative` (K, C, S, S)."""
-    channels, size, _ = picture.shape
+    """Draw one view into `image` (C, S, S) and its derivatives into `derivative` (K, C, S, S)."""
+    channels, size, _ = image.shape
     count, vertices, faces = len(matrix_tangents), len(mesh.vertices), len(mesh.faces)
     screen = np.empty((vertices, 3))
     nearest = np.full((size, size), faces, np.int64)
@@ -475,7 +475,7 @@ def _draw_view(
     _project(mesh.vertices, matrix, screen)
     _rasterize(screen, mesh.faces, nearest, facing, live)
     _shade(mesh, facing, light, colors)
-    _paint(nearest, colors, picture, live)
+    _paint(nearest, colors, image, live)
     for k in range(count):
         if np.any(matrix_tangents[k] != 0.0):
             _project_tangent(mesh.vertices, matrix_tangents[k], screen, tangents[k])
@@ -488,8 +488,8 @@ def _draw_view(
             color_tangents[k] = 0.0
             derivative[k] = 0.0
     if antialias:
-        _smooth_edges(screen, mesh, live, nearest, colors, picture, tangents, color_tangents, derivative)
-    values = picture.reshape(-1)
+        _smooth_edges(screen, mesh, live, nearest, colors, image, tangents, color_tangents, derivative)
+    values = image.reshape(-1)
     for index in range(len(values)):
         values[index] = min(max(values[index], np.float32(0.0)), np.float32(1.0))
 
@@ -515,7 +515,7 @@ def draw_views(
     antialias: bool,
     supersample: int,
     weights: Float32Array,
-    pictures: Float32Array,
+    images: Float32Array,
     derivatives: Float32Array,
 ) -> None:
     """Draw B views, each by one thread alone, so that no result depends on its neighbors.
@@ -529,16 +529,16 @@ def draw_views(
         antialias: Whether to smooth edges.
         supersample: Pictures are drawn this many times larger.
         weights: Of the blur, (2 r + 1,); one for none.
-        pictures: Filled, (B, 3, S, S).
+        images: Filled, (B, 3, S, S).
         derivatives: Filled, (B, K, C, S, S); C is 1 if all channels are alike, else 3.
     """
     count, channels = derivatives.shape[1:3]
-    fine = supersample * pictures.shape[2]
+    fine = supersample * images.shape[2]
     for view in prange(len(matrices)):
-        picture = np.empty((channels, fine, fine), np.float32)
+        image = np.empty((channels, fine, fine), np.float32)
         derivative = np.empty((count, channels, fine, fine), np.float32)
         matrix_change, light_change = matrix_tangents[view], light_tangents[view]
-        _draw_view(mesh, matrices[view], lights[view], matrix_change, light_change, antialias, picture, derivative)
-        _finish(picture, weights, pictures[view])
+        _draw_view(mesh, matrices[view], lights[view], matrix_change, light_change, antialias, image, derivative)
+        _finish(image, weights, images[view])
         for k in range(count):
             _finish(derivative[k], weights, derivatives[view, k])

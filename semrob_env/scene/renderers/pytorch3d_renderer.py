@@ -87,8 +87,8 @@ class PyTorch3DRenderer(Renderer):
         surface = self._surfaces.get(mesh)
         if surface is None:
             surface = self._surfaces.setdefault(mesh, _Surface.of(mesh, self._device))
-        pictures = np.empty((len(scenes), 3, self.size, self.size), dtype=np.float32)
-        derivatives = np.empty((len(scenes), len(parameters), *pictures.shape[1:]), dtype=np.float32)
+        images = np.empty((len(scenes), 3, self.size, self.size), dtype=np.float32)
+        derivatives = np.empty((len(scenes), len(parameters), *images.shape[1:]), dtype=np.float32)
         for view in range(len(scenes)):
             matrix, light = self._tensor(views.projection[view]), self._tensor(views.light_table[view])
             with torch.no_grad():
@@ -97,8 +97,8 @@ class PyTorch3DRenderer(Renderer):
                 changes = self._tensor(views.projection_tangents[view, k]), self._tensor(views.light_tangents[view, k])
                 derivatives[view, k] = self._change(surface, found, (matrix, light), changes).cpu().numpy()
             with torch.no_grad():
-                pictures[view] = self._paint(surface, found, matrix, light).cpu().numpy()
-        return pictures, derivatives
+                images[view] = self._paint(surface, found, matrix, light).cpu().numpy()
+        return images, derivatives
 
     def _change(self, surface: _Surface, found: _Found, inputs: _Inputs, changes: _Inputs) -> torch.Tensor:
         """Derivative (3, size, size) of the picture, given those of matrix and light table."""
@@ -107,8 +107,8 @@ class PyTorch3DRenderer(Renderer):
             # Torch 2.13 warns of its own torch.jit.script when forward mode is first used.
             warnings.simplefilter("ignore", DeprecationWarning)
             matrix, light = (dual.make_dual(*pair) for pair in zip(inputs, changes, strict=True))
-            picture, change = dual.unpack_dual(self._paint(surface, found, matrix, light))
-        return torch.zeros_like(picture) if change is None else change
+            image, change = dual.unpack_dual(self._paint(surface, found, matrix, light))
+        return torch.zeros_like(image) if change is None else change
 
     def _tensor(self, values: FloatArray) -> torch.Tensor:
         return torch.from_numpy(np.ascontiguousarray(values)).to(self._device)
@@ -161,8 +161,8 @@ class PyTorch3DRenderer(Renderer):
         signed, _ = _nearest_side(screen, surface.faces[faces.clamp_min(0)], self._centers(pixels), fine)
         cover = (0.5 + signed).clamp(0.0, 1.0) * (faces >= 0)
         blended = _lay_over(cover, signed > 0, colors[faces], light[3])
-        picture = plain.index_copy(0, pixels, blended).clamp(0.0, 1.0)
-        blocks = picture.reshape(self.size, self._supersample, self.size, self._supersample, 3)
+        image = plain.index_copy(0, pixels, blended).clamp(0.0, 1.0)
+        blocks = image.reshape(self.size, self._supersample, self.size, self._supersample, 3)
         return blocks.mean(dim=(1, 3)).permute(2, 0, 1)
 
 

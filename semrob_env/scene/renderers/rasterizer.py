@@ -88,21 +88,21 @@ class Rasterizer(Renderer):
         topology = self._topologies.get(mesh)
         if topology is None:
             topology = self._topologies.setdefault(mesh, Topology.of(mesh))
-        pictures = np.empty((len(scenes), 3, self.size, self.size), dtype=np.float32)
+        images = np.empty((len(scenes), 3, self.size, self.size), dtype=np.float32)
         channels = 1 if _is_gray(mesh, views) else 3
-        derivatives = np.empty((len(scenes), len(parameters), channels, *pictures.shape[2:]), dtype=np.float32)
+        derivatives = np.empty((len(scenes), len(parameters), channels, *images.shape[2:]), dtype=np.float32)
         projection, changes = self._in_pixels(views.projection), self._in_pixels(views.projection_tangents)
         options = self._antialias, self._supersample, self._weights
         before = numba.get_num_threads()
         numba.set_num_threads(self._threads or before)
         try:
             draw_views(
-                topology, projection, views.light_table, changes, views.light_tangents, *options, pictures, derivatives
+                topology, projection, views.light_table, changes, views.light_tangents, *options, images, derivatives
             )
         finally:
             numba.set_num_threads(before)
         # Gray ones are one channel seen three times: memory, not arithmetic, is what many of them cost.
-        return pictures, np.broadcast_to(derivatives, (*derivatives.shape[:2], *pictures.shape[1:]))
+        return images, np.broadcast_to(derivatives, (*derivatives.shape[:2], *images.shape[1:]))
 
     def _in_pixels(self, projection: FloatArray) -> FloatArray:
         """Matrices whose (X / W, Y / W) are pixels from the top left corner of the fine picture, y down."""

@@ -22,8 +22,8 @@ from semrob_env.types import Float32Array, FloatArray
 def make_network(unnormalized: bool, size: int | None, gain: float = 1.0, name: str = "example_net") -> Classifier:
     """A network that scores how bright a picture is, the same for all 1000 classes."""
 
-    def answer(pictures: Float32Array) -> FloatArray:
-        return np.asarray(np.tile(gain * pictures.mean(axis=(1, 2, 3))[:, None], (1, 1000)))
+    def answer(images: Float32Array) -> FloatArray:
+        return np.asarray(np.tile(gain * images.mean(axis=(1, 2, 3))[:, None], (1, 1000)))
 
     return BlackBoxClassifier(answer, size=size or 32, name=name)
 
@@ -41,8 +41,8 @@ class Flat(Renderer):
 
     def _draw(self, mesh: Mesh, scenes: Scenes, parameters: Sequence[str]) -> tuple[Float32Array, Float32Array]:
         shape = (3, self.size, self.size)
-        pictures = np.full((len(scenes), *shape), 0.25, dtype=np.float32)
-        return pictures, np.zeros((len(scenes), len(parameters), *shape), dtype=np.float32)
+        images = np.full((len(scenes), *shape), 0.25, dtype=np.float32)
+        return images, np.zeros((len(scenes), len(parameters), *shape), dtype=np.float32)
 
 
 def make_renderer(size: int, supersample: int, blur: float, device: str) -> Renderer:

@@ -11,7 +11,7 @@ from semrob_env.scene.sources import ShapeInfo, load_shape
 from semrob_env.types import Float32Array, FloatArray
 
 
-def shape_pictures(shape: ShapeInfo, space: SemanticSpace) -> Callable[[FloatArray], Float32Array]:
+def shape_images(shape: ShapeInfo, space: SemanticSpace) -> Callable[[FloatArray], Float32Array]:
     """What draws a shape, which is loaded now: theta (N, n) of the space to pictures (N, 3, H, W) in [0, 1].
 
     Raises:
