@@ -21,10 +21,10 @@ from semrob_env.scene.function import SceneFunction, SceneId, make_scene_functio
 from semrob_env.types import FloatArray
 
 SPACE = SemanticSpace.of("paper2")
-MOVES_DEG = (0.1, 0.5, 1.0, 2.0, 5.0)  # over which changes are predicted
+"""The space of the study."""
 
-
-Rows = Sequence[Mapping[str, Any]]
+MOVES_DEG = (0.1, 0.5, 1.0, 2.0, 5.0)
+"""Distances over which changes are predicted."""
 
 
 class Kind(NamedTuple):
@@ -66,7 +66,8 @@ def run(options: Options, console: Console) -> None:
     if options.dry_run:
         return
     bundle = Bundle(options.out, console)
-    predictions, regions = list[Mapping[str, Any]](), list[Mapping[str, Any]]()
+    predictions: list[dict[str, Any]] = []
+    regions: list[dict[str, Any]] = []
     with progress_bar(console, "shapes") as progress:
         for number, scene in enumerate(progress.track(scenes, description="prediction")):
             rng = np.random.default_rng([options.seed, number])
@@ -81,7 +82,9 @@ def run(options: Options, console: Console) -> None:
     bundle.close()
 
 
-def write_report(bundle: Bundle, predictions: Rows, regions: Rows, network: str) -> None:
+def write_report(
+    bundle: Bundle, predictions: Sequence[dict[str, Any]], regions: Sequence[dict[str, Any]], network: str
+) -> None:
     """Tables and picture of what has been measured so far, after every shape: an interrupt loses one."""
     bundle.rows("prediction.csv", predictions)
     if regions:
@@ -90,7 +93,9 @@ def write_report(bundle: Bundle, predictions: Rows, regions: Rows, network: str)
     bundle.figure("gradient_study.png", study_figure(predictions, regions, network))
 
 
-def predict(functions: Mapping[str, SceneFunction], shape: str, points: int, rng: np.random.Generator) -> Rows:
+def predict(
+    functions: Mapping[str, SceneFunction], shape: str, points: int, rng: np.random.Generator
+) -> list[dict[str, Any]]:
     """One row a kind and distance: how changes of f go with gradient times move, over points and both directions."""
     theta = SPACE.sample(points, rng)
     function = functions["exact"]
@@ -131,11 +136,15 @@ def cosine(told: FloatArray, change: FloatArray) -> float:
     return float((told * change).sum()) / norms if norms > 0 else 0.0
 
 
-def grow(function: SceneFunction, name: str, starts: FloatArray, emphasis: float, budget: int, judge: Judge) -> Rows:
+def grow(
+    function: SceneFunction, name: str, starts: FloatArray, emphasis: float, budget: int, judge: Judge
+) -> list[dict[str, Any]]:
     """One row a start point: the region of OIR_W with one kind of gradient."""
     questions = Questions(SPACE, starts, goal=judge.goal, budget=budget)
-    oracle = QueryOracle(function, trajectories=len(starts), budget=budget, **KINDS[name].oracle)
-    result = run_optimizer(OirW(questions, settings=OirWSettings(emphasis_factor=emphasis)), oracle)
+    optimizer = OirW(questions, settings=OirWSettings(emphasis_factor=emphasis))
+    result = run_optimizer(
+        optimizer, QueryOracle(function, trajectories=len(starts), budget=budget, **KINDS[name].oracle)
+    )
     judged = judge_regions(function, result.regions, judge=judge)
     return [
         {
@@ -152,18 +161,18 @@ def grow(function: SceneFunction, name: str, starts: FloatArray, emphasis: float
     ]
 
 
-def report_text(predictions: Rows, regions: Rows) -> str:
+def report_text(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Mapping[str, Any]]) -> str:
     return "\n\n".join([prediction_table(predictions)] + ([region_table(regions)] if regions else []))
 
 
-def prediction_table(rows: Rows) -> str:
+def prediction_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Median correlation over shapes with its quartiles, a row a kind and a column a distance."""
     lines = []
     for name in KINDS:
         own = [row for row in rows if row["kind"] == name]
         line = {"gradient": name, "queries": f"{own[0]['queries_a_point']:g}"}
         for move in MOVES_DEG:
-            low, middle, high = quartiles(own, name, move)
+            low, middle, high = np.quantile([row["correlation"] for row in own if row["move_deg"] == move], QUARTILES)
             line[f"{move:g}°"] = f"{middle:.2f} ({low:.2f} to {high:.2f})"
         lines.append(line)
     head = (
@@ -173,16 +182,17 @@ def prediction_table(rows: Rows) -> str:
     return f"{head}\n\n{markdown_table(lines)}"
 
 
-def region_table(rows: Rows) -> str:
+def region_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """Mean share of the space, in %, with infeasible regions as 0 in brackets: a row a kind, a column an emphasis."""
     lines = []
+    emphases = sorted({row["emphasis"] for row in rows})
     for name in dict.fromkeys(row["kind"] for row in rows):
         line = {"gradient": name}
-        for emphasis in sorted({row["emphasis"] for row in rows}):
-            share, feasible = shares(rows, name, emphasis)
-            steps = [row["steps"] for row in rows if row["kind"] == name and row["emphasis"] == emphasis]
+        for emphasis in emphases:
+            own = [row for row in rows if row["kind"] == name and row["emphasis"] == emphasis]
+            share, feasible = shares(own)
             line[f"β = {emphasis:g}"] = f"{100 * share.mean():.1f} ({100 * feasible.mean():.1f})"
-            line[f"steps, β = {emphasis:g}"] = f"{np.mean(steps):.1f}"
+            line[f"steps, β = {emphasis:g}"] = f"{np.mean([row['steps'] for row in own]):.1f}"
         lines.append(line)
     head = (
         f"Regions of OIR_W on {_shapes(rows)}: mean share of the space in % (infeasible regions as 0), and steps paid "
@@ -191,27 +201,28 @@ def region_table(rows: Rows) -> str:
     return f"{head}\n\n{markdown_table(lines)}"
 
 
-def shares(rows: Rows, name: str, emphasis: float) -> tuple[FloatArray, FloatArray]:
-    """Shares of the regions of a kind and emphasis, and the same with 0 for infeasible ones."""
-    own = [row for row in rows if (row["kind"], row["emphasis"]) == (name, emphasis)]
-    share = np.array([row["share"] for row in own])
-    return share, share * np.array([row["feasible"] for row in own])
+def shares(rows: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, FloatArray]:
+    """Shares of the regions, and the same with 0 for infeasible ones."""
+    share = np.array([row["share"] for row in rows])
+    return share, share * np.array([row["feasible"] for row in rows])
 
 
-def quartiles(rows: Rows, name: str, move: float) -> FloatArray:
-    """Of the correlations of one kind of gradient over one distance."""
-    own = [row["correlation"] for row in rows if (row["kind"], row["move_deg"]) == (name, move)]
-    return np.asarray(np.quantile(own, (0.25, 0.5, 0.75)))
+QUARTILES = (0.25, 0.5, 0.75)
 
 
-def study_figure(predictions: Rows, regions: Rows, title: str) -> Figure:
+def study_figure(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Mapping[str, Any]], title: str) -> Figure:
     """Correlation over distance for each kind (bars: quartiles), and shares of regions (bars: standard errors)."""
     figure = Figure(figsize=(12.0, 4.6), layout="constrained")
     figure.suptitle(f"{title}, {_shapes(predictions)}", fontsize=11)
     left, right = figure.subplots(1, 2, width_ratios=[1.5, 1.0])
     places = np.arange(len(MOVES_DEG))
     for index, (name, color) in enumerate(zip(KINDS, PALETTE, strict=False)):
-        found = np.array([quartiles(predictions, name, move) for move in MOVES_DEG])
+        found = np.array([
+            np.quantile(
+                [row["correlation"] for row in predictions if (row["kind"], row["move_deg"]) == (name, move)], QUARTILES
+            )
+            for move in MOVES_DEG
+        ])
         beside = places + 0.09 * (index - (len(KINDS) - 1) / 2)
         spread = np.abs(found[:, [0, 2]] - found[:, [1]]).T
         style = "--" if name.startswith("difference") else "-"
@@ -229,19 +240,17 @@ def study_figure(predictions: Rows, regions: Rows, title: str) -> Figure:
     emphases = sorted({row["emphasis"] for row in regions})
     for index, emphasis in enumerate(emphases):
         at = np.arange(len(kinds)) + 0.8 * (index - (len(emphases) - 1) / 2) / len(emphases)
-        grown = [shares(regions, name, emphasis) for name in kinds]
-        means = [100 * feasible.mean() for _, feasible in grown]
-        errors = [100 * feasible.std() / max(1.0, np.sqrt(len(feasible))) for _, feasible in grown]
-        bars = {"color": PALETTE[index % len(PALETTE)], "label": f"feasible, β = {emphasis:g}"}
-        right.bar(at, means, 0.7 / len(emphases), yerr=errors, capsize=3, **bars)
-        right.plot(
-            at,
-            [share.mean() for share, _ in grown],
-            "_",
-            color="black",
-            ms=14,
-            label="all regions" if index == 0 else None,
+        means, errors, alls = [], [], []
+        for name in kinds:
+            share, feasible = shares([row for row in regions if (row["kind"], row["emphasis"]) == (name, emphasis)])
+            means.append(100 * feasible.mean())
+            errors.append(100 * feasible.std() / max(1.0, np.sqrt(len(feasible))))
+            alls.append(100 * share.mean())
+        color = PALETTE[index % len(PALETTE)]
+        right.bar(
+            at, means, 0.7 / len(emphases), yerr=errors, color=color, capsize=3, label=f"feasible, β = {emphasis:g}"
         )
+        right.plot(at, alls, "_", color="black", ms=14, label="all regions" if index == 0 else None)
     right.set(xticks=range(len(kinds)), ylabel="mean share of the space, %")
     right.set_xticklabels(kinds, fontsize=8)
     right.legend(fontsize=8)
@@ -250,13 +259,16 @@ def study_figure(predictions: Rows, regions: Rows, title: str) -> Figure:
 
 def functions_of(shape: SceneId, kinds: Sequence[str]) -> dict[str, SceneFunction]:
     """The function of a shape for each kind of gradient; kinds of the same scene share one."""
-    text = str(replace(shape, params=SPACE.spec))
-    ids = {name: text + "".join(f"&{key}={value:g}" for key, value in KINDS[name].scene.items()) for name in kinds}
-    made = {own: make_scene_function(own) for own in dict.fromkeys(ids.values())}
-    return {name: made[own] for name, own in ids.items()}
+    made: dict[tuple[tuple[str, float], ...], SceneFunction] = {}
+    for name in kinds:
+        options = tuple(KINDS[name].scene.items())
+        if options not in made:
+            text = str(replace(shape, params=SPACE.spec))
+            made[options] = make_scene_function(text + "".join(f"&{key}={value:g}" for key, value in options))
+    return {name: made[tuple(KINDS[name].scene.items())] for name in kinds}
 
 
-def _shapes(rows: Rows) -> str:
+def _shapes(rows: Sequence[Mapping[str, Any]]) -> str:
     count = len({row["shape"] for row in rows})
     return f"{count} shape{'s' if count != 1 else ''}"
 
