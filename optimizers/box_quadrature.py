@@ -38,8 +38,8 @@ import numpy as np
 from optimizers.base import RegionOptimizer, Settings, State
 from optimizers.limits import number, whole_number
 from optimizers.registry import register
-from optimizers.surrogate.boxes import Limits
-from optimizers.surrogate.plan import Plan, Row, packed
+from optimizers.surrogate.boxes import BoxLimits
+from optimizers.surrogate.plan import Knowledge, StepPlan, packed
 from semrob_env.oracle import Answers
 from semrob_env.questions import MOST_VARIANCE
 from semrob_env.types import FloatArray
@@ -85,11 +85,11 @@ class BoxQuadrature(RegionOptimizer[BoxQuadratureSettings]):
     settings_class = BoxQuadratureSettings
 
     @cached_property
-    def _plan(self) -> Plan:
+    def _plan(self) -> StepPlan:
         chosen, goal = self.settings, self.questions.goal
-        return Plan(
+        return StepPlan(
             periodic=np.array(self.space.is_periodic),
-            limits=Limits(goal.least, goal.most_variance if goal.most_variance < MOST_VARIANCE else None),
+            limits=BoxLimits(goal.least, goal.most_variance if goal.most_variance < MOST_VARIANCE else None),
             confidence=chosen.confidence,
             optimism=chosen.optimism,
             batch=chosen.batch,
@@ -107,7 +107,7 @@ class BoxQuadrature(RegionOptimizer[BoxQuadratureSettings]):
     def _tell(self, state: State, answers: Answers) -> State:
         scores = self.questions.goal.smoothed(answers.values)
         moves = self.running & answers.active.all(axis=1)
-        before = [Row.of(state, index) for index in range(len(moves))]
+        before = [Knowledge.of(state, index) for index in range(len(moves))]
         return self._state_of([
             self._plan.step(row, scores[index]) if moves[index] else row for index, row in enumerate(before)
         ])
@@ -117,7 +117,7 @@ class BoxQuadrature(RegionOptimizer[BoxQuadratureSettings]):
         """Where unit coordinates are 0, (B, n)."""
         return np.where(self.space.is_periodic, self.start, self.space.low)
 
-    def _state_of(self, rows: list[Row]) -> State:
+    def _state_of(self, rows: list[Knowledge]) -> State:
         state = packed(rows, max(self.settings.most_queries, self._plan.widest_ask), self._plan.widest_ask)
         bounds = [self._plan.bounds(row) for row in rows]
         lower, upper = (self._origin + np.stack(ends) * self.space.width for ends in zip(*bounds, strict=True))

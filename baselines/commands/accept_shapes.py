@@ -27,7 +27,7 @@ from baselines.commands.shared.reading import GridCounts
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(shared.ShapeOptions, shared.Networks):
+class AcceptShapesOptions(shared.ShapeOptions, shared.Networks):
     grid: GridCounts = (12, 7)
     """views: azimuths x elevations"""
     threshold: float = 0.1
@@ -38,4 +38,4 @@ class Options(shared.ShapeOptions, shared.Networks):
     dry_run: shared.DryRun = False
 
 
-main = Command(Options, after_interrupt="what was scored is kept; run the same command to go on")
+main = Command(AcceptShapesOptions, after_interrupt="what was scored is kept; run the same command to go on")

@@ -21,7 +21,7 @@ from baselines.commands.shared.reading import Count, Counts, Names
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class BenchmarkEnvsOptions:
     function: str = "recorded:*"
     """id of the function"""
     environments: Names = ("RegionGrow-v0", "PointSearch-v0")
@@ -39,4 +39,4 @@ class Options:
     out: shared.Out = "results/envs_speed"
 
 
-main = Command(Options)
+main = Command(BenchmarkEnvsOptions)

@@ -28,7 +28,7 @@ from semrob_env.scene.classifiers.registry import NETWORKS
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(shared.Networks):
+class BenchmarkNetworksOptions(shared.Networks):
     networks: shared.NetworkNames = tuple(NETWORKS)
     random_weights: bool = False
     """for torchvision's networks without --weights"""
@@ -41,4 +41,4 @@ class Options(shared.Networks):
     out: shared.Out = "results/networks"
 
 
-main = Command(Options)
+main = Command(BenchmarkNetworksOptions)

@@ -26,7 +26,7 @@ KNOWN = ("naive", "oir_b")
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class BenchmarkRecordedOptions:
     maps: shared.Maps = DEFAULT_FILE
     methods: Annotated[Names, Parameter(help=f"comma separated; of {', '.join(KNOWN)}")] = KNOWN
     shapes: Count = 100
@@ -38,4 +38,4 @@ class Options:
     out: shared.Out = "results/recorded_speed"
 
 
-main = Command(Options)
+main = Command(BenchmarkRecordedOptions)

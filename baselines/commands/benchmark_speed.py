@@ -26,7 +26,7 @@ from baselines.commands.shared.reading import Count
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(shared.ShapeOptions, shared.Networks):
+class BenchmarkSpeedOptions(shared.ShapeOptions, shared.Networks):
     numbers: shared.ObjectNumbers = (0, 1)
     colors: shared.Colors = "white"
     params: shared.Params = "azimuth,elevation"
@@ -41,4 +41,4 @@ class Options(shared.ShapeOptions, shared.Networks):
     out: shared.Out = "results/speed"
 
 
-main = Command(Options)
+main = Command(BenchmarkSpeedOptions)

@@ -23,7 +23,7 @@ from baselines.commands.shared.reading import Count, OptionalCount
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(shared.ShapeOptions):
+class CheckRasterizerOptions(shared.ShapeOptions):
     numbers: shared.ObjectNumbers = (0,)
     colors: shared.Colors = "white"
     size: Count = 224
@@ -43,4 +43,4 @@ class Options(shared.ShapeOptions):
     seed: shared.Seed = 0
 
 
-main = Command(Options)
+main = Command(CheckRasterizerOptions)

@@ -39,7 +39,7 @@ from semrob_env.recorded.function import DEFAULT_FILE
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class CompareMethodsOptions:
     protocol: Annotated[
         str,
         Parameter(
@@ -87,4 +87,4 @@ class Options:
     dry_run: shared.DryRun = False
 
 
-main = Command(Options, after_interrupt=KEPT_TEXT)
+main = Command(CompareMethodsOptions, after_interrupt=KEPT_TEXT)

@@ -29,7 +29,7 @@ from baselines.commands.shared.reading import Count, Reals
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(shared.ShapeOptions, shared.Networks):
+class GradientStudyOptions(shared.ShapeOptions, shared.Networks):
     numbers: shared.ObjectNumbers = (0,)
     colors: shared.Colors = "white"
     starts: shared.Starts = shared.PAPER
@@ -47,4 +47,4 @@ class Options(shared.ShapeOptions, shared.Networks):
     dry_run: shared.DryRun = False
 
 
-main = Command(Options)
+main = Command(GradientStudyOptions)

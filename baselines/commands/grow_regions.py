@@ -33,7 +33,7 @@ from baselines.commands.shared.reading import Count
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(shared.ShapeOptions, shared.Networks, shared.Views, shared.Asked):
+class GrowRegionsOptions(shared.ShapeOptions, shared.Networks, shared.ViewOptions, shared.Asked):
     sources: shared.Sources = ()
     colors: shared.Colors = "white"
     map_step: float = 6.0
@@ -46,4 +46,4 @@ class Options(shared.ShapeOptions, shared.Networks, shared.Views, shared.Asked):
     dry_run: shared.DryRun = False
 
 
-main = Command(Options)
+main = Command(GrowRegionsOptions)

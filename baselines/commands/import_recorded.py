@@ -23,11 +23,11 @@ from baselines.commands.shared import options as shared
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class ImportRecordedOptions:
     sources: shared.Sources = ()
     traces: Annotated[bool, Parameter(negative="--no-traces")] = True
     """also final regions and traces, which takes longer"""
     out: shared.Out = "results/recorded"
 
 
-main = Command(Options)
+main = Command(ImportRecordedOptions)

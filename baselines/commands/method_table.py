@@ -28,7 +28,7 @@ PAPER_N = 2
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class MethodTableOptions:
     methods: Annotated[
         Names,
         Parameter(group=shared.METHOD, help="comma separated, NAME or NAME:SETTING=VALUE:...; none: all registered"),
@@ -40,4 +40,4 @@ class Options:
     out: shared.Out = "results/methods"
 
 
-main = Command(Options)
+main = Command(MethodTableOptions)

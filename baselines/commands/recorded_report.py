@@ -29,7 +29,7 @@ NO_TRACES = "none"
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class RecordedReportOptions:
     maps: shared.Maps = DEFAULT_FILE
     traces: Annotated[str, Parameter(help=f"file of the recorded runs, or {NO_TRACES}")] = str(
         Path(DEFAULT_FILE).with_name("traces.npz")
@@ -39,4 +39,4 @@ class Options:
     out: shared.Out = "results/recorded_report"
 
 
-main = Command(Options, after_interrupt=KEPT_TEXT)
+main = Command(RecordedReportOptions, after_interrupt=KEPT_TEXT)

@@ -35,7 +35,7 @@ from semrob_env.maps import traps as trap_defaults
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(shared.ShapeOptions, shared.Networks, shared.Views, shared.Asked):
+class SemanticMapOptions(shared.ShapeOptions, shared.Networks, shared.ViewOptions, shared.Asked):
     sources: shared.Sources = ()
     colors: shared.Colors = "white"
     functions: Annotated[tuple[str, ...], Parameter(name="--function", help="a function id; may be repeated")] = ()
@@ -63,4 +63,4 @@ class Options(shared.ShapeOptions, shared.Networks, shared.Views, shared.Asked):
     dry_run: shared.DryRun = False
 
 
-main = Command(Options, after_interrupt="scores are kept in --out; the same command goes on from there")
+main = Command(SemanticMapOptions, after_interrupt="scores are kept in --out; the same command goes on from there")

@@ -30,7 +30,7 @@ from semrob_env.recorded.function import DEFAULT_FILE
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class SensitivityOptions:
     suite: Literal["recorded", "synthetic"] | None = None
     """default: recorded, if the file is there"""
     maps: shared.Maps = DEFAULT_FILE
@@ -62,4 +62,4 @@ class Options:
     dry_run: shared.DryRun = False
 
 
-main = Command(Options, after_interrupt=KEPT_TEXT)
+main = Command(SensitivityOptions, after_interrupt=KEPT_TEXT)

@@ -28,7 +28,7 @@ SIX_VIEWS = ";".join([*(f"azimuth={azimuth},elevation=20" for azimuth in (0, 40,
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(shared.ShapeOptions, shared.Networks):
+class ShapeGalleryOptions(shared.ShapeOptions, shared.Networks):
     colors: shared.Colors = "white"
     columns: Literal["shapes", "views"] = "shapes"
     """what stands side by side"""
@@ -42,4 +42,4 @@ class Options(shared.ShapeOptions, shared.Networks):
     out: shared.Out = "results/gallery"
 
 
-main = Command(Options)
+main = Command(ShapeGalleryOptions)

@@ -40,7 +40,7 @@ from semrob_env.recorded.function import DEFAULT_FILE
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options(shared.ShapeOptions, shared.Networks, shared.Views, shared.Asked):
+class SrvrTableOptions(shared.ShapeOptions, shared.Networks, shared.ViewOptions, shared.Asked):
     functions: Literal["scenes", "recorded"] = "scenes"
     """rendered scenes, or a file of maps"""
     numbers: shared.ObjectNumbers = ()
@@ -64,4 +64,4 @@ class Options(shared.ShapeOptions, shared.Networks, shared.Views, shared.Asked):
     usual_budget: ClassVar[int] = 100
 
 
-main = Command(Options, after_interrupt=KEPT_TEXT)
+main = Command(SrvrTableOptions, after_interrupt=KEPT_TEXT)

@@ -36,7 +36,7 @@ STEPS = {"ppo": 1_000_000, "sac": 120_000}
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class TrainAgentOptions:
     function: str = "recorded:*"
     """id of a family of functions"""
     test_networks: Names = ()
@@ -73,4 +73,4 @@ class Options:
     dry_run: shared.DryRun = False
 
 
-main = Command(Options, after_interrupt="finished rounds are kept; run the same command to go on")
+main = Command(TrainAgentOptions, after_interrupt="finished rounds are kept; run the same command to go on")

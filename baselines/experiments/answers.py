@@ -28,7 +28,7 @@ def answer_key(*facts: object) -> str:
 
 
 @final
-class Answers:
+class KeptAnswers:
     """Lists of numbers by key in one file; like the run store, it is opened for every call only.
 
     Args:

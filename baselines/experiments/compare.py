@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from os import PathLike
 from pathlib import Path
 
-from baselines.experiments.answers import Answers
+from baselines.experiments.answers import KeptAnswers
 from baselines.experiments.protocols import Protocol
 from baselines.experiments.quality import judge_runs
 from baselines.experiments.runner import CHUNK, LIVE_CHUNK, OnRows, available_cores, keys_of, run_tasks
@@ -67,5 +67,5 @@ def compare(
         raise OutputError(f"all {len(rows)} runs failed; the first one: {next(iter(rows.values())).error}")
     by_task = {task: rows[key] for task, key in keys.items()}
     traces = {} if only_ends else store.traces(rows)
-    answers = Answers(Path(folder) / "answers.sqlite")
+    answers = KeptAnswers(Path(folder) / "answers.sqlite")
     return Comparison(protocol, suite, judge_runs(protocol, suite, planned, by_task, traces, answers, on_judged))

@@ -16,7 +16,7 @@ from typing import final
 
 import numpy as np
 
-from baselines.experiments.answers import Answers, answer_key
+from baselines.experiments.answers import KeptAnswers, answer_key
 from baselines.experiments.functions import Functions
 from baselines.experiments.protocols import PlannedRun, Protocol
 from baselines.experiments.suites import Suite
@@ -91,7 +91,7 @@ def judge_runs(
     runs: Sequence[PlannedRun],
     rows: Mapping[RunTask, RunRow],
     traces: Mapping[str, Sequence[TraceRow]],
-    answers: Answers,
+    answers: KeptAnswers,
     progress: Callable[[int, int], None] | None = None,
 ) -> Outcomes:
     """Judge the regions that runs recommended at their checkpoints and at their end.
@@ -179,7 +179,7 @@ def _judge(
     suite: Suite,
     every: list[Bounds],
     finals: set[Bounds],
-    answers: Answers,
+    answers: KeptAnswers,
     progress: Callable[[int, int], None] | None,
 ) -> _Judged:
     """Shares and moments of all regions, purities of the final ones (of all where points are asked anyway)."""
@@ -213,7 +213,7 @@ def _judged_by_points(
     regions: Regions,
     members: IntArray,
     judge: Judge,
-    answers: Answers,
+    answers: KeptAnswers,
     progress: Callable[[int, int], None] | None,
 ) -> FloatArray:
     """Mean and variance of what the goal counts, and purity, (N, 3), kept between calls: a point takes milliseconds."""
@@ -249,7 +249,7 @@ def _qualify(question: Question, path: Path, judged: _Judged, functions: Functio
     return np.array([queries for queries, *_ in path]), np.where(good, judged.share[rows], 0.0)
 
 
-def best_shares(suite: Suite, answers: Answers) -> tuple[FloatArray, BoolArray]:
+def best_shares(suite: Suite, answers: KeptAnswers) -> tuple[FloatArray, BoolArray]:
     """Share of the optimum of every question (Q,), and whether it is known (Q,); kept among the answers."""
     prints = {name: suite.functions.fingerprint(name) for name in {q.function_id for q in suite.questions}}
     keys = [

@@ -32,7 +32,7 @@ _GAIN = 1e-9
 
 @final
 @dataclass(frozen=True)
-class Limits:
+class BoxLimits:
     """What a box must keep.
 
     Attributes:
@@ -78,7 +78,7 @@ def legal(process: Process, boxes: IntArray) -> IntArray:
     return np.where((upper <= lower)[..., None], 1, kept)  # from a start point on a wall outwards
 
 
-def widest(process: Process, limits: Limits, caution: FloatArray, starts: IntArray) -> tuple[IntArray, BoolArray]:
+def widest(process: Process, limits: BoxLimits, caution: FloatArray, starts: IntArray) -> tuple[IntArray, BoolArray]:
     """From boxes (S, n, 2) the largest ones that keep to the limits, k = caution (S,), and which of them do.
 
     Each round tries to move every side by some steps, and the joint moves which by these, added up, gain the most
@@ -118,7 +118,7 @@ def widest(process: Process, limits: Limits, caution: FloatArray, starts: IntArr
 
 
 def _tried(
-    process: Process, limits: Limits, caution: FloatArray, boxes: IntArray
+    process: Process, limits: BoxLimits, caution: FloatArray, boxes: IntArray
 ) -> tuple[IntArray, FloatArray, FloatArray]:
     """Boxes (R, T, n, 2) made legal, their margins (R, T, C) and log volumes (R, T)."""
     rows, count = boxes.shape[:2]
@@ -155,7 +155,7 @@ def _even(numbers: FloatArray) -> FloatArray:
     return np.round(numbers, 9)
 
 
-def screened(process: Process, limits: Limits, cautions: FloatArray) -> list[IntArray | None]:
+def screened(process: Process, limits: BoxLimits, cautions: FloatArray) -> list[IntArray | None]:
     """For each caution the largest box (n, 2) on a coarse part of the lattice within limits, for up to two parameters.
 
     Means of all boxes are cheap; margins are looked at by falling volume, of at most a thousand boxes that may do,

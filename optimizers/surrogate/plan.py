@@ -14,7 +14,7 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from optimizers.surrogate.boxes import Limits, log_volumes, screened, widest
+from optimizers.surrogate.boxes import BoxLimits, log_volumes, screened, widest
 from optimizers.surrogate.process import PRIOR_VARIANCE, Lattice, Process, fit, prior_of_logs
 from optimizers.surrogate.separable import Profiles
 from semrob_env.sequences import golden_ratios
@@ -43,7 +43,7 @@ _LATTICES = 256
 
 @final
 @dataclass(frozen=True, eq=False)
-class Row:
+class Knowledge:
     """All that a trajectory knows; N scores so far.
 
     Attributes:
@@ -71,7 +71,7 @@ class Row:
     upcoming: FloatArray
 
     @classmethod
-    def of(cls, state: Mapping[str, npt.NDArray[Any]], index: int) -> Row:
+    def of(cls, state: Mapping[str, npt.NDArray[Any]], index: int) -> Knowledge:
         """One of the rows that were packed."""
         own = {name: state[name][index] for name in (field.name for field in fields(cls))}
         told, asked = int(state["told"][index]), int(state["asked"][index])
@@ -80,14 +80,14 @@ class Row:
         return cls(**{**own, **plain})
 
 
-def packed(rows: Sequence[Row], most_points: int, widest_ask: int) -> dict[str, npt.NDArray[Any]]:
+def packed(rows: Sequence[Knowledge], most_points: int, widest_ask: int) -> dict[str, npt.NDArray[Any]]:
     """Rows as arrays with the trajectory as first axis; points, scores and upcoming points are filled up with zeros."""
     state = {
         "told": np.array([len(row.scores) for row in rows], dtype=np.int64),
         "asked": np.array([len(row.upcoming) for row in rows], dtype=np.int64),
     }
     most = {"points": most_points, "scores": most_points, "upcoming": widest_ask}
-    for field in fields(Row):
+    for field in fields(Knowledge):
         values = [np.asarray(getattr(row, field.name)) for row in rows]
         if field.name in most:
             values = [np.concatenate([own, np.zeros((most[field.name] - len(own), *own.shape[1:]))]) for own in values]
@@ -97,7 +97,7 @@ def packed(rows: Sequence[Row], most_points: int, widest_ask: int) -> dict[str, 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Plan:
+class StepPlan:
     """What a step needs to know of space and settings.
 
     Attributes:
@@ -110,7 +110,7 @@ class Plan:
     """
 
     periodic: BoolArray
-    limits: Limits
+    limits: BoxLimits
     confidence: float
     optimism: float
     batch: int
@@ -149,7 +149,7 @@ class Plan:
         """Standard deviations by which a recommended box keeps its limits after so many scores."""
         return float(min((told / _FULL_AT) ** _GROWING, 1.0) * NormalDist().inv_cdf(self.confidence))
 
-    def first(self, center: FloatArray) -> Row:
+    def first(self, center: FloatArray) -> Knowledge:
         """What a trajectory knows before its first score."""
         n = self.n
         brackets = np.tile([0.0, 1.0], (n, 2, 1))
@@ -157,9 +157,9 @@ class Plan:
         none = np.zeros((0, n))
         others = points_on_lines(center, self.periodic, _reach(brackets)) if self._uses_lines else none
         upcoming = np.concatenate([center[None], others])
-        return Row(center, none, np.zeros(0), logs, 0, brackets, np.zeros((n, 2), np.int64), False, 0, upcoming)
+        return Knowledge(center, none, np.zeros(0), logs, 0, brackets, np.zeros((n, 2), np.int64), False, 0, upcoming)
 
-    def step(self, row: Row, scores: FloatArray) -> Row:
+    def step(self, row: Knowledge, scores: FloatArray) -> Knowledge:
         """The row after the scores (m,) of its upcoming points."""
         lattice = self._lattice(row.center)
         brackets = row.brackets
@@ -182,14 +182,14 @@ class Plan:
         upcoming = most_telling(process, targets, spread, self.ask_size(len(told)))
         return replace(after, upcoming=upcoming, drawn=row.drawn + each)
 
-    def bounds(self, row: Row) -> tuple[FloatArray, FloatArray]:
+    def bounds(self, row: Knowledge) -> tuple[FloatArray, FloatArray]:
         """Lower and upper bounds (n,) of the recommended box; both the start point while none is known."""
         if not row.is_known:
             return row.center, row.center
         lower, upper = self._lattice(row.center).bounds(row.box[None])
         return lower[0], upper[0]
 
-    def _halved(self, row: Row, scores: FloatArray) -> FloatArray:
+    def _halved(self, row: Knowledge, scores: FloatArray) -> FloatArray:
         """The brackets after a round of points on lines."""
         is_first = not len(row.scores)
         top, fresh = (scores[0], scores[1:]) if is_first else (row.scores[0], scores)

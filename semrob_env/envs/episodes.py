@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypedDict, final
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.envs.rendering import Views
+from semrob_env.envs.rendering import RenderedViews
 from semrob_env.envs.rules import GameT, whole_number
 from semrob_env.envs.traits import Traits
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, ShapeMismatchError, UnknownNameError
@@ -158,7 +158,7 @@ class Play(Generic[GameT]):
         objective: What rewards are gains of, as it stood after the last answers, (B,).
     """
 
-    def __init__(self, episodes: Episodes, game: GameT, images: Views | None = None) -> None:
+    def __init__(self, episodes: Episodes, game: GameT, images: RenderedViews | None = None) -> None:
         self.episodes = episodes
         self.game = game
         self.images = images
@@ -198,7 +198,7 @@ class Play(Generic[GameT]):
         chosen = rules(**{name: value for name, value in arguments.items() if name not in of_episodes})
         episodes = Episodes.of(function, **of_episodes)
         made = game(episodes.function.space, chosen, count=count)
-        return cls(episodes, made, Views(episodes.function) if image else None)
+        return cls(episodes, made, RenderedViews(episodes.function) if image else None)
 
     def begin(
         self, rows: BoolArray, rngs: Sequence[np.random.Generator], options: Mapping[str, Any] | None = None

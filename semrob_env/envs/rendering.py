@@ -110,7 +110,7 @@ def images_of(function: ScoreFunction, member: int) -> Callable[[FloatArray], Fl
 
 
 @final
-class Views:
+class RenderedViews:
     """What a live function's network sees, as observations.
 
     Attributes:

@@ -62,7 +62,7 @@ _AGREE = 1e-9  # largest relative difference of a bound in a CSV file from that 
 
 @final
 @dataclass(frozen=True)
-class Place:
+class ReleasePlace:
     """One object of the release."""
 
     path: str  # its folder, from the folder of the release
@@ -76,7 +76,7 @@ class Place:
         return f"{self.network}/{CLASSES[self.class_number]}/{self.number}"
 
 
-def identity(value: object, place: Place) -> str:
+def identity(value: object, place: ReleasePlace) -> str:
     """The shape of a file, after checking that it is about the object in whose folder it lies.
 
     Raises:
@@ -278,16 +278,16 @@ class _Reader:
         self._problems: list[Problem] = []
         self._maps: dict[str, tuple[Float32Array, dict[str, str]]] = {}
         self._runs: dict[tuple[str, str, int], Run] = {}
-        self._no_runs: list[Place] = []
+        self._no_runs: list[ReleasePlace] = []
         self._shape_ids: dict[tuple[int, int], tuple[str, str]] = {}
 
-    def places(self) -> Iterator[Place]:
+    def places(self) -> Iterator[ReleasePlace]:
         """Every object that is there; what is absent or does not belong is told."""
         for network in self._children("checkpoint", NETWORKS, FOLDER):
             for class_number in self._children(f"checkpoint/{network}", [str(k) for k in range(len(CLASSES))]):
                 inner = f"checkpoint/{network}/{class_number}"
                 for number in self._children(inner, [str(k) for k in range(OBJECTS)]):
-                    yield Place(f"{inner}/{number}", network, int(class_number), int(number))
+                    yield ReleasePlace(f"{inner}/{number}", network, int(class_number), int(number))
 
     def _children(self, path: str, expected: Sequence[str], others: re.Pattern[str] | None = None) -> list[str]:
         """Folders in a folder: the expected ones in their order, then those that the pattern allows."""
@@ -320,17 +320,17 @@ class _Reader:
     def _tell(self, path: str, reason: str, *, is_missing: bool = False) -> None:
         self._problems.append(Problem(ascii(path)[1:-1], " ".join(reason.split()), is_missing))
 
-    def read_map(self, place: Place) -> None:
+    def read_map(self, place: ReleasePlace) -> None:
         """Keep the map of an object, or tell why not."""
         if not self._read(place, "map.pt", self._take_map):
             self._tell(f"{place.path}/map.pt", "absent", is_missing=True)
 
-    def read_runs(self, place: Place) -> None:
+    def read_runs(self, place: ReleasePlace) -> None:
         """Keep the runs of an object, or tell why not."""
         if not self._read(place, "optim.pt", self._take_runs):
             self._no_runs.append(place)
 
-    def _read(self, place: Place, name: str, take: Callable[[Place, str, bytes, Any], None]) -> bool:
+    def _read(self, place: ReleasePlace, name: str, take: Callable[[ReleasePlace, str, bytes, Any], None]) -> bool:
         """Whether a file of an object is there; what it holds is taken, or told why not."""
         path = f"{place.path}/{name}"
         try:
@@ -342,7 +342,7 @@ class _Reader:
             self._tell(path, str(error))
         return True
 
-    def _take_map(self, place: Place, path: str, data: bytes, value: Any) -> None:
+    def _take_map(self, place: ReleasePlace, path: str, data: bytes, value: Any) -> None:
         shape_id = identity(value, place)
         scores = grid_scores(value)
         self._check_shape(place, path, shape_id)
@@ -355,7 +355,7 @@ class _Reader:
         }
         self._maps[place.name] = scores, facts
 
-    def _take_runs(self, place: Place, path: str, data: bytes, value: Any) -> None:
+    def _take_runs(self, place: ReleasePlace, path: str, data: bytes, value: Any) -> None:
         del data
         shape_id = identity(value, place)
         starts = start_points(value)
@@ -382,7 +382,7 @@ class _Reader:
                 run = Run(place.name, method, start, starts[start], *bounds, len(rows), rows, losses, path)
                 self._runs[place.name, method, start] = run
 
-    def _check_shape(self, place: Place, path: str, shape_id: str) -> None:
+    def _check_shape(self, place: ReleasePlace, path: str, shape_id: str) -> None:
         known, source = self._shape_ids.setdefault((place.class_number, place.number), (shape_id, path))
         if known != shape_id:
             self._tell(path, f"is of shape {shape_id}, {source} of shape {known}; kept")

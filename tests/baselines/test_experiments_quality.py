@@ -11,7 +11,7 @@ import pytest
 
 import semrob_env.functions
 from baselines.experiments import quality
-from baselines.experiments.answers import Answers, answer_key
+from baselines.experiments.answers import KeptAnswers, answer_key
 from baselines.experiments.compare import compare
 from baselines.experiments.functions import Functions
 from baselines.experiments.protocols import PlannedRun, Protocol
@@ -185,14 +185,14 @@ def test_the_lines_of_a_table_are_those_of_its_runs(maps: str, tmp_path: Path) -
 
 
 def test_answers_are_kept_once_and_other_files_are_refused(tmp_path: Path) -> None:
-    answers = Answers(tmp_path / "answers.sqlite")
+    answers = KeptAnswers(tmp_path / "answers.sqlite")
     one, two = answer_key("a", 1), answer_key("a", 2)
     answers.add({one: [0.1, 1 / 3]})
     answers.add({one: [9.0], two: []})
-    assert Answers(tmp_path / "answers.sqlite").find([two, one, "none"]) == {one: [0.1, 1 / 3], two: []}
+    assert KeptAnswers(tmp_path / "answers.sqlite").find([two, one, "none"]) == {one: [0.1, 1 / 3], two: []}
     RunStore(tmp_path / "runs.sqlite")
     with pytest.raises(StoreError, match="no file of answers"):
-        Answers(tmp_path / "runs.sqlite")
+        KeptAnswers(tmp_path / "runs.sqlite")
     (tmp_path / "text").write_text("hello " * 100)
     with pytest.raises(StoreError, match="remove it"):
-        Answers(tmp_path / "text")
+        KeptAnswers(tmp_path / "text")

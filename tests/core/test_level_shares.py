@@ -159,6 +159,7 @@ def some_squares(kind: str, count: int) -> FloatArray:
     return corners
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind", ["any", "nearly flat across", "corner at the level", "of all sizes", "whole numbers", "nearly a saddle"]
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optimizers.surrogate.boxes import Limits, log_volumes, screened, widest
+from optimizers.surrogate.boxes import BoxLimits, log_volumes, screened, widest
 from optimizers.surrogate.plan import evenly_spread, most_telling, points_on_lines
 from optimizers.surrogate.process import AxisKernel, Lattice, Process, _cost, prior_of_logs
 from optimizers.surrogate.separable import Profiles
@@ -117,7 +117,7 @@ def test_profiles_of_a_product_are_the_product_itself() -> None:
 
 
 def test_widest_finds_nearly_the_largest_of_all_boxes() -> None:
-    told, limits = process(steps=96), Limits(0.5, None)
+    told, limits = process(steps=96), BoxLimits(0.5, None)
     every = np.arange(0, 97, 6)
     grid = np.stack(np.meshgrid(every, every, every, every, indexing="ij"), axis=-1).reshape(-1, 2, 2)
     grid = grid[(grid[:, 0].sum(axis=1) <= 96) & (grid.sum(axis=2) > 0).all(axis=1)]

@@ -207,9 +207,9 @@ def test_bounds_on_members_and_bytes_hold(tmp_path: Path, monkeypatch: pytest.Mo
         refused(path, "3 files are more than the 2 allowed")
         bounds.setattr(archives, "MAX_ARCHIVE_BYTES", 10)
         refused(path, "bytes are more than the 10 allowed")
-    monkeypatch.setattr("semrob_env.scene.sources.libraries.MAX_CATALOGUE_BYTES", 5)
+    monkeypatch.setattr("semrob_env.scene.sources.libraries.MAX_CATALOG_BYTES", 5)
     refused(path, "unpacks to .* bytes, more than 5 allowed")
-    monkeypatch.setattr("semrob_env.scene.sources.libraries.MAX_CATALOGUE_BYTES", 500)
+    monkeypatch.setattr("semrob_env.scene.sources.libraries.MAX_CATALOG_BYTES", 500)
     monkeypatch.setattr("semrob_env.scene.sources.libraries.MAX_MATERIAL_BYTES", 5)
     with pytest.raises(LibraryError, match="its materials are 11 bytes, more than the 5 allowed"):
         load_piece(path, "mug", colors=True)

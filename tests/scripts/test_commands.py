@@ -208,13 +208,16 @@ def test_commands_compute_with_one_thread_of_blas() -> None:
 
 
 def test_what_light_options_repeat_of_heavy_rooms_is_the_same() -> None:
-    assert (accept_shapes.Options().grid, accept_shapes.Options().threshold) == (GRID, THRESHOLD)
+    assert (accept_shapes.AcceptShapesOptions().grid, accept_shapes.AcceptShapesOptions().threshold) == (
+        GRID,
+        THRESHOLD,
+    )
     assert tuple(DIRECTIONS) == benchmark_recorded.KNOWN
-    assert benchmark_envs.Options().environments == tuple(KINDS)
+    assert benchmark_envs.BenchmarkEnvsOptions().environments == tuple(KINDS)
     assert tuple(train_agent.STEPS) == tuple(ALGORITHMS)
     hints = typing.get_type_hints(Networks)
     assert typing.get_args(hints["score"]) == tuple(SCORE_RANGES)
-    assert typing.get_args(typing.get_type_hints(accept_shapes.Options)["colors"]) == COLORS
+    assert typing.get_args(typing.get_type_hints(accept_shapes.AcceptShapesOptions)["colors"]) == COLORS
     assert ShapeOptions().numbers == tuple(range(10))
 
 

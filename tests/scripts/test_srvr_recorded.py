@@ -176,7 +176,7 @@ def test_networks_classes_and_shapes_choose_maps(maps: Path, extra: list[str], e
     arguments = ["--functions", "recorded", "--maps", str(maps), *extra]
     read = srvr_table.main.read(arguments)
     assert read is not None
-    plan = srvr_table_work.Plan.of(read)
+    plan = srvr_table_work.SrvrPlan.of(read)
     ids = list(dict.fromkeys(task.question.function_id for task in plan.tasks))
     assert ids == [f"recorded:{name}" for name in expected]
     assert len(plan.tasks) == len(expected) * 3 * 4

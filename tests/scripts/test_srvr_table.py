@@ -36,7 +36,7 @@ def maps_of_one(tmp_path: Path) -> Path:
     return save_maps(wavy_maps(["ResNet50/cup/0"]), tmp_path / "maps.npz")
 
 
-def read(maps: Path, out: Path) -> srvr_table.Options:
+def read(maps: Path, out: Path) -> srvr_table.SrvrTableOptions:
     arguments = ["--functions", "recorded", "--maps", str(maps), "--methods", "naive", "--out", str(out)]
     options = srvr_table.main.read(arguments)
     assert options is not None
@@ -203,7 +203,7 @@ def test_runs_in_workers_and_of_an_imported_method_are_the_same(tmp_path: Path) 
 
 def test_runs_that_could_not_pay_are_left_out_and_told(maps_of_one: Path, tmp_path: Path) -> None:
     # A later step may cost more than the first: here, the second run's only.
-    plan = srvr_table_work.Plan.of(read(maps_of_one, tmp_path))
+    plan = srvr_table_work.SrvrPlan.of(read(maps_of_one, tmp_path))
     rows = execute(plan.tasks, plan.functions)
     rows[0] = replace(rows[0], status=UNPAID)
     console = make_console()

@@ -4,7 +4,7 @@ from typing import final
 
 import numpy as np
 
-from baselines.commands.accept_shapes import Options
+from baselines.commands.accept_shapes import AcceptShapesOptions
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from semrob_env.errors import InvalidMapsError, InvalidParameterError, LibraryError, MissingFileError
 from semrob_env.files import markdown_table
@@ -19,7 +19,7 @@ from semrob_env.types import Float32Array
 SPACE = SemanticSpace.of("azimuth,elevation")  # of the paper's rule
 
 
-def run(options: Options, console: Console) -> None:
+def run(options: AcceptShapesOptions, console: Console) -> None:
     specs = options.specs()
     networks = [spec.label for spec in specs]
     if not np.isfinite(options.threshold):
@@ -120,7 +120,7 @@ class KeptMaps:
         save_maps(ScoreMaps(SPACE, self.axes, np.array(scores), tuple(merged), facts, self.score_range), self.path)
 
 
-def chosen_shapes(options: Options) -> tuple[list[ShapeInfo], int]:
+def chosen_shapes(options: AcceptShapesOptions) -> tuple[list[ShapeInfo], int]:
     selected = options.selected()
     known = [shape for shape in selected if shape.class_name]
     if not known:
@@ -151,7 +151,9 @@ def csv_rows(reports: Sequence[ShapeReport], networks: Sequence[str]) -> list[di
     return rows
 
 
-def markdown(reports: Sequence[ShapeReport], networks: Sequence[str], options: Options, unknown: int) -> str:
+def markdown(
+    reports: Sequence[ShapeReport], networks: Sequence[str], options: AcceptShapesOptions, unknown: int
+) -> str:
     """The report: a table of means, failures, and whom the shapes are owed to."""
     rows = [
         {

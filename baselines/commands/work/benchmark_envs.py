@@ -1,7 +1,7 @@
 import itertools
 from typing import Any
 
-from baselines.commands.benchmark_envs import Options
+from baselines.commands.benchmark_envs import BenchmarkEnvsOptions
 from baselines.commands.shared.terminal import Bundle, Console, digits_table, interleaved, progress_bar
 from semrob_env.envs.point_search import PointSearchEnv, PointSearchVectorEnv
 from semrob_env.envs.region_grow import RegionGrowEnv, RegionGrowVectorEnv
@@ -15,7 +15,7 @@ KINDS: dict[str, tuple[Any, Any]] = {
 """Single and vector environment of each id."""
 
 
-def run(options: Options, console: Console) -> None:
+def run(options: BenchmarkEnvsOptions, console: Console) -> None:
     unknown = [kind for kind in options.environments if kind not in KINDS]
     if unknown:
         raise UnknownNameError(f"unknown environment {unknown[0]!r}; there are {', '.join(KINDS)}")
@@ -33,7 +33,7 @@ def run(options: Options, console: Console) -> None:
     bundle.close()
 
 
-def measured(kind: str, size: int, env: Any, options: Options) -> dict[str, object]:
+def measured(kind: str, size: int, env: Any, options: BenchmarkEnvsOptions) -> dict[str, object]:
     """Medians of what a step takes, resets at the end of episodes included, and f alone for the queries of a step."""
     env.reset(seed=options.seed)
     env.action_space.seed(options.seed)

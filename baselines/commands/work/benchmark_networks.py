@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from baselines.commands.benchmark_networks import Options
+from baselines.commands.benchmark_networks import BenchmarkNetworksOptions
 from baselines.commands.shared.terminal import Bundle, Console, interleaved, progress_bar, shown
 from semrob_env.errors import InvalidParameterError
 from semrob_env.files import markdown_table
@@ -30,7 +30,7 @@ SPREAD = 3.0
 """Standard deviation of the logits that --random-weights aims at."""
 
 
-def run(options: Options, console: Console) -> None:
+def run(options: BenchmarkNetworksOptions, console: Console) -> None:
     chosen = options.specs()
     bundle = Bundle(options.out, console)
     rows = []
@@ -74,7 +74,7 @@ def random_weights(network: str, folder: Path, seed: int) -> str:
     return str(path)
 
 
-def measure(network: str, own: NetworkOptions, options: Options) -> dict[str, Any]:
+def measure(network: str, own: NetworkOptions, options: BenchmarkNetworksOptions) -> dict[str, Any]:
     batch = options.batch
     classifier = load_network(network, unnormalized=options.unnormalized, options=own)
     if not isinstance(classifier, TorchClassifier):

@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from baselines.commands.benchmark_recorded import Options
+from baselines.commands.benchmark_recorded import BenchmarkRecordedOptions
 from baselines.commands.shared.terminal import Bundle, Console, digits_table, interleaved, progress_bar
 from optimizers.corner_method import LEAST_SHARE, START_HALF_WIDTH, settings_of_form
 from optimizers.registry import get_optimizer
@@ -31,7 +31,7 @@ Bounds = tuple[FloatArray, FloatArray]
 """Or their slopes, lower and upper (2,)."""
 
 
-def run(options: Options, console: Console) -> None:
+def run(options: BenchmarkRecordedOptions, console: Console) -> None:
     unknown = [name for name in options.methods if name not in DIRECTIONS]
     if unknown:
         raise InvalidParameterError(f"no plain loop for {unknown[0]!r}; there is one for {', '.join(DIRECTIONS)}")

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from baselines.commands.benchmark_speed import Options
+from baselines.commands.benchmark_speed import BenchmarkSpeedOptions
 from baselines.commands.shared.terminal import Bundle, Console, digits_table, interleaved, progress_bar
 from baselines.experiments.costs import PLANNED_BUDGET
 from optimizers.registry import OPTIMIZERS
@@ -27,7 +27,7 @@ TRAJECTORIES, STEPS, MOST_SECONDS = (1, 64), 100, 3.0
 that takes as long in all is not repeated."""
 
 
-def run(options: Options, console: Console) -> None:
+def run(options: BenchmarkSpeedOptions, console: Console) -> None:
     bundle = Bundle(options.out, console)
     if not options.overhead:
         bundle.rows("stages.csv", measured_stages(options, console))
@@ -38,7 +38,7 @@ def run(options: Options, console: Console) -> None:
     bundle.close()
 
 
-def measured_stages(options: Options, console: Console) -> list[dict[str, Any]]:
+def measured_stages(options: BenchmarkSpeedOptions, console: Console) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     scenes = options.scenes(options.selected(), options.params, options.colors)
     with progress_bar(console, "shapes") as progress:

@@ -1,6 +1,6 @@
 import numpy as np
 
-from baselines.commands.check_rasterizer import Options
+from baselines.commands.check_rasterizer import CheckRasterizerOptions
 from baselines.commands.shared.terminal import Console, interleaved
 from semrob_env.errors import ContractError
 from semrob_env.scene.camera import Scenes
@@ -12,7 +12,7 @@ from semrob_env.types import BoolArray, Float32Array
 PARAMETERS = ("azimuth", "elevation")
 
 
-def run(options: Options, console: Console) -> None:
+def run(options: CheckRasterizerOptions, console: Console) -> None:
     """Print one line per mesh and the medians; an error if the same scene gave different bytes in another batch."""
     plain = Rasterizer(options.size, threads=options.threads)
     smooth = Rasterizer(options.size, options.supersample, options.blur, options.threads)

@@ -1,7 +1,7 @@
 import math
 from collections.abc import Sequence
 
-from baselines.commands.compare_methods import Options
+from baselines.commands.compare_methods import CompareMethodsOptions
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.compare import compare
 from baselines.experiments.curves import attainment, medians, profiles
@@ -14,7 +14,7 @@ from semrob_env.files import markdown_table, write_whole
 from semrob_env.plotting.comparison import comparison_figure
 
 
-def run(options: Options, console: Console) -> None:
+def run(options: CompareMethodsOptions, console: Console) -> None:
     protocol, suite = frozen(options)
     if options.freeze:
         write_whole(options.freeze, protocol.to_json())
@@ -42,7 +42,7 @@ def run(options: Options, console: Console) -> None:
     report(comparison, bundle, console)
 
 
-def frozen(options: Options) -> tuple[Protocol, Suite]:
+def frozen(options: CompareMethodsOptions) -> tuple[Protocol, Suite]:
     """The protocol of a file, or a new one of the command line, and its suite."""
     if options.protocol and options.suite is None:
         protocol = load_protocol(options.protocol, any_version=bool(options.freeze))

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from baselines.commands.gradient_study import Options
+from baselines.commands.gradient_study import GradientStudyOptions
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from optimizers.oir_w import OirW, OirWSettings
@@ -46,7 +46,7 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
-def run(options: Options, console: Console) -> None:
+def run(options: GradientStudyOptions, console: Console) -> None:
     if options.points < 3:
         raise InvalidParameterError(f"--points {options.points}: a correlation needs at least 3")
     for value in options.emphasis:

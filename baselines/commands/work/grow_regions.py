@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from baselines.commands.grow_regions import Options
+from baselines.commands.grow_regions import GrowRegionsOptions
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import (
     LOWEST_TEXT,
@@ -48,7 +48,7 @@ from semrob_env.types import FloatArray
 LEAST_MAP_STEP = 0.5  # degrees: finest grid of the drawn map
 
 
-def run(options: Options, console: Console) -> None:
+def run(options: GrowRegionsOptions, console: Console) -> None:
     space = options.space()
     scenes = options.scenes((options.one_shape(),), options.params, options.colors)
     if len(scenes) != 1:
@@ -124,7 +124,7 @@ def run(options: Options, console: Console) -> None:
     bundle.close(*([f"renders ({export})"] if export else []))
 
 
-def bill(name: str, own: int, space: SemanticSpace, options: Options) -> str:
+def bill(name: str, own: int, space: SemanticSpace, options: GrowRegionsOptions) -> str:
     settings, parts = settings_of(options)[name], []
     if isinstance(settings, CornerSettings) and space.n <= MOST_CORNER_PARAMETERS:
         every = sum(step_price(options, name, replace(settings, corners=None), space))
@@ -147,7 +147,7 @@ def record(history: BoundsHistory, advance: Callable[[], None], optimizer: Optim
     advance()
 
 
-def export_inside(scene: SceneFunction, regions: Regions, folder: Path, options: Options) -> str:
+def export_inside(scene: SceneFunction, regions: Regions, folder: Path, options: GrowRegionsOptions) -> str:
     """Random theta from inside each region with f (theta.csv) and renders (REGION_NUMBER.png); tells how many.
 
     With --adversarial only true failures: views whose own complement reaches the goal's level.

@@ -2,7 +2,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from baselines.commands.import_recorded import Options
+from baselines.commands.import_recorded import ImportRecordedOptions
 from baselines.commands.shared.terminal import Console, progress_bar
 from semrob_env.errors import InvalidParameterError
 from semrob_env.files import output_folder, write_whole
@@ -13,7 +13,7 @@ from semrob_env.recorded.traces import ReleaseTraces, save_traces
 MOST_SHOWN = 10  # problems in the terminal; all are in the file
 
 
-def run(options: Options, console: Console) -> None:
+def run(options: ImportRecordedOptions, console: Console) -> None:
     if len(options.sources) != 1:
         raise InvalidParameterError("give one SOURCE: the folder that holds checkpoint/")
     folder = output_folder(options.out)

@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from baselines.commands.method_table import PAPER_N, Options
+from baselines.commands.method_table import PAPER_N, MethodTableOptions
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.costs import Count, count_queries, growth, hyperparameters, summary
 from baselines.experiments.methods import read_method
@@ -22,9 +22,9 @@ COUNTED_STEPS = 10  # their mean is told as one: the first steps of some methods
 FIXED = {"grid": "grid:lines=4"}  # a method that fits itself into a budget: the paper's N^n, with a fixed N
 
 
-def run(options: Options, console: Console) -> None:
+def run(options: MethodTableOptions, console: Console) -> None:
     sizes = sorted(options.parameters)
-    methods = [Row.of(text) for text in options.methods or [FIXED.get(name, name) for name in OPTIMIZERS]]
+    methods = [MethodLine.of(text) for text in options.methods or [FIXED.get(name, name) for name in OPTIMIZERS]]
     bundle = Bundle(options.out, console)
     with progress_bar(console, "methods") as progress:
         lines, counted, totals = [], {}, {}
@@ -60,13 +60,13 @@ def run(options: Options, console: Console) -> None:
 
 @final
 @dataclass(frozen=True)
-class Row:
+class MethodLine:
     label: str
     method: type[Optimizer[Any]]
     settings: Settings
 
     @classmethod
-    def of(cls, text: str) -> Row:
+    def of(cls, text: str) -> MethodLine:
         """The row of a text like `naive` or `grid:lines=3`; without changes, in the paper's form where there is one."""
         method, settings = read_method(text)
         if ":" not in text and issubclass(method.settings_class, CornerSettings):

@@ -6,7 +6,7 @@ from typing import Any, final
 
 import numpy as np
 
-from baselines.commands.recorded_report import NO_TRACES, Options
+from baselines.commands.recorded_report import NO_TRACES, RecordedReportOptions
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.functions import Functions
 from baselines.experiments.runner import keys_of, run_tasks
@@ -42,7 +42,7 @@ from semrob_env.types import FloatArray
 PAPER_STEPS = 600  # of the released runs
 
 
-def run(options: Options, console: Console) -> None:
+def run(options: RecordedReportOptions, console: Console) -> None:
     maps = load_maps(options.maps)
     if maps.space != SPACE:
         raise InvalidParameterError(f"{options.maps} is over {', '.join(maps.space.names)}, not azimuth, elevation")

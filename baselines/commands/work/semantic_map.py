@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from baselines.commands.semantic_map import Options
+from baselines.commands.semantic_map import SemanticMapOptions
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import LOWEST_TEXT, prices, run_all, starts_of, tasks_of, wants_lowest
 from baselines.commands.shared.rows import csv_row, region_line, regions_of, start_notes
@@ -52,7 +52,7 @@ LEAST_STEP, TRIAL = 0.5, 16
 MOST_SINGLE = 4  # up to this number of maps, each also gets pictures of its own
 
 
-def run(options: Options, console: Console) -> None:
+def run(options: SemanticMapOptions, console: Console) -> None:
     if not options.trap_low <= options.trap_high or not options.bias_low <= options.bias_high:
         raise InvalidParameterError("--trap-low and --bias-low: give numbers not above --trap-high and --bias-high")
     for option in options.changed() if options.maps or options.functions else []:
@@ -128,7 +128,7 @@ def in_units(maps: ScoreMaps, scale: UnitScale) -> ScoreMaps:
     return replace(maps, scores=unit, score_range=(0.0, 1.0))
 
 
-def recorded_source(options: Options) -> Source:
+def recorded_source(options: SemanticMapOptions) -> Source:
     """Maps of a file; a --shape beside them is what example renders show."""
     maps = load_maps(options.maps)
     rows = [row for row, name in enumerate(maps.names) if any(fnmatchcase(name, one) for one in options.select or "*")]
@@ -146,7 +146,7 @@ def recorded_source(options: Options) -> Source:
     return Source(maps, tuple((function, row) for row in range(len(maps))), (images,) * len(maps))
 
 
-def live_source(options: Options, console: Console) -> Source | None:
+def live_source(options: SemanticMapOptions, console: Console) -> Source | None:
     """Live maps, asked now unless --out holds them; None after --dry-run."""
     parts = [make_function(name) for name in function_ids(options)]
     function = parts[0] if len(parts) == 1 else Stack(parts)
@@ -186,7 +186,7 @@ def live_images(function: ScoreFunction, member: int) -> Images | None:
     return partial(function.images, member=member) if isinstance(function, SceneFunction) else None
 
 
-def function_ids(options: Options) -> list[str]:
+def function_ids(options: SemanticMapOptions) -> list[str]:
     if options.select:
         raise InvalidParameterError("--select chooses among --maps; give --maps FILE as well")
     if bool(options.functions) == bool(options.sources):
@@ -225,14 +225,14 @@ class Growth:
     def regions(self) -> Regions:
         return regions_of(self.rows, self.function.space)
 
-    def lines(self, maps: ScoreMaps, options: Options) -> list[dict[str, str]]:
+    def lines(self, maps: ScoreMaps, options: SemanticMapOptions) -> list[dict[str, str]]:
         notes = start_notes(self.function, self.starts, self.member, options.goal, options.adversarial)
         line = partial(region_line, space=maps.space, adversarial=options.adversarial)
         rows = zip(self.rows, self.member, notes, strict=True)
         return [{"map": maps.names[member], **line(row, note=note)} for row, member, note in rows]
 
 
-def grow(method: str, maps: ScoreMaps, options: Options, advance: Callable[[], None]) -> Growth:
+def grow(method: str, maps: ScoreMaps, options: SemanticMapOptions, advance: Callable[[], None]) -> Growth:
     """Run a method on every map from every start point, all in one batch, through the oracle."""
     recorded = RecordedMaps(maps)
     function: ScoreFunction = Complement(recorded) if options.adversarial else recorded
@@ -250,7 +250,7 @@ def grow(method: str, maps: ScoreMaps, options: Options, advance: Callable[[], N
     return Growth(method, rows, np.concatenate(starts), member, history, function)
 
 
-def draw_growth(folder: Path, source: Source, growth: Growth, options: Options) -> None:
+def draw_growth(folder: Path, source: Source, growth: Growth, options: SemanticMapOptions) -> None:
     """The regions on all maps, and for few maps each with example renders and the bounds over the queries."""
     maps, regions, method = source.maps, growth.regions, growth.method
     kind = "adversarial regions (low score)" if options.adversarial else "regions"
@@ -275,7 +275,7 @@ def draw_growth(folder: Path, source: Source, growth: Growth, options: Options) 
             save_figure(bounds, folder / f"{name}_bounds.png")
 
 
-def write_tables(traps: Sequence[Trap], bias: Sequence[ClassBias], folder: Path, options: Options) -> None:
+def write_tables(traps: Sequence[Trap], bias: Sequence[ClassBias], folder: Path, options: SemanticMapOptions) -> None:
     """The tables that were asked for; those of an earlier run do not stay beside them."""
     for name in ("traps.csv", "bias.csv"):
         (folder / name).unlink(missing_ok=True)

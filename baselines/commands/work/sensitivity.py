@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from baselines.commands.sensitivity import Options
+from baselines.commands.sensitivity import SensitivityOptions
 from baselines.commands.shared.questions import region_methods
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.compare import compare
@@ -35,7 +35,7 @@ CHUNK = 256  # tasks of one batch: they are many, and short
 SYMBOLS = ("eta", "lambda", "alpha", "beta")
 
 
-def run(options: Options, console: Console) -> None:
+def run(options: SensitivityOptions, console: Console) -> None:
     values = {symbol: list(getattr(options, symbol.replace("lambda", "lambda_"))) for symbol in SYMBOLS}
     sweeps = [make_sweep(method, options.form, values) for method in region_methods(options.methods).values()]
     suite = chosen_suite(options)
@@ -73,7 +73,7 @@ def run(options: Options, console: Console) -> None:
     report(Results(comparison, sweeps), bundle, console, options.form)
 
 
-def chosen_suite(options: Options) -> Suite:
+def chosen_suite(options: SensitivityOptions) -> Suite:
     name = options.suite or ("recorded" if Path(options.maps).exists() else "synthetic")
     chosen = {word: texts for word, texts in told_options(options).items() if word in SUITES[name].defaults}
     return make_suite(name, chosen, options.goals, options.maps)

@@ -3,7 +3,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import final
 
-from baselines.commands.shape_gallery import ONE_VIEW, SIX_VIEWS, Options
+from baselines.commands.shape_gallery import ONE_VIEW, SIX_VIEWS, ShapeGalleryOptions
 from baselines.commands.shared.options import read_points
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from semrob_env.errors import SemrobError
@@ -21,7 +21,7 @@ from semrob_env.types import Float32Array, FloatArray
 SPACE = SemanticSpace.of("azimuth,elevation")
 
 
-def run(options: Options, console: Console) -> None:
+def run(options: ShapeGalleryOptions, console: Console) -> None:
     networks = options.specs() if options.scores else ()
     shapes = options.selected()
     if options.list:

@@ -12,7 +12,7 @@ import numpy as np
 from baselines.commands.shared.options import PAPER_STEPS, start_points
 from baselines.commands.shared.questions import LOWEST_TEXT, prices, starts_of, tasks_of, wants_lowest
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar, seconds_of
-from baselines.commands.srvr_table import Options
+from baselines.commands.srvr_table import SrvrTableOptions
 from baselines.experiments.functions import Functions
 from baselines.experiments.runner import CHUNK, RunSummary, available_cores, run_tasks
 from optimizers.base import Optimizer
@@ -37,8 +37,8 @@ CLASSES = ("cup", "chair", "bottle", "piano")  # of the default table of live fu
 BATCH, LIVE_BATCH = 4096, 16  # runs of one method at once, on maps and on live functions: what a kill can lose
 
 
-def run(options: Options, console: Console) -> None:
-    plan = Plan.of(options)
+def run(options: SrvrTableOptions, console: Console) -> None:
+    plan = SrvrPlan.of(options)
     console.say(plan.describe())
     if options.dry_run or options.form == "paper":
         console.say(plan.estimate())
@@ -77,7 +77,7 @@ def run(options: Options, console: Console) -> None:
 
 @final
 @dataclass(frozen=True)
-class Plan:
+class SrvrPlan:
     """What a command asks for.
 
     Attributes:
@@ -86,7 +86,7 @@ class Plan:
         scores: What a score is, in words.
     """
 
-    options: Options
+    options: SrvrTableOptions
     space: SemanticSpace
     tasks: tuple[RunTask, ...]
     functions: Functions
@@ -95,7 +95,7 @@ class Plan:
     scores: str = SCORE_WORDS["softmax"]
 
     @classmethod
-    def of(cls, options: Options) -> Plan:
+    def of(cls, options: SrvrTableOptions) -> SrvrPlan:
         """Tasks of a command line; everything that is misspelt is told here, before any work."""
         space = options.space()
         prices_of_steps = prices(options, space)
@@ -177,7 +177,7 @@ class Plan:
         )
 
 
-def live(options: Options) -> Options:
+def live(options: SrvrTableOptions) -> SrvrTableOptions:
     """The options of rendered scenes, what is left away at its default."""
     return replace(
         options,
@@ -187,7 +187,7 @@ def live(options: Options) -> Options:
     )
 
 
-def scene_functions(options: Options) -> tuple[list[str], Functions]:
+def scene_functions(options: SrvrTableOptions) -> tuple[list[str], Functions]:
     """Live functions: networks x shapes; a shape that cannot be loaded ends here."""
     own = live(options)
     order = {name: number for number, name in enumerate(own.classes)}
@@ -198,7 +198,7 @@ def scene_functions(options: Options) -> tuple[list[str], Functions]:
     return ids, Functions(ids)
 
 
-def recorded_functions(options: Options) -> tuple[list[str], Functions]:
+def recorded_functions(options: SrvrTableOptions) -> tuple[list[str], Functions]:
     """Ids of the chosen maps of a file, and the one family that answers them all."""
     for option in options.changed():
         raise InvalidParameterError(f"--{option} is for scenes; recorded maps are as they were recorded")
@@ -224,7 +224,7 @@ def recorded_functions(options: Options) -> tuple[list[str], Functions]:
 class Streamed:
     """Collects rows and prints a line for each network, class and method as soon as its last run is in."""
 
-    def __init__(self, plan: Plan, console: Console) -> None:
+    def __init__(self, plan: SrvrPlan, console: Console) -> None:
         self.rows: list[RunRow] = []
         self._console = console
         self._open = Counter(group(task) for task in plan.tasks)
@@ -249,7 +249,7 @@ class Streamed:
         )
 
 
-def report(plan: Plan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bundle, console: Console) -> None:
+def report(plan: SrvrPlan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bundle, console: Console) -> None:
     good = [row for row in rows if row.has_run]
     notes = [plan.describe().replace("\n", "; ")]
     for status, words in {FAILED: "failed", UNPAID: "had a budget too small for one step"}.items():

@@ -26,7 +26,7 @@ from baselines.agents.policies import lent_policy
 from baselines.agents.training import ALGORITHMS, Algorithm, Curve, Recipe, Trainer, train_in
 from baselines.commands.shared.questions import region_methods
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
-from baselines.commands.train_agent import STEPS, Options
+from baselines.commands.train_agent import STEPS, TrainAgentOptions
 from optimizers.registry import get_optimizer
 from semrob_env.errors import InvalidParameterError, UnknownNameError
 from semrob_env.files import markdown_table
@@ -41,8 +41,8 @@ RANDOM_STARTS = 8  # of the test, drawn once, where episodes begin at random one
 TRIAL_STEPS = 8192  # of --dry-run
 
 
-def run(options: Options, console: Console) -> None:
-    plan = Plan.of(options)
+def run(options: TrainAgentOptions, console: Console) -> None:
+    plan = TrainingPlan.of(options)
     console.say(plan.describe())
     if options.dry_run:
         console.say(plan.estimate())
@@ -65,10 +65,10 @@ def run(options: Options, console: Console) -> None:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Plan:
+class TrainingPlan:
     """What a command asks for: members of the family to train and to test on, an agent a recipe, other methods."""
 
-    options: Options
+    options: TrainAgentOptions
     function: ScoreFunction
     train: IntArray
     test: IntArray
@@ -76,7 +76,7 @@ class Plan:
     methods: tuple[str, ...]
 
     @classmethod
-    def of(cls, options: Options) -> Plan:
+    def of(cls, options: TrainAgentOptions) -> TrainingPlan:
         """The plan of a command line; everything that is misspelt is told here, before any work."""
         Judge(options.goal, options.judge_points)
         for text in options.algorithms:
@@ -143,7 +143,7 @@ class Plan:
         return {**given, **members, "fingerprints": prints, "recipes": [asdict(recipe) for recipe in self.recipes]}
 
 
-def split(function: ScoreFunction, options: Options) -> tuple[IntArray, IntArray]:
+def split(function: ScoreFunction, options: TrainAgentOptions) -> tuple[IntArray, IntArray]:
     from semrob_env.envs.splits import parts_of_member, split_members
 
     parts = {"network": options.test_networks, "class": options.test_classes, "shape": options.test_shapes}
@@ -178,7 +178,9 @@ def agent_folder(folder: Path, recipe: Recipe) -> Path:
     return folder / recipe.algorithm / f"seed_{recipe.seed}"
 
 
-def trained(plan: Plan, recipe: Recipe, folder: Path, on_progress: Callable[[float], None], console: Console) -> Curve:
+def trained(
+    plan: TrainingPlan, recipe: Recipe, folder: Path, on_progress: Callable[[float], None], console: Console
+) -> Curve:
     """The learning curve of an agent, after training what is missing of it."""
     started = time.perf_counter()
 
@@ -196,7 +198,7 @@ def trained(plan: Plan, recipe: Recipe, folder: Path, on_progress: Callable[[flo
     return curve
 
 
-def outcomes_of(plan: Plan, folder: Path) -> dict[str, Outcome]:
+def outcomes_of(plan: TrainingPlan, folder: Path) -> dict[str, Outcome]:
     """What every method does on the test, by its name in the table; agents of several seeds as one."""
     outcomes: dict[str, Outcome] = {}
     seeds = list(dict.fromkeys(recipe.seed for recipe in plan.recipes))
@@ -212,7 +214,7 @@ def outcomes_of(plan: Plan, folder: Path) -> dict[str, Outcome]:
     return outcomes
 
 
-def of_policies(plan: Plan, policies: Mapping[int, Actor | None]) -> Outcome:
+def of_policies(plan: TrainingPlan, policies: Mapping[int, Actor | None]) -> Outcome:
     """What policies do on the test, one a seed; None acts at random.
 
     They are lent by name, for a run draws from its settings: a folder there would make results depend on --out.
@@ -225,7 +227,7 @@ def of_policies(plan: Plan, policies: Mapping[int, Actor | None]) -> Outcome:
         return played_by_seeds(plan.questions, "reinforcement", settings, episodes=plan.options.episodes)
 
 
-def report(plan: Plan, curves: Mapping[Algorithm, Sequence[Curve]], bundle: Bundle, console: Console) -> None:
+def report(plan: TrainingPlan, curves: Mapping[Algorithm, Sequence[Curve]], bundle: Bundle, console: Console) -> None:
     outcomes = outcomes_of(plan, bundle.folder)
     rows = table_rows(outcomes, RANDOM_POLICY)
     is_exact = all(outcome.is_exact for outcome in outcomes.values())

@@ -18,7 +18,7 @@ from semrob_env.scene.shapes.solid import Parts, Solid, pairs
 from semrob_env.types import FloatArray
 
 
-class Plan(NamedTuple):
+class BenchPlan(NamedTuple):
     """Half the distance of the ends, heights of seat and back, z of the seat's edges, how far the back leans."""
 
     half: float
@@ -30,10 +30,12 @@ class Plan(NamedTuple):
     cover: float
 
 
-def draw_plan(rng: np.random.Generator) -> Plan:
+def draw_plan(rng: np.random.Generator) -> BenchPlan:
     """Sizes of a bench for two or three; cover: share of a board in a board and the gap beside it."""
     half, seat, depth, back = rng.uniform((0.62, 0.40, 0.40, 0.50), (0.78, 0.47, 0.50, 0.60))
-    return Plan(half, seat, seat + back, -0.55 * depth, 0.45 * depth, rng.uniform(0.10, 0.20), rng.uniform(0.84, 0.90))
+    return BenchPlan(
+        half, seat, seat + back, -0.55 * depth, 0.45 * depth, rng.uniform(0.10, 0.20), rng.uniform(0.84, 0.90)
+    )
 
 
 def bar(curve: npt.ArrayLike, thick: float, wide: float) -> Solid:
@@ -62,7 +64,7 @@ def boards(curve: FloatArray, count: int, cover: float, length: float, thick: fl
     return parts
 
 
-def seat_and_back(rng: np.random.Generator, plan: Plan, hollow: float, over: float, thick: float) -> list[Solid]:
+def seat_and_back(rng: np.random.Generator, plan: BenchPlan, hollow: float, over: float, thick: float) -> list[Solid]:
     """The boards of the seat, hollow by some depth, and of the back; they reach over the ends."""
     seat, front, rear, lean = plan.seat, plan.front, plan.rear, plan.lean
     dip = smooth([(front - 0.02, seat - hollow / 2), (front + 0.03, seat), (0.0, seat - hollow), (rear, seat)], 6)
