@@ -1,3 +1,5 @@
+"""Scores shapes over the whole space for each network, and keeps, tables and tells what is accepted."""
+
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import final

@@ -1,3 +1,5 @@
+"""Times steps of the environments beside the calls of f that they make."""
+
 import itertools
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Times a network by OpenVINO and by torch, alone and in batches, and compares their answers."""
+
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace

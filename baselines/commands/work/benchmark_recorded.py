@@ -1,3 +1,5 @@
+"""Times replays on maps, and queries one by one and in batches, beside a plain loop."""
+
 from __future__ import annotations
 
 import time

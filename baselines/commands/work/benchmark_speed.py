@@ -1,3 +1,5 @@
+"""Times each stage of the score function, and with --overhead a step of each method."""
+
 import itertools
 import time
 from collections.abc import Callable, Sequence

@@ -1,3 +1,5 @@
+"""Times images and their derivatives, and compares them with exact areas and with differences."""
+
 import numpy as np
 
 from baselines.commands.check_rasterizer import CheckRasterizerOptions

@@ -1,3 +1,5 @@
+"""Makes or reads a protocol, runs and judges it, and writes its tables and curves."""
+
 import math
 from collections.abc import Sequence
 

@@ -1,3 +1,5 @@
+"""Measures which gradient foretells f over which distance, and which grows better regions."""
+
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple

@@ -1,3 +1,5 @@
+"""Grows, judges and draws the regions of each method on one shape."""
+
 import io
 import math
 from collections.abc import Callable

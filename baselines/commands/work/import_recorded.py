@@ -1,3 +1,5 @@
+"""Reads the release of the paper's authors into one file of maps and one of traces."""
+
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""Counts what each method asks a step, and lists its hyperparameters."""
+
 from __future__ import annotations
 
 import json

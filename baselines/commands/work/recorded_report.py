@@ -1,3 +1,5 @@
+"""Replays the paper's methods on recorded maps, and compares them with the authors' own regions."""
+
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

@@ -1,3 +1,5 @@
+"""Maps the score of networks over all viewpoints, with means, traps, bias and regions on top."""
+
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase

@@ -1,3 +1,5 @@
+"""Sweeps the hyperparameters of the paper's methods, and tells what each setting finds."""
+
 import itertools
 import json
 from collections.abc import Mapping, Sequence

@@ -1,3 +1,5 @@
+"""Draws a sheet of shapes, with their scores where a network is given."""
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial

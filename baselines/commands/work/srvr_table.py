@@ -1,3 +1,5 @@
+"""Runs networks x shapes x start points x methods, and writes the SRVR tables and pictures."""
+
 from __future__ import annotations
 
 import time

@@ -1,3 +1,5 @@
+"""Trains agents, tests them where they did not train, and compares them with other methods."""
+
 from __future__ import annotations
 
 import json
