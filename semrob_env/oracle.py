@@ -297,11 +297,11 @@ class QueryOracle:
         forward, gradient = self.price(wants_gradient=queries.wants_gradient)
         return forward * points, gradient * points
 
-    def _payable(self, forward: IntArray | int, gradient: IntArray | int, rows: slice = slice(None)) -> BoolArray:
+    def _payable(self, forward: IntArray | int, gradient: IntArray | int) -> BoolArray:
         if self.budget == np.inf:
-            return np.ones(len(self._forward[rows]), dtype=np.bool_)
+            return np.ones(self.trajectories, dtype=np.bool_)
         # Summed as `spent` will be, so that it never ends above the budget by a rounding.
-        after = (self._forward[rows] + forward) + self.gradient_cost * (self._gradient[rows] + gradient)
+        after = (self._forward + forward) + self.gradient_cost * (self._gradient + gradient)
         return np.asarray(after <= self.budget)
 
     def query(self, queries: Queries) -> Answers:
@@ -320,11 +320,11 @@ class QueryOracle:
         chosen = None if active.all() else np.nonzero(active)
         theta = queries.theta if chosen is None else queries.theta[chosen][:, None, :]
         member = queries.member if chosen is None else queries.member[chosen[0]]
-        self._reserve(slice(None), forward, gradient, active)
+        self._reserve(forward, gradient, active)
         try:
             asked, answered, scores, slopes = self._ask(theta, member, queries.wants_gradient)
         except BaseException:
-            self._refund(slice(None), forward, gradient)
+            self._refund(forward, gradient)
             raise
         if self.log is not None:
             owner = np.repeat(np.arange(len(active)) if chosen is None else chosen[0], asked.shape[1])
@@ -361,39 +361,43 @@ class QueryOracle:
         row = operator.index(trajectory)
         if not 0 <= row < self.trajectories:
             raise ShapeMismatchError(f"trajectory {trajectory}: this oracle has 0..{self.trajectories - 1}")
-        rows = slice(row, row + 1)
-        self._reserve(rows, 1, 0)
+        member = operator.index(member)
+        with self._lock:  # `_reserve` for one row, in plain numbers: arrays of one would cost as much as the answer
+            if (int(self._forward[row]) + 1) + self.gradient_cost * int(self._gradient[row]) > self.budget:
+                raise self._exhausted(row, 1)
+            self._forward[row] += 1
         try:
-            score = self.function.values(point[None, None, :], [operator.index(member)]).item()
+            score = self.function.values(point[None, None, :], [member]).item()
         except BaseException:
-            self._refund(rows, 1, 0)
+            with self._lock:
+                self._forward[row] -= 1
             raise
         if self.log is not None:
             with self._lock:
                 self.log.add(np.array([row]), point[None, :], np.array([score]), with_gradient=False)
         return float(self.function.scale.unit(np.array(score)))
 
-    def _reserve(
-        self, rows: slice, forward: IntArray | int, gradient: IntArray | int, active: BoolArray | None = None
-    ) -> None:
-        """Charge some trajectories before the function is asked, so that no thread can spend the same budget twice."""
+    def _reserve(self, forward: IntArray | int, gradient: IntArray | int, active: BoolArray) -> None:
+        """Charge before the function is asked, so that no two threads can spend the same budget."""
         with self._lock:
-            payable = self._payable(forward, gradient, rows)
+            payable = self._payable(forward, gradient)
             if not payable.all():
                 row = int(np.flatnonzero(~payable)[0])
-                points = 1 if active is None else int(active[row].sum())
-                raise BudgetExhausted(
-                    f"trajectory {row + (rows.start or 0)} has spent {self.spent[rows][row]:g} of {self.budget:g} and "
-                    f"cannot pay {points} more points; nothing was asked or charged"
-                )
-            self._forward[rows] += forward
-            self._gradient[rows] += gradient
+                raise self._exhausted(row, int(active[row].sum()))
+            self._forward += forward
+            self._gradient += gradient
 
-    def _refund(self, rows: slice, forward: IntArray | int, gradient: IntArray | int) -> None:
+    def _refund(self, forward: IntArray | int, gradient: IntArray | int) -> None:
         """Give back what `_reserve` took, after an exception of the function (Ctrl-C too)."""
         with self._lock:
-            self._forward[rows] -= forward
-            self._gradient[rows] -= gradient
+            self._forward -= forward
+            self._gradient -= gradient
+
+    def _exhausted(self, row: int, points: int) -> BudgetExhausted:
+        return BudgetExhausted(
+            f"trajectory {row} has spent {self.spent[row]:g} of {self.budget:g} and "
+            f"cannot pay {points} more points; nothing was asked or charged"
+        )
 
     def _ask(
         self, theta: FloatArray, member: IntArray, wants_gradient: bool
