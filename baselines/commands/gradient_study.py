@@ -8,7 +8,7 @@ Examples:
 The kinds of gradients:
   exact           the renderer's derivative times the classifier's: the slope of the picture formula
   smooth picture  the same of a supersampled and blurred picture (gradient_supersample, gradient_blur in an id)
-  mean R deg      the mean of exact gradients over theta and neighbours within R degrees (NeighbourhoodGradients)
+  mean R deg      the mean of exact gradients over theta and neighbours within R degrees (NeighborhoodGradients)
   difference H    central differences over +-H degrees (FiniteDifferences)
 
 Prediction: at random points, theta moves by some degrees along azimuth or elevation; the change of f is compared with
