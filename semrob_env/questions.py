@@ -100,11 +100,15 @@ def _number(value: Any) -> float:
         return math.nan
 
 
+def _share(name: str, value: object, most: float = 1.0) -> float:
+    number = _number(value)
+    if not 0 <= number <= most:
+        raise InvalidParameterError(f"{name} {number}: give a number in [0, {most:g}]")
+    return number
+
+
 def _set_share(goal: object, name: str, most: float) -> None:
-    value = _number(getattr(goal, name))
-    if not 0 <= value <= most:
-        raise InvalidParameterError(f"{name} {value}: give a number in [0, {most:g}]")
-    object.__setattr__(goal, name, value)
+    object.__setattr__(goal, name, _share(name, getattr(goal, name), most))
 
 
 def _shortest(value: float, read: Callable[[str], float], shown: float) -> str:
@@ -171,6 +175,17 @@ class Goal(ABC):
     @abstractmethod
     def exact(self, truth: Truth[T_co]) -> T_co:
         """What a truth knows of `counted`."""
+
+    @abstractmethod
+    def at(self, level: float) -> Goal:
+        """The goal with another `level`, all else the same: goals along a robustness profile.
+
+        Args:
+            level: Unit score in [0, 1].
+
+        Raises:
+            InvalidParameterError: It is none, or one that every region meets.
+        """
 
     @abstractmethod
     def tightened(self, margin: float) -> Goal:
@@ -257,6 +272,10 @@ class MeanGoal(Goal):
         """What a truth knows of the score."""
         return truth.moments()
 
+    def at(self, level: float) -> MeanGoal:
+        """Another least mean."""
+        return MeanGoal(1 - _share("level", level), self.epsilon_v)
+
     def tightened(self, margin: float) -> MeanGoal:
         """A larger least mean and, where it is a bound, a smaller variance."""
         variance = self.epsilon_v if self.epsilon_v >= MOST_VARIANCE else max(self.epsilon_v - margin, 0.0)
@@ -320,6 +339,10 @@ class ReliabilityGoal(Goal):
     def exact(self, truth: Truth[T_co]) -> T_co:
         """What a truth knows of where the score is at least the level."""
         return truth.above(self.level)
+
+    def at(self, level: float) -> ReliabilityGoal:
+        """Another score from which on a view is good."""
+        return ReliabilityGoal(level, self.reliability)
 
     def tightened(self, margin: float) -> ReliabilityGoal:
         """A larger reliability."""

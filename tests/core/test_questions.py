@@ -134,6 +134,26 @@ def test_a_tightened_goal_is_harder_and_never_impossible_to_write() -> None:
     assert ReliabilityGoal(0.5, 0.95).tightened(0.1) == ReliabilityGoal(0.5, 1.0)
 
 
+@pytest.mark.parametrize("goal", GOALS, ids=str)
+def test_a_goal_at_another_level_differs_in_nothing_else(goal: Goal) -> None:
+    assert goal.at(goal.level) == goal
+    moved = goal.at(0.3)
+    assert moved.level == pytest.approx(0.3, abs=1e-15)
+    assert moved.at(goal.level) == goal
+    assert moved.most_variance == goal.most_variance
+    for level in (-0.1, 1.1, math.nan):
+        with pytest.raises(InvalidParameterError, match="level"):
+            goal.at(level)
+
+
+def test_a_goal_at_another_level_is_the_one_that_people_type() -> None:
+    assert MeanGoal(0.5, 0.05).at(0.3) == read_goal("mean=0.3,variance=0.05")
+    assert ReliabilityGoal(0.5, 0.9).at(0.3) == read_goal("reliability=0.9,level=0.3")
+    assert MeanGoal().at(0) == read_goal("mean=0")
+    with pytest.raises(InvalidParameterError, match="level 0"):
+        ReliabilityGoal().at(0)
+
+
 def test_a_question_is_plain_data() -> None:
     question = Question("synthetic:hill?n=2", (130, -0.0), ReliabilityGoal(), budget=100)
     assert question == pickle.loads(pickle.dumps(question)) == replace(question)
