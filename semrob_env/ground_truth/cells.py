@@ -1,11 +1,11 @@
-"""The cells of maps, exact integrals over them, and the largest box of whole cells around a point.
+"""The cells of maps, exact integrals over them, and the largest boxes of whole cells around a point.
 
-The box has a high mean and a low variance; the search is exhaustive, pruned. Boxes are products of intervals that
-contain the point. Along the axis with the most cells (the first of these), the *scanned* one, sums over all intervals
-come from sums that run outwards from the point, so that a sum of two is a sum over an interval and nothing cancels:
-summed-area tables, anchored at the point. The intervals of the other axes, their *sections*, are tried in order of
-falling area, the widths along the scanned axis from the widest down, all places of a width at once; what cannot beat
-the best box so far is left out.
+The boxes have a high mean and a low variance; one exhaustive pass serves any number of least means. Boxes are products
+of intervals that contain the point. Along the axis with the most cells (the first of these), the *scanned* one, sums
+over all intervals come from sums that run outwards from the point, so that a sum of two is a sum over an interval and
+nothing cancels: summed-area tables, anchored at the point. The intervals of the other axes are *sections*. Of each
+section and width along the scanned axis, the place with the highest mean tells which least means have a box of that
+volume. Sections come in blocks of falling area; what cannot beat the best boxes so far is left out.
 
 Order among boxes of one volume: more cells along the scanned axis first; then the larger section, then the section
 that reaches further down along the first of the other axes, then up, and so on for the next axis; then the box that
@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, final
+from typing import final
 
 import numpy as np
 
@@ -61,12 +61,11 @@ class CellAxis:
 @final
 @dataclass(frozen=True, eq=False)
 class Width:
-    """The intervals of a `Reach` with one number of cells, W places, those that reach further down first."""
+    """The intervals of a `Reach` with one number of cells and one length, W places; further down comes first."""
 
     cells: int  # the number of cells
+    length: float  # the length
     down: IntArray  # cells down (W,)
-    lengths: FloatArray  # lengths (W,)
-    longest: float  # largest of these
     below: slice  # where these places stand in an array over cells down, the most first
     above: slice  # where they stand in an array over cells up, none first
 
@@ -105,16 +104,19 @@ class Reach:
 
     @cached_property
     def widths(self) -> tuple[Width, ...]:
-        """The intervals by their number of cells, the widest first; a full turn has one place."""
+        """The intervals by their number of cells, most first, and their length; a full turn has one place."""
         widths = []
         for cells in range(min(self.most_down + self.most_up, len(self.axis)), 0, -1):
             most, least = self._places(cells)
-            if most >= least:
-                down = np.arange(most, least - 1, -1)
-                lengths = self.length(down, cells - down)
-                below = slice(self.most_down - most, self.most_down - least + 1)
-                above = slice(cells - most, cells - least + 1)
-                widths.append(Width(cells, down, lengths, float(lengths.max()), below, above))
+            places = np.arange(most, least - 1, -1)
+            lengths = self.length(places, cells - places)
+            # Cells at the bounds of the space may be shorter: only the first and the last place have those.
+            for down in np.split(places, np.flatnonzero(np.diff(lengths)) + 1):
+                if len(down):
+                    first, last = int(down[0]), int(down[-1])
+                    below = slice(self.most_down - first, self.most_down - last + 1)
+                    above = slice(cells - first, cells - last + 1)
+                    widths.append(Width(cells, float(lengths[most - first]), down, below, above))
         return tuple(widths)
 
     @cached_property
@@ -204,6 +206,7 @@ MOST_REFUSALS = 64
 1e-12 of the threshold gets there."""
 
 _BLOCK = 512  # sections worked on at once: a few hundred kilobytes an array
+_TOGETHER = 8  # numbers of cells along the scanned axis that are looked at before boxes that are too small are left out
 Interval = tuple[int, int]  # cells (down, up) of a `Reach`
 
 
@@ -215,50 +218,55 @@ class CellProblem:
     integral: FloatArray  # integrals over the cells (C_1, ..., C_n) of what is counted
     square: FloatArray  # integrals of its square
     volume: FloatArray  # volumes of the cells
-    least: float  # least mean of it
-    most: float  # its largest variance; infinite: none asked
+    most: float  # largest variance of what is counted; infinite: none asked
 
 
-def best_box(
-    problem: CellProblem, reaches: tuple[Reach, ...], confirm: Callable[[list[Interval]], bool]
-) -> list[Interval] | None:
-    """The first of the largest feasible boxes, one interval an axis; None if there is none.
+def best_boxes(
+    problem: CellProblem,
+    least: Sequence[float],
+    reaches: tuple[Reach, ...],
+    confirm: Callable[[int, list[Interval]], bool],
+) -> list[list[Interval] | None]:
+    """For each least mean, the first of the largest boxes that keep to it and to the variance; None without one.
 
     Args:
-        problem: Integrals over the cells, and thresholds.
+        problem: Integrals over the cells, and the largest variance.
+        least: G least means of what is counted.
         reaches: Along each axis, the intervals that contain the point.
-        confirm: Judges a box that is within `BAND` of a threshold.
+        confirm: Judges a box, one interval an axis, that is within `BAND` of a threshold, by the number of its mean.
     """
     counts = [len(reach.axis) for reach in reaches]
     scanned = counts.index(max(counts))
-    others = [reach for k, reach in enumerate(reaches) if k != scanned]
-    sections = _Sections(problem, scanned, others)
-
-    def judge(section: int, down: int, up: int) -> bool:
-        return confirm(put_back(section, down, up))
+    sections = _Sections(problem, scanned, [reach for k, reach in enumerate(reaches) if k != scanned])
 
     def put_back(section: int, down: int, up: int) -> list[Interval]:
         box = sections.intervals(section)
         box.insert(scanned, (down, up))
         return box
 
-    scan = _Scan(reaches[scanned], judge)
+    searches = [_Search(mean, lambda *box, goal=goal: confirm(goal, put_back(*box))) for goal, mean in enumerate(least)]
     for block in sections.blocks():
-        if block.area[0] * scan.longest < scan.volume:
-            break
-        scan.take(block)
-    return None if scan.best is None else put_back(*scan.best)
+        integral = _Running(block.integral, reaches[scanned])
+        square = None if block.square is None else _Running(block.square, reaches[scanned])
+        for _, chosen in itertools.groupby(reaches[scanned].widths, lambda width: width.cells // _TOGETHER):
+            widths = list(chosen)
+            largest = float(block.area[0] * max(width.length for width in widths))
+            if open_searches := [search for search in searches if search.volume <= largest]:
+                pool = _Pool(block, widths, open_searches, problem.most, integral, square)
+                for search in open_searches:
+                    search.take(pool)
+    return [None if search.best is None else put_back(*search.best) for search in searches]
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class _Block:
-    """Sections, and integrals over the cells of the scanned axis within each, (I, C)."""
+    """Sections, and integrals over the cells of the scanned axis within each, (C, I)."""
 
     first: int  # number of the first section
     area: FloatArray  # areas (I,), falling
-    excess: FloatArray  # integrals of f - least
-    spread: FloatArray | None  # integrals of (f - least)^2 - most; None where no variance is asked
+    integral: FloatArray  # of what is counted
+    square: FloatArray | None  # of its square; None where no variance is asked
 
 
 @final
@@ -266,16 +274,9 @@ class _Sections:
     """All products of intervals of the axes that are not scanned, by falling area."""
 
     def __init__(self, problem: CellProblem, scanned: int, reaches: list[Reach]) -> None:
-        least = problem.least - BAND
-        excess = problem.integral - least * problem.volume
-        quantities = [excess]
-        if math.isfinite(problem.most):
-            # (f - c)^2 - v = f^2 - 2 c (f - c) - c^2 - v
-            quantities.append(
-                problem.square - 2 * least * excess - (least * least + problem.most + BAND) * problem.volume
-            )
+        arrays = [problem.integral, *([problem.square] if math.isfinite(problem.most) else [])]
         self._reaches = reaches
-        self._tables = [_orthants(np.moveaxis(array, scanned, -1), reaches) for array in quantities]
+        self._tables = [_orthants(np.moveaxis(array, scanned, -1), reaches) for array in arrays]
         self._choices = [reach.intervals for reach in reaches]
         area = np.ones(1)  # with an axis of its own, for there may be no other
         for reach, (down, up) in zip(reaches, self._choices, strict=True):
@@ -295,7 +296,7 @@ class _Sections:
             rows = self._order[first : first + _BLOCK]
             _, *chosen = np.unravel_index(rows, self._shape)
             ends = [(down[i], up[i]) for (down, up), i in zip(self._choices, chosen, strict=True)]
-            sums = [_summed(table, ends) for table in self._tables]
+            sums = [_summed(table, ends).T for table in self._tables]
             yield _Block(first, self._area[first : first + _BLOCK], sums[0], sums[1] if len(sums) > 1 else None)
 
 
@@ -335,91 +336,149 @@ def _summed(tables: dict[tuple[int, ...], FloatArray], ends: list[tuple[IntArray
 
 @final
 class _Running:
-    """Running sums of integrals (I, C) outwards from the point along the scanned axis."""
+    """Running sums of integrals (C, I) outwards from the point along the scanned axis."""
 
     def __init__(self, integrals: FloatArray, reach: Reach) -> None:
-        self._up = _outwards(integrals, reach.cells_up, 1)
-        # Reversed and negated: the sum over an interval is a difference, and is above 0 where one exceeds the other.
-        self._down = -_outwards(integrals, reach.cells_down, 1)[:, ::-1]
+        self._up = _outwards(integrals, reach.cells_up, 0)
+        self._down = _outwards(integrals, reach.cells_down, 0)[::-1]
 
-    def is_positive(self, rows: slice, width: Width) -> BoolArray:
-        """Whether sums are 0 or above, for some sections and all places of a width, (I, W)."""
-        return np.asarray(self._up[rows, width.above] >= self._down[rows, width.below])
+    def sums(self, width: Width, first: int, out: FloatArray) -> None:
+        """Puts the sums over all places of a width, and over I sections from the first on, into an array (W, I)."""
+        rows = slice(first, first + out.shape[1])
+        np.add(self._up[width.above, rows], self._down[width.below, rows], out=out)
 
-    def sums(self, rows: slice, width: Width) -> FloatArray:
-        """The sums (I, W)."""
-        return np.asarray(self._up[rows, width.above] - self._down[rows, width.below])
+    def sums_of(self, width: Width, section: int) -> FloatArray:
+        """The sums (W,) of one section."""
+        return np.asarray(self._up[width.above, section] + self._down[width.below, section])
 
 
 @final
-class _Scan:
-    """The search through sections, and the best box so far.
+class _Pool:
+    """Some boxes of a block by width and section, and the highest mean of the places of each.
+
+    Args:
+        block: Sections.
+        widths: K widths along the scanned axis.
+        searches: Those that may find a better box here; sections that are too small for all are left out, I are left.
+        most: Largest variance.
+        integral: Running sums of what is counted.
+        square: Running sums of its square; None where no variance is asked.
 
     Attributes:
-        volume: Volume of the best box, 0 without one.
-        best: Its section and its cells (down, up) along the scanned axis; None without one.
-        longest: Length of the longest interval of the scanned axis.
+        first: Number of the first section.
+        widths: As given.
+        volume: Volumes of the boxes (K, I).
+        most: As given.
     """
 
-    def __init__(self, reach: Reach, confirm: Callable[[int, int, int], bool]) -> None:
-        self._reach = reach
+    def __init__(
+        self,
+        block: _Block,
+        widths: list[Width],
+        searches: list[_Search],
+        most: float,
+        integral: _Running,
+        square: _Running | None,
+    ) -> None:
+        self.first, self.widths, self.most = block.first, widths, most
+        lengths, smallest = np.array([width.length for width in widths]), min(search.volume for search in searches)
+        count = int((-block.area * lengths.max()).searchsorted(-smallest, side="right"))
+        self.volume = lengths[:, None] * block.area[:count]
+        self._integral, self._square = integral, square
+        self._needed = min(search.least for search in searches) - BAND
+
+    @cached_property
+    def mean(self) -> FloatArray:
+        """Highest mean (K, I) of the places that keep to the variance, or miss it by less than `BAND`."""
+        return self._means(self.most + BAND)
+
+    @cached_property
+    def sure_mean(self) -> FloatArray:
+        """Highest mean (K, I) of the places that keep to the variance by `BAND` or more."""
+        return self.mean if self._square is None else self._means(self.most - BAND)
+
+    def _means(self, most: float) -> FloatArray:
+        mean: FloatArray = np.empty_like(self.volume)
+        room = np.empty((2, max(len(width.down) for width in self.widths), len(mean.T)))
+        for width, volume, highest in zip(self.widths, self.volume, mean, strict=True):
+            sums = room[0, : len(width.down)]
+            self._integral.sums(width, 0, sums)
+            sums.max(axis=0, out=highest)
+            if self._square is None:
+                continue
+            fits = np.flatnonzero(highest >= self._needed * volume)
+            if not len(fits):
+                continue
+            # Square of the sum, less the sum of squares times the volume, is at least - most * volume^2.
+            kept = slice(int(fits[0]), int(fits[-1]) + 1)
+            sums, spread = sums[:, kept], room[1, : len(width.down), kept]
+            self._square.sums(width, kept.start, spread)
+            spread -= most * volume[kept]
+            spread *= volume[kept]
+            spread -= sums * sums
+            np.copyto(sums, -math.inf, where=spread > 0)
+            sums.max(axis=0, out=highest[kept])
+        mean /= self.volume
+        return mean
+
+    def places(self, k: int, i: int) -> tuple[FloatArray, FloatArray]:
+        """Of one width and section, mean and variance (W,) of every place; the variance is 0 where none is asked."""
+        mean = self._integral.sums_of(self.widths[k], i) / self.volume[k, i]
+        if self._square is None:
+            return mean, np.zeros_like(mean)
+        return mean, self._square.sums_of(self.widths[k], i) / self.volume[k, i] - mean * mean
+
+
+@final
+class _Search:
+    """The search for one least mean, and the best box so far.
+
+    Attributes:
+        least: The least mean.
+        volume: Volume of the best box, 0 without one.
+        best: Its section and its cells (down, up) along the scanned axis; None without one.
+    """
+
+    def __init__(self, least: float, confirm: Callable[[int, int, int], bool]) -> None:
+        self.least = least
         self._confirm = confirm
         self._refusals = 0
         self._cells = 0
         self.volume = 0.0
         self.best: tuple[int, int, int] | None = None
-        self.longest = reach.widths[0].longest
 
-    def take(self, block: _Block) -> None:
-        """Looks for a better box among the sections of a block."""
-        excess = _Running(block.excess, self._reach)
-        spread = None if block.spread is None else _Running(block.spread, self._reach)
-        falling = -block.area
-        for width in self._reach.widths:
-            # At the same volume, more cells along this axis win.
-            side: Literal["left", "right"] = "right" if width.cells > self._cells else "left"
-            count = int((falling * width.longest).searchsorted(-self.volume, side=side))
-            if not count:
-                break
-            fits = excess.is_positive(slice(0, count), width)
-            if fits.any():
-                self._choose(block, width, fits, excess, spread)
-
-    def _choose(self, block: _Block, width: Width, fits: BoolArray, excess: _Running, spread: _Running | None) -> None:
-        """Takes the first of the largest boxes of a width that keep to the thresholds, if it is better.
-
-        `fits` tells which boxes (I, W) of the first sections keep to that of the mean.
-        """
-        kept = np.flatnonzero(fits.any(axis=1))
-        rows = slice(int(kept[0]), int(kept[-1]) + 1)
-        fits, volume = fits[rows], block.area[rows, None] * width.lengths
-        if spread is not None:
-            mean, second = excess.sums(rows, width), spread.sums(rows, width)
-            mean *= mean
-            second *= volume
-            fits &= second <= mean
-        volume *= fits
-        if self._refusals >= MOST_REFUSALS:
-            volume *= _is_sure(rows, width, block, excess, spread)
-        while volume.any():
-            row, place = divmod(int(volume.argmax()), volume.shape[1])
-            found, down, section = float(volume[row, place]), int(width.down[place]), rows.start + row
-            if found < self.volume or (found == self.volume and width.cells <= self._cells):
+    def take(self, pool: _Pool) -> None:
+        """Takes the first of the largest boxes of a pool that keep to the thresholds, if it is better."""
+        is_sure_only = self._refusals >= MOST_REFUSALS
+        volume = pool.volume * (self._is_sure(pool) if is_sure_only else pool.mean >= self.least - BAND)
+        while (found := float(volume.max())) > 0 and found >= self.volume:
+            # At one volume more cells along the scanned axis come first, then the section, then the place.
+            _, i, k = min((-pool.widths[k].cells, i, k) for k, i in np.argwhere(volume == found).tolist())
+            width = pool.widths[k]
+            if found == self.volume and width.cells <= self._cells:
                 return
-            box = (block.first + section, down, width.cells - down)
-            own = slice(section, section + 1)
-            if _is_sure(own, width, block, excess, spread)[0, place] or self._confirm(*box):
-                self.volume, self.best, self._cells = found, box, width.cells
+            if (down := next(self._fitting(pool, k, i), None)) is not None:
+                self.volume, self._cells = found, width.cells
+                self.best = pool.first + i, down, width.cells - down
                 return
-            volume[row, place] = 0.0
-            self._refusals += 1
-            if self._refusals == MOST_REFUSALS:
-                volume *= _is_sure(rows, width, block, excess, spread)
+            volume[k, i] = 0.0
+            if self._refusals >= MOST_REFUSALS and not is_sure_only:
+                is_sure_only = True
+                volume *= self._is_sure(pool)
 
+    def _is_sure(self, pool: _Pool) -> BoolArray:
+        """Which boxes (K, I) have a place that keeps to the thresholds by `BAND` or more."""
+        return np.asarray(pool.sure_mean >= self.least + BAND)
 
-def _is_sure(rows: slice, width: Width, block: _Block, excess: _Running, spread: _Running | None) -> BoolArray:
-    """Whether boxes (I, W) keep to the thresholds by `BAND` or more; sums leave as much to the other side of them."""
-    volume = block.area[rows, None] * width.lengths
-    mean = excess.sums(rows, width) / volume
-    margin = mean if spread is None else np.minimum(mean, mean * mean - spread.sums(rows, width) / volume)
-    return np.asarray(margin >= 2 * BAND)
+    def _fitting(self, pool: _Pool, k: int, i: int) -> Iterator[int]:
+        """Cells down of the places of one width and section that keep to the thresholds, those further down first."""
+        mean, variance = pool.places(k, i)
+        margin = np.minimum(mean - self.least, pool.most - variance)
+        for place in np.flatnonzero(margin >= -BAND).tolist():
+            down = int(pool.widths[k].down[place])
+            if margin[place] >= BAND:
+                yield down
+            elif self._refusals < MOST_REFUSALS:
+                if self._confirm(pool.first + i, down, pool.widths[k].cells - down):
+                    yield down
+                self._refusals += 1

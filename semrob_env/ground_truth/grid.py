@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import final
 
@@ -11,7 +12,7 @@ import numpy.typing as npt
 
 from semrob_env.errors import NoGroundTruthError, ShapeMismatchError, UnknownNameError
 from semrob_env.functions import UnitScale
-from semrob_env.ground_truth.cells import CellProblem, Interval, Reach, best_box, cell_axes, cell_integrals
+from semrob_env.ground_truth.cells import CellProblem, Interval, Reach, best_boxes, cell_axes, cell_integrals
 from semrob_env.ground_truth.levels import LevelTable
 from semrob_env.questions import MOST_VARIANCE, Goal, MeanGoal, Moments, Truth
 from semrob_env.recorded.integrals import exact_moments
@@ -26,7 +27,7 @@ TABLE_BYTES = 2**26
 _MOST_OPTIMA = 2**14
 _MOST_STARTS = 64
 _NUDGES = 4
-_LEVEL_BYTES = 24  # of a cell in a `LevelTable`: its value, and twice its sum
+_LEVEL_BYTES = 32  # of a cell in a `LevelTable`: its value, its share, and twice its sum
 
 
 @final
@@ -34,7 +35,7 @@ class GroundTruth:
     """Exact answers about maps, in unit scores.
 
     Tables of cell integrals are made when a map is first asked for: 16 bytes a cell, 64 KiB for 120 x 34 lines, so
-    that 400 such maps take 26 MB; those of a level (`LevelTable`) take half as much again. Beyond `TABLE_BYTES` the
+    that 400 such maps take 26 MB; those of a level (`LevelTable`) take twice as much. Beyond `TABLE_BYTES` the
     least recently used ones are dropped and made again when needed. Up to 16384 optima are remembered.
 
     Args:
@@ -52,7 +53,7 @@ class GroundTruth:
         self._cells = lru_cache(maxsize=max(1, TABLE_BYTES // (16 * volume.size)))(self._cells_of)
         self._levels = lru_cache(maxsize=max(1, TABLE_BYTES // (_LEVEL_BYTES * volume.size)))(self._level_of)
         self._reaches = lru_cache(maxsize=_MOST_STARTS)(self._reaches_of)
-        self._best = lru_cache(maxsize=_MOST_OPTIMA)(self._search)
+        self._best = lru_cache(maxsize=_MOST_OPTIMA)(self._search_one)
 
     def truth(
         self, regions: Regions, member: npt.ArrayLike | None = None, *, complement: bool = False
@@ -81,7 +82,7 @@ class GroundTruth:
 
         Exact integrals of the interpolant decide, without tolerance: what is returned meets the goal under `truth`.
         Its sides lie on grid lines, or on the bounds of the space where a plain axis ends inside; along a periodic
-        axis it takes at most one full turn, which is told as [low, high]. A start on a side is contained. `best_box`
+        axis it takes at most one full turn, which is told as [low, high]. A start on a side is contained. `best_boxes`
         states the order among rectangles of one volume, and what is left out: rectangles that keep to a threshold by
         less than 1e-12, where very many fail by less than that.
 
@@ -96,13 +97,28 @@ class GroundTruth:
             OutOfSpaceError, ShapeMismatchError: start is not a point (n,) of the space.
             UnknownNameError: No such map.
         """
+        wanted = MeanGoal() if goal is None else goal
+        return self._best(self._known_map(member), self._start_key(start), wanted, bool(complement))
+
+    def optima(
+        self, start: npt.ArrayLike, goals: Sequence[Goal], member: int = 0, *, complement: bool = False
+    ) -> tuple[Optimum, ...]:
+        """`optimum` for G goals, the very same, faster: goals that differ in their least mean only share one pass.
+
+        Nothing is remembered. Arguments and errors as in `optimum`.
+        """
+        return self._search(self._known_map(member), self._start_key(start), tuple(goals), bool(complement))
+
+    def _known_map(self, member: int) -> int:
+        if not 0 <= member < len(self.maps):
+            raise UnknownNameError(f"member {member}: there are maps 0..{len(self.maps) - 1}")
+        return int(member)
+
+    def _start_key(self, start: npt.ArrayLike) -> tuple[float, ...]:
         point = self.maps.space.require(start, "start")
         if point.ndim != 1:
             raise ShapeMismatchError(f"start has shape {point.shape}, must be ({self.maps.space.n},)")
-        if not 0 <= member < len(self.maps):
-            raise UnknownNameError(f"member {member}: there are maps 0..{len(self.maps) - 1}")
-        start_key = tuple((point + 0.0).tolist())
-        return self._best(int(member), start_key, MeanGoal() if goal is None else goal, bool(complement))
+        return tuple((point + 0.0).tolist())
 
     def _cells_of(self, member: int) -> tuple[FloatArray, FloatArray]:
         return cell_integrals(self.maps, member, self._axes)
@@ -121,24 +137,49 @@ class GroundTruth:
     def _reaches_of(self, start: tuple[float, ...]) -> tuple[Reach, ...]:
         return tuple(axis.reach(at) for axis, at in zip(self._axes, start, strict=True))
 
-    def _search(self, member: int, start: tuple[float, ...], goal: Goal, complement: bool) -> Optimum:
-        reaches = self._reaches(start)
-        integral, square = goal.exact(self._cells_known(member, complement))
-        if goal.least == 1:  # a mean of 1 has no cell below it, not even by what sums over many cells would not show
+    def _search_one(self, member: int, start: tuple[float, ...], goal: Goal, complement: bool) -> Optimum:
+        return self._search(member, start, (goal,), complement)[0]
+
+    def _search(
+        self, member: int, start: tuple[float, ...], goals: tuple[Goal, ...], complement: bool
+    ) -> tuple[Optimum, ...]:
+        found = [Optimum(0.0, 0.0, None)] * len(goals)
+        groups: dict[tuple[str, float, bool], list[int]] = {}
+        for i, goal in enumerate(goals):
+            groups.setdefault((goal.counts, goal.most_variance, goal.least == 1), []).append(i)
+        for own in groups.values():
+            boxes = self._boxes(member, start, [goals[i] for i in own], complement)
+            kept = [(i, box) for i, box in zip(own, boxes, strict=True) if box is not None]
+            if not kept:
+                continue
+            regions = self._regions(start, [box for _, box in kept])
+            mean, variance = goals[own[0]].exact(self._truth_of(member, regions, complement))
+            for row, (i, box) in enumerate(kept):
+                if not goals[i].is_met(mean[row], variance[row]):
+                    raise AssertionError(f"sums over cells of map {member} are less exact than {box} needs")
+                region = regions[row : row + 1]
+                found[i] = Optimum(float(region.volume()[0]), float(region.share()[0]), region)
+        return tuple(found)
+
+    def _boxes(
+        self, member: int, start: tuple[float, ...], goals: Sequence[Goal], complement: bool
+    ) -> list[list[Interval] | None]:
+        """The best boxes for goals that differ in their least mean only."""
+        one = goals[0]
+        integral, square = one.exact(self._cells_known(member, complement))
+        if one.least == 1:  # a mean of 1 has no cell below it, not even by what sums over many cells would not show
             integral = np.where(integral < self._volume, -self._volume.sum(), self._volume)
 
-        def confirm(box: list[Interval]) -> bool:
-            known = self.truth(self._region(reaches, box, start), [member], complement=complement)
-            return bool(goal.is_met(*goal.exact(known))[0])
+        def confirm(goal: int, box: list[Interval]) -> bool:
+            known = self._truth_of(member, self._regions(start, [box]), complement)
+            return bool(goals[goal].is_met(*one.exact(known))[0])
 
-        most = goal.most_variance if goal.most_variance < MOST_VARIANCE else math.inf
-        box = best_box(CellProblem(integral, square, self._volume, goal.least, most), reaches, confirm)
-        if box is None:
-            return Optimum(0.0, 0.0, None)
-        if not confirm(box):
-            raise AssertionError(f"sums over cells of map {member} are less exact than {box} needs")
-        region = self._region(reaches, box, start)
-        return Optimum(float(region.volume()[0]), float(region.share()[0]), region)
+        most = one.most_variance if one.most_variance < MOST_VARIANCE else math.inf
+        problem = CellProblem(integral, square, self._volume, most)
+        return best_boxes(problem, [goal.least for goal in goals], self._reaches(start), confirm)
+
+    def _truth_of(self, member: int, regions: Regions, complement: bool) -> Truth[Moments]:
+        return self.truth(regions, [member] * len(regions), complement=complement)
 
     def _cells_known(self, member: int, complement: bool) -> Known[tuple[FloatArray, FloatArray]]:
         """Integrals over the cells of one map (C_1, ..., C_n), of what is counted and of its square."""
@@ -148,21 +189,24 @@ class GroundTruth:
             return (self._volume - integral, self._volume - 2 * integral + square) if complement else (integral, square)
 
         def above(level: float) -> tuple[FloatArray, FloatArray]:
-            area = self._levels(member, level, complement).cell_shares(self._axes) * self._volume
+            area = self._levels(member, level, complement).cell_shares * self._volume
             return area, area
 
         return Known(moments, above)
 
-    def _region(self, reaches: tuple[Reach, ...], box: list[Interval], start: tuple[float, ...]) -> Regions:
-        space = self.maps.space
-        lower, upper = np.empty(space.n), np.empty(space.n)
-        for k, (reach, (down, up)) in enumerate(zip(reaches, box, strict=True)):
-            is_turn = reach.axis.periodic and down + up == len(reach.axis)
-            lower[k], upper[k] = (space.low[k], space.high[k]) if is_turn else reach.bounds(down, up)
-        region = Regions(space, lower, upper).clip()
+    def _regions(self, start: tuple[float, ...], boxes: list[list[Interval]]) -> Regions:
+        space, reaches = self.maps.space, self._reaches(start)
+        lower, upper = np.empty((2, len(boxes), space.n))
+        for row, box in enumerate(boxes):
+            for k, (reach, (down, up)) in enumerate(zip(reaches, box, strict=True)):
+                is_turn = reach.axis.periodic and down + up == len(reach.axis)
+                lower[row, k], upper[row, k] = (space.low[k], space.high[k]) if is_turn else reach.bounds(down, up)
+        regions = Regions(space, lower, upper).clip()
         for _ in range(_NUDGES):  # a bound a turn away from a start on its line may miss it by rounding
-            if region.contains(np.array(start))[0]:
+            missed = ~regions.contains(np.array(start))
+            if not missed.any():
                 break
-            upper = np.where(space.is_periodic, np.nextafter(region.upper, np.inf), region.upper)
-            region = Regions(space, region.lower, upper)
-        return region
+            is_nudged = missed[:, None] & space.is_periodic
+            upper = np.where(is_nudged, np.nextafter(regions.upper, np.inf), regions.upper)
+            regions = Regions(space, regions.lower, upper)
+        return regions

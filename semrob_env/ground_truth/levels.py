@@ -9,11 +9,12 @@ functions: one logarithm.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
 
-from semrob_env.ground_truth.cells import CellAxis
+from semrob_env.ground_truth.cells import cell_axes
 from semrob_env.recorded.maps import ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray, IntArray
@@ -151,8 +152,10 @@ class LevelTable:
         self._sums = np.zeros([count + 1 for count in shares.shape], dtype=np.int64)
         self._sums[1:, 1:] = np.rint(np.ldexp(shares, self._bits)).astype(np.int64).cumsum(axis=0).cumsum(axis=1)
 
-    def cell_shares(self, axes: tuple[CellAxis, ...]) -> FloatArray:
-        """Shares of whole cells (C_1, ..., C_n)."""
+    @cached_property
+    def cell_shares(self) -> FloatArray:
+        """Shares of whole cells (C_1, ..., C_n), of all `cell_axes`."""
+        axes = cell_axes(self._maps)
         cells = [np.arange(len(axis)) - axis.begins_flat for axis in axes]
         return self._shares([*cells, np.zeros(1, dtype=np.int64)][:2]).reshape([len(axis) for axis in axes])
 

@@ -19,7 +19,7 @@ Plateaus take 20 to 32 % of each range, each flank 20 % of the plateau's width; 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar, final
 
@@ -179,6 +179,12 @@ class SyntheticFunction(ScoreFunction):
         lower[chosen], upper[chosen] = box
         region = Regions(self.space, lower, upper).clip()
         return Optimum(float(region.volume()[0]), float(region.share()[0]), region)
+
+    def optima(
+        self, start: npt.ArrayLike, goals: Sequence[Goal], member: int = 0, *, complement: bool = False
+    ) -> tuple[Optimum, ...]:
+        """`optimum` for each of G goals."""
+        return tuple(self.optimum(start, goal, member, complement=complement) for goal in goals)
 
     def optimal_volume(self, start: npt.ArrayLike, goal: Goal | None = None) -> float:
         """Native volume of `optimum(...)`."""

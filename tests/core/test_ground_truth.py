@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from semrob_env.errors import (
     UnknownNameError,
 )
 from semrob_env.functions import CallableFunction, Complement, ScoreFunction, Stack
-from semrob_env.ground_truth import GroundTruth, exact_moments, ground_truth, optimum
+from semrob_env.ground_truth import GroundTruth, exact_moments, ground_truth, optima, optimum
 from semrob_env.parameters import AZIMUTH, ELEVATION, Parameter, SemanticSpace
 from semrob_env.questions import Goal, MeanGoal, ReliabilityGoal
 from semrob_env.recorded import RecordedMaps, ScoreMaps
@@ -162,8 +163,10 @@ def test_the_optimum_is_the_largest_of_all_rectangles(
     function: ScoreFunction = Complement(RecordedMaps(maps)) if mirrored else RecordedMaps(maps)
     seen = set()
     for start in some_starts(maps, {1: 30, 2: 8, 3: 2}[len(kinds)], 3):
-        for goal, volume in zip(GOALS, brute.best(start, GOALS, mirrored), strict=True):
+        together = truth.optima(start, GOALS, 1, complement=mirrored)
+        for goal, volume, same in zip(GOALS, brute.best(start, GOALS, mirrored), together, strict=True):
             found = truth.optimum(start, goal, 1, complement=mirrored)
+            assert vars(same) == vars(found)
             assert found.volume == pytest.approx(volume, rel=1e-12)
             assert found.share == pytest.approx(volume / maps.space.volume, rel=1e-12)
             seen.add(round(found.share, 6))
@@ -185,6 +188,31 @@ def test_goals_speak_of_scores_mapped_to_0_and_1(score_range: tuple[float, float
     for start in some_starts(maps, 6, 0):
         for goal, volume in zip(GOALS, brute.best(start, GOALS, False), strict=True):
             assert truth.optimum(start, goal).volume == pytest.approx(volume, rel=1e-12)
+
+
+@pytest.mark.parametrize(("steps", "different"), [(1000, 10), (4, 5), (1, 3)])
+def test_optima_for_many_goals_are_those_for_one_to_the_last_bit(steps: int, different: int) -> None:
+    maps = smooth_maps(3)
+    truth = GroundTruth(replace(maps, scores=(np.rint(steps * maps.scores) / steps).astype(np.float32)))
+    levels = [0.0, *np.linspace(0.1, 0.9, 5), 1.0]
+    bases = [MeanGoal(), MeanGoal(0.5, 0.04), ReliabilityGoal(0.5, 0.9), ReliabilityGoal(0.5, 1.0)]
+    goals = [base.at(level) for base in bases for level in levels if level or base.name == "mean"]
+    shares = set[float]()
+    for start in some_starts(maps, 2, 4):
+        together = truth.optima(start, goals, 1)
+        asked = optima(RecordedMaps(truth.maps), start, goals, 1)
+        for goal, one, other in zip(goals, together, asked, strict=True):
+            assert vars(one) == vars(other) == vars(truth.optimum(start, goal, 1))
+        shares |= {found.share for found in together}
+    assert len(shares) >= different
+
+
+def test_optima_of_a_formula_are_its_optimum_for_each_goal() -> None:
+    hill = make_synthetic("synthetic:hill?n=2&seed=0")
+    start, goals = [180.0, 40.0], [MeanGoal().at(level) for level in (0.2, 0.5, 0.99)]
+    found = optima(hill, start, goals)
+    assert [one.share for one in found] == [hill.optimal_share(start, goal) for goal in goals]
+    assert found[0].share > found[1].share > found[2].share == 0
 
 
 def smooth_maps(seed: int) -> ScoreMaps:
