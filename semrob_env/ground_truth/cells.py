@@ -245,7 +245,10 @@ def best_boxes(
         return box
 
     searches = [_Search(mean, lambda *box, goal=goal: confirm(goal, put_back(*box))) for goal, mean in enumerate(least)]
+    longest = max(width.length for width in reaches[scanned].widths)
     for block in sections.blocks():
+        if block.area[0] * longest < min(search.volume for search in searches):
+            break
         integral = _Running(block.integral, reaches[scanned])
         square = None if block.square is None else _Running(block.square, reaches[scanned])
         for _, chosen in itertools.groupby(reaches[scanned].widths, lambda width: width.cells // _TOGETHER):

@@ -1,23 +1,41 @@
-"""Metrics: judging regions on held-out points, SRVR tables with intervals, and regret against known answers."""
+"""Metrics: judging regions on held-out points, SRVR tables with intervals, robustness profiles, and regret against known answers."""
 
 from semrob_env.metrics.bootstrap import ClusterMeans, cluster_means, cluster_weights, percentile_ends
 from semrob_env.metrics.judge import Judge, Judgement, judge_regions
 from semrob_env.metrics.measures import Measures
+from semrob_env.metrics.profiles import (
+    Crossing,
+    MeanProfile,
+    Profile,
+    ProfileRecords,
+    crossings,
+    exact_profile,
+    mean_profiles,
+    profile_difference,
+)
 from semrob_env.metrics.regret import regret, regrets
 from semrob_env.metrics.srvr import RegionRecords, SrvrRow, paired_difference, srvr
 
 __all__ = [
     "ClusterMeans",
+    "Crossing",
     "Judge",
     "Judgement",
+    "MeanProfile",
     "Measures",
+    "Profile",
+    "ProfileRecords",
     "RegionRecords",
     "SrvrRow",
     "cluster_means",
     "cluster_weights",
+    "crossings",
+    "exact_profile",
     "judge_regions",
+    "mean_profiles",
     "paired_difference",
     "percentile_ends",
+    "profile_difference",
     "regret",
     "regrets",
     "srvr",
