@@ -226,15 +226,21 @@ def best_boxes(
     least: Sequence[float],
     reaches: tuple[Reach, ...],
     confirm: Callable[[int, list[Interval]], bool],
-) -> list[list[Interval] | None]:
-    """For each least mean, the first of the largest boxes that keep to it and to the variance; None without one.
+    ceiling: float = math.inf,
+) -> list[tuple[float, list[Interval]] | None]:
+    """For each least mean, the first of the largest boxes that keep to it and to the variance, and its volume.
+
+    None where there is no such box.
 
     Args:
         problem: Integrals over the cells, and the largest variance.
         least: G least means of what is counted.
         reaches: Along each axis, the intervals that contain the point.
         confirm: Judges a box, one interval an axis, that is within `BAND` of a threshold, by the number of its mean.
+        ceiling: Volume beyond which no box is known to keep to any of the means.
     """
+    if not ceiling > 0:
+        return [None] * len(least)
     counts = [len(reach.axis) for reach in reaches]
     scanned = counts.index(max(counts))
     sections = _Sections(problem, scanned, [reach for k, reach in enumerate(reaches) if k != scanned])
@@ -255,10 +261,10 @@ def best_boxes(
             widths = list(chosen)
             largest = float(block.area[0] * max(width.length for width in widths))
             if open_searches := [search for search in searches if search.volume <= largest]:
-                pool = _Pool(block, widths, open_searches, problem.most, integral, square)
-                for search in open_searches:
+                pool = _Pool(block, widths, open_searches, problem.most, ceiling, integral, square)
+                for search in open_searches if pool.volume.size else ():
                     search.take(pool)
-    return [None if search.best is None else put_back(*search.best) for search in searches]
+    return [None if search.best is None else (search.volume, put_back(*search.best)) for search in searches]
 
 
 @final
@@ -362,13 +368,15 @@ class _Pool:
     Args:
         block: Sections.
         widths: K widths along the scanned axis.
-        searches: Those that may find a better box here; sections that are too small for all are left out, I are left.
+        searches: Those that may find a better box here.
         most: Largest variance.
+        ceiling: Of the sections, I are left: those with a box that is not above this volume, nor too small for all
+            searches.
         integral: Running sums of what is counted.
         square: Running sums of its square; None where no variance is asked.
 
     Attributes:
-        first: Number of the first section.
+        first: Number of the first section that is left.
         widths: As given.
         volume: Volumes of the boxes (K, I).
         most: As given.
@@ -380,13 +388,16 @@ class _Pool:
         widths: list[Width],
         searches: list[_Search],
         most: float,
+        ceiling: float,
         integral: _Running,
         square: _Running | None,
     ) -> None:
-        self.first, self.widths, self.most = block.first, widths, most
+        self.widths, self.most = widths, most
         lengths, smallest = np.array([width.length for width in widths]), min(search.volume for search in searches)
-        count = int((-block.area * lengths.max()).searchsorted(-smallest, side="right"))
-        self.volume = lengths[:, None] * block.area[:count]
+        begin = int((-block.area * lengths.min()).searchsorted(-ceiling, side="left"))
+        end = int((-block.area * lengths.max()).searchsorted(-smallest, side="right"))
+        self.first, self._begin = block.first + begin, begin
+        self.volume = lengths[:, None] * block.area[begin:end]
         self._integral, self._square = integral, square
         self._needed = min(search.least for search in searches) - BAND
 
@@ -405,7 +416,7 @@ class _Pool:
         room = np.empty((2, max(len(width.down) for width in self.widths), len(mean.T)))
         for width, volume, highest in zip(self.widths, self.volume, mean, strict=True):
             sums = room[0, : len(width.down)]
-            self._integral.sums(width, 0, sums)
+            self._integral.sums(width, self._begin, sums)
             sums.max(axis=0, out=highest)
             if self._square is None:
                 continue
@@ -415,7 +426,7 @@ class _Pool:
             # Square of the sum, less the sum of squares times the volume, is at least - most * volume^2.
             kept = slice(int(fits[0]), int(fits[-1]) + 1)
             sums, spread = sums[:, kept], room[1, : len(width.down), kept]
-            self._square.sums(width, kept.start, spread)
+            self._square.sums(width, self._begin + kept.start, spread)
             spread -= most * volume[kept]
             spread *= volume[kept]
             spread -= sums * sums
@@ -426,10 +437,10 @@ class _Pool:
 
     def places(self, k: int, i: int) -> tuple[FloatArray, FloatArray]:
         """Of one width and section, mean and variance (W,) of every place; the variance is 0 where none is asked."""
-        mean = self._integral.sums_of(self.widths[k], i) / self.volume[k, i]
+        mean = self._integral.sums_of(self.widths[k], self._begin + i) / self.volume[k, i]
         if self._square is None:
             return mean, np.zeros_like(mean)
-        return mean, self._square.sums_of(self.widths[k], i) / self.volume[k, i] - mean * mean
+        return mean, self._square.sums_of(self.widths[k], self._begin + i) / self.volume[k, i] - mean * mean
 
 
 @final

@@ -103,9 +103,11 @@ class GroundTruth:
     def optima(
         self, start: npt.ArrayLike, goals: Sequence[Goal], member: int = 0, *, complement: bool = False
     ) -> tuple[Optimum, ...]:
-        """`optimum` for G goals, the very same, faster: goals that differ in their least mean only share one pass.
+        """`optimum` for G goals, the very same, faster.
 
-        Nothing is remembered. Arguments and errors as in `optimum`.
+        Goals that differ in their least mean only share one pass over all boxes; others that differ in their level
+        (`Goal.at`) begin at the largest box of the level below. Nothing is remembered. Arguments and errors as in
+        `optimum`.
         """
         return self._search(self._known_map(member), self._start_key(start), tuple(goals), bool(complement))
 
@@ -147,9 +149,15 @@ class GroundTruth:
         groups: dict[tuple[str, float, bool], list[int]] = {}
         for i, goal in enumerate(goals):
             groups.setdefault((goal.counts, goal.most_variance, goal.least == 1), []).append(i)
-        for own in groups.values():
-            boxes = self._boxes(member, start, [goals[i] for i in own], complement)
-            kept = [(i, box) for i, box in zip(own, boxes, strict=True) if box is not None]
+        # What meets a goal at one level meets it at lower ones: the largest box found there is a ceiling.
+        ceilings: dict[Goal, float] = {}
+        for own in sorted(groups.values(), key=lambda own: goals[own[0]].level):
+            family = goals[own[0]].at(1.0)
+            ceiling = ceilings.get(family, math.inf)
+            boxes, is_sure = self._boxes(member, start, [goals[i] for i in own], complement, ceiling)
+            kept = [(i, box[1]) for i, box in zip(own, boxes, strict=True) if box is not None]
+            if is_sure:
+                ceilings[family] = min((0.0 if box is None else box[0] for box in boxes), default=ceiling)
             if not kept:
                 continue
             regions = self._regions(start, [box for _, box in kept])
@@ -162,21 +170,23 @@ class GroundTruth:
         return tuple(found)
 
     def _boxes(
-        self, member: int, start: tuple[float, ...], goals: Sequence[Goal], complement: bool
-    ) -> list[list[Interval] | None]:
-        """The best boxes for goals that differ in their least mean only."""
-        one = goals[0]
+        self, member: int, start: tuple[float, ...], goals: Sequence[Goal], complement: bool, ceiling: float
+    ) -> tuple[list[tuple[float, list[Interval]] | None], bool]:
+        """The best boxes for goals that differ in their least mean only; and whether none was a close call."""
+        one, close = goals[0], list[int]()
         integral, square = one.exact(self._cells_known(member, complement))
         if one.least == 1:  # a mean of 1 has no cell below it, not even by what sums over many cells would not show
             integral = np.where(integral < self._volume, -self._volume.sum(), self._volume)
 
         def confirm(goal: int, box: list[Interval]) -> bool:
+            close.append(goal)
             known = self._truth_of(member, self._regions(start, [box]), complement)
             return bool(goals[goal].is_met(*one.exact(known))[0])
 
         most = one.most_variance if one.most_variance < MOST_VARIANCE else math.inf
         problem = CellProblem(integral, square, self._volume, most)
-        return best_boxes(problem, [goal.least for goal in goals], self._reaches(start), confirm)
+        boxes = best_boxes(problem, [goal.least for goal in goals], self._reaches(start), confirm, ceiling)
+        return boxes, not close
 
     def _truth_of(self, member: int, regions: Regions, complement: bool) -> Truth[Moments]:
         return self.truth(regions, [member] * len(regions), complement=complement)

@@ -9,7 +9,6 @@ functions: one logarithm.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -102,9 +101,9 @@ class _Axis:
     periodic: bool  # whether the axis is periodic
 
     @property
-    def whole(self) -> IntArray:
-        """The cells between two lines that a map has, once."""
-        return np.arange(self.count if self.periodic else self.count - 1)
+    def whole(self) -> int:
+        """How many cells between two lines a map has, each once."""
+        return self.count if self.periodic else self.count - 1
 
     def lines(self, cells: IntArray) -> tuple[IntArray, IntArray]:
         """The grid lines at both ends of cells (N,)."""
@@ -137,6 +136,9 @@ class LevelTable:
     Args:
         maps: The maps, of 1 or 2 parameters.
         excess: Unit scores less the level, (P_1, ..., P_n), at the grid lines of the map.
+
+    Attributes:
+        cell_shares: Shares of whole cells (C_1, ..., C_n), those of `cell_axes`.
     """
 
     def __init__(self, maps: ScoreMaps, excess: FloatArray) -> None:
@@ -144,20 +146,17 @@ class LevelTable:
         self._excess = excess.reshape(len(excess), -1)
         periodic = [*maps.space.is_periodic.tolist(), False]
         self._axes = tuple(_Axis(count, turn) for count, turn in zip(self._excess.shape, periodic, strict=False))
-        shares = self._shares([axis.whole for axis in self._axes])
+        cells = [np.arange(len(axis)) - axis.begins_flat for axis in cell_axes(maps)]
+        shares = self._shares([*cells, np.zeros(1, dtype=np.int64)][:2])
+        self.cell_shares = shares.reshape([len(own) for own in cells])
+        first = [-own[0] for own in cells] + [0]
+        shares = shares[tuple(slice(at, at + axis.whole) for at, axis in zip(first, self._axes, strict=False))]
         for k, axis in enumerate(self._axes):
             if axis.periodic:
                 shares = np.concatenate([shares, shares], axis=k)
         self._bits = min(52, 62 - shares.size.bit_length())
         self._sums = np.zeros([count + 1 for count in shares.shape], dtype=np.int64)
         self._sums[1:, 1:] = np.rint(np.ldexp(shares, self._bits)).astype(np.int64).cumsum(axis=0).cumsum(axis=1)
-
-    @cached_property
-    def cell_shares(self) -> FloatArray:
-        """Shares of whole cells (C_1, ..., C_n), of all `cell_axes`."""
-        axes = cell_axes(self._maps)
-        cells = [np.arange(len(axis)) - axis.begins_flat for axis in axes]
-        return self._shares([*cells, np.zeros(1, dtype=np.int64)][:2]).reshape([len(axis) for axis in axes])
 
     def region_shares(self, regions: Regions) -> FloatArray:
         """Shares (B,) of regions that are cut to the space; without width along a parameter, those of that face."""

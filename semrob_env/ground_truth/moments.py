@@ -153,7 +153,7 @@ def optimum(function: ScoreFunction, start: npt.ArrayLike, goal: Goal | None = N
 def optima(
     function: ScoreFunction, start: npt.ArrayLike, goals: Sequence[Goal], member: int = 0
 ) -> tuple[Optimum, ...]:
-    """`optimum` for each of G goals, the very same; on maps some times faster (`GroundTruth.optima`).
+    """`optimum` for each of G goals, the very same; on maps two to five times as fast (`GroundTruth.optima`).
 
     Raises:
         NoGroundTruthError, OutOfSpaceError, ShapeMismatchError, UnknownNameError: As `optimum`.

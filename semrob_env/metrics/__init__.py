@@ -1,4 +1,4 @@
-"""Metrics: judging regions on held-out points, SRVR tables with intervals, robustness profiles, and regret against known answers."""
+"""Metrics: regions judged on held-out points, SRVR with intervals, robustness profiles, regret against the best."""
 
 from semrob_env.metrics.bootstrap import ClusterMeans, cluster_means, cluster_weights, percentile_ends
 from semrob_env.metrics.judge import Judge, Judgement, judge_regions
