@@ -17,10 +17,10 @@ from baselines.commands.work import recorded_report as recorded_report_work
 from optimizers.naive import Naive
 from optimizers.oir_b import OirB, OirBSettings
 from optimizers.run import run
-from semrob_env.ground_truth import exact_moments
+from semrob_env.ground_truth import exact_moments, optimum
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
-from semrob_env.questions import Questions
+from semrob_env.questions import MeanGoal, Questions, ReliabilityGoal
 from semrob_env.recorded import RecordedMaps, ScoreMaps, save_maps
 from semrob_env.recorded.traces import METHODS, join_runs, load_traces, save_traces
 from semrob_env.regions import Regions
@@ -31,11 +31,12 @@ FUNCTION = RecordedMaps(wavy_maps())
 STEPS = 150
 """A quarter of the released runs', so that tests are quick; regions of these maps leave the space all the same."""
 
-FILES = ["bounds.png", "overlap.png", "report.csv", "report.md", "runs.sqlite", "srvr.png"]
+ALONE = ["profiles.csv", "profiles.png", "report.csv", "report.md", "runs.sqlite", "srvr.png"]
+FILES = sorted([*ALONE, "bounds.png", "overlap.png"])
 
 
 def report(maps: Path, traces: Path | str, out: Path, *extra: str) -> int:
-    arguments = ["--maps", str(maps), "--traces", str(traces), "--out", str(out), *extra]
+    arguments = ["--maps", str(maps), "--traces", str(traces), "--out", str(out), "--levels", "0.3,0.6,0.9", *extra]
     return run_command(recorded_report.main, arguments)
 
 
@@ -94,6 +95,8 @@ def test_the_report_writes_its_tables_images_and_runs(folder: Path, lines: list[
         "## What the released code",
         "## The paper's claims",
         "## The best",
+        "## Robustness profiles",
+        "## The headline claim, level by level",
     ):
         assert text.count(title) == 1
     assert "8 maps of ResNet50, Inceptionv3; 4 start points each" in text
@@ -186,11 +189,43 @@ def test_the_same_command_again_only_redraws(folder: Path) -> None:
     assert (out / "report.md").read_text() == text
 
 
+def test_profiles_are_means_of_exact_optima(folder: Path) -> None:
+    profiles = list(csv.DictReader((folder / "out/profiles.csv").read_text().splitlines()))
+    assert {line["regions"] for line in profiles} == {"exact optimum", "exact, not across the seam"}
+    lines = {(line["regions"], line["goal"], line["network"], line["level"]): line for line in profiles}
+    members = [row for row, name in enumerate(NAMES) if name.startswith("ResNet50")]
+    for goal in (MeanGoal(epsilon_v=0.05), ReliabilityGoal(reliability=0.9)):
+        shares = [optimum(FUNCTION, start, goal.at(0.6), member).share for member in members for start in STARTS]
+        line = lines["exact optimum", goal.at(1.0).text, "ResNet50", "0.6"]
+        assert float(line["estimate"]) == pytest.approx(np.mean(shares), rel=1e-12)
+        assert 0 < float(line["low"]) < float(line["high"])
+        assert line["runs"] == "16"
+    whole, cut = (
+        float(lines[regions, "mean=1.0", "ResNet50", "0.6"]["estimate"])
+        for regions in ("exact optimum", "exact, not across the seam")
+    )
+    assert 0 < cut < whole
+
+
+def test_profiles_by_queries_stand_beside_the_exact_ones(tmp_path: Path) -> None:
+    maps, out = save_maps(FUNCTION.maps.only([0]), tmp_path / "maps.npz"), tmp_path / "out"
+    assert report(maps, "none", out, "--levels", "0.3,0.6", "--queries", "6") == 0
+    lines = list(csv.DictReader((out / "profiles.csv").read_text().splitlines()))
+    found = {(line["goal"], line["level"]): line for line in lines if line["regions"] == "6 queries"}
+    assert len(found) == 2 * 3
+    rows = [row for row in RunStore(out / "runs.sqlite").rows() if row.task.method == "box_quadrature"]
+    assert len(rows) == 2 * 2 * 4
+    assert {row.forward_queries for row in rows} == {6}
+    own = [row.share for row in rows if row.task.question.goal == MeanGoal().at(0.3)]
+    assert float(found["mean=1.0", "0.3"]["estimate"]) == pytest.approx(np.mean(own), rel=1e-12)
+    assert "Mean feasible share over that of the exact profile" in (out / "report.md").read_text()
+
+
 def test_without_traces_replays_stand_alone(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     maps = save_maps(FUNCTION.maps.only([0, 1]), tmp_path / "maps.npz")
     assert report(maps, "none", tmp_path / "out") == 0
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
-    assert names == ["report.csv", "report.md", "runs.sqlite", "srvr.png"]
+    assert names == ALONE
     text = capsys.readouterr().out
     assert "replays stand alone" in text
     assert "Why replays differ" not in text
@@ -214,12 +249,7 @@ def test_maps_with_little_to_compare_and_traces_of_other_maps_give_a_report(
         join_runs([run_of("VGG/cup/0", [0, 0], [1, 1], trace=np.ones((3, 4)))]), tmp_path / "traces.npz"
     )
     assert report(maps, traces, tmp_path / "out") == 0
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "report.csv",
-        "report.md",
-        "runs.sqlite",
-        "srvr.png",
-    ]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ALONE
     assert "SRVR of ResNet50 above" not in (tmp_path / "out/report.md").read_text()
 
 
@@ -257,6 +287,9 @@ def one_parameter() -> ScoreMaps:
         ("maps.npz", "nowhere.npz", [], "no such file"),
         ("maps.npz", "none", ["--goal", "mean=2"], "mean 2 must be in [0, 1]"),
         ("maps.npz", "none", ["--goal", "mean=0.5,variance=nan"], "cannot read 'variance=nan'"),
+        ("maps.npz", "none", ["--levels", "0.5,0.4"], "each larger than the one before"),
+        ("maps.npz", "none", ["--levels", "0,0.5"], "level 0: every region meets that"),
+        ("maps.npz", "none", ["--queries", "0"], "a whole number of at least 1"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2_and_nothing_written(

@@ -11,23 +11,25 @@ import numpy as np
 from baselines.commands.recorded_report import NO_TRACES, RecordedReportOptions
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.functions import Functions
-from baselines.experiments.runner import keys_of, run_tasks
+from baselines.experiments.runner import CHUNK, keys_of, run_tasks
 from optimizers.base import Optimizer, Settings
 from optimizers.corner_method import settings_of_form
 from optimizers.registry import get_optimizer
 from optimizers.run import run as run_optimizer
 from semrob_env.errors import InvalidParameterError, OutputError
 from semrob_env.files import interval_text, markdown_table
-from semrob_env.metrics import SrvrRow
+from semrob_env.metrics import ProfileRecords, SrvrRow
+from semrob_env.metrics.profiles import checked_levels
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import paper_starts
+from semrob_env.plotting.profiles import ProfileCrossing, ProfileCurve, ProfilePanel, profiles_figure
 from semrob_env.plotting.release import Beside, bounds_beside_figure, overlap_figure, srvr_beside_figure
-from semrob_env.questions import Goal, Question, Questions
+from semrob_env.questions import Goal, MeanGoal, Question, Questions, ReliabilityGoal
 from semrob_env.recorded import RecordedMaps, held_out_error, load_maps
 from semrob_env.recorded.implied import implied_scores
 from semrob_env.recorded.traces import METHODS, SPACE, ReleaseTraces, load_traces
 from semrob_env.scene.classifiers.names import parts_of
-from semrob_env.store import RunStore, RunTask, canonical_json
+from semrob_env.store import RunRow, RunStore, RunTask, canonical_json
 from semrob_env.tables import (
     RECORDED,
     RELEASED,
@@ -38,10 +40,23 @@ from semrob_env.tables import (
     diverged,
     method_difference,
     overlaps,
+    region_records,
 )
+from semrob_env.tables.profiles import (
+    EXACT,
+    ProfileTable,
+    claim_by_level,
+    difference_text,
+    exact_records,
+    region_records_at,
+    verdict,
+    without_seam,
+)
+from semrob_env.tables.srvr import overall_difference
 from semrob_env.types import FloatArray
 
 PAPER_STEPS = 600  # of the released runs
+REPLAY_CHUNK = 2048  # replays are quick
 
 
 def run(options: RecordedReportOptions, console: Console) -> None:
@@ -49,27 +64,45 @@ def run(options: RecordedReportOptions, console: Console) -> None:
     if maps.space != SPACE:
         raise InvalidParameterError(f"{options.maps} is over {', '.join(maps.space.names)}, not azimuth, elevation")
     traces = None if options.traces == NO_TRACES else load_traces(options.traces)
+    levels = checked_levels(options.levels)
+    for level in levels.tolist():
+        VERY_RELIABLE.at(level)
     bundle = Bundle(options.out, console)
     function = RecordedMaps(maps)
     replays = {name: variant.tasks(function, options.goal) for name, variant in variants().items()}
     tasks = list(dict.fromkeys(itertools.chain(*replays.values())))
-    functions, store = Functions(given=[function]), RunStore(bundle.folder / "runs.sqlite")
+    asked = {goal: query_tasks(function, goal, levels, options.queries) for goal in QUERY_GOALS if options.queries}
+    file = bundle.folder / "runs.sqlite"
+    functions, store = Functions(given=[function]), RunStore(file)
     with progress_bar(console, "runs") as progress:
-        bar = progress.add_task("replay", total=len(tasks))
-        summary = run_tasks(
-            tasks,
-            store,
-            functions=functions,
-            chunk=2048,
-            retry_failed=True,
-            on_rows=lambda rows, _: progress.advance(bar, len(rows)),
-        )
-    if summary.failed:
-        raise OutputError(f"{summary.failed} replays failed; their errors are in {bundle.folder / 'runs.sqlite'}")
-    keys = keys_of(tasks, functions)
-    found = store.find(keys.values())
-    runs = {name: [found[keys[task]] for task in own] for name, own in replays.items()}
-    write(ReleaseReport(function, traces, runs, STARTS, options.goal, options.seed), bundle, console)
+
+        def rows_of(name: str, own: list[RunTask], chunk: int) -> dict[RunTask, RunRow]:
+            bar = progress.add_task(name, total=len(own))
+            summary = run_tasks(
+                own,
+                store,
+                functions=functions,
+                chunk=chunk,
+                workers=options.workers,
+                retry_failed=True,
+                on_rows=lambda rows, _: progress.advance(bar, len(rows)),
+            )
+            if summary.failed:
+                raise OutputError(f"{summary.failed} {name} failed; their errors are in {file}")
+            keys = keys_of(own, functions)
+            rows = store.find(keys.values())
+            return {task: rows[keys[task]] for task in own}
+
+        found = rows_of("replays", tasks, REPLAY_CHUNK)
+        found |= rows_of("box_quadrature", [task for goal in asked.values() for own in goal for task in own], CHUNK)
+    runs = {name: [found[task] for task in own] for name, own in replays.items()}
+    report = ReleaseReport(function, traces, runs, STARTS, options.goal, options.seed)
+    profiles = exact_tables(report, levels, console)
+    for goal, by_level in asked.items():
+        records = tuple(region_records([found[task] for task in level]) for level in by_level)
+        title = f"{options.queries} queries"
+        profiles.append(ProfileTable(title, goal, ProfileRecords(levels, records), tuple(report.networks), report.seed))
+    write(report, profiles, bundle, console)
 
 
 @final
@@ -110,7 +143,41 @@ def variants() -> dict[str, Variant]:
     }
 
 
-def write(report: ReleaseReport, bundle: Bundle, console: Console) -> None:
+MEAN, VARIANCE = MeanGoal(), MeanGoal(epsilon_v=0.05)
+RELIABLE, VERY_RELIABLE = ReliabilityGoal(reliability=0.9), ReliabilityGoal(reliability=0.95)
+QUERY_GOALS: tuple[Goal, ...] = (MEAN, RELIABLE)
+NO_SEAM = "exact, not across the seam"
+
+
+def query_tasks(function: RecordedMaps, goal: Goal, levels: FloatArray, queries: int | None) -> list[list[RunTask]]:
+    """For each level, what asks box_quadrature from every start point of every map."""
+    return [
+        [
+            RunTask(Question(member_id, start, goal.at(level), queries), "box_quadrature")
+            for member_id in function.member_ids
+            for start in STARTS
+        ]
+        for level in levels.tolist()
+    ]
+
+
+def exact_tables(report: ReleaseReport, levels: FloatArray, console: Console) -> list[ProfileTable]:
+    """The exact profiles: of both kinds of goals, with a bound on the variance, and without regions across the seam."""
+    cut = RecordedMaps(without_seam(report.function.maps))
+    chosen: list[tuple[str, RecordedMaps, Goal]] = [
+        (EXACT, report.function, goal) for goal in (MEAN, VARIANCE, RELIABLE, VERY_RELIABLE)
+    ]
+    chosen.append((NO_SEAM, cut, MEAN))
+    tables = []
+    with progress_bar(console, "maps") as progress:
+        bar = progress.add_task("exact profiles", total=len(chosen) * report.function.members)
+        for title, function, goal in chosen:
+            records = exact_records(function, STARTS, goal, levels, lambda: progress.advance(bar))
+            tables.append(ProfileTable(title, goal, records, tuple(report.networks), report.seed))
+    return tables
+
+
+def write(report: ReleaseReport, profiles: list[ProfileTable], bundle: Bundle, console: Console) -> None:
     lines = report.lines()
     body = "\n\n".join([
         "# Recorded maps: replays beside the authors' own regions",
@@ -126,9 +193,13 @@ def write(report: ReleaseReport, bundle: Bundle, console: Console) -> None:
         *switches_part(report),
         *claims_part(report),
         *optimum_part(report),
+        *profiles_part(profiles),
+        *levels_part(report, profiles),
     ])
     bundle.text("report.md", body)
     bundle.rows("report.csv", lines)
+    bundle.rows("profiles.csv", [line for table in profiles for line in table.exact()])
+    bundle.figure("profiles.png", profiles_figure(profile_panels(profiles), title="Robustness profiles"))
     bundle.figure("srvr.png", srvr_beside_figure(lines, report.networks, report.main_kinds))
     if RECORDED in report.sets:
         bundle.figure("overlap.png", overlap_figure(report.sets, REPLAY, RECORDED, report.networks))
@@ -235,7 +306,8 @@ def claims_part(report: ReleaseReport) -> list[str]:
     ]
     return [
         "## The paper's claims",
-        "Differences of SRVR in points of %, on the same shapes. A claim holds if the 95 % interval lies above 0.",
+        "Differences of SRVR in points of %, on the same shapes. A claim holds if the 95 % interval lies "
+        "above 0, and is turned round if it lies below.",
         markdown_table(rows) if rows else "Nothing to compare.",
         "Start points in one region converge to the same bounds: pairs of runs of one map and method, each of whose "
         "start points lies in the other's final region; beside them pairs in which only one does.",
@@ -244,16 +316,12 @@ def claims_part(report: ReleaseReport) -> list[str]:
 
 
 def claim(kind: str, text: str, found: SrvrRow) -> dict[str, str]:
-    if not np.isfinite(found.low):
-        verdict = "cannot tell"
-    else:
-        verdict = "holds" if found.low > 0 else "does not hold" if found.high < 0 else "not shown"
     return {
         "regions": kind,
         "claim": text,
         "difference": f"{100 * found.estimate:+.2f}",
         "95 % interval": interval_text(found.low, found.high),
-        "verdict": verdict,
+        "verdict": verdict(found),
     }
 
 
@@ -285,6 +353,119 @@ def optimum_part(report: ReleaseReport) -> list[str]:
         "1 - feasible volume / optimum; an infeasible region counts 0 (regret 1).",
         markdown_table(rows),
     ]
+
+
+def profiles_part(profiles: list[ProfileTable]) -> list[str]:
+    """The profile of each network by kind of region and goal."""
+    text = [
+        "## Robustness profiles",
+        "By the level that is asked, the largest region around each start point that meets the goal there: mean share "
+        "of the space in %; where there is none it counts 0. Exact: the best grid-aligned rectangle by exact "
+        "integrals, no query. Area: mean share over the range of the levels, the one number; intervals are its own. A "
+        "network passes another where the mean difference changes its sign; that is proved if on both sides, up to "
+        "the next such place, the interval of a level leaves out 0.",
+    ]
+    for table in profiles:
+        passes = "; ".join(table.crossing_words()) or "no two networks change places"
+        text += [f"### {goal_words(table.goal)}: {table.title}", markdown_table(table.shown()), f"{passes}."]
+        exact = next(one for one in profiles if one.goal == table.goal)
+        if exact.title == EXACT and table.title not in (EXACT, NO_SEAM):
+            text.append(found_words(table, exact))
+    return text
+
+
+def goal_words(goal: Goal) -> str:
+    """A goal whose level is left open, in words."""
+    return goal.at(LEVEL_SHOWN).words.replace(f"at least {LEVEL_SHOWN:g}", "at least the level").capitalize()
+
+
+LEVEL_SHOWN = 0.5
+
+
+def found_words(table: ProfileTable, exact: ProfileTable) -> str:
+    """How much of the exact profile regions found by queries have, and how many are feasible, by level."""
+    shares, best = table.records.only_feasible().shares.mean(axis=0), exact.records.shares.mean(axis=0)
+    cells = [
+        f"{level:g}: {share / most if most else 1.0:.2f} ({100 * one.feasible.mean():.0f} %)"
+        for level, share, most, one in zip(
+            table.records.levels.tolist(), shares.tolist(), best.tolist(), table.records.records, strict=True
+        )
+    ]
+    return f"Mean feasible share over that of the exact profile, in brackets how many are feasible: {', '.join(cells)}."
+
+
+def levels_part(report: ReleaseReport, profiles: list[ProfileTable]) -> list[str]:
+    """The paper's headline claim, level by level."""
+    levels, networks = profiles[0].records.levels, tuple(report.networks)
+    if not {FIRST, SECOND} <= set(networks):
+        return []
+
+    def feasible(kind: str, goal: Goal) -> ProfileTable:
+        records = region_records_at(report.sets[kind], report.function, goal, levels).only_feasible()
+        return ProfileTable(f"{kind}, feasible", goal, records, networks, report.seed)
+
+    kinds = [kind for kind in (REPLAY, RECORDED) if kind in report.sets]
+    rows = []
+    for kind in report.main_kinds:
+        own = report.sets[kind]
+        cut = replace(own.records(), share=own.seam_share)
+        whole, seam = (
+            overall_difference(records, FIRST, SECOND, np.random.default_rng(report.seed))
+            for records in (own.records(), cut)
+        )
+        if whole is not None and seam is not None:
+            rows.append({"regions": kind, "all": difference_text(whole), "cut at the seam": difference_text(seam)})
+    text = [
+        "## The headline claim, level by level",
+        f"SRVR of {FIRST} less that of {SECOND}, in points of %, on the same shapes, with 95 % intervals of each cell "
+        "alone. First over all regions of all methods, whatever they hold; then over those that meet the goal at a "
+        "level, others count 0, beside the exact optimum.",
+        *([markdown_table(rows)] if rows else []),
+    ]
+    for goals in ((MEAN, VARIANCE), (RELIABLE, VERY_RELIABLE)):
+        tables = [table for table in profiles if table.goal in goals]
+        tables = [replace(table, title=f"{table.title}{variant_words(table.goal)}") for table in tables]
+        tables += [feasible(kind, goals[0]) for kind in kinds]
+        text += [goal_words(goals[0]), markdown_table(claim_by_level(tables, FIRST, SECOND))]
+    return text
+
+
+FIRST, SECOND = "ResNet50", "Inceptionv3"
+"""The networks of the paper's headline claim."""
+
+
+def variant_words(goal: Goal) -> str:
+    """What tells goals of one kind apart, to be put behind a title."""
+    if goal == VARIANCE:
+        return f", variance <= {goal.most_variance:g}"
+    return f", {100 * goal.least:g} % of views" if goal in (RELIABLE, VERY_RELIABLE) else ""
+
+
+def profile_panels(profiles: list[ProfileTable]) -> list[ProfilePanel]:
+    """A panel a goal: exact curves, those by queries dashed; crossings are those of the exact ones."""
+    panels = []
+    for goal in (MEAN, VARIANCE, RELIABLE, VERY_RELIABLE):
+        own = [table for table in profiles if table.goal == goal and table.title != NO_SEAM]
+        curves = [
+            ProfileCurve(
+                mean.name if table.title == EXACT else f"{mean.name}, {table.title}",
+                mean.levels,
+                mean.estimate,
+                mean.low,
+                mean.high,
+                mean.area.estimate,
+                own[0].networks.index(mean.name),
+                dashed=table.title != EXACT,
+            )
+            for table in own
+            for mean in table.means
+        ]
+        marks = [
+            ProfileCrossing(one.level, text, one.is_proved)
+            for (_, _, one), text in zip(own[0].crossings, own[0].crossing_words(), strict=True)
+        ]
+        panels.append(ProfilePanel(goal_words(goal), "level", tuple(curves), tuple(marks)))
+    return panels
 
 
 def traced(traces: ReleaseTraces, function: RecordedMaps) -> list[Beside]:
