@@ -32,8 +32,10 @@ class ClassBias:
         high_share: Share where the DSM is at least `high`.
         all_fail: Share where every network's NSM is below `low`: what the data lacks.
         some_fail: Share where at least one network's NSM is below `low`, but not every one: what a network lacks.
-        best: Name and mean of the DSM of the best window: an azimuth sector of 45 degrees and an elevation band.
-        worst: Same of the worst window.
+        best_view: The grid point at which the DSM is highest, as a point by name, and the DSM there.
+        worst_view: Where it is lowest; of equal ones the first.
+        best_window: Name and mean of the DSM of the best window: an azimuth sector of 45 degrees and an elevation band.
+        worst_window: Same of the worst window.
         front, side, back: Mean of the DSM within 45 degrees of azimuth 0, of 90 or 270, and of 180.
         correlation: Mean over pairs of networks of Pearson's correlation of their NSMs over the space: are they high
             and low at the same viewpoints? NaN for K = 1 or a constant map.
@@ -50,8 +52,10 @@ class ClassBias:
     high_share: float
     all_fail: float
     some_fail: float
-    best: tuple[str, float]
-    worst: tuple[str, float]
+    best_view: tuple[str, float]
+    worst_view: tuple[str, float]
+    best_window: tuple[str, float]
+    worst_window: tuple[str, float]
     front: float
     side: float
     back: float
@@ -103,8 +107,10 @@ def data_bias(maps: ScoreMaps, *, low: float = LOW, high: float = HIGH) -> list[
                 high_share=_share(weights, mean >= high),
                 all_fail=_share(weights, everywhere),
                 some_fail=_share(weights, somewhere & ~everywhere),
-                best=(best, means[best]),
-                worst=(worst, means[worst]),
+                best_view=_view(maps, mean, int(mean.argmax())),
+                worst_view=_view(maps, mean, int(mean.argmin())),
+                best_window=(best, means[best]),
+                worst_window=(worst, means[worst]),
                 front=front,
                 side=side,
                 back=back,
@@ -124,6 +130,13 @@ def _mean(scores: FloatArray, weights: FloatArray, window: BoolArray) -> float:
     """Mean over a window; NaN where no grid point lies in it."""
     total = weights[window].sum()
     return float((scores * weights)[window].sum() / total) if total else float("nan")
+
+
+def _view(maps: ScoreMaps, scores: FloatArray, place: int) -> tuple[str, float]:
+    """One grid point by name, by its place in an array of scores, and the score there."""
+    index = np.unravel_index(place, scores.shape)
+    values = (f"{name} {axis[at]:g}" for name, axis, at in zip(maps.space.names, maps.axes, index, strict=True))
+    return ", ".join(values), float(scores[index])
 
 
 def _off(maps: ScoreMaps, azimuth_deg: float) -> FloatArray:

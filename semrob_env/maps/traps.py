@@ -50,6 +50,7 @@ class Trap:
         basin_share: Share of the space of the whole basin, all below `high`.
         minimum: Lowest score.
         rim: Mean score of the rim: the grid points that touch the basin by a side or a corner.
+        map_share: Share of the space of all points of its map below `low`: what fails anyway, traps included.
         cells: Grid lines of every point of the basin, (N, n).
     """
 
@@ -62,6 +63,7 @@ class Trap:
     basin_share: float
     minimum: float
     rim: float
+    map_share: float
     cells: IntArray
 
     @property
@@ -178,5 +180,6 @@ def _trap(maps: ScoreMaps, row: int, cells: IntArray, low: float, shares: FloatA
         float(shares[index].sum()),
         float(scores[index].min()),
         float(scores.ravel()[rim].mean(dtype=np.float64)),
+        float(shares[scores < low].sum()),
         wrapped,
     )

@@ -19,6 +19,12 @@ from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
 from semrob_env.types import Float32Array, FloatArray
 
+_INSET = 0.012
+"""Share of a range by which a side on the border of the space is drawn inside it; once more for each region."""
+
+_BEYOND = 0.05
+"""Share of a range by which the outline of a full turn goes on beyond either end of the axes."""
+
 TRAP_COLOR = "#D55E00"
 """Outline of traps: no colour of `SCORE_MAP` is near it."""
 
@@ -84,12 +90,18 @@ def draw_regions(
     """
     bottom, top = axis.get_ylim()
     space = regions.space
-    # A full turn has no ends to draw: it goes from the seam to the seam.
+    # A full turn has no ends to draw: it goes on beyond the seam on either side.
     is_turn = space.is_periodic & (regions.width >= space.width * (1 - 1e-9))
     lower, width = np.where(is_turn, space.low, regions.lower), np.where(is_turn, space.width, regions.width)
+    if space.n == 2:  # sides on the border would lie under the frame, and upon each other
+        inset = space.width * np.where(is_turn, -_BEYOND, _INSET * (1 + np.arange(len(regions))[:, None]))
+        at_low, at_high = lower <= space.low, np.isclose(lower + width, space.high, rtol=0, atol=1e-9)
+        lower, width = lower + at_low * inset, width - (at_low.astype(float) + at_high) * inset
     for index, (start, label, color) in enumerate(zip(starts, labels, colors, strict=True)):
         bar = bottom + (0.04 + 0.06 * index) * (top - bottom)
         for turn in _periodic(space):
+            if (turn[is_turn[index]] != 0).any():
+                continue
             corner, size = lower[index] + turn, width[index]
             if space.n == 1:  # bars above each other, for regions overlap
                 axis.plot([corner[0], corner[0] + size[0]], [bar, bar], color=color, lw=4, solid_capstyle="butt")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Sequence
 from typing import final
@@ -57,6 +58,8 @@ def region_figure(
             parts[0].colorbar(draw_scores(axis, maps, row), ax=axis, label="score f", pad=0.01)
             axis.set(xlabel=axis_label(first), ylabel=axis_label(maps.space.parameters[1]))
         draw_regions(axis, regions, starts, labels, [color_of(index) for index in range(len(regions))])
+        if not rows:  # nothing else tells whose color is whose
+            parts[0].legend(loc="outside lower center", ncols=min(len(labels), 4), fontsize=8, frameon=False)
     for index, (part, own) in enumerate(zip(parts[int(maps is not None) :], views if rows else [], strict=True)):
         color = color_of(index)
         part.suptitle(labels[index], color=color, fontsize=9, x=0.01, ha="left")
@@ -104,7 +107,27 @@ def bounds_figure(
             if k == space.n - 1:
                 axis.set_xlabel("queries")
         grid[k, 0].set_ylabel(axis_label(parameter))
+        _bounds_axis(grid[k], parameter)
     return figure
+
+
+def _bounds_axis(panels: Sequence[Axes], parameter: Parameter) -> None:
+    """All of the range of a parameter; of a periodic one, the seam, and what lies beyond it by its own values."""
+    if parameter.period is None:
+        margin = 0.03 * (parameter.high - parameter.low)
+        panels[0].set_ylim(parameter.low - margin, parameter.high + margin)
+        return
+    low, high = panels[0].get_ylim()
+    step = parameter.period / 4
+    first, last = math.floor(min(low, parameter.low) / step), math.ceil(max(high, parameter.high) / step)
+    ticks = np.arange(first, last + 1) * step
+    names = [f"{parameter.low + (tick - parameter.low) % parameter.period:g}" for tick in ticks]
+    panels[0].set_ylim(ticks[0], ticks[-1])
+    panels[0].set_yticks(ticks, names)
+    seams = ticks[(ticks - parameter.low) % parameter.period == 0]
+    for panel in panels:
+        for seam in seams.tolist():
+            panel.axhline(seam, color="black", lw=0.8, ls=":")
 
 
 @final

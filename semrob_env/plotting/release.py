@@ -98,7 +98,9 @@ def bounds_beside_figure(runs: Sequence[Beside]) -> Figure:
     A run is drawn until one of its bounds is beyond what the panel shows, a fifth of the range outside the space.
     """
     networks = list(dict.fromkeys(run.network for run in runs))
-    figure = titled_figure(2.6 * len(METHODS) + 0.6, 1.9 * len(networks) + 0.9, "Bounds over the steps")
+    figure = titled_figure(
+        2.6 * len(METHODS) + 0.6, 1.9 * len(networks) + 0.9, "Bounds over the steps, until one leaves what is shown"
+    )
     panels = figure.subplots(len(networks), len(METHODS), squeeze=False, sharex=True, sharey=True)
     least, most = SPACE.low.min() - 0.2 * SPACE.width.max(), SPACE.high.max() + 0.2 * SPACE.width.max()
     for run in runs:
@@ -112,6 +114,8 @@ def bounds_beside_figure(runs: Sequence[Beside]) -> Figure:
         axis.set_title(run.title, fontsize=7)
     panels[0, 0].set(ylim=(least, most), yticks=np.arange(-90, 451, 90))
     for axis in panels.flat:
+        if not axis.lines:
+            axis.text(0.5, 0.5, "no trace", transform=axis.transAxes, ha="center", va="center", color="grey")
         axis.axhspan(SPACE.low[1], SPACE.high[1], color=PALETTE[1], alpha=0.08, lw=0)
         axis.grid(lw=0.3)
     for axis in panels[-1]:

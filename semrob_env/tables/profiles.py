@@ -160,7 +160,7 @@ class ProfileTable:
             for level, row in [*zip(mean.levels.tolist(), mean.rows, strict=True), ("area", mean.area)]:
                 lines.append({
                     "regions": self.title,
-                    "goal": self.goal.at(1.0).text,
+                    "goal": level_words(self.goal),
                     "network": mean.name,
                     "level": level,
                     **{name: getattr(row, name) for name in ("estimate", "low", "high", "runs", "shapes")},
@@ -173,6 +173,15 @@ class ProfileTable:
             f"{ahead} passes {behind} at {one.level:.2f}" + ("" if one.is_proved else " (not proved)")
             for ahead, behind, one in self.crossings
         ]
+
+
+def level_words(goal: Goal) -> str:
+    """A goal whose level is left open, in words."""
+    shown = goal.at(_SHOWN)
+    return shown.words.replace(f"at least {shown.level:g}", "at least the level")
+
+
+_SHOWN = 0.123456  # a level that no other number of a goal is
 
 
 def verdict(row: SrvrRow) -> str:

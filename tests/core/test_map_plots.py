@@ -43,10 +43,11 @@ def make_maps(*names: str, step: float = 30.0) -> ScoreMaps:
 
 
 def boxes(regions: Regions) -> list[tuple[float, ...]]:
-    """Visible outlines of one region as (left, bottom, right, top), each once."""
+    """Visible outlines of regions as (left, bottom, right, top), each once."""
     axis = Figure().subplots()
     axis.set(xlim=(0, 360), ylim=(-10, 90))
-    draw_regions(axis, regions, STARTS[:1], ["start"], ["black"])
+    count = len(regions)
+    draw_regions(axis, regions, np.repeat(STARTS[:1], count, axis=0), ["start"] * count, ["black"] * count)
     found = {
         (patch.get_x(), patch.get_y(), patch.get_x() + patch.get_width(), patch.get_y() + patch.get_height())
         for patch in axis.patches
@@ -88,7 +89,7 @@ def test_a_curve_covers_the_turn_and_ends_as_it_begins() -> None:
     [
         ([20.0, 0.0], [80.0, 40.0], [(20, 0, 80, 40)]),
         ([350.0, 0.0], [370.0, 40.0], [(-10, 0, 10, 40), (350, 0, 370, 40)]),
-        ([220.0, 0.0], [580.0, 40.0], [(0, 0, 360, 40)]),
+        ([220.0, 0.0], [580.0, 40.0], [(-18, 0, 378, 40)]),
     ],
     ids=["inside", "across the seam", "a full turn"],
 )
@@ -96,6 +97,14 @@ def test_regions_are_drawn_in_pieces_where_they_cross_the_seam(
     lower: list[float], upper: list[float], seen: list[tuple[float, ...]]
 ) -> None:
     assert boxes(Regions(SPACE, np.array([lower]), np.array([upper]))) == seen
+
+
+def test_a_region_of_the_whole_space_is_drawn_inside_the_frame_and_a_second_one_inside_it() -> None:
+    whole = Regions(SPACE, np.tile(SPACE.low, (2, 1)), np.tile(SPACE.high, (2, 1)))
+    first, second = boxes(whole)
+    assert (first[0], first[2]) == (-18, 378), "a turn has no ends"
+    assert -10 < first[1] < second[1] < -5
+    assert 85 < second[3] < first[3] < 90
 
 
 def test_the_outline_of_a_trap_is_closed_and_shows_on_both_sides_of_the_seam() -> None:

@@ -58,8 +58,8 @@ def test_projections_show_every_pair_once_with_all_regions() -> None:
     assert len(shown) == SPACE.n * (SPACE.n + 1) // 2
     pairs = [axis for axis in shown if axis.patches]
     assert len(pairs) == SPACE.n * (SPACE.n - 1) // 2
-    first = pairs[0]  # azimuth and elevation: the seam cuts one region in two pieces, each with two outlines
-    assert len(first.patches) == 8
+    first = pairs[0]  # azimuth and elevation: the seam cuts one region in two pieces; each has two outlines
+    assert len(first.patches) == 2 * (2 + 1)
     assert first.get_ylim() == (-10.0, 90.0)
     legend = [text.get_text() for axis in figure.axes if (box := axis.get_legend()) for text in box.get_texts()]
     assert legend == ["one", "two"]

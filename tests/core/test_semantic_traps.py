@@ -10,7 +10,7 @@ import pytest
 from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import make_function
 from semrob_env.maps import data_bias, live_maps, map_axes, section, semantic_traps
-from semrob_env.maps.tables import bias_report, trap_report, trap_rows
+from semrob_env.maps.tables import bias_report, trap_counts, trap_report, trap_rows
 from semrob_env.parameters import SemanticSpace
 from semrob_env.recorded import ScoreMaps
 from semrob_env.types import FloatArray
@@ -187,6 +187,20 @@ def rough_map() -> ScoreMaps:
     return make_maps(np.clip(0.6 + noise / noise.std() * 0.3, 0, 1), step=3.0)
 
 
+def test_beside_a_trap_stands_what_fails_anyway() -> None:
+    scores = plain(0.9)
+    scores[3, 4] = 0.0  # enclosed
+    scores[18:] = 0.1  # half of all azimuths, from end to end of elevation
+    (trap,) = semantic_traps(make_maps(scores))
+    point = trap.share
+    assert 0 < point < 0.01
+    assert trap.map_share == pytest.approx(0.5 + point)
+    (row,) = trap_rows([trap])
+    assert row["map_share"] == trap.map_share
+    (counts,) = trap_counts([trap])
+    assert (counts["all below %"], counts["traps %"]) == (f"{100 * trap.map_share:.1f}", f"{100 * point:.2f}")
+
+
 # Data bias
 
 
@@ -200,8 +214,10 @@ def test_equal_networks_have_all_of_their_variance_in_common() -> None:
     (bias,) = data_bias(maps)
     assert (bias.networks, bias.shapes) == (2, 1)
     assert (bias.correlation, bias.common) == pytest.approx((1.0, 1.0), abs=1e-5)
-    assert bias.best[0].startswith("azimuth 0,")
-    assert bias.worst[0].startswith("azimuth 180,")
+    assert bias.best_window[0].startswith("azimuth 0,")
+    assert bias.worst_window[0].startswith("azimuth 180,")
+    assert (bias.best_view[0], bias.worst_view[0]) == ("azimuth 0, elevation -10", "azimuth 180, elevation -10")
+    assert (bias.best_view[1], bias.worst_view[1]) == pytest.approx((0.75, 0.15))
     assert bias.front > bias.side > bias.back
 
 
@@ -236,7 +252,7 @@ def test_one_network_has_no_agreement_and_classes_come_apart() -> None:
     bias = data_bias(maps)
     assert [one.class_name for one in bias] == ["cup", "chair"]
     assert all(np.isnan([one.correlation, one.common]).all() for one in bias)
-    assert bias[1].best[0].startswith("azimuth 90,")
+    assert bias[1].best_window[0].startswith("azimuth 90,")
     assert "| chair" in bias_report(bias, low=0.2, high=0.5)
 
 
@@ -247,7 +263,7 @@ def test_bias_does_not_change_when_shapes_are_repeated(cut: Callable[[ScoreMaps]
     (first,), (second,) = data_bias(cut(once)), data_bias(cut(twice))
     assert (first.shapes, second.shapes) == (1, 2)
     assert second.common == pytest.approx(first.common)
-    assert second.best[0] == first.best[0]
+    assert second.best_window[0] == first.best_window[0]
 
 
 def test_bias_of_maps_without_azimuth_is_refused() -> None:

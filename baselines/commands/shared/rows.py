@@ -30,6 +30,16 @@ def csv_row(row: RunRow, space: SemanticSpace) -> dict[str, Any]:
     return {**own, "start": space.format_point(row.task.question.start), **bounds_columns(regions_of([row], space), 0)}
 
 
+REGION_WORDS = (
+    "Region: from low to high along each parameter; beyond the end of a turn it goes on at its beginning (azimuth 450 "
+    "is 90). Scores are those of held-out views, spread evenly over the region: 95 % of them lie above the 5 % "
+    "quantile (or below that of 95 %), f >= 0.5 is the share of such views, its purity. A high mean can hide a hole, "
+    "which quantile and lowest score show. Least half width: of the narrowest side, as a share of its range; "
+    "50 is all of it."
+)
+"""What the columns of `region_line` mean."""
+
+
 def region_line(row: RunRow, space: SemanticSpace, *, adversarial: bool, note: str = "") -> dict[str, str]:
     """A row for the eye, in unit scores of f itself, and shares in %.
 

@@ -48,6 +48,7 @@ from semrob_env.tables.profiles import (
     claim_by_level,
     difference_text,
     exact_records,
+    level_words,
     region_records_at,
     verdict,
     without_seam,
@@ -367,19 +368,15 @@ def profiles_part(profiles: list[ProfileTable]) -> list[str]:
     ]
     for table in profiles:
         passes = "; ".join(table.crossing_words()) or "no two networks change places"
-        text += [f"### {goal_words(table.goal)}: {table.title}", markdown_table(table.shown()), f"{passes}."]
+        text += [
+            f"### {level_words(table.goal).capitalize()}: {table.title}",
+            markdown_table(table.shown()),
+            f"{passes}.",
+        ]
         exact = next(one for one in profiles if one.goal == table.goal)
         if exact.title == EXACT and table.title not in (EXACT, NO_SEAM):
             text.append(found_words(table, exact))
     return text
-
-
-def goal_words(goal: Goal) -> str:
-    """A goal whose level is left open, in words."""
-    return goal.at(LEVEL_SHOWN).words.replace(f"at least {LEVEL_SHOWN:g}", "at least the level").capitalize()
-
-
-LEVEL_SHOWN = 0.5
 
 
 def found_words(table: ProfileTable, exact: ProfileTable) -> str:
@@ -426,7 +423,7 @@ def levels_part(report: ReleaseReport, profiles: list[ProfileTable]) -> list[str
         tables = [table for table in profiles if table.goal in goals]
         tables = [replace(table, title=f"{table.title}{variant_words(table.goal)}") for table in tables]
         tables += [feasible(kind, goals[0]) for kind in kinds]
-        text += [goal_words(goals[0]), markdown_table(claim_by_level(tables, FIRST, SECOND))]
+        text += [level_words(goals[0]).capitalize(), markdown_table(claim_by_level(tables, FIRST, SECOND))]
     return text
 
 
@@ -464,7 +461,7 @@ def profile_panels(profiles: list[ProfileTable]) -> list[ProfilePanel]:
             ProfileCrossing(one.level, text, one.is_proved)
             for (_, _, one), text in zip(own[0].crossings, own[0].crossing_words(), strict=True)
         ]
-        panels.append(ProfilePanel(goal_words(goal), "level", tuple(curves), tuple(marks)))
+        panels.append(ProfilePanel(level_words(goal).capitalize(), "level", tuple(curves), tuple(marks)))
     return panels
 
 

@@ -12,9 +12,10 @@ import numpy as np
 from baselines.commands.semantic_map import SemanticMapOptions
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import LOWEST_TEXT, prices, run_all, starts_of, tasks_of, wants_lowest
-from baselines.commands.shared.rows import csv_row, region_line, regions_of, start_notes
+from baselines.commands.shared.rows import REGION_WORDS, csv_row, region_line, regions_of, start_notes
 from baselines.commands.shared.terminal import Console, progress_bar, seconds_of
 from optimizers.base import Optimizer
+from optimizers.registry import get_optimizer
 from semrob_env.errors import InvalidParameterError, UnknownNameError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 from semrob_env.functions import Complement, ScoreFunction, Stack, UnitScale, make_function
@@ -30,7 +31,7 @@ from semrob_env.maps import (
     semantic_traps,
 )
 from semrob_env.maps.means import MEAN
-from semrob_env.maps.tables import bias_report, bias_rows, bias_text, trap_counts, trap_report, trap_rows
+from semrob_env.maps.tables import bias_report, bias_rows, trap_report, trap_rows, trap_summary
 from semrob_env.oracle import QueryOracle
 from semrob_env.plotting import (
     BoundsHistory,
@@ -104,11 +105,11 @@ def run(options: SemanticMapOptions, console: Console) -> None:
             console.say(LOWEST_TEXT)
         if len(maps) <= MOST_SINGLE:
             lines = [line for growth in grown for line in growth.lines(maps, options)]
-            console.say(markdown_table(lines))
+            console.say(f"{markdown_table(lines)}\n\n{REGION_WORDS}")
     if traps:
-        console.say(markdown_table(trap_counts(traps)))
+        console.say(trap_summary(traps, low=options.trap_low))
     if bias:
-        console.say(markdown_table(bias_text(bias)))
+        console.say(bias_report(bias, low=options.bias_low, high=options.bias_high))
     console.say(f"wrote pictures and tables of {len(maps)} maps to {folder}")
 
 
@@ -256,7 +257,8 @@ def draw_growth(folder: Path, source: Source, growth: Growth, options: SemanticM
     """The regions on all maps, and for few maps each with example renders and the bounds over the queries."""
     maps, regions, method = source.maps, growth.regions, growth.method
     kind = "adversarial regions (low score)" if options.adversarial else "regions"
-    title = f"{kind} by {method}, {options.form} form"
+    has_form = "form" in get_optimizer(method).settings_class.__dataclass_fields__
+    title = f"{kind} by {method}" + (f", {options.form} form" if has_form else "")
     labels = [point_label(maps.space, start) for start in growth.starts]
     if maps.space.n == 2:
         draw(folder / f"{method}_maps", maps, title, grown=Grown(regions, growth.starts, growth.member, tuple(labels)))
