@@ -412,12 +412,14 @@ def levels_part(report: ReleaseReport, profiles: list[ProfileTable]) -> list[str
         )
         if whole is not None and seam is not None:
             rows.append({"regions": kind, "all": difference_text(whole), "cut at the seam": difference_text(seam)})
+    if not rows:  # no shape in common
+        return []
     text = [
         "## The headline claim, level by level",
         f"SRVR of {FIRST} less that of {SECOND}, in points of %, on the same shapes, with 95 % intervals of each cell "
         "alone. First over all regions of all methods, whatever they hold; then over those that meet the goal at a "
         "level, others count 0, beside the exact optimum.",
-        *([markdown_table(rows)] if rows else []),
+        markdown_table(rows),
     ]
     for goals in ((MEAN, VARIANCE), (RELIABLE, VERY_RELIABLE)):
         tables = [table for table in profiles if table.goal in goals]
