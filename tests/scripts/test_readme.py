@@ -101,6 +101,7 @@ class TestExamples:
         left = run_examples("How far from the best region?")
         assert 0.1 < left["best"].share < 1
         assert 0.8 * left["best"].share < left["found"].share()[0] < 1.05 * left["best"].share
+        assert left["profile"].shares[3] == left["best"].share
 
     def test_an_agent(self) -> None:
         left = run_examples("What does an agent learn?")
