@@ -164,7 +164,8 @@ def curves_figure(maps: ScoreMaps, *, title: str) -> Figure:
         panel.grid(lw=0.3)
     figure.supylabel("score", fontsize=8)
     handles = [Line2D([], [], color=color, lw=1.8, label=name) for name, color in colors.items()]
-    legend_below(figure, handles, columns=min(4, len(handles)), size=7)
+    handles.append(Line2D([], [], color="grey", lw=0.5, label="thin: single shapes"))
+    legend_below(figure, handles, columns=min(5, len(handles)), size=7)
     return figure
 
 

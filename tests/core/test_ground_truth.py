@@ -334,7 +334,7 @@ def test_rectangles_of_one_volume_the_one_that_reaches_further_down_is_taken() -
 def test_of_boxes_of_one_volume_the_one_with_more_cells_along_the_longest_axis_is_taken() -> None:
     scores = np.zeros((1, 6, 5), dtype=np.float32)
     scores[0, :5, :2] = scores[0, :3, :3] = 1.0  # four cells by one, and two by two
-    space, axes = SemanticSpace.of("azimuth,elevation"), (60.0 * np.arange(6), -10 + 25.0 * np.arange(5))
+    space, axes = SemanticSpace.of("azimuth,elevation"), (np.linspace(0, 300, 6), np.linspace(-10, 90, 5))
     found = GroundTruth(ScoreMaps(space, axes, scores, ("N/c/0",))).optimum([30.0, 0.0], MeanGoal(0.0))
     assert found.region is not None
     assert found.region.width.tolist() == [[240.0, 25.0]]

@@ -189,7 +189,7 @@ def test_curves_are_one_color_a_network_thin_for_shapes_and_thick_for_their_mean
         widths = [line.get_linewidth() for line in axis.lines]
         assert sorted(widths) == [0.5] * 6 + [1.8] * 2
         assert len({line.get_color() for line in axis.lines}) == 2
-    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b"]
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["a", "b", "thin: single shapes"]
 
 
 def test_figures_refuse_other_numbers_of_parameters() -> None:
