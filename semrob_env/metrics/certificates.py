@@ -168,7 +168,7 @@ def mean_lower_bound(samples: npt.ArrayLike, alpha: float) -> FloatArray:
     rows = values.reshape(-1, count)
     step = max(1, _CHUNK_NUMBERS // count)
     parts = [_betting_bound(rows[at : at + step], alpha) for at in range(0, len(rows), step)]
-    return np.concatenate([*parts, np.zeros(0)]).reshape(shape)
+    return np.asarray(np.concatenate([*parts, np.zeros(0)]).reshape(shape))
 
 
 def _betting_bound(samples: FloatArray, alpha: float) -> FloatArray:
