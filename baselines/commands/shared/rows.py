@@ -53,6 +53,8 @@ def region_line(row: RunRow, space: SemanticSpace, *, adversarial: bool, note: s
         "share %": f"{100 * row.share:.2f}",
         "least half width %": f"{100 * row.least_half_width:.2f}",
         "feasible": "yes" if row.feasible else "no",
+        "certified": "yes" if row.certified else "no",
+        "surely at least": f"{row.goal_lower:.2f}",
         **{name: f"{value:.2f}" for name, value in scores.items()},
         f"f {'<=' if adversarial else '>='} 0.5 in %": f"{100 * row.purity:.0f}",
         "queries": f"{row.forward_queries} + {row.gradient_queries}",

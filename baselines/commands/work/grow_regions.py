@@ -120,7 +120,8 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
     (spec,) = options.specs()
     console.say(
         f"goal: {'low + high - f has a ' * options.adversarial}{options.goal.words}; f: unit score of the "
-        f"{SCORE_WORDS[spec.options.score]}"
+        f"{SCORE_WORDS[spec.options.score]}\n{options.certified_text(len(rows))}; surely at least: lower bound of what "
+        "the goal wants to be large"
     )
     bundle.rows("regions.csv", rows)
     bundle.close(*([f"renders ({export})"] if export else []))
@@ -133,7 +134,7 @@ def bill(name: str, own: int, space: SemanticSpace, options: GrowRegionsOptions)
         parts.append(f"{every} with all corners")
     if isinstance(settings, CornerSettings) and settings.corners is not None:
         parts.append(f"{own} with {settings.corners}")
-    budget = options.limits()[0]
+    budget = options.method_budget()
     paid = f"; {budget} pay {budget // own} steps" if budget is not None else ""
     return f"{name}, n = {space.n}: queries a step {', '.join(parts) or own}{paid}"
 

@@ -105,6 +105,7 @@ def run(options: SemanticMapOptions, console: Console) -> None:
         if len(maps) <= MOST_SINGLE:
             lines = [line for growth in grown for line in growth.lines(maps, options)]
             console.say(markdown_table(lines))
+            console.say(options.certified_text(len(lines)))
     if traps:
         console.say(markdown_table(trap_counts(traps)))
     if bias:
@@ -246,9 +247,9 @@ def grow(method: str, maps: ScoreMaps, options: SemanticMapOptions, advance: Cal
             history.record(running.recommend(), running.start, asked.spent)
         advance()
 
-    tasks = tasks_of(replace(options, methods=(method,)), dict(zip(function.member_ids, starts, strict=True)))
+    tasks = tasks_of(options, dict(zip(function.member_ids, starts, strict=True)))
     member = np.repeat(np.arange(len(maps)), [len(own) for own in starts])
-    rows = run_all(tasks, function, on_step)
+    rows = run_all([task for task in tasks if task.method == method], function, on_step)
     return Growth(method, rows, np.concatenate(starts), member, history, function)
 
 
