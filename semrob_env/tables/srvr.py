@@ -123,9 +123,9 @@ class SrvrTable:
                     "difference, points of %": f"{100 * found.estimate:+.2f}",
                     "95 % interval": interval_text(found.low, found.high),
                     "feasible only": f"{100 * found.feasible_estimate:+.2f}",
-                    "95 % interval of it": interval_text(found.feasible_low, found.feasible_high),
+                    "95 % interval, feasible": interval_text(found.feasible_low, found.feasible_high),
                     "certified only": f"{100 * found.certified_estimate:+.2f}",
-                    "95 % interval of these": interval_text(found.certified_low, found.certified_high),
+                    "95 % interval, certified": interval_text(found.certified_low, found.certified_high),
                 })
         return rows
 
@@ -163,9 +163,9 @@ class SrvrTable:
             "SRVR %": srvr_text(row.estimate, own, self.start_size),
             "95 % interval": interval_text(row.low, row.high),
             "feasible only %": feasible,
-            "95 % interval of it": interval_text(row.feasible_low, row.feasible_high),
+            "95 % interval, feasible": interval_text(row.feasible_low, row.feasible_high),
             "certified only %": certified,
-            "95 % interval of these": interval_text(row.certified_low, row.certified_high),
+            "95 % interval, certified": interval_text(row.certified_low, row.certified_high),
             "feasible": f"{sum(bool(run.feasible) for run in own)} of {row.runs}",
             "certified": f"{sum(bool(run.certified) for run in own)} of {row.runs}",
             "least half width %": f"{100 * np.mean([run.least_half_width for run in own]):.2f}",

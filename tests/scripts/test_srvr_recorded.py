@@ -212,7 +212,7 @@ def test_networks_without_a_common_shape_give_a_table_without_a_difference(tmp_p
     assert table(maps, tmp_path / "out", "--methods", "naive") == 0
     text = (tmp_path / "out/srvr.md").read_text()
     assert "minus that of" not in text
-    assert "no intervals: with one shape a class nothing can be resampled" in text
+    assert "no intervals: one shape tells nothing of others" in text
 
 
 @pytest.mark.parametrize(
