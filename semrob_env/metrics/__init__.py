@@ -5,6 +5,7 @@ from semrob_env.metrics.certificates import Certificate, certify, certify_by_poi
 from semrob_env.metrics.judge import Judge, Judgement, judge_regions
 from semrob_env.metrics.measures import Measures
 from semrob_env.metrics.regret import regret, regrets
+from semrob_env.metrics.shrink import Shrunk, shrink
 from semrob_env.metrics.srvr import RegionRecords, SrvrRow, paired_difference, srvr
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Judgement",
     "Measures",
     "RegionRecords",
+    "Shrunk",
     "SrvrRow",
     "certify",
     "certify_by_points",
@@ -25,5 +27,6 @@ __all__ = [
     "percentile_ends",
     "regret",
     "regrets",
+    "shrink",
     "srvr",
 ]

@@ -23,7 +23,7 @@ from baselines.commands.shared.questions import (
     tasks_of,
     wants_lowest,
 )
-from baselines.commands.shared.rows import csv_row, region_line, regions_of, start_notes
+from baselines.commands.shared.rows import csv_row, region_line, regions_of, start_notes, sure_columns, sure_line
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from optimizers.base import Optimizer
 from optimizers.corner_method import CornerSettings
@@ -31,6 +31,7 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 from semrob_env.functions import Complement, ScoreFunction
 from semrob_env.maps import live_maps, map_axes
+from semrob_env.metrics import shrink
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import (
@@ -95,11 +96,20 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
             on_step = partial(record, history, partial(progress.advance, steps))
             own_rows = run_all([task for task in tasks if task.method == name], asked, on_step)
             regions = regions_of(own_rows, space)
-            rows += [csv_row(row, space) for row in own_rows]
-            lines += [
+            own_csv = [csv_row(row, space) for row in own_rows]
+            own_lines = [
                 region_line(row, space, adversarial=options.adversarial, note=note)
                 for row, note in zip(own_rows, notes, strict=True)
             ]
+            if options.shrink:
+                level = options.confidence_of(len(tasks))
+                found = shrink(
+                    asked, regions, starts, options.goal, points=options.shrink, level=level, seed=options.seed
+                )
+                own_csv = [{**own, **sure_columns(found, row)} for row, own in enumerate(own_csv)]
+                own_lines = [{**own, **sure_line(found, row)} for row, own in enumerate(own_lines)]
+            rows += own_csv
+            lines += own_lines
             kind = "regions in which f is low" if options.adversarial else "regions"
             title = f"{kind} by {name} ({options.form} form, {ends} a start point)\n{scene.id}"
             each = [regions[row] for row in range(len(starts))]
