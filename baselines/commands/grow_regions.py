@@ -21,8 +21,8 @@ each region. Map, renders and the judge's held-out points are not charged to any
 With --adversarial, a region is one in which the network is wrong, around start points where it is most wrong; tables
 and pictures show f itself, and --export writes only views that really are failures.
 
-With --shrink, the largest of some boxes nested in each region that surely meets the goal stands beside it: a method ends
-at the goal's bound, where few regions can be certified as they are.
+With --shrink, the largest of some boxes nested in each region that surely meets the goal stands beside it: a method
+ends at the goal's bound, where few regions can be certified as they are.
 
 A step of a corner method asks all 2^n corners of a box, or with --corners so many drawn ones; both bills are told.
 """
@@ -34,7 +34,7 @@ from cyclopts import Parameter
 
 from baselines.commands.program import Command
 from baselines.commands.shared import options as shared
-from baselines.commands.shared.reading import Count
+from baselines.commands.shared.reading import Count, OptionalCount
 
 
 @final
@@ -45,11 +45,9 @@ class GrowRegionsOptions(shared.ShapeOptions, shared.Networks, shared.ViewOption
     map_step: float = 6.0
     """grid of the drawn map in degrees"""
     shrink: Annotated[
-        Count,
-        Parameter(
-            group=shared.QUESTION, help="points of each box nested in a region that is tried until one is certified"
-        ),
-    ] = 0
+        OptionalCount,
+        Parameter(group=shared.QUESTION, help="points of each nested box that is tried until one is certified"),
+    ] = None
     export: str = ""
     """folder for theta and renders from inside each region"""
     export_count: Count = 8
