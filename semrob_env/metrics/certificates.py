@@ -158,7 +158,7 @@ def mean_lower_bound(samples: npt.ArrayLike, alpha: float) -> FloatArray:
     the bound is where the gambler stops being rich. It needs no assumption beyond the range, adapts to the variance,
     and a normal interval at N = 64 does not hold its level.
 
-    Source: Waudby-Smith & Ramdas, JRSSB 2024, arXiv 2010.09686: the predictable plug-in bets of section 4.3, cut at
+    Source: Waudby-Smith & Ramdas, JRSSB 2024, arXiv 2010.09686: predictable plug-in bets, cut at
     c / m with c = 1/2, for N that is fixed ahead.
     """
     values = np.asarray(samples, dtype=np.float64)

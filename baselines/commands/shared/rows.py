@@ -63,6 +63,11 @@ def region_line(row: RunRow, space: SemanticSpace, *, adversarial: bool, note: s
     }
 
 
+def verdict(row: RunRow) -> str:
+    """What the judge says of a row's region, in words."""
+    return "certified" if row.certified else "feasible, not certified" if row.feasible else "not feasible"
+
+
 def sure_line(found: Shrunk, row: int) -> dict[str, str]:
     """The box in a region that surely meets the goal, for the eye."""
     space, bounds = found.regions.space, bounds_columns(found.regions, row)

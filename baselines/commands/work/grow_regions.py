@@ -23,7 +23,15 @@ from baselines.commands.shared.questions import (
     tasks_of,
     wants_lowest,
 )
-from baselines.commands.shared.rows import csv_row, region_line, regions_of, start_notes, sure_columns, sure_line
+from baselines.commands.shared.rows import (
+    csv_row,
+    region_line,
+    regions_of,
+    start_notes,
+    sure_columns,
+    sure_line,
+    verdict,
+)
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from optimizers.base import Optimizer
 from optimizers.corner_method import CornerSettings
@@ -112,15 +120,16 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
             lines += own_lines
             kind = "regions in which f is low" if options.adversarial else "regions"
             title = f"{kind} by {name} ({options.form} form, {ends} a start point)\n{scene.id}"
+            judged = [f"{label}: {verdict(row)}" for label, row in zip(labels, own_rows, strict=True)]
             each = [regions[row] for row in range(len(starts))]
             if maps is not None:
                 views = [example_views(scene, scene.images, region) for region in each]
-                figure = region_figure(regions, starts, labels, views, title=title, maps=maps)
+                figure = region_figure(regions, starts, judged, views, title=title, maps=maps)
                 bundle.figure(f"{name}_regions.png", figure)
             else:
                 sides = [side_views(scene, scene.images, region) for region in each]
                 bundle.figure(f"{name}_projections.png", projections_figure(regions, starts, labels, title=title))
-                bundle.figure(f"{name}_sides.png", sides_figure(regions, sides, labels, title=title))
+                bundle.figure(f"{name}_sides.png", sides_figure(regions, sides, judged, title=title))
             if history.spent:
                 bundle.figure(f"{name}_bounds.png", history.figure(space, range(len(labels)), labels, title=title))
             if export is not None:

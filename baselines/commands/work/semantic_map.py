@@ -12,7 +12,7 @@ import numpy as np
 from baselines.commands.semantic_map import SemanticMapOptions
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import LOWEST_TEXT, prices, run_all, starts_of, tasks_of, wants_lowest
-from baselines.commands.shared.rows import csv_row, region_line, regions_of, start_notes
+from baselines.commands.shared.rows import csv_row, region_line, regions_of, start_notes, verdict
 from baselines.commands.shared.terminal import Console, progress_bar, seconds_of
 from optimizers.base import Optimizer
 from semrob_env.errors import InvalidParameterError, UnknownNameError
@@ -264,6 +264,7 @@ def draw_growth(folder: Path, source: Source, growth: Growth, options: SemanticM
     for row in range(len(maps) if len(maps) <= MOST_SINGLE else 0):
         own = np.flatnonzero(growth.member == row)
         own_labels = [labels[index] for index in own]
+        judged = [f"{labels[index]}: {verdict(growth.rows[index])}" for index in own]
         name = f"{method}_{row}_{''.join(c if c.isalnum() else '-' for c in maps.names[row][-80:])}"
         heading = f"{title}\n{maps.names[row]}"
         (function, member), images = source.scores[row], source.images[row]
@@ -271,7 +272,7 @@ def draw_growth(folder: Path, source: Source, growth: Growth, options: SemanticM
         for index, each in zip(own.tolist(), views, strict=True):
             for view in example_views(function, images, regions[index], member=member) if images else ():
                 each.append(replace(view, score=float(function.scale.unit(np.array(view.score)))))
-        figure = region_figure(regions[own], growth.starts[own], own_labels, views, title=heading, maps=maps, row=row)
+        figure = region_figure(regions[own], growth.starts[own], judged, views, title=heading, maps=maps, row=row)
         save_figure(figure, folder / f"{name}_regions.png")
         if growth.history.spent:
             bounds = growth.history.figure(maps.space, own.tolist(), own_labels, title=heading)
