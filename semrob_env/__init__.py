@@ -24,6 +24,8 @@ A goal says what makes a region good; the best region is known here, and a judge
     >>> judge_regions(hill, best.region, judge=Judge(goal)).feasible.tolist()
     [True]
 
+`certify` says which regions surely meet it, and `shrink` offers parts of the others that do.
+
 Your own function of N points theta (N, n):
 
     >>> from semrob_env import CallableFunction, SemanticSpace
@@ -48,7 +50,9 @@ if TYPE_CHECKING:
     from semrob_env.ground_truth import exact_moments as exact_moments
     from semrob_env.ground_truth import optimum as optimum
     from semrob_env.metrics import Judge as Judge
+    from semrob_env.metrics import certify as certify
     from semrob_env.metrics import judge_regions as judge_regions
+    from semrob_env.metrics import shrink as shrink
     from semrob_env.oracle import FiniteDifferences as FiniteDifferences
     from semrob_env.oracle import QueryOracle as QueryOracle
     from semrob_env.parameters import SemanticSpace as SemanticSpace
@@ -68,7 +72,7 @@ else:
         {
             "semrob_env.functions": "CallableFunction ScoreFunction make_function",
             "semrob_env.ground_truth": "exact_moments optimum",
-            "semrob_env.metrics": "Judge judge_regions",
+            "semrob_env.metrics": "Judge certify judge_regions shrink",
             "semrob_env.oracle": "FiniteDifferences QueryOracle",
             "semrob_env.parameters": "SemanticSpace",
             "semrob_env.questions": "MeanGoal Question Questions ReliabilityGoal read_goal",

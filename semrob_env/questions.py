@@ -133,6 +133,8 @@ class Goal(ABC):
     """
 
     name: ClassVar[str]
+    counts_good_views: ClassVar[bool] = False
+    """Whether what it counts is 1 for a good view and 0 for another: certificates then know its distribution."""
 
     @property
     @abstractmethod
@@ -143,6 +145,12 @@ class Goal(ABC):
     def most_variance(self) -> float:
         """Largest variance of what is counted; `MOST_VARIANCE` is no bound."""
         return MOST_VARIANCE
+
+    @final
+    @property
+    def bounds_variance(self) -> bool:
+        """Whether the largest variance is a bound at all."""
+        return self.most_variance < MOST_VARIANCE
 
     @property
     @abstractmethod
@@ -251,7 +259,7 @@ class MeanGoal(Goal):
     def text(self) -> str:
         """`mean=M`, with `,variance=V` where that is a bound."""
         least = _shortest(self.epsilon_m, lambda text: 1 - float(text), self.least)
-        return f"mean={least}" + ("" if self.epsilon_v >= MOST_VARIANCE else f",variance={self.epsilon_v!r}")
+        return f"mean={least}" + (f",variance={self.epsilon_v!r}" if self.bounds_variance else "")
 
     @property
     def counts(self) -> str:
@@ -261,7 +269,7 @@ class MeanGoal(Goal):
     @property
     def words(self) -> str:
         """What a region that meets it is."""
-        bound = "" if self.epsilon_v >= MOST_VARIANCE else f", variance at most {self.epsilon_v:g}"
+        bound = f", variance at most {self.epsilon_v:g}" if self.bounds_variance else ""
         return f"mean score at least {self.least:g}{bound}"
 
     def counted(self, scores: FloatArray) -> FloatArray:
@@ -278,7 +286,7 @@ class MeanGoal(Goal):
 
     def tightened(self, margin: float) -> MeanGoal:
         """A larger least mean and, where it is a bound, a smaller variance."""
-        variance = self.epsilon_v if self.epsilon_v >= MOST_VARIANCE else max(self.epsilon_v - margin, 0.0)
+        variance = max(self.epsilon_v - margin, 0.0) if self.bounds_variance else self.epsilon_v
         return MeanGoal(max(self.epsilon_m - margin, 0.0), variance)
 
 
@@ -299,6 +307,7 @@ class ReliabilityGoal(Goal):
     """
 
     name = "reliability"
+    counts_good_views = True
     level: float = 0.5
     reliability: float = 0.95
 

@@ -71,6 +71,8 @@ def played(questions: HeldOutQuestions, method: str, settings: Mapping[str, Any]
             seed=seed,
             judge_points=judge.points,
             judge_seed=judge.seed,
+            certificate_points=judge.certificate_points,
+            confidence=judge.confidence,
         )
         for member in questions.members.tolist()
         for start in questions.starts.tolist()

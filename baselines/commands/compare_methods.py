@@ -34,6 +34,7 @@ from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Counts, Names, Numbers, Reals
 from baselines.experiments.protocols import published_protocols
 from optimizers.registry import OPTIMIZERS
+from semrob_env.metrics.certificates import CERTIFICATE_POINTS, CONFIDENCE
 from semrob_env.recorded.function import DEFAULT_FILE
 
 
@@ -79,6 +80,8 @@ class CompareMethodsOptions:
     targets: Reals = (0.5, 0.8, 0.9)
     """shares of the optimum"""
     judge_points: shared.JudgePoints = 256
+    certificate_points: shared.CertificatePoints = CERTIFICATE_POINTS
+    confidence: shared.Confidence = CONFIDENCE
     seed: shared.Seed = 0
     workers: shared.Workers = 0
     out: shared.Out = "results/comparison"

@@ -5,6 +5,7 @@ Examples:
   semrob grow_regions mug.obj --class cup --methods naive,oir_b --budget 300
   semrob grow_regions "KatorLegaz.sh3f#coffee-mug" --budget 300 --goal mean=0.4,variance=0.05
   semrob grow_regions cup:3 --goal reliability=0.9,level=0.5
+  semrob grow_regions cup:3 --goal reliability=0.9 --methods box_quadrature --shrink 128
   semrob grow_regions chair:0 --adversarial --export results/failures
   semrob grow_regions cup:3 --params paper6 --corners 8 --methods naive,oir_b,oir_w
   semrob grow_regions cup:3 --params "azimuth[90:180],roll" --dry-run
@@ -20,15 +21,20 @@ each region. Map, renders and the judge's held-out points are not charged to any
 With --adversarial, a region is one in which the network is wrong, around start points where it is most wrong; tables
 and pictures show f itself, and --export writes only views that really are failures.
 
+With --shrink, the largest of some boxes nested in each region that surely meets the goal stands beside it: a method
+ends at the goal's bound, where few regions can be certified as they are.
+
 A step of a corner method asks all 2^n corners of a box, or with --corners so many drawn ones; both bills are told.
 """
 
 from dataclasses import dataclass
-from typing import final
+from typing import Annotated, final
+
+from cyclopts import Parameter
 
 from baselines.commands.program import Command
 from baselines.commands.shared import options as shared
-from baselines.commands.shared.reading import Count
+from baselines.commands.shared.reading import Count, OptionalCount
 
 
 @final
@@ -38,6 +44,10 @@ class GrowRegionsOptions(shared.ShapeOptions, shared.Networks, shared.ViewOption
     colors: shared.Colors = "white"
     map_step: float = 6.0
     """grid of the drawn map in degrees"""
+    shrink: Annotated[
+        OptionalCount,
+        Parameter(group=shared.QUESTION, help="points of each nested box that is tried until one is certified"),
+    ] = None
     export: str = ""
     """folder for theta and renders from inside each region"""
     export_count: Count = 8

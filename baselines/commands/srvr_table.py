@@ -5,6 +5,7 @@ Examples:
   semrob srvr_table --dry-run                     what would run, its queries and estimated time
   semrob srvr_table --classes cup,chair --shapes 0-4 --methods naive,oir_b,oir_w,grid --budget 300
   semrob srvr_table my_meshes/ --class cup --params azimuth,elevation,distance --goal mean=0.6
+  semrob srvr_table --certificate-points 512 --together
   semrob srvr_table --protocol paper --shapes 0   the paper's exact updates, 600 steps
   semrob srvr_table --functions recorded --protocol paper --out results/srvr_recorded
   semrob srvr_table --networks AlexNet,ResNet-50,timm/convnext_tiny --score margin
@@ -14,8 +15,8 @@ Examples:
 SRVR of a network for a class is the mean over shapes and start points of Vol(region) / Vol(space), over every returned
 region cut to the space (Hamdi & Ghanem 2020, arXiv 1904.04621). "feasible only" counts a region as 0 unless it meets
 the goal: exactly where the function knows its integrals, as recorded maps do, else judged on held-out points that no
-method paid for. The 95 % intervals resample shapes within a class and keep the start points: they need two shapes or
-more.
+method paid for. "certified only" counts it only if it surely does, by bounds from independent points that nobody has
+seen. The 95 % intervals speak of other shapes, with the same start points: they need two shapes, and are wide for few.
 
 Without a SOURCE, shapes are procedural: by default object 0 of cup, chair, bottle and piano. --functions recorded
 replays on a file of maps (semrob import_recorded, semrob semantic_map): all of it, or the --networks, --classes and

@@ -21,7 +21,7 @@ stands in every output.
 | budgets            | whole numbers, rising                                                                          |
 | seeds              | whole numbers                                                                                  |
 | gradient_cost      | weight of a gradient query in every bill                                                       |
-| judge              | {points, seed}: held-out points a region, for what is not known exactly                        |
+| judge              | {points, seed, certificate_points, confidence}: points a region, for what is not known exactly |
 | targets            | shares of the optimum, rising                                                                  |
 | bootstrap          | {resamples, level, seed}                                                                       |
 | questions          | {count, sha256}: of all questions with the fingerprints (hashes of maps, weights) of functions |
@@ -39,6 +39,7 @@ Both begin with `protocol` (the digest), `goal`, `label`. Empty: not known, or n
 | queries                 | its bill, forward + gradient_cost * gradients                                             |
 | sharers                 | start points that its samples serve: its amortised bill is queries / sharers              |
 | feasible                | 1 if the final region contains theta0 and meets the goal                                  |
+| certified               | 1 if it surely does: by the truth, or else by independent points                          |
 | share                   | of the space that the final region has                                                    |
 | goal_mean, purity       | mean of what the goal counts in it; its share with a score >= 0.5                         |
 | best                    | share of the optimum; of the largest feasible region seen here if `best_is_exact` is 0    |
@@ -46,7 +47,7 @@ Both begin with `protocol` (the digest), `goal`, `label`. Empty: not known, or n
 | reached_P               | queries at the first checkpoint with a quality of P % or more; inf: never                 |
 
 `comparison.csv`, a line for every plan and `n` (number of parameters; `all`, and each where there are several):
-`budget`, `runs`, `median_quality`, `feasible`, `purity` (mean), `regret` (mean), `queries` (median bill),
+`budget`, `runs`, `median_quality`, `feasible`, `certified`, `purity` (mean), `regret` (mean), `queries` (median bill),
 `amortized_queries` (mean amortised bill), `rank`, `rank_low`, `rank_high` (mean rank among the entries at this budget,
 1 is best, and its interval), and for every target `ert_P`, `amortized_ert_P`, `reached_P` (share of runs that ever
 reached it) and `final_P` (share whose final region does).

@@ -15,11 +15,12 @@ from baselines.experiments.suites import Suite, make_suite
 from optimizers.registry import OPTIMIZERS, get_optimizer
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, MissingFileError, SemrobError
 from semrob_env.metrics import Judge
+from semrob_env.metrics.certificates import CERTIFICATE_POINTS, CONFIDENCE
 from semrob_env.questions import Goal, MeanGoal, Question, read_goal
 from semrob_env.store import RunTask, canonical_json
 
 FORMAT = "semrob comparison"
-VERSION = 2
+VERSION = 3
 
 RUN_JUDGE_POINTS = 8
 """Points of the judge in the store's rows: few, for a comparison judges by itself."""
@@ -69,7 +70,9 @@ class Entry:
         """The run on a question; a method that does not use the goal has the same one for all of them."""
         goal = question.goal if get_optimizer(self.method).uses_goal else MeanGoal()
         asked = replace(question, goal=goal, budget=budget, gradient_cost=gradient_cost)
-        return RunTask(asked, self.method, self.settings, seed=seed, judge_points=RUN_JUDGE_POINTS)
+        return RunTask(
+            asked, self.method, self.settings, seed=seed, judge_points=RUN_JUDGE_POINTS, certificate_points=0
+        )
 
 
 @final
@@ -103,6 +106,8 @@ class Protocol:
     gradient_cost: float = 1.0  # weight of a gradient query
     judge_points: int = 256  # held-out points a region
     judge_seed: int = 0  # their seed
+    certificate_points: int = CERTIFICATE_POINTS  # independent points that certify a final region
+    confidence: float = CONFIDENCE  # of each certificate
     targets: tuple[float, ...] = (0.5, 0.8, 0.9)  # shares of the optimum, rising
     resamples: int = 2000  # of the bootstrap
     level: float = 0.95  # of its intervals
@@ -124,7 +129,11 @@ class Protocol:
             raise InvalidParameterError(f"targets {list(self.targets)}: give shares above 0 and up to 1, rising")
         if self.resamples < 2 or not 0 < self.level < 1:
             raise InvalidParameterError(f"{self.resamples} resamples at level {self.level}: at least 2, in (0, 1)")
-        Judge(points=self.judge_points, seed=self.judge_seed)
+        self.judge(self.goals[0])
+
+    def judge(self, goal: Goal) -> Judge:
+        """Who judges regions by a goal."""
+        return Judge(goal, self.judge_points, self.judge_seed, self.certificate_points, self.confidence)
 
     def to_json(self) -> str:
         """The text of the file."""
@@ -180,7 +189,12 @@ class Protocol:
             "budgets": list(self.budgets),
             "seeds": list(self.seeds),
             "gradient_cost": self.gradient_cost,
-            "judge": {"points": self.judge_points, "seed": self.judge_seed},
+            "judge": {
+                "points": self.judge_points,
+                "seed": self.judge_seed,
+                "certificate_points": self.certificate_points,
+                "confidence": self.confidence,
+            },
             "targets": list(self.targets),
             "bootstrap": {"resamples": self.resamples, "level": self.level, "seed": self.bootstrap_seed},
             "questions": {"count": self.questions[0], "sha256": self.questions[1]},
@@ -246,6 +260,8 @@ def _read(data: Mapping[str, Any]) -> Protocol:
         gradient_cost=data["gradient_cost"],
         judge_points=judge["points"],
         judge_seed=judge["seed"],
+        certificate_points=judge["certificate_points"],
+        confidence=judge["confidence"],
         targets=tuple(data["targets"]),
         resamples=bootstrap["resamples"],
         level=bootstrap["level"],

@@ -23,8 +23,8 @@ from baselines.experiments.suites import Suite
 from semrob_env.errors import NoGroundTruthError
 from semrob_env.functions import ScoreFunction
 from semrob_env.ground_truth import exact_moments, optimum
-from semrob_env.metrics import Judge, judge_regions
-from semrob_env.questions import Question
+from semrob_env.metrics import Judge, certify_by_points, judge_regions
+from semrob_env.questions import Goal, Question
 from semrob_env.regions import Regions
 from semrob_env.store import FAILED, RunRow, RunTask, TraceRow
 from semrob_env.types import BoolArray, FloatArray, IntArray
@@ -60,6 +60,7 @@ class Outcomes:
     # a method whose samples depend on the start point
     sharers: IntArray
     feasible: BoolArray  # whether the final region contains theta0 and meets the goal
+    certified: BoolArray  # whether it contains theta0 and surely meets the goal
     share: FloatArray  # share of the space of the final region
     goal_mean: FloatArray  # mean of what the goal counts in it
     purity: FloatArray  # share of it with a score of at least 0.5
@@ -139,6 +140,9 @@ def judge_runs(
         queries=bills,
         sharers=_sharers(protocol, suite, runs),
         feasible=np.array([len(volume) > 0 and volume[-1] > 0 for _, volume in found]),
+        certified=_certified(
+            protocol, suite, runs, [along[pair][-1] if along[pair] else None for pair in pairs], answers
+        ),
         share=np.where(has_end, judged.share[ends], 0.0),
         goal_mean=np.where(has_end, judged.mean[ends], np.nan),
         purity=np.where(has_end, judged.purity[ends], np.nan),
@@ -196,7 +200,7 @@ def _judge(
         lower, upper = (np.array([every[row][side] for row in rows]) for side in (2, 3))
         regions = Regions(function.space, lower, upper).clip()
         share[rows] = regions.share()
-        judge = Judge(goal, protocol.judge_points, protocol.judge_seed)
+        judge = Judge(goal, protocol.judge_points, protocol.judge_seed, certificate_points=0)
         try:
             mean[rows], variance[rows] = exact_moments(function, regions, members, goal)
         except NoGroundTruthError:
@@ -217,11 +221,8 @@ def _judged_by_points(
     progress: Callable[[int, int], None] | None,
 ) -> FloatArray:
     """Mean and variance of what the goal counts, and purity, (N, 3), kept between calls: a point takes milliseconds."""
-    keys = [
-        answer_key("judge", _VERSION, function.member_ids[member], function.fingerprints[member], lower, upper, *size)
-        for member, lower, upper in zip(members.tolist(), regions.lower.tolist(), regions.upper.tolist(), strict=True)
-        for size in [(judge.points, judge.seed, judge.goal.counts)]
-    ]
+    facts = judge.points, judge.seed, judge.goal.counts
+    keys = [_region_key("judge", function, regions, members, row, *facts) for row in range(len(regions))]
     known = answers.find(keys)
     open_rows = [row for row, key in enumerate(keys) if key not in known]
     for at in range(0, len(open_rows), JUDGED_AT_ONCE):
@@ -236,15 +237,81 @@ def _judged_by_points(
     return np.array([known[key] for key in keys]).reshape(-1, 3)
 
 
+def _certified(
+    protocol: Protocol,
+    suite: Suite,
+    runs: Sequence[PlannedRun],
+    ends: Sequence[Bounds | None],
+    answers: KeptAnswers,
+) -> BoolArray:
+    """Whether the final region of each run contains theta0 and surely meets the goal, (R,); False without a region."""
+    asked = [suite.questions[run.question] for run in runs]
+    certified: dict[tuple[Goal, Bounds], bool] = {}
+    for goal in {question.goal for question in asked}:
+        own = [end for question, end in zip(asked, ends, strict=True) if question.goal == goal and end is not None]
+        every = list(dict.fromkeys(own))
+        for function, rows, members in suite.functions.grouped([name for _, name, _, _ in every]):
+            regions = Regions(function.space, *(np.array([every[row][side] for row in rows]) for side in (2, 3)))
+            found = _certified_regions(function, regions, members, protocol.judge(goal), answers)
+            certified.update({(goal, every[row]): bool(is_good) for row, is_good in zip(rows, found, strict=True)})
+    return np.array([
+        end is not None and certified[question.goal, end] and _holds(suite.functions, question, [end[2:]]).all()
+        for question, end in zip(asked, ends, strict=True)
+    ])
+
+
+def _certified_regions(
+    function: ScoreFunction, regions: Regions, members: IntArray, judge: Judge, answers: KeptAnswers
+) -> BoolArray:
+    """Which regions (N,) surely meet the judge's goal; what costs queries is kept between calls."""
+    try:
+        return judge.goal.is_met(*exact_moments(function, regions, members, judge.goal))
+    except NoGroundTruthError:
+        facts = judge.certificate_points, judge.confidence, judge.seed, judge.goal.text
+    keys = [_region_key("certificate", function, regions, members, row, *facts) for row in range(len(regions))]
+    known = answers.find(keys)
+    open_rows = np.array([row for row, key in enumerate(keys) if key not in known], dtype=np.int64)
+    for at in range(0, len(open_rows), JUDGED_AT_ONCE):
+        part = open_rows[at : at + JUDGED_AT_ONCE]
+        found = certify_by_points(
+            function,
+            regions[part],
+            judge.goal,
+            members[part],
+            points=judge.certificate_points,
+            level=judge.confidence,
+            seed=judge.seed,
+        )
+        new = {keys[row]: [float(good)] for row, good in zip(part.tolist(), found.certified, strict=True)}
+        answers.add(new)
+        known.update(new)
+    return np.array([bool(known[key][0]) for key in keys], dtype=np.bool_)
+
+
+def _region_key(
+    kind: str, function: ScoreFunction, regions: Regions, members: IntArray, row: int, *facts: object
+) -> str:
+    """The key of what is kept of a region."""
+    name, prints = function.member_ids[members[row]], function.fingerprints[members[row]]
+    return answer_key(kind, _VERSION, name, prints, regions.lower[row].tolist(), regions.upper[row].tolist(), *facts)
+
+
+def _holds(
+    functions: Functions, question: Question, bounds: Sequence[tuple[tuple[float, ...], tuple[float, ...]]]
+) -> BoolArray:
+    """Which of some regions, lower and upper bounds each, contain the start point, (C,)."""
+    lower, upper = (np.array(side) for side in zip(*bounds, strict=True))
+    regions = Regions(functions.member(question.function_id)[0].space, lower, upper)
+    return regions.contains(np.broadcast_to(question.start, lower.shape))
+
+
 def _qualify(question: Question, path: Path, judged: _Judged, functions: Functions) -> tuple[FloatArray, FloatArray]:
     """Queries (C,) and feasible shares (C,) along a path: 0 where a region is infeasible or has lost theta0."""
     if not path:
         return np.zeros(0), np.zeros(0)
     counts = question.goal.counts
     rows = np.array([judged.row_of[counts, question.function_id, lower, upper] for _, lower, upper in path])
-    space = functions.member(question.function_id)[0].space
-    regions = Regions(space, np.array([lower for _, lower, _ in path]), np.array([upper for *_, upper in path]))
-    holds = regions.contains(np.broadcast_to(question.start, regions.lower.shape))
+    holds = _holds(functions, question, [(lower, upper) for _, lower, upper in path])
     good = question.goal.is_met(judged.mean[rows], judged.variance[rows]) & holds
     return np.array([queries for queries, *_ in path]), np.where(good, judged.share[rows], 0.0)
 

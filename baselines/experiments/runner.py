@@ -32,7 +32,7 @@ from optimizers.registry import OPTIMIZERS, get_optimizer
 from optimizers.run import RunResult, run
 from semrob_env.errors import InvalidParameterError, InvalidRowError, SemrobError
 from semrob_env.functions import ScoreFunction
-from semrob_env.metrics import Judge, judge_regions
+from semrob_env.metrics import Judge, certify_by_points, judge_regions
 from semrob_env.oracle import FiniteDifferences, QueryOracle
 from semrob_env.questions import Question, Questions
 from semrob_env.store import (
@@ -194,7 +194,9 @@ def available_cores() -> int:
 
 
 def _judge(task: RunTask) -> Judge:
-    return Judge(task.question.goal, task.judge_points, task.judge_seed)
+    # A certificate that the budget pays is asked for beside the judge.
+    points = 0 if task.pays_certificate else task.certificate_points
+    return Judge(task.question.goal, task.judge_points, task.judge_seed, points, task.confidence)
 
 
 @final
@@ -347,7 +349,7 @@ def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
         np.array([job.task.question.start for job in jobs]),
         member=members,
         goal=asked.goal,
-        budget=asked.budget,
+        budget=task.method_budget,
         gradient_cost=asked.gradient_cost,
     )
     optimizer = method(
@@ -359,21 +361,34 @@ def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
     oracle = QueryOracle(
         function,
         trajectories=len(jobs),
-        budget=asked.budget,
+        budget=task.method_budget,
         gradient_cost=asked.gradient_cost,
         finite_differences=differences,
     )
     result = run(optimizer, oracle, max_steps=task.max_steps, on_step=on_step)
     judged = judge_regions(function, result.regions, members, _judge(task))
+    if task.pays_certificate:
+        judged = judged.with_certificate(
+            certify_by_points(
+                function,
+                result.regions,
+                asked.goal,
+                members,
+                points=task.certificate_points,
+                level=task.confidence,
+                seed=task.judge_seed,
+            )
+        )
+    paid = judged.certificate_queries * task.pays_certificate
     seconds = time.perf_counter() - started
-    queries = result.forward_queries + result.gradient_queries + judged.judge_queries
+    queries = result.forward_queries + result.gradient_queries + judged.judge_queries + judged.certificate_queries
     return [
         job.row(
             UNPAID if result.status[row] == BUDGET and not result.steps[row] else result.status[row],
             lower=tuple(result.regions.lower[row].tolist()),
             upper=tuple(result.regions.upper[row].tolist()),
             **vars(judged.measures(row)),
-            forward_queries=int(result.forward_queries[row]),
+            forward_queries=int(result.forward_queries[row] + paid[row]),
             gradient_queries=int(result.gradient_queries[row]),
             steps=int(result.steps[row]),
             seconds=seconds * float(queries[row] / queries.sum()),

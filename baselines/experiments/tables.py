@@ -53,6 +53,7 @@ class Comparison:
                 "queries": float(out.queries[row]),
                 "sharers": int(out.sharers[row]),
                 "feasible": int(out.feasible[row]),
+                "certified": int(out.certified[row]),
                 "share": float(out.share[row]),
                 "goal_mean": _cell(out.goal_mean[row]),
                 "purity": _cell(out.purity[row]),
@@ -105,6 +106,8 @@ class Comparison:
                 row[f"share @{budget}"] = _text(line["median_quality"], 2)
             for budget, line in own.items():
                 row[f"feasible % @{budget}"] = _text(line["feasible"], 0, 100)
+            for budget, line in own.items():
+                row[f"certified % @{budget}"] = _text(line["certified"], 0, 100)
             for target in self.protocol.targets:
                 name = percent(target)
                 text, plan = _running_time(entry, own, name)
@@ -233,6 +236,7 @@ class Comparison:
             "runs": int(rows.sum()),
             "median_quality": _over(np.median, quality),
             "feasible": _over(np.mean, out.feasible[rows]),
+            "certified": _over(np.mean, out.certified[rows]),
             "purity": _over(np.nanmean, purity if np.isfinite(purity).any() else purity[:0]),
             "regret": _over(lambda own: 1 - own.mean(), quality),
             "queries": _over(np.median, queries),

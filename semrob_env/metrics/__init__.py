@@ -1,6 +1,7 @@
-"""Metrics: regions judged on held-out points, SRVR with intervals, robustness profiles, regret against the best."""
+"""Metrics: regions judged, certificates, SRVR with intervals, robustness profiles, regret against the best."""
 
 from semrob_env.metrics.bootstrap import ClusterMeans, cluster_means, cluster_weights, percentile_ends
+from semrob_env.metrics.certificates import Certificate, certify, certify_by_points, goal_bounds
 from semrob_env.metrics.judge import Judge, Judgement, judge_regions
 from semrob_env.metrics.measures import Measures
 from semrob_env.metrics.profiles import (
@@ -14,9 +15,11 @@ from semrob_env.metrics.profiles import (
     profile_difference,
 )
 from semrob_env.metrics.regret import regret, regrets
+from semrob_env.metrics.shrink import Shrunk, shrink
 from semrob_env.metrics.srvr import RegionRecords, SrvrRow, paired_difference, srvr
 
 __all__ = [
+    "Certificate",
     "ClusterMeans",
     "Crossing",
     "Judge",
@@ -26,11 +29,15 @@ __all__ = [
     "Profile",
     "ProfileRecords",
     "RegionRecords",
+    "Shrunk",
     "SrvrRow",
+    "certify",
+    "certify_by_points",
     "cluster_means",
     "cluster_weights",
     "crossings",
     "exact_profile",
+    "goal_bounds",
     "judge_regions",
     "mean_profiles",
     "paired_difference",
@@ -38,5 +45,6 @@ __all__ = [
     "profile_difference",
     "regret",
     "regrets",
+    "shrink",
     "srvr",
 ]

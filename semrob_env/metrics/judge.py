@@ -1,4 +1,4 @@
-"""Judging regions on points no optimizer saw: does it meet the goal, mean, variance, purity, share.
+"""Judging regions on points no optimizer saw: does it meet the goal, surely so, mean, variance, purity, share.
 
 Everything is measured in unit scores, so it means the same for every function. Source: Hamdi & Ghanem, arXiv
 1904.04621 (the operators Phi_robust and Phi_adv).
@@ -7,7 +7,7 @@ Everything is measured in unit scores, so it means the same for every function. 
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import final
 
@@ -17,6 +17,13 @@ import numpy.typing as npt
 from semrob_env.errors import InvalidParameterError, NoGroundTruthError
 from semrob_env.functions import ScoreFunction
 from semrob_env.ground_truth import members_of, truth
+from semrob_env.metrics.certificates import (
+    CERTIFICATE_POINTS,
+    CONFIDENCE,
+    Certificate,
+    certify_by_points,
+    require_certificate,
+)
 from semrob_env.metrics.measures import Measures
 from semrob_env.questions import MOST_VARIANCE, Goal, MeanGoal, Moments
 from semrob_env.regions import Regions
@@ -38,14 +45,18 @@ class Judge:
         goal: What makes a region feasible.
         points: Points a region, a power of two from 2 to 2^20.
         seed: Seed of the points, 0 or above.
+        certificate_points: More points a region, independent ones, for its certificate, from 0 to 2^20.
+        confidence: Of each certificate, in (0, 1).
 
     Raises:
-        InvalidParameterError: points or seed not as above.
+        InvalidParameterError: One of them not as above.
     """
 
     goal: Goal = field(default_factory=MeanGoal)
     points: int = 64
     seed: int = 0
+    certificate_points: int = CERTIFICATE_POINTS
+    confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:
         if not 2 <= self.points <= MOST_POINTS or self.points & (self.points - 1):
@@ -54,6 +65,7 @@ class Judge:
             )
         if self.seed < 0:
             raise InvalidParameterError(f"judge seed {self.seed}: give a whole number, 0 or above")
+        require_certificate(self.certificate_points, self.confidence, self.seed)
 
 
 @final
@@ -66,8 +78,11 @@ class Judgement:
 
     share: FloatArray
     feasible: BoolArray
+    certified: BoolArray
     goal_mean: FloatArray
     goal_variance: FloatArray
+    goal_lower: FloatArray
+    goal_variance_upper: FloatArray
     mean: FloatArray
     variance: FloatArray
     purity: FloatArray
@@ -75,12 +90,23 @@ class Judgement:
     minimum: FloatArray
     least_half_width: FloatArray
     judge_queries: IntArray
+    certificate_queries: IntArray
     is_exact: bool = False
 
     def measures(self, row: int) -> Measures:
         """The measures of one region."""
         values = {field.name: np.asarray(getattr(self, field.name)) for field in fields(Measures)}
         return Measures(**{name: (value[row] if value.ndim else value).item() for name, value in values.items()})
+
+    def with_certificate(self, own: Certificate) -> Judgement:
+        """The same with another certificate of the B regions."""
+        return replace(
+            self,
+            certified=own.certified,
+            goal_lower=own.goal_lower,
+            goal_variance_upper=own.goal_variance_upper,
+            certificate_queries=own.points,
+        )
 
     def standard_error(self) -> FloatArray:
         """Standard error of `mean` (B,) as if the points were independent: cautious, for scrambled points do better."""
@@ -102,8 +128,10 @@ def judge_regions(
     (`semrob_env.ground_truth`: recorded and synthetic functions). Else they are estimates: the standard error of a mean
     is at most sqrt(variance / points), 0.0625 at 64 points in the worst case and often less; a region whose true mean
     lies that close to the goal's bound, as the largest feasible one does, is called feasible or not nearly by chance.
-    The other measures always come from the points: holes of a share well below 1 / points go unseen by `minimum` and
-    `purity`, and `quantile_05` rests on about 3 points out of 64. Give more points where a query is cheap.
+    Whether it surely meets the goal is said by a certificate, from independent points beside those; where the truth is
+    known, that is the certificate and costs no query. The other measures always come from the points: holes of a share
+    well below 1 / points go unseen by `minimum` and `purity`, and `quantile_05` rests on about 3 points out of 64. Give
+    more points where a query is cheap.
 
     Args:
         function: The function; it is asked directly, beside any oracle.
@@ -137,11 +165,26 @@ def judge_regions(
     (mean, variance), (goal_mean, goal_variance) = (
         (mean, np.minimum(variance, MOST_VARIANCE)) for mean, variance in (moments, of_goal)
     )
+    if is_exact:
+        certificate = Certificate.of_truth(judge.goal, goal_mean, goal_variance)
+    else:
+        certificate = certify_by_points(
+            function,
+            cut,
+            judge.goal,
+            members,
+            points=judge.certificate_points,
+            level=judge.confidence,
+            seed=judge.seed,
+        )
     return Judgement(
         share=cut.share(),
         feasible=judge.goal.is_met(goal_mean, goal_variance),
+        certified=certificate.certified,
         goal_mean=goal_mean,
         goal_variance=goal_variance,
+        goal_lower=certificate.goal_lower,
+        goal_variance_upper=certificate.goal_variance_upper,
         mean=mean,
         variance=variance,
         purity=(scores >= PURE_SCORE).mean(axis=1),
@@ -149,6 +192,7 @@ def judge_regions(
         minimum=scores.min(axis=1),
         least_half_width=(cut.width / function.space.width).min(axis=1) / 2,
         judge_queries=np.full(count, judge.points, dtype=np.int64),
+        certificate_queries=certificate.points,
         is_exact=is_exact,
     )
 

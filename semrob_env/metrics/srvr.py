@@ -1,12 +1,12 @@
-"""SRVR tables, semantic robustness as a volume ratio, with bootstrap intervals over shapes.
+"""SRVR tables, semantic robustness as a volume ratio, with intervals over shapes.
 
-Source: Hamdi & Ghanem, arXiv 1904.04621 (SRVR); the second column and the intervals are ours.
+Source: Hamdi & Ghanem, arXiv 1904.04621 (SRVR); the other two columns and the intervals are ours.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from semrob_env.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
-from semrob_env.metrics.bootstrap import LEVEL, RESAMPLES, cluster_weights, percentile_ends
+from semrob_env.metrics.bootstrap import LEVEL
+from semrob_env.metrics.intervals import DRAWS, difference_interval, share_interval
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 
@@ -31,6 +32,7 @@ class RegionRecords:
         method: Name of the optimizer.
         share: Volume share of the region, in [0, 1].
         feasible: Whether the judge called it feasible.
+        certified: Whether it is certified to meet the goal.
 
     Raises:
         ShapeMismatchError: Columns of different length.
@@ -44,9 +46,10 @@ class RegionRecords:
     method: npt.NDArray[np.str_]
     share: FloatArray
     feasible: BoolArray
+    certified: BoolArray
 
     def __post_init__(self) -> None:
-        kinds = {"start": np.int64, "share": np.float64, "feasible": np.bool_}
+        kinds = {"start": np.int64, "share": np.float64, "feasible": np.bool_, "certified": np.bool_}
         for name in self.__dataclass_fields__:
             object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=kinds.get(name, np.str_)))
         lengths = {name: getattr(self, name).shape for name in self.__dataclass_fields__}
@@ -97,6 +100,9 @@ class SrvrRow:
         feasible_estimate: SRVR with infeasible regions counted as 0.
         feasible_low: Lower end of its interval.
         feasible_high: Upper end.
+        certified_estimate: SRVR with regions that are not certified counted as 0.
+        certified_low: Lower end of its interval.
+        certified_high: Upper end.
         runs: Number of runs behind it.
         shapes: Number of shapes behind it.
     """
@@ -109,50 +115,61 @@ class SrvrRow:
     feasible_estimate: float
     feasible_low: float
     feasible_high: float
+    certified_estimate: float
+    certified_low: float
+    certified_high: float
     runs: int
     shapes: int
 
 
+KINDS = ("", "feasible_", "certified_")
+"""Which regions count, as the fields of `SrvrRow` begin: all, those that meet the goal, those that surely do."""
+
+_NUMBERS = [f"{kind}{end}" for kind in KINDS for end in ("estimate", "low", "high")]
+
+
 def srvr(
-    records: RegionRecords, rng: np.random.Generator, *, resamples: int = RESAMPLES, level: float = LEVEL
+    records: RegionRecords, rng: np.random.Generator, *, draws: int = DRAWS, level: float = LEVEL
 ) -> tuple[SrvrRow, ...]:
     """SRVR of every network: a row a class, then one (class_name None) for the mean over its classes.
 
     SRVR = mean over methods of the mean over shapes of the mean over start points of Vol(D) / Vol(space). Narrow it
     down with `records.only(methods=...)`. Runs that are missing are left out of their mean.
 
-    Intervals are percentile bootstrap intervals: shapes are resampled within each class, their start points and
-    methods stay with them. With a single shape there is nothing to resample: low and high are NaN, and so are those of
-    a mean over classes if any class has a single shape. At 10 shapes they are known to be somewhat too short
-    (simulated coverage at level 0.95: 90 % at 10, 93 % at 60); they speak of other shapes, not of other start points.
-    All networks see the same resampled shapes, so rows do not depend on which other networks are in the records.
+    Intervals speak of other shapes of these classes, not of other start points, methods or classes: start points and
+    methods of a shape are averaged first. They hold their level from two shapes on, whatever the distribution of the
+    shares (`semrob_env.metrics.intervals`), and say little where there are few. With a single shape there is none: low
+    and high are NaN. Rows do not depend on which other networks are in the records.
 
     Raises:
-        InvalidParameterError: No records, fewer than 2 resamples, a level not in (0, 1).
+        InvalidParameterError: No records, fewer than 2 draws, a level not in (0, 1).
     """
     networks, entropy = _networks_of(records), int(rng.integers(2**63))
+
+    def interval(values: FloatArray, weights: FloatArray, name: str) -> FloatArray:
+        key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
+        return share_interval(values, weights, np.random.default_rng([entropy, key]), draws=draws, level=level)
+
     tables = ((network, _class_tables(records.only(networks=[network]))) for network in networks)
-    return tuple(row for network, own in tables for row in _rows_of(network, own, entropy, resamples, level))
+    return tuple(row for network, own in tables for row in _rows_of(network, own, interval))
 
 
 def paired_difference(
     records: RegionRecords,
     network_a: str,
     network_b: str,
-    rng: np.random.Generator,
     *,
-    resamples: int = RESAMPLES,
     level: float = LEVEL,
 ) -> tuple[SrvrRow, ...]:
     """SRVR of network_a minus that of network_b: a row a class, then the mean over classes.
 
     Only runs (class, shape, start, method) that both networks have count; `runs` is their number. The difference is
-    taken shape by shape before shapes are resampled, which takes the shapes' own difficulty out of the interval.
-    An interval that leaves out 0 is evidence for a difference. Rules for single shapes as in `srvr`.
+    taken shape by shape, which takes the shapes' own difficulty out of the interval. An interval that leaves out 0 is
+    evidence for a difference. What intervals speak of, and single shapes, as in `srvr`.
 
     Raises:
         UnknownNameError: A network without records.
-        InvalidParameterError: No run in common, or as in `srvr`.
+        InvalidParameterError: No run in common, or a level not in (0, 1).
     """
     networks = _networks_of(records)
     for network in (network_a, network_b):
@@ -168,17 +185,32 @@ def paired_difference(
         )
     tables, others = _class_tables(first.rows(rows_a)), _class_tables(second.rows(rows_b))
     tables = {name: replace(table, values=table.values - others[name].values) for name, table in tables.items()}
-    return tuple(_rows_of(f"{network_a} - {network_b}", tables, int(rng.integers(2**63)), resamples, level))
+
+    def interval(values: FloatArray, weights: FloatArray, name: str) -> FloatArray:
+        del name
+        return difference_interval(values, weights, level=level)
+
+    return tuple(_rows_of(f"{network_a} - {network_b}", tables, interval))
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class _ClassTable:
-    """One class: means over start points (2, S, M) of all and of feasible regions, which cells exist (S, M), runs."""
+    """One class: `KINDS` of shares, means over start points (K, S, M), which cells exist (S, M), runs."""
 
     values: FloatArray
     has: BoolArray
     runs: int
+
+    @property
+    def by_shape(self) -> FloatArray:
+        """What each shape adds (K, S), so that the mean over shapes is SRVR: its mean over methods, if none is missing.
+
+        SRVR is the mean over the methods that have a run of their means over shapes.
+        """
+        count = self.has.sum(axis=0)
+        weights = np.where(self.has, len(self.has) / np.maximum(count, 1) / (count > 0).sum(), 0.0)
+        return np.asarray((self.values * weights).sum(axis=2))
 
 
 def _networks_of(records: RegionRecords) -> list[str]:
@@ -199,42 +231,22 @@ def _class_tables(records: RegionRecords) -> dict[str, _ClassTable]:
         cell = row * len(methods) + column
         count = np.bincount(cell, minlength=len(shapes) * len(methods))
         sums = [
-            np.bincount(cell, weights=shares, minlength=len(count))
-            for shares in (part.share, np.where(part.feasible, part.share, 0.0))
+            np.bincount(cell, weights=np.where(counts, part.share, 0.0), minlength=len(count))
+            for counts in (np.ones(len(part), dtype=np.bool_), part.feasible, part.certified)
         ]
-        values = (np.stack(sums) / np.maximum(count, 1)).reshape(2, len(shapes), len(methods))
+        values = (np.stack(sums) / np.maximum(count, 1)).reshape(len(sums), len(shapes), len(methods))
         tables[str(name)] = _ClassTable(values, (count > 0).reshape(len(shapes), len(methods)), len(part))
     return tables
 
 
 def _rows_of(
-    network: str, tables: dict[str, _ClassTable], entropy: int, resamples: int, level: float
+    network: str, tables: dict[str, _ClassTable], interval: Callable[[FloatArray, FloatArray, str], FloatArray]
 ) -> Iterator[SrvrRow]:
-    estimates: list[FloatArray] = []
-    draws: list[FloatArray] = []
-    for name, table in tables.items():
-        shapes = len(table.has)
-        estimate = _weighted(table, np.ones((1, shapes)))[:, 0]
-        key = int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "little")
-        draw = _weighted(table, cluster_weights(shapes, np.random.default_rng([entropy, key]), resamples))
-        estimates.append(estimate)
-        draws.append(draw)
-        yield SrvrRow(network, name, *_ends(estimate, draw, level), table.runs, shapes)
-    runs, shapes = sum(table.runs for table in tables.values()), sum(len(table.has) for table in tables.values())
-    overall = _ends(np.mean(estimates, axis=0), np.mean(draws, axis=0), level)
-    yield SrvrRow(network, None, *overall, runs, shapes)
-
-
-def _weighted(table: _ClassTable, weights: FloatArray) -> FloatArray:
-    """SRVR (2, R) for weights (R, S) of the shapes: mean over the methods that have a run, of means over shapes."""
-    count = np.einsum("rs,sm->rm", weights, table.has.astype(np.float64))
-    # einsum without optimize: plain loops, the same bits whatever the number of threads.
-    means = np.einsum("rs,vsm->vrm", weights, table.values) / np.maximum(count, 1.0)
-    return np.asarray(means.sum(axis=-1) / (count > 0).sum(axis=-1))
-
-
-def _ends(estimate: FloatArray, draws: FloatArray, level: float) -> tuple[float, float, float, float, float, float]:
-    """Estimate, low and high over every region, then over feasible ones."""
-    ends = percentile_ends(draws, level)
-    (every, feasible), (low, feasible_low), (high, feasible_high) = (part.tolist() for part in (estimate, *ends))
-    return every, low, high, feasible, feasible_low, feasible_high
+    named: list[tuple[str | None, list[_ClassTable]]] = [(name, [table]) for name, table in tables.items()]
+    for name, part in (*named, (None, [*tables.values()])):
+        values = [table.by_shape for table in part]
+        estimates = np.mean([own.mean(axis=1) for own in values], axis=0)
+        weights = np.concatenate([np.full(own.shape[1], 1 / own.shape[1] / len(part)) for own in values])
+        low, high = interval(np.hstack(values), weights, name or "")
+        numbers = dict(zip(_NUMBERS, np.stack([estimates, low, high], axis=1).ravel().tolist(), strict=True))
+        yield SrvrRow(network, name, runs=sum(table.runs for table in part), shapes=len(weights), **numbers)

@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from semrob_env.plotting.canvas import PALETTE, SCORE_MAP, legend_below, titled_figure
-from semrob_env.plotting.srvr import draw_bar, label_bars
+from semrob_env.plotting.srvr import draw_bar, label_bars, percent_axis
 from semrob_env.recorded.traces import METHODS, SPACE
 from semrob_env.tables import RegionSet, overlaps
 from semrob_env.types import FloatArray
@@ -50,7 +50,7 @@ def srvr_beside_figure(lines: Sequence[Mapping[str, Any]], networks: Sequence[st
             x = networks.index(line["network"]) + (place - (len(kinds) - 1) / 2) * width
             draw_bar(axis, x, width, (line["estimate"], line["low"], line["high"]), PALETTE[place])
         label_bars(axis, method, networks)
-    panels[0].set_ylabel("SRVR (%)")
+    panels[0].set_ylabel(percent_axis(panels[0], "SRVR (%)"))
     handles = [Patch(color=PALETTE[place], label=kind) for place, kind in enumerate(kinds)]
     legend_below(figure, handles)
     return figure

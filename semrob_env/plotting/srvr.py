@@ -15,7 +15,7 @@ from semrob_env.plotting.canvas import color_of, legend_below, panels_of, titled
 
 
 def srvr_figure(tables: Mapping[str, Sequence[SrvrRow]], networks: Sequence[str], *, title: str) -> Figure:
-    """Bars of SRVR: pale over every region, full colour for the part that is feasible; intervals where there are any.
+    """Bars of SRVR in three shades, every region pale, feasible ones darker, certified ones full; intervals of all.
 
     Args:
         tables: For each method, what `srvr` gives for its runs.
@@ -32,16 +32,17 @@ def srvr_figure(tables: Mapping[str, Sequence[SrvrRow]], networks: Sequence[str]
             own = {row.network: row for row in rows if row.class_name == class_name}
             _bars(axis, [own.get(network) for network in networks], position, len(tables))
         label_bars(axis, class_name or "all classes", [short_name(name) for name in networks])
-    panels[0].set_ylim(bottom=0)  # shared, so only after all bars are drawn
+    label = percent_axis(panels[0], "SRVR (%)")  # shared, so only after all bars are drawn
     for axis in panels[::columns]:
-        axis.set_ylabel("SRVR (%)")
+        axis.set_ylabel(label)
     handles = [Patch(color=color_of(position), label=method) for position, method in enumerate(tables)]
-    handles.append(Patch(color="grey", alpha=PALE, label="pale: region not feasible"))
-    legend_below(figure, handles)
+    handles += [Patch(color="grey", alpha=shade, label=kind) for kind, shade in SHADES.items()]
+    legend_below(figure, handles, columns=min(len(handles), 2 * columns))
     return figure
 
 
-PALE = 0.35  # opacity of the part of a bar that is not feasible
+SHADES = {"every region": 0.25, "feasible": 0.55, "certified": 1.0}
+"""Opacity of the part of a bar that each kind of region has: what is surely good stands out."""
 
 
 def _bars(axis: Axes, rows: Sequence[SrvrRow | None], position: int, count: int) -> None:
@@ -50,8 +51,11 @@ def _bars(axis: Axes, rows: Sequence[SrvrRow | None], position: int, count: int)
         if row is None:
             continue
         x, color = group + (position - (count - 1) / 2) * width, color_of(position)
-        axis.bar(x, 100 * row.feasible_estimate, width * 0.92, color=color, zorder=1.1)  # above the pale one
-        draw_bar(axis, x, width, (row.estimate, row.low, row.high), color, alpha=PALE)
+        draw_bar(axis, x, width, (row.estimate, row.low, row.high), color, alpha=SHADES["every region"])
+        parts = (1.1, "feasible", row.feasible_estimate), (1.2, "certified", row.certified_estimate)
+        for place, kind, share in parts:  # above the paler ones
+            axis.bar(x, 100 * share, width * 0.92, color="white", zorder=place)  # shades do not add up
+            axis.bar(x, 100 * share, width * 0.92, color=color, alpha=SHADES[kind], zorder=place)
 
 
 def draw_bar(
@@ -62,6 +66,14 @@ def draw_bar(
     axis.bar(x, estimate, width * 0.92, color=color, alpha=alpha)
     if np.isfinite(low):
         axis.plot([x, x], [low, high], color="black", lw=1.0)
+
+
+def percent_axis(axis: Axes, label: str) -> str:
+    """Let the axis of bars in % go from 0 to 100; to less where all are low, which the label that is returned tells."""
+    top = min(axis.get_ylim()[1], 100.0)
+    end = 100.0 if top > 50 else max(np.ceil(top / 5) * 5, 1.0) if top > 1 else top
+    axis.set_ylim(0, end)
+    return label if end == 100 else f"{label}; axis ends at {end:.3g} %"
 
 
 def label_bars(axis: Axes, title: str, groups: Sequence[str]) -> None:
@@ -78,7 +90,7 @@ def short_name(network: str) -> str:
 
 
 def accuracy_figure(networks: Sequence[tuple[str, float, SrvrRow]], *, title: str) -> Figure:
-    """Published top-1 accuracy against SRVR, one point a network: filled over all regions, hollow over feasible ones.
+    """Published top-1 accuracy against SRVR, one network three points: all regions, feasible ones, certified ones.
 
     Args:
         networks: Name, top-1 in %, and SRVR of each; bars are 95 % intervals where there are any.
@@ -90,24 +102,31 @@ def accuracy_figure(networks: Sequence[tuple[str, float, SrvrRow]], *, title: st
     aside = ASIDE * max(1.0, float(np.ptp([top1 for _, top1, _ in networks])))
     for index, (name, top1, row) in enumerate(networks):
         color = color_of(index)
-        for value, low, high, face, shift in (
-            (row.estimate, row.low, row.high, color, 0.0),
-            (row.feasible_estimate, row.feasible_low, row.feasible_high, "white", aside),
-        ):
+        for place, (value, low, high) in enumerate((
+            (row.estimate, row.low, row.high),
+            (row.feasible_estimate, row.feasible_low, row.feasible_high),
+            (row.certified_estimate, row.certified_low, row.certified_high),
+        )):
+            x, (marker, face) = top1 + place * aside, list(MARKERS.values())[place]
             if np.isfinite(low):
-                axis.plot([top1 + shift] * 2, [100 * low, 100 * high], color=color, lw=1.0)
-            axis.plot(top1 + shift, 100 * value, "o", color=color, mfc=face, ms=7, clip_on=False, zorder=3)
+                axis.plot([x, x], [100 * low, 100 * high], color=color, lw=1.0)
+            axis.plot(x, 100 * value, marker, color=color, mfc=face or color, ms=7, clip_on=False, zorder=3)
         axis.annotate(short_name(name), (top1, 100 * row.estimate), (7, 5), textcoords="offset points", fontsize=8)
     axis.margins(x=0.25, y=0.15)
-    axis.set_ylim(bottom=0)
     axis.set_xlabel("published top-1 accuracy on ImageNet (%)")
-    axis.set_ylabel("SRVR (%), all classes and methods")
+    axis.set_ylabel(percent_axis(axis, "SRVR (%), all classes and methods"))
     axis.grid(lw=0.4)
     axis.set_axisbelow(True)
-    shapes = [Line2D([], [], marker="o", ls="", color="grey", markerfacecolor=face) for face in ("grey", "white")]
-    labels = ["every region", "infeasible regions as 0"]
-    figure.legend(shapes, labels, loc="outside lower center", ncols=2, fontsize=8, frameon=False)
+    handles = [
+        Line2D([], [], marker=marker, ls="", color="grey", markerfacecolor=face or "grey", label=kind)
+        for kind, (marker, face) in MARKERS.items()
+    ]
+    legend_below(figure, handles)
     return figure
+
+
+MARKERS = {"every region": ("o", ""), "feasible, others as 0": ("o", "white"), "certified, others as 0": ("D", "white")}
+"""Marker and face of each kind of SRVR; no face: the network's colour."""
 
 
 ASIDE = 0.02

@@ -21,7 +21,9 @@ repeated command goes on with those that are missing.
 from semrob_env.store.database import APPLICATION_ID as APPLICATION_ID
 from semrob_env.store.database import STORE_VERSION as STORE_VERSION
 from semrob_env.store.database import RunStore as RunStore
+from semrob_env.store.rows import BUDGET as BUDGET
 from semrob_env.store.rows import FAILED as FAILED
+from semrob_env.store.rows import JUDGE as JUDGE
 from semrob_env.store.rows import UNPAID as UNPAID
 from semrob_env.store.rows import RunRow as RunRow
 from semrob_env.store.rows import RunTask as RunTask

@@ -20,8 +20,8 @@ from semrob_env.store.rows import FAILED, RunRow, RunTask, TraceRow, canonical_j
 
 APPLICATION_ID = 0x73726F62  # marks a file as a run store: the letters `srob`
 
-STORE_VERSION = 3
-"""Version of what rows mean; a store of another one is refused. 3: a goal in the place of two thresholds."""
+STORE_VERSION = 4
+"""Version of what rows mean; a store of another one is refused. 4: certificates."""
 
 BUSY_SECONDS = 60.0  # how long a process waits while another one writes
 

@@ -17,8 +17,12 @@ import numpy as np
 
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError
 from semrob_env.files import encodable
+from semrob_env.metrics.certificates import CERTIFICATE_POINTS, CONFIDENCE, require_certificate
 from semrob_env.metrics.measures import Measures
-from semrob_env.questions import Goal, Question, plain_numbers
+from semrob_env.questions import Goal, Question, plain_number, plain_numbers
+
+JUDGE, BUDGET = "judge", "budget"
+"""Who pays the points of a certificate: the judge, beside the run, or the budget of the question."""
 
 _LARGEST = 2**63 - 1  # what an INTEGER column holds
 
@@ -39,9 +43,15 @@ class RunTask:
         seed: Seed of the run, 0 or above.
         judge_points: Held-out points the judge asks.
         judge_seed: Seed of the judge's points.
+        certificate_points: Points of the region's certificate.
+        confidence: Of the certificate, in (0, 1).
+        certify: Who pays it. "judge": nobody but the judge, and where the truth is known it is the certificate.
+            "budget": the question's budget, of which the method gets the rest; points are asked in any case, for a
+            method knows no truth.
 
     Raises:
-        InvalidBudgetError: A step limit that is no whole number of at least 1, or neither a budget nor a step limit.
+        InvalidBudgetError: A step limit that is no whole number of at least 1, neither a budget nor a step limit, or a
+            budget that does not pay its certificate and a query more.
         InvalidParameterError: Any other field that is not well formed.
     """
 
@@ -53,6 +63,9 @@ class RunTask:
     seed: int = 0
     judge_points: int = 64
     judge_seed: int = 0
+    certificate_points: int = CERTIFICATE_POINTS
+    confidence: float = CONFIDENCE
+    certify: str = JUDGE
 
     def __post_init__(self) -> None:
         if not isinstance(self.question, Question):
@@ -69,11 +82,32 @@ class RunTask:
             self._set("max_steps", _whole("max_steps", self.max_steps, 1, InvalidBudgetError))
         elif self.question.budget is None:
             raise InvalidBudgetError("a task without an end: give its question a budget, or max_steps")
-        for name, least in (("seed", 0), ("judge_seed", 0), ("judge_points", 1)):
+        for name, least in (("seed", 0), ("judge_seed", 0), ("judge_points", 1), ("certificate_points", 0)):
             self._set(name, _whole(name, getattr(self, name), least, InvalidParameterError))
+        self._set("confidence", plain_number("task confidence", self.confidence))
+        require_certificate(self.certificate_points, self.confidence, self.judge_seed)
+        if self.certify not in (JUDGE, BUDGET):
+            raise InvalidParameterError(f"task certify {self.certify!r}: give {JUDGE} or {BUDGET}")
+        budget = self.question.budget
+        if self.pays_certificate and (budget is None or budget < self.certificate_points + 1):
+            raise InvalidBudgetError(
+                f"a budget of {'none' if budget is None else f'{budget:g}'} cannot pay a certificate of "
+                f"{self.certificate_points} points: give at least {self.certificate_points + 1}, or fewer points"
+            )
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
+
+    @property
+    def pays_certificate(self) -> bool:
+        """Whether the question's budget pays the certificate."""
+        return self.certify == BUDGET
+
+    @property
+    def method_budget(self) -> float | None:
+        """What the method may spend; None: no cap."""
+        budget = self.question.budget
+        return budget - self.certificate_points if budget is not None and self.pays_certificate else budget
 
     @property
     def settings_mapping(self) -> dict[str, Any]:
@@ -171,7 +205,7 @@ class RunRow(Measures):
         space: Canonical JSON list, per parameter [name, unit, low, high, period or null].
         lower: Final region, lower bounds, canonical form, cut to the space; empty if failed.
         upper: Upper bounds; above `high` where a region crosses the seam.
-        forward_queries: Charged to the method.
+        forward_queries: Charged to the method, and the certificate's where the budget pays it.
         gradient_queries: Charged to the method.
         steps: Steps told.
         seconds: Share of the wall time of its batch; not reproducible.

@@ -68,6 +68,8 @@ class AccuracyTable:
                 "top-5 %": "-" if own.top5 is None else f"{own.top5:.1f}",
                 "SRVR %": f"{100 * row.estimate:.2f}",
                 "95 % interval": interval_text(row.low, row.high),
+                "feasible only %": f"{100 * row.feasible_estimate:.2f}",
+                "certified only %": f"{100 * row.certified_estimate:.2f}",
                 "rank by top-1": str(1 + by_top1.index(own.top1)),
                 "rank by SRVR": str(1 + by_srvr.index(row.estimate)),
             }

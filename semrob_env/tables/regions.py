@@ -34,7 +34,7 @@ class RegionSet:
     keys: tuple[Key, ...]  # map NETWORK/CLASS/SHAPE, method and start number of each run
     starts: FloatArray  # start points (R, n)
     regions: Regions  # cut to the space
-    feasible: BoolArray  # whether they meet the goal, (R,)
+    feasible: BoolArray  # whether they meet the goal, exactly known and so certified, (R,)
     # share of the space that is left if a periodic range ends like a plain one, (R,): what lies beyond its ends is
     # lost, instead of going on at the other one
     seam_share: FloatArray
@@ -111,6 +111,7 @@ class RegionSet:
             **{name: np.array([one[place] for one in columns]) for place, name in enumerate(names)},
             share=self.share,
             feasible=self.feasible,
+            certified=self.feasible,  # exactly judged
         )
 
 
@@ -188,6 +189,6 @@ def _pairs(found: RegionSet) -> Iterator[tuple[int, int]]:
     return itertools.chain(*(itertools.combinations(rows, 2) for rows in groups.values()))
 
 
-def method_difference(found: RegionSet, first: str, second: str, rng: np.random.Generator) -> SrvrRow | None:
+def method_difference(found: RegionSet, first: str, second: str) -> SrvrRow | None:
     """SRVR of one method minus that of another on the same shapes, over all networks and classes; None without any."""
-    return overall_difference(found.records(methods_as_networks=True), first, second, rng)
+    return overall_difference(found.records(methods_as_networks=True), first, second)

@@ -102,7 +102,7 @@ class ReleaseReport:
 
     def difference(self, kind: str, first: str, second: str) -> SrvrRow | None:
         """SRVR of one network minus that of another on the same shapes, over all methods; None without any."""
-        return overall_difference(self.sets[kind].records(), first, second, np.random.default_rng(self.seed))
+        return overall_difference(self.sets[kind].records(), first, second)
 
     def best_shares(self) -> dict[str, FloatArray]:
         """For each network, the exact optimum as a share of the space, for every map and start point."""

@@ -107,6 +107,7 @@ class SrvrTable:
                 "class_name": row.class_name or ALL,
                 "method": method,
                 "feasible_runs": sum(bool(run.feasible) for run in own),
+                "certified_runs": sum(bool(run.certified) for run in own),
                 **{f"{name}_queries": count for name, count in bill(own).items()},
             })
         return lines
@@ -121,12 +122,16 @@ class SrvrTable:
                     "minus that of": second,
                     "difference, points of %": f"{100 * found.estimate:+.2f}",
                     "95 % interval": interval_text(found.low, found.high),
+                    "feasible only": f"{100 * found.feasible_estimate:+.2f}",
+                    "95 % interval, feasible": interval_text(found.feasible_low, found.feasible_high),
+                    "certified only": f"{100 * found.certified_estimate:+.2f}",
+                    "95 % interval, certified": interval_text(found.certified_low, found.certified_high),
                 })
         return rows
 
     def difference(self, first: str, second: str) -> SrvrRow | None:
         """SRVR of one network minus that of another, over all classes and methods; None without runs in common."""
-        return overall_difference(self.records, first, second, np.random.default_rng(self.seed))
+        return overall_difference(self.records, first, second)
 
     def not_grown(self) -> list[str]:
         """Methods whose median region is still of about its start size."""
@@ -147,7 +152,10 @@ class SrvrTable:
 
     def _shown(self, method: str, row: SrvrRow) -> dict[str, str]:
         own = self._behind(method, row)
-        feasible = srvr_text(row.feasible_estimate, own, self.start_size) if row.feasible_estimate else "none"
+        feasible, certified = (
+            srvr_text(share, own, self.start_size) if share else "none"
+            for share in (row.feasible_estimate, row.certified_estimate)
+        )
         return {
             "network": row.network,
             "class": row.class_name or ALL,
@@ -155,8 +163,11 @@ class SrvrTable:
             "SRVR %": srvr_text(row.estimate, own, self.start_size),
             "95 % interval": interval_text(row.low, row.high),
             "feasible only %": feasible,
-            "95 % interval of it": interval_text(row.feasible_low, row.feasible_high),
+            "95 % interval, feasible": interval_text(row.feasible_low, row.feasible_high),
+            "certified only %": certified,
+            "95 % interval, certified": interval_text(row.certified_low, row.certified_high),
             "feasible": f"{sum(bool(run.feasible) for run in own)} of {row.runs}",
+            "certified": f"{sum(bool(run.certified) for run in own)} of {row.runs}",
             "least half width %": f"{100 * np.mean([run.least_half_width for run in own]):.2f}",
             **{f"{name} queries": f"{count:,}" for name, count in bill(own).items()},
         }
@@ -181,23 +192,25 @@ def region_records(runs: Sequence[RunRow]) -> RegionRecords:
         method=np.array([run.task.method for run in runs]),
         share=np.array([run.share for run in runs]),
         feasible=np.array([bool(run.feasible) for run in runs]),
+        certified=np.array([bool(run.certified) for run in runs]),
     )
 
 
-def overall_difference(records: RegionRecords, first: str, second: str, rng: np.random.Generator) -> SrvrRow | None:
+def overall_difference(records: RegionRecords, first: str, second: str) -> SrvrRow | None:
     """SRVR of one network minus that of another, over all classes.
 
     None where they have no run of the same class, shape, start point and method in common, to be compared by.
     """
     try:
-        return next(row for row in paired_difference(records, first, second, rng) if row.class_name is None)
+        return next(row for row in paired_difference(records, first, second) if row.class_name is None)
     except (InvalidParameterError, UnknownNameError):  # no run of one of them, or none in common
         return None
 
 
 def bill(runs: Sequence[RunRow]) -> dict[str, int]:
     """Queries of some runs."""
-    return {name: sum(getattr(run, f"{name}_queries") for run in runs) for name in ("forward", "gradient", "judge")}
+    payers = ("forward", "gradient", "judge", "certificate")
+    return {name: sum(getattr(run, f"{name}_queries") for run in runs) for name in payers}
 
 
 def has_not_grown(runs: Sequence[RunRow], start_size: float) -> bool:

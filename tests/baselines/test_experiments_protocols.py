@@ -56,6 +56,8 @@ def test_every_part_of_a_protocol_is_in_its_digest(maps: str) -> None:
         {"seeds": (1,)},
         {"gradient_cost": 2.0},
         {"judge_points": 64},
+        {"certificate_points": 65},
+        {"confidence": 0.9},
         {"judge_seed": 1},
         {"targets": (0.5,)},
         {"resamples": 51},
@@ -132,6 +134,8 @@ def test_methods_that_cannot_be_read_are_told(text: str, error: type[SemrobError
         ({"resamples": 1}, InvalidParameterError),
         ({"level": 1.0}, InvalidParameterError),
         ({"judge_points": 3}, InvalidParameterError),
+        ({"certificate_points": -1}, InvalidParameterError),
+        ({"confidence": 1.0}, InvalidParameterError),
     ],
     ids=str,
 )

@@ -22,10 +22,10 @@ from optimizers.registry import get_optimizer
 from optimizers.run import CHECKPOINTS, run
 from semrob_env.errors import StoreError
 from semrob_env.functions import CallableFunction, ScoreFunction
-from semrob_env.metrics import Judge, judge_regions, regrets
+from semrob_env.metrics import Judge, certify, judge_regions, regrets
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
-from semrob_env.questions import Question, Questions
+from semrob_env.questions import MeanGoal, Question, Questions
 from semrob_env.recorded import save_maps
 from semrob_env.regions import Regions
 from semrob_env.store import RunStore
@@ -56,7 +56,7 @@ def test_quality_is_one_minus_the_exact_regret_of_the_same_run(maps: str, tmp_pa
         lost = regrets(function, regions, question.start, [member], question.goal)[0]
         assert outcomes.quality[row] == pytest.approx(1 - lost, rel=1e-12)
         assert outcomes.queries[row] == oracle.spent[0]
-        assert outcomes.feasible[row] == (lost < 1)
+        assert outcomes.feasible[row] == outcomes.certified[row] == (lost < 1)
         judge = Judge(question.goal, protocol.judge_points, protocol.judge_seed)
         by_points = judge_regions(function, regions, [member], judge)
         assert outcomes.purity[row] == by_points.purity[0]
@@ -64,6 +64,31 @@ def test_quality_is_one_minus_the_exact_regret_of_the_same_run(maps: str, tmp_pa
         seen.add(bool(outcomes.feasible[row]))
     assert seen == {False, True}
     assert outcomes.is_exact.all()
+
+
+def test_final_regions_of_functions_that_nobody_knows_are_certified_by_points_once(tmp_path: Path) -> None:
+    asked: list[int] = []
+
+    def scores(theta: FloatArray) -> FloatArray:
+        asked.append(len(theta))
+        return 0.2 + 0.7 * np.abs(theta[:, 0] - 180) / 180
+
+    ramp = CallableFunction(SemanticSpace.of("azimuth,elevation"), scores, name="ramp")
+    suite = Suite("live", {}, (Question("ramp", (20.0, 10.0), MeanGoal(0.35)),), ("one",), Functions(given=[ramp]))
+    goal, options = suite.questions[0].goal, {"parameters": ("1",)}
+    protocol, _ = small("", ["naive"], suite="synthetic", options=options, goals=(goal,), budgets=(60, 400))
+    comparison = compare(protocol, suite, tmp_path)
+    rows = sorted(RunStore(tmp_path / "runs.sqlite").rows(), key=lambda row: row.forward_queries)
+    assert [row.certificate_queries for row in rows] == [0, 0], "a comparison judges by itself"
+    regions = Regions(ramp.space, np.array([row.lower for row in rows]), np.array([row.upper for row in rows]))
+    certified = certify(ramp, regions, goal, points=64).certified
+    assert certified.tolist() == [True, False]
+    assert np.array_equal(comparison.outcomes.certified, certified)
+    assert [line["certified"] for line in comparison.lines] == [1.0, 0.0]
+    assert comparison.shown(goal)[0]["certified % @60"] == "100"
+    asked.clear()
+    assert np.array_equal(compare(protocol, suite, tmp_path).outcomes.certified, certified)
+    assert not asked, "what was certified is kept"
 
 
 def test_a_target_is_reached_at_the_first_checkpoint_that_is_good_enough(maps: str, tmp_path: Path) -> None:

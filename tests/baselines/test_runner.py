@@ -417,6 +417,31 @@ def test_a_budget_that_does_not_pay_one_step_is_told_by_the_row() -> None:
     assert (row.status, row.has_run, row.forward_queries) == ("unpaid", False, 0)
 
 
+def test_a_budget_can_pay_the_certificate_of_its_region_and_the_method_gets_the_rest() -> None:
+    by_judge, by_budget = (
+        execute(make_tasks("box_quadrature", certificate_points=40, certify=payer)) for payer in ("judge", "budget")
+    )
+    smaller = execute(make_tasks("box_quadrature", budget=80))
+    for free, paid, short in zip(by_judge, by_budget, smaller, strict=True):
+        assert (paid.lower, paid.upper, paid.steps) == (short.lower, short.upper, short.steps)
+        assert 80 < paid.forward_queries == short.forward_queries + 40 <= 120
+        assert free.forward_queries > short.forward_queries
+        assert paid.certificate_queries == free.certificate_queries == 40
+        assert paid.judge_queries == free.judge_queries == 64
+        assert paid.key != free.key
+
+
+def test_a_method_that_certifies_itself_knows_no_truth() -> None:
+    hill = "synthetic:hill?n=2&seed=0"
+    tasks = make_tasks(function_id=hill)
+    rows = execute([*tasks, *(replace(task, certify="budget") for task in tasks)])
+    assert [row.is_exact for row in rows] == [True] * 8
+    assert [row.certificate_queries for row in rows] == [0] * 4 + [64] * 4
+    assert [row.certified for row in rows[:4]] == [row.feasible for row in rows[:4]]
+    assert all(row.goal_lower == row.goal_mean for row in rows[:4])
+    assert all(row.goal_lower < row.goal_mean for row in rows[4:])
+
+
 def test_the_goal_of_the_question_reaches_method_and_judge() -> None:
     task = changed(make_tasks("box_quadrature", budget=30)[0], start=(10.0, 10.0))
     goals = [MeanGoal(0.5), MeanGoal(0.2), ReliabilityGoal(0.8, 0.95)]

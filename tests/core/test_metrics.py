@@ -140,8 +140,8 @@ def test_points_differ_by_seed_and_region_and_lie_inside() -> None:
 
     function = CallableFunction(SPACE, scores)
     regions = Regions(SPACE, np.array([[350.0, 0.0], [350.0, 1.0]]), np.array([[370.0, 10.0], [370.0, 11.0]]))
-    judge_regions(function, regions)
-    judge_regions(function, regions, judge=Judge(seed=1))
+    for seed in (0, 1):
+        judge_regions(function, regions, judge=Judge(seed=seed, certificate_points=0))
     first, second = (points.reshape(2, 64, 2) for points in seen)
     assert regions.contains(first).all()
     assert SPACE.contains(first).all()

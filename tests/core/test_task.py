@@ -45,6 +45,9 @@ CHANGES: list[dict[str, Any]] = [
     {"goal": ReliabilityGoal()},
     {"judge_points": 512},
     {"judge_seed": 1},
+    {"certificate_points": 128},
+    {"confidence": 0.99},
+    {"certify": "budget"},
 ]
 
 
@@ -80,6 +83,12 @@ CHANGES: list[dict[str, Any]] = [
         ({"goal": "mean=0.5"}, InvalidParameterError, "give a Goal"),
         ({"judge_points": 0}, InvalidParameterError, "from 1"),
         ({"judge_seed": -1}, InvalidParameterError, "from 0"),
+        ({"certificate_points": -1}, InvalidParameterError, "from 0"),
+        ({"certificate_points": 2**21}, InvalidParameterError, "from 0 to 2"),
+        ({"confidence": 1}, InvalidParameterError, "in \\(0, 1\\)"),
+        ({"certify": "nobody"}, InvalidParameterError, "give judge or budget"),
+        ({"certify": "budget", "budget": 64}, InvalidBudgetError, "give at least 65, or fewer points"),
+        ({"certify": "budget", "budget": None, "max_steps": 9}, InvalidBudgetError, "a budget of none"),
     ],
 )
 def test_a_task_that_makes_no_sense_is_refused(change: dict[str, Any], error: type[SemrobError], message: str) -> None:
@@ -137,7 +146,7 @@ def test_fingerprint_and_method_version_enter_the_key_in_any_order() -> None:
 
 def test_a_key_never_changes_from_one_release_to_the_next() -> None:
     # A store is worth nothing if tomorrow's program cannot find today's rows: a change here needs a new STORE_VERSION.
-    assert TASK.key({"mesh": "b"}, 1) == "02d95383a2d948c77b4b94e082a8afc138b37ce51df84921986d532282ce0899"
+    assert TASK.key({"mesh": "b"}, 1) == "3c55a9065196540ca419ff83b76b0630005af8f05cad444fe2b0d85e5411a255"
 
 
 def test_the_random_stream_depends_on_what_defines_the_run_and_not_on_budget_or_judge() -> None:

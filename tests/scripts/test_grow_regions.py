@@ -91,12 +91,17 @@ def test_weights_and_score_reach_the_network(
 @pytest.mark.slow
 def test_a_goal_reaches_the_method_and_the_judge(tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for goal in ("mean=0.3", "reliability=0.9,level=0.3"):
-        assert run(tmp_path, "cup:0", "--methods", "box_quadrature", "--goal", goal) == 0
+        assert run(tmp_path, "cup:0", "--methods", "box_quadrature", "--goal", goal, "--shrink", "16") == 0
         rows = list(csv.DictReader((tmp_path / "regions.csv").read_text().splitlines()))
         assert {row["goal"] for row in rows} == {goal}
         least = float(goal.split("=")[1].split(",")[0])
         assert all((row["feasible"] == "True") == (float(row["goal_mean"]) >= least) for row in rows)
-    assert "goal: score at least 0.3 in 90 % of the views" in capsys.readouterr().out
+        assert all((row["certified"] == "True") == (float(row["goal_lower"]) >= least) for row in rows)
+        assert all((float(row["sure_share"]) > 0) == (float(row["sure_goal_lower"]) >= least) for row in rows)
+        assert {int(row["sure_queries"]) for row in rows} <= {16, 32, 48, 64, 80}
+    told = capsys.readouterr().out
+    assert "goal: score at least 0.3 in 90 % of the views" in told
+    assert "certified: meets the goal with 95 % confidence for each region, by 64 independent points a region" in told
 
 
 def test_adversarial_regions_start_at_failures_show_f_and_export_only_failures(
@@ -168,6 +173,11 @@ def test_a_dry_run_tells_the_bill_of_a_step_and_writes_nothing(
         (["cup:0", "--methods", "magic"], "unknown method 'magic'"),
         (["cup:0", "--map-step", "0"], "give at least 0.5 degrees"),
         (["cup:0", "--budget", "3"], "cannot pay one step"),
+        (["cup:0", "--budget", "50", "--certify", "budget"], "cannot pay --certificate-points 64; give at least 65"),
+        (["cup:0", "--budget", "67", "--certify", "budget"], "give at least 72"),
+        (["cup:0", "--certificate-points", "-1"], "-1 certificate points"),
+        (["cup:0", "--confidence", "95"], "confidence 95.0"),
+        (["cup:0", "--shrink", "0"], "--shrink 0"),
         (["cup:0", "--networks", "lenet"], "unknown network 'lenet'"),
         (["cup:0", "--weights", "none.pth"], "there is no file none.pth"),
         (["cup:0", "--score", "margin"], "network 'tiny' takes no score"),

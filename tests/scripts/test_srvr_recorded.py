@@ -207,12 +207,32 @@ def test_a_second_run_only_reads_and_a_dry_run_writes_nothing(
     assert [(row.key, row.created) for row in rows_of(out)] == created
 
 
+def test_budgets_pay_certificates_and_all_regions_can_be_certified_together(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    certify = ["--certify", "budget", "--certificate-points", "40", "--together"]
+    assert table(maps, tmp_path / "out", "--methods", "naive", *certify) == 0
+    rows = rows_of(tmp_path / "out")
+    regions = direct(FUNCTION, "naive", 60, None, "normalized")
+    require_same(by_method(rows)["naive"], FUNCTION, regions)
+    assert {(row.forward_queries <= 100, row.forward_queries > 60, row.certificate_queries) for row in rows} == {
+        (True, True, 40)
+    }
+    assert {row.task.confidence for row in rows} == {1 - 0.05 / len(rows)}
+    assert 0 < sum(row.certified for row in rows) < sum(row.feasible for row in rows)
+    line = list(csv.DictReader((tmp_path / "out/srvr.csv").read_text().splitlines()))[-1]
+    assert float(line["certified_estimate"]) < float(line["feasible_estimate"])
+    assert (
+        "certified: meets the goal with 95 % confidence for all 32 regions together, by 40" in capsys.readouterr().out
+    )
+
+
 def test_networks_without_a_common_shape_give_a_table_without_a_difference(tmp_path: Path) -> None:
     maps = save_maps(wavy_maps(["ResNet50/cup/0", "Inceptionv3/chair/1"]), tmp_path / "maps.npz")
     assert table(maps, tmp_path / "out", "--methods", "naive") == 0
     text = (tmp_path / "out/srvr.md").read_text()
     assert "minus that of" not in text
-    assert "no intervals: with one shape a class nothing can be resampled" in text
+    assert "no intervals: one shape tells nothing of others" in text
 
 
 @pytest.mark.parametrize(

@@ -23,10 +23,12 @@ from baselines.commands.shared.reading import (
 )
 from optimizers.registry import OPTIMIZERS
 from semrob_env.errors import InvalidParameterError
+from semrob_env.metrics.certificates import CERTIFICATE_POINTS, CONFIDENCE
 from semrob_env.parameters import NAMED_SPACES, SemanticSpace, paper_starts
 from semrob_env.questions import GOAL_EXAMPLES, Goal, MeanGoal
 from semrob_env.scene.classifiers.options import NetworkOptions, trust_model_file
 from semrob_env.scene.classifiers.registry import NETWORKS
+from semrob_env.store import BUDGET
 from semrob_env.types import FloatArray
 
 if TYPE_CHECKING:
@@ -73,6 +75,17 @@ Starts = Annotated[
 Adversarial = Annotated[bool, _option(QUESTION, "regions in which the network is wrong: low + high - f meets the goal")]
 GoalOption = Annotated[GoalValue, _option(QUESTION, f"what makes a region good: {GOAL_EXAMPLES}")]
 JudgePoints = Annotated[int, _option(QUESTION, "held-out points a region, counted apart")]
+CertificatePoints = Annotated[
+    int, _option(QUESTION, "independent points a region that certify it, counted apart; more certify more")
+]
+Certify = Annotated[
+    Literal["judge", "budget"],
+    _option(QUESTION, "who pays the certificate; budget: the run's, of which the method gets the rest"),
+]
+Confidence = Annotated[float, _option(QUESTION, "of each region's certificate")]
+Together = Annotated[
+    bool, _option(QUESTION, "--confidence is that of all regions at once, so each needs more", negative="")
+]
 Goals = Annotated[GoalValues, _option(QUESTION, f"a goal of the questions, may be repeated: {GOAL_EXAMPLES}", "--goal")]
 _METHODS = _option(METHOD, f"comma separated; known: {', '.join(REGION_METHODS)}")
 Methods = Annotated[Names, _METHODS]
@@ -230,6 +243,10 @@ class Asked:
     max_steps: MaxSteps = None
     adversarial: Adversarial = False
     judge_points: JudgePoints = 64
+    certificate_points: CertificatePoints = CERTIFICATE_POINTS
+    certify: Certify = "judge"
+    confidence: Confidence = CONFIDENCE
+    together: Together = False
     imports: Imports = ()
     seed: Seed = 0
     usual_budget: ClassVar[int] = 150
@@ -239,6 +256,24 @@ class Asked:
         if self.form != "paper":
             return self.budget or self.usual_budget, self.max_steps
         return self.budget, self.max_steps or PAPER_STEPS
+
+    def method_budget(self) -> int | None:
+        """Most that a method may spend, without the certificate that the budget pays; None: no cap."""
+        budget = self.limits()[0]
+        return budget if budget is None or self.certify != BUDGET else budget - self.certificate_points
+
+    def confidence_of(self, regions: int) -> float:
+        """Confidence of each of so many certificates."""
+        return 1 - (1 - self.confidence) / regions if self.together else self.confidence
+
+    def certified_text(self, regions: int) -> str:
+        """What certified means in a table of so many regions."""
+        whose = f"for all {regions} regions together" if self.together else "for each region"
+        paid = "paid by its budget" if self.certify == BUDGET else "counted apart, none where the truth is known"
+        return (
+            f"certified: meets the goal with {100 * self.confidence:g} % confidence {whose}, by "
+            f"{self.certificate_points} independent points a region, {paid}"
+        )
 
 
 def start_points(space: SemanticSpace, text: str) -> FloatArray:

@@ -57,7 +57,7 @@ def settings_of(asked: Asked) -> dict[str, Settings]:
 
 def step_price(asked: Asked, name: str, settings: Settings, space: SemanticSpace) -> tuple[int, int]:
     """Forward and gradient queries of the first step of one start point."""
-    questions = Questions(space, space.default, goal=asked.goal, budget=asked.limits()[0])
+    questions = Questions(space, space.default, goal=asked.goal, budget=asked.method_budget())
     queries = get_optimizer(name)(questions, settings=settings, seed=asked.seed).ask()
     points = queries.theta.shape[1]
     return points, points * queries.wants_gradient
@@ -70,14 +70,19 @@ def prices(asked: Asked, space: SemanticSpace) -> dict[str, tuple[int, int]]:
         InvalidBudgetError: The budget pays no step of a method.
         InvalidParameterError: A judge or settings that are not well formed.
     """
-    Judge(asked.goal, asked.judge_points, asked.seed)
+    Judge(asked.goal, asked.judge_points, asked.seed, asked.certificate_points, asked.confidence)
+    budget, rest = asked.limits()[0], asked.method_budget()
+    if rest is not None and rest < 1:
+        raise InvalidBudgetError(
+            f"--budget {budget} cannot pay --certificate-points {asked.certificate_points}; give at least "
+            f"{asked.certificate_points + 1}, or --certify judge"
+        )
     found = {name: step_price(asked, name, own, space) for name, own in settings_of(asked).items()}
-    budget = asked.limits()[0]
     for name, price in found.items():
-        if budget is not None and sum(price) > budget:
+        if budget is not None and rest is not None and sum(price) > rest:
             raise InvalidBudgetError(
                 f"--budget {budget} cannot pay one step of {name}, which costs {sum(price)} queries a start point; "
-                f"give at least {sum(price)}, or fewer --corners to a method that has them"
+                f"give at least {sum(price) + budget - rest}, or fewer --corners to a method that has them"
             )
     return found
 
@@ -85,6 +90,7 @@ def prices(asked: Asked, space: SemanticSpace) -> dict[str, tuple[int, int]]:
 def tasks_of(asked: Asked, starts: Mapping[str, FloatArray]) -> list[RunTask]:
     """One task a function id, method and start point (S, n), in this order."""
     budget, max_steps = asked.limits()
+    confidence = asked.confidence_of(len(asked.methods) * sum(map(len, starts.values())))
     settings = {name: canonical_json(own.to_mapping()) for name, own in settings_of(asked).items()}
     return [
         RunTask(
@@ -95,6 +101,9 @@ def tasks_of(asked: Asked, starts: Mapping[str, FloatArray]) -> list[RunTask]:
             seed=asked.seed,
             judge_points=asked.judge_points,
             judge_seed=asked.seed,
+            certificate_points=asked.certificate_points,
+            confidence=confidence,
+            certify=asked.certify,
         )
         for function_id, points in starts.items()
         for name, text in settings.items()

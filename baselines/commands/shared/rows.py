@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from semrob_env.functions import ScoreFunction
+from semrob_env.metrics import Shrunk
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import bounds_columns
 from semrob_env.questions import Goal
@@ -63,10 +64,41 @@ def region_line(row: RunRow, space: SemanticSpace, *, adversarial: bool, note: s
         "share %": f"{100 * row.share:.2f}",
         "least half width %": f"{100 * row.least_half_width:.2f}",
         "feasible": "yes" if row.feasible else "no",
+        "certified": "yes" if row.certified else "no",
+        "surely at least": f"{row.goal_lower:.2f}",
         **{name: f"{value:.2f}" for name, value in scores.items()},
         f"f {'<=' if adversarial else '>='} 0.5 in %": f"{100 * row.purity:.0f}",
         "queries": f"{row.forward_queries} + {row.gradient_queries}",
         "end": row.status,
+    }
+
+
+def verdict(row: RunRow) -> str:
+    """What the judge says of a row's region, in words."""
+    return "certified" if row.certified else "feasible, not certified" if row.feasible else "not feasible"
+
+
+def sure_line(found: Shrunk, row: int) -> dict[str, str]:
+    """The box in a region that surely meets the goal, for the eye."""
+    space, bounds = found.regions.space, bounds_columns(found.regions, row)
+    region = ", ".join(f"{bounds[f'{name}_low']:.4g} to {bounds[f'{name}_high']:.4g}" for name in space.names)
+    is_there = bool(found.certified[row])
+    return {
+        "sure part": region if is_there else "none",
+        "its share %": f"{100 * found.regions.share()[row]:.2f}" if is_there else "-",
+        "it surely has at least": f"{found.goal_lower[row]:.2f}" if is_there else "-",
+        "its queries": str(found.queries[row]),
+    }
+
+
+def sure_columns(found: Shrunk, row: int) -> dict[str, Any]:
+    """The box in a region that surely meets the goal, as columns; the start point where there is none."""
+    return {
+        **{f"sure_{name}": value for name, value in bounds_columns(found.regions[row], 0).items()},
+        "sure_share": float(found.regions.share()[row] * found.certified[row]),
+        "sure_goal_lower": float(found.goal_lower[row]),
+        "sure_goal_variance_upper": float(found.goal_variance_upper[row]),
+        "sure_queries": int(found.queries[row]),
     }
 
 

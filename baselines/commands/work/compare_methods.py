@@ -63,6 +63,8 @@ def frozen(options: CompareMethodsOptions) -> tuple[Protocol, Suite]:
         gradient_cost=options.gradient_cost,
         judge_points=options.judge_points,
         judge_seed=options.seed,
+        certificate_points=options.certificate_points,
+        confidence=options.confidence,
         targets=tuple(sorted(options.targets)),
         bootstrap_seed=options.seed,
     )

@@ -57,7 +57,7 @@ def run(options: GradientStudyOptions, console: Console) -> None:
         raise InvalidParameterError(f"--networks {','.join(options.networks)}: this command takes one network")
     scenes = options.scenes(options.selected(), SPACE.spec, options.colors)
     starts = start_points(SPACE, options.starts)
-    judge = Judge(options.goal, options.judge_points, options.seed)
+    judge = Judge(options.goal, options.judge_points, options.seed, certificate_points=0)
     grown = [name for name, kind in KINDS.items() if kind.grows]
     runs = len(scenes) * len(grown) * len(options.emphasis) * len(starts)
     bill = sum(_bill(name) for name in KINDS) * options.points + len(MOVES_DEG) * 2 * options.points

@@ -23,7 +23,15 @@ from baselines.commands.shared.questions import (
     tasks_of,
     wants_lowest,
 )
-from baselines.commands.shared.rows import csv_row, region_line, regions_of, start_notes
+from baselines.commands.shared.rows import (
+    csv_row,
+    region_line,
+    regions_of,
+    start_notes,
+    sure_columns,
+    sure_line,
+    verdict,
+)
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from optimizers.base import Optimizer
 from optimizers.corner_method import CornerSettings
@@ -31,6 +39,7 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 from semrob_env.functions import Complement, ScoreFunction
 from semrob_env.maps import live_maps, map_axes
+from semrob_env.metrics import shrink
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import (
@@ -95,22 +104,32 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
             on_step = partial(record, history, partial(progress.advance, steps))
             own_rows = run_all([task for task in tasks if task.method == name], asked, on_step)
             regions = regions_of(own_rows, space)
-            rows += [csv_row(row, space) for row in own_rows]
-            lines += [
+            own_csv = [csv_row(row, space) for row in own_rows]
+            own_lines = [
                 region_line(row, space, adversarial=options.adversarial, note=note)
                 for row, note in zip(own_rows, notes, strict=True)
             ]
+            if options.shrink:
+                level = options.confidence_of(len(tasks))
+                found = shrink(
+                    asked, regions, starts, options.goal, points=options.shrink, level=level, seed=options.seed
+                )
+                own_csv = [{**own, **sure_columns(found, row)} for row, own in enumerate(own_csv)]
+                own_lines = [{**own, **sure_line(found, row)} for row, own in enumerate(own_lines)]
+            rows += own_csv
+            lines += own_lines
             kind = "regions in which f is low" if options.adversarial else "regions"
             title = f"{kind} by {name} ({options.form} form, {ends} a start point)\n{scene.id}"
+            judged = [f"{label}: {verdict(row)}" for label, row in zip(labels, own_rows, strict=True)]
             each = [regions[row] for row in range(len(starts))]
             if maps is not None:
                 views = [example_views(scene, scene.images, region) for region in each]
-                figure = region_figure(regions, starts, labels, views, title=title, maps=maps)
+                figure = region_figure(regions, starts, judged, views, title=title, maps=maps)
                 bundle.figure(f"{name}_regions.png", figure)
             else:
                 sides = [side_views(scene, scene.images, region) for region in each]
                 bundle.figure(f"{name}_projections.png", projections_figure(regions, starts, labels, title=title))
-                bundle.figure(f"{name}_sides.png", sides_figure(regions, sides, labels, title=title))
+                bundle.figure(f"{name}_sides.png", sides_figure(regions, sides, judged, title=title))
             if history.spent:
                 bundle.figure(f"{name}_bounds.png", history.figure(space, range(len(labels)), labels, title=title))
             if export is not None:
@@ -120,7 +139,8 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
     (spec,) = options.specs()
     console.say(
         f"goal: {'low + high - f has a ' * options.adversarial}{options.goal.words}; f: unit score of the "
-        f"{SCORE_WORDS[spec.options.score]}"
+        f"{SCORE_WORDS[spec.options.score]}\n{options.certified_text(len(rows))}; surely at least: lower bound of what "
+        "the goal wants to be large"
     )
     bundle.rows("regions.csv", rows)
     bundle.close(*([f"renders ({export})"] if export else []))
@@ -133,7 +153,7 @@ def bill(name: str, own: int, space: SemanticSpace, options: GrowRegionsOptions)
         parts.append(f"{every} with all corners")
     if isinstance(settings, CornerSettings) and settings.corners is not None:
         parts.append(f"{own} with {settings.corners}")
-    budget = options.limits()[0]
+    budget = options.method_budget()
     paid = f"; {budget} pay {budget // own} steps" if budget is not None else ""
     return f"{name}, n = {space.n}: queries a step {', '.join(parts) or own}{paid}"
 

@@ -12,7 +12,11 @@ import numpy as np
 from baselines.commands.semantic_map import SemanticMapOptions
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import LOWEST_TEXT, prices, run_all, starts_of, tasks_of, wants_lowest
+<<<<<<< HEAD
 from baselines.commands.shared.rows import REGION_WORDS, csv_row, region_line, regions_of, start_notes
+=======
+from baselines.commands.shared.rows import csv_row, region_line, regions_of, start_notes, verdict
+>>>>>>> certificates
 from baselines.commands.shared.terminal import Console, progress_bar, seconds_of
 from optimizers.base import Optimizer
 from optimizers.registry import get_optimizer
@@ -105,7 +109,12 @@ def run(options: SemanticMapOptions, console: Console) -> None:
             console.say(LOWEST_TEXT)
         if len(maps) <= MOST_SINGLE:
             lines = [line for growth in grown for line in growth.lines(maps, options)]
+<<<<<<< HEAD
             console.say(f"{markdown_table(lines)}\n\n{REGION_WORDS}")
+=======
+            console.say(markdown_table(lines))
+            console.say(options.certified_text(len(lines)))
+>>>>>>> certificates
     if traps:
         console.say(trap_summary(traps, low=options.trap_low))
     if bias:
@@ -247,9 +256,9 @@ def grow(method: str, maps: ScoreMaps, options: SemanticMapOptions, advance: Cal
             history.record(running.recommend(), running.start, asked.spent)
         advance()
 
-    tasks = tasks_of(replace(options, methods=(method,)), dict(zip(function.member_ids, starts, strict=True)))
+    tasks = tasks_of(options, dict(zip(function.member_ids, starts, strict=True)))
     member = np.repeat(np.arange(len(maps)), [len(own) for own in starts])
-    rows = run_all(tasks, function, on_step)
+    rows = run_all([task for task in tasks if task.method == method], function, on_step)
     return Growth(method, rows, np.concatenate(starts), member, history, function)
 
 
@@ -265,6 +274,7 @@ def draw_growth(folder: Path, source: Source, growth: Growth, options: SemanticM
     for row in range(len(maps) if len(maps) <= MOST_SINGLE else 0):
         own = np.flatnonzero(growth.member == row)
         own_labels = [labels[index] for index in own]
+        judged = [f"{labels[index]}: {verdict(growth.rows[index])}" for index in own]
         name = f"{method}_{row}_{''.join(c if c.isalnum() else '-' for c in maps.names[row][-80:])}"
         heading = f"{title}\n{maps.names[row]}"
         (function, member), images = source.scores[row], source.images[row]
@@ -272,7 +282,7 @@ def draw_growth(folder: Path, source: Source, growth: Growth, options: SemanticM
         for index, each in zip(own.tolist(), views, strict=True):
             for view in example_views(function, images, regions[index], member=member) if images else ():
                 each.append(replace(view, score=float(function.scale.unit(np.array(view.score)))))
-        figure = region_figure(regions[own], growth.starts[own], own_labels, views, title=heading, maps=maps, row=row)
+        figure = region_figure(regions[own], growth.starts[own], judged, views, title=heading, maps=maps, row=row)
         save_figure(figure, folder / f"{name}_regions.png")
         if growth.history.spent:
             bounds = growth.history.figure(maps.space, own.tolist(), own_labels, title=heading)

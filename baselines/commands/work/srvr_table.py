@@ -32,7 +32,7 @@ from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.sources import load_shape
-from semrob_env.store import FAILED, UNPAID, RunRow, RunStore, RunTask
+from semrob_env.store import BUDGET, FAILED, UNPAID, RunRow, RunStore, RunTask
 from semrob_env.tables import AccuracyTable, SrvrTable, Subject, group, srvr_text
 
 CLASSES = ("cup", "chair", "bottle", "piano")  # of the default table of live functions
@@ -140,9 +140,13 @@ class SrvrPlan:
         return self.functions.member(next(name for name in ids if Subject.of(name).network == network))[0]
 
     def most_queries(self) -> Counter[str]:
-        """Most forward and gradient queries of all runs, and those of the judge, by the first step of each method."""
-        budget, max_steps = self.options.limits()
-        bill: Counter[str] = Counter(judge=len(self.tasks) * self.options.judge_points)
+        """Most forward and gradient queries of all runs, by a method's first step; those of judge and certificates."""
+        budget, max_steps = self.options.method_budget(), self.options.limits()[1]
+        paid, certificates = self.options.certify == BUDGET, len(self.tasks) * self.options.certificate_points
+        # The truth of recorded maps is known, and is the certificate.
+        apart = certificates * (not paid and self.options.functions == "scenes")
+        judge = len(self.tasks) * self.options.judge_points
+        bill: Counter[str] = Counter(judge=judge, certificate=apart, forward=certificates * paid)
         for name, (forward, gradient) in self.prices.items():
             each = min(max_steps or np.inf, (budget or np.inf) // (forward + gradient))
             steps = int(each) * sum(task.method == name for task in self.tasks)
@@ -160,7 +164,8 @@ class SrvrPlan:
             f"{','.join(self.classes)} ({shapes} shapes) x {starts} start points x {','.join(self.prices)}; "
             f"goal: {self.options.goal.words}\n"
             f"at most {bill['forward']:,} forward and {bill['gradient']:,} gradient queries, "
-            f"and {bill['judge']:,} forward queries of the judge, which are counted apart{lowest}"
+            f"and {bill['judge']:,} forward queries of the judge and {bill['certificate']:,} of certificates, counted "
+            f"apart{lowest}"
         )
 
     def estimate(self) -> str:
@@ -172,7 +177,8 @@ class SrvrPlan:
             value += seconds_of(partial(function.values, theta)) / each
             if bill["gradient"] and function.has_gradient:
                 slope += seconds_of(partial(function.values_and_gradients, theta)) / each
-        total = value * (bill["forward"] - bill["gradient"] + bill["judge"]) + slope * bill["gradient"]
+        values = bill["forward"] - bill["gradient"] + bill["judge"] + bill["certificate"]
+        total = value * values + slope * bill["gradient"]
         return (
             f"estimated time: {total / 60:.1f} minutes "
             f"({1e3 * value:.1f} ms a value, {1e3 * slope:.1f} ms a value with gradient, mean over networks)"
@@ -247,13 +253,14 @@ class Streamed:
         shown = srvr_text(float(np.mean([row.share for row in rows])), rows, 2 * START_HALF_WIDTH)
         bill = f"{sum(r.forward_queries for r in rows)} + {sum(r.gradient_queries for r in rows)} queries"
         return (
-            f"{passed}  SRVR {shown:>10s}  feasible {sum(bool(row.feasible) for row in rows):2d} of {len(rows)}  {bill}"
+            f"{passed}  SRVR {shown:>10s}  feasible {sum(row.feasible for row in rows):2d}, certified "
+            f"{sum(row.certified for row in rows):2d} of {len(rows)}  {bill}"
         )
 
 
 def report(plan: SrvrPlan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bundle, console: Console) -> None:
     good = [row for row in rows if row.has_run]
-    notes = [plan.describe().replace("\n", "; ")]
+    notes = [plan.describe().replace("\n", "; "), plan.options.certified_text(len(plan.tasks))]
     for status, words in {FAILED: "failed", UNPAID: "had a budget too small for one step"}.items():
         if own := [row for row in rows if row.status == status]:
             error = f"; the first one: {own[0].error}" if own[0].error else ""
@@ -261,13 +268,13 @@ def report(plan: SrvrPlan, rows: Sequence[RunRow], summary: RunSummary, bundle: 
     if summary.stale:
         notes.append(f"{summary.stale} rows of other versions of these methods are in the store and left out")
     if not good:
-        raise OutputError(f"no run gave a region: {'; '.join(notes[1:])}")
+        raise OutputError(f"no run gave a region: {'; '.join(notes[2:])}")
     options = plan.options
     table = SrvrTable.of(
         good, list(plan.prices), plan.networks, plan.classes, start_size=2 * START_HALF_WIDTH, seed=options.seed
     )
     if not any(np.isfinite(row.low) for _, row in table.lines()):
-        notes.append("no intervals: with one shape a class nothing can be resampled; give more --shapes")
+        notes.append("no intervals: one shape tells nothing of others; give more --shapes")
     if still := table.not_grown():
         notes.append(f"the median region of {', '.join(still)} has not left its start size of {table.start_size:g}")
     differences = table.differences()

@@ -112,7 +112,9 @@ class TrainingPlan:
         given, space = self.options, self.function.space
         is_random = given.start == "random"
         starts = space.sample(RANDOM_STARTS, np.random.default_rng(0)) if is_random else paper_starts(space)
-        return HeldOutQuestions(self.function, self.test, starts, given.budget, Judge(given.goal, given.judge_points))
+        return HeldOutQuestions(
+            self.function, self.test, starts, given.budget, Judge(given.goal, given.judge_points, certificate_points=0)
+        )
 
     def describe(self) -> str:
         recipes = {recipe.algorithm: recipe for recipe in self.recipes}
