@@ -144,8 +144,9 @@ class ProfileRecords:
     @property
     def areas(self) -> RegionRecords:
         """The runs with the area under their profile in the place of a share."""
+        every = np.ones(len(self.records[0]), dtype=np.bool_)
         areas = np.clip(profile_areas(self.levels, self.shares), 0.0, 1.0)
-        return replace(self.records[0], share=areas, feasible=np.ones(len(areas), dtype=np.bool_))
+        return replace(self.records[0], share=areas, feasible=every, certified=every)
 
 
 @final
@@ -199,18 +200,16 @@ def mean_profiles(records: ProfileRecords, rng: np.random.Generator) -> dict[str
     }
 
 
-def profile_difference(records: ProfileRecords, first: str, second: str, rng: np.random.Generator) -> MeanProfile:
+def profile_difference(records: ProfileRecords, first: str, second: str) -> MeanProfile:
     """The mean profile of one network minus that of another, on the runs of both; as `paired_difference`.
 
     Raises:
         UnknownNameError: A network without records.
         InvalidParameterError: No run in common.
     """
-    entropy = int(rng.integers(2**63))
 
     def overall(one: RegionRecords) -> SrvrRow:
-        rows = paired_difference(one, first, second, np.random.default_rng(entropy))
-        return next(row for row in rows if row.class_name is None)
+        return next(row for row in paired_difference(one, first, second) if row.class_name is None)
 
     rows = tuple(overall(one) for one in records.records)
     return MeanProfile(f"{first} - {second}", records.levels, rows, overall(records.areas))

@@ -59,7 +59,7 @@ def exact_records(
     network, class_name, shape = (np.repeat([name[part] for name in names], len(starts)) for part in range(3))
     rows = np.tile(np.arange(len(starts)), function.members)
     methods, is_met = np.full(len(rows), EXACT), np.ones(len(rows), dtype=np.bool_)
-    one = RegionRecords(network, class_name, shape, rows, methods, np.zeros(len(rows)), is_met)
+    one = RegionRecords(network, class_name, shape, rows, methods, np.zeros(len(rows)), is_met, is_met)
     return ProfileRecords(levels, tuple(replace(one, share=own) for own in shares.reshape(-1, len(levels)).T))
 
 
@@ -79,8 +79,8 @@ def region_records_at(
     known, records = truth(function, found.regions, member), found.records()
     if shares is not None:
         records = replace(records, share=shares)
-    goals = [goal.at(level) for level in levels.tolist()]
-    return ProfileRecords(levels, tuple(replace(records, feasible=one.is_met(*one.exact(known))) for one in goals))
+    is_met = [one.is_met(*one.exact(known)) for one in (goal.at(level) for level in levels.tolist())]
+    return ProfileRecords(levels, tuple(replace(records, feasible=own, certified=own) for own in is_met))
 
 
 def without_seam(maps: ScoreMaps) -> ScoreMaps:
@@ -118,7 +118,7 @@ class ProfileTable:
         """The mean profile of one network minus that of another; None without runs in common."""
         if (first, second) not in self._differences:
             try:
-                found = profile_difference(self.records, first, second, np.random.default_rng(self.seed))
+                found = profile_difference(self.records, first, second)
             except (InvalidParameterError, UnknownNameError):
                 found = None
             self._differences[first, second] = found

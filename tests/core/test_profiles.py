@@ -82,7 +82,8 @@ def records_of(share: Callable[[str, int, int, float], float], shapes: int = 12)
     def at(level: float) -> RegionRecords:
         network, class_name, shape, start = (np.array(column) for column in zip(*keys, strict=True))
         shares = np.array([share(one[0], int(one[2][-1]), one[3], level) for one in keys])
-        return RegionRecords(network, class_name, shape, start, np.full(len(keys), "m"), shares, shares <= 0.5)
+        kinds = shares <= 0.5, shares <= 0.3
+        return RegionRecords(network, class_name, shape, start, np.full(len(keys), "m"), shares, *kinds)
 
     return ProfileRecords(LEVELS, tuple(at(level) for level in LEVELS.tolist()))
 
@@ -110,7 +111,7 @@ def test_the_mean_area_is_the_area_of_the_mean() -> None:
     found = mean_profiles(records_of(falling), np.random.default_rng(0))["B"]
     assert found.area.estimate == pytest.approx(Profile(LEVELS, found.estimate).area)
     assert found.area.low < found.area.estimate < found.area.high
-    assert found.area.high - found.area.low < 0.05
+    assert found.area.high - found.area.low < 0.3, "12 shapes"
 
 
 def test_only_feasible_regions_count_where_that_is_asked() -> None:
@@ -124,12 +125,12 @@ def test_only_feasible_regions_count_where_that_is_asked() -> None:
 
 
 def test_networks_that_change_places_cross_once_and_provably() -> None:
-    difference = profile_difference(records_of(falling), "A", "B", np.random.default_rng(0))
+    difference = profile_difference(records_of(falling), "A", "B")
     assert difference.estimate == pytest.approx(0.3 + 0.005 - 0.6 * LEVELS)
     (crossing,) = crossings(difference)
     assert crossing.level == pytest.approx(0.305 / 0.6)
     assert (crossing.rises, crossing.is_proved) == (False, True)
-    (other,) = crossings(profile_difference(records_of(falling), "B", "A", np.random.default_rng(0)))
+    (other,) = crossings(profile_difference(records_of(falling), "B", "A"))
     assert other.level == pytest.approx(crossing.level)
     assert other.rises
 
@@ -140,10 +141,10 @@ def test_a_crossing_is_proved_only_if_intervals_leave_out_0_on_both_sides() -> N
             return falling(network, shape, start, min(level, 0.4))
         return 0.5 + (0.0 if network == "B" else 0.2 if shape % 2 else -0.21)
 
-    (crossing,) = crossings(profile_difference(records_of(noisy_above), "A", "B", np.random.default_rng(0)))
+    (crossing,) = crossings(profile_difference(records_of(noisy_above), "A", "B"))
     assert 0.5 < crossing.level < 0.8
     assert not crossing.is_proved
-    (alone,) = crossings(profile_difference(records_of(falling, shapes=2), "A", "B", np.random.default_rng(0)))
+    (alone,) = crossings(profile_difference(records_of(falling, shapes=2), "A", "B"))
     assert not alone.is_proved, "one shape a class proves nothing"
 
 
@@ -164,7 +165,7 @@ def test_crossings_lie_between_levels_of_unlike_signs(differences: list[float], 
         del shape, start
         return 0.5 + (values[level] if network == "A" else 0.0)
 
-    found = crossings(profile_difference(records_of(share), "A", "B", np.random.default_rng(0)))
+    found = crossings(profile_difference(records_of(share), "A", "B"))
     assert [crossing.level for crossing in found] == pytest.approx(expected)
 
 

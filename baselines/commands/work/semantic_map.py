@@ -12,11 +12,7 @@ import numpy as np
 from baselines.commands.semantic_map import SemanticMapOptions
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import LOWEST_TEXT, prices, run_all, starts_of, tasks_of, wants_lowest
-<<<<<<< HEAD
-from baselines.commands.shared.rows import REGION_WORDS, csv_row, region_line, regions_of, start_notes
-=======
-from baselines.commands.shared.rows import csv_row, region_line, regions_of, start_notes, verdict
->>>>>>> certificates
+from baselines.commands.shared.rows import REGION_WORDS, csv_row, region_line, regions_of, start_notes, verdict
 from baselines.commands.shared.terminal import Console, progress_bar, seconds_of
 from optimizers.base import Optimizer
 from optimizers.registry import get_optimizer
@@ -109,12 +105,8 @@ def run(options: SemanticMapOptions, console: Console) -> None:
             console.say(LOWEST_TEXT)
         if len(maps) <= MOST_SINGLE:
             lines = [line for growth in grown for line in growth.lines(maps, options)]
-<<<<<<< HEAD
             console.say(f"{markdown_table(lines)}\n\n{REGION_WORDS}")
-=======
-            console.say(markdown_table(lines))
             console.say(options.certified_text(len(lines)))
->>>>>>> certificates
     if traps:
         console.say(trap_summary(traps, low=options.trap_low))
     if bias:
