@@ -25,7 +25,7 @@ def run(folder: Path, *extra: str) -> int:
 
 def test_regions_images_and_exports_are_written(tiny: str, tmp_path: Path) -> None:
     export = tmp_path / "inside"
-    methods = ["--methods", "naive,oir_b", "--export", str(export), "--export-count", "3"]
+    methods = ["--methods", "naive,oir_b", "--certificate-points", "8", "--export", str(export), "--export-count", "3"]
     assert run(tmp_path, "cup:0", *methods) == 0
     rows = list(csv.DictReader((tmp_path / "regions.csv").read_text().splitlines()))
     assert [row["method"] for row in rows] == ["naive"] * 4 + ["oir_b"] * 4
