@@ -81,7 +81,7 @@ def profiles_figure(panels: Sequence[ProfilePanel], *, title: str) -> Figure:
 
 def _draw_curve(axis: Axes, curve: ProfileCurve) -> None:
     color = color_of(curve.color)
-    has = np.isfinite(curve.low)
+    has = np.isfinite(curve.low) & (not curve.dashed)  # bands upon bands would not be read
     axis.fill_between(curve.levels[has], 100 * curve.low[has], 100 * curve.high[has], color=color, alpha=0.13, lw=0)
     axis.plot(curve.levels, 100 * curve.shares, color=color, marker="o", ms=2.5, **_look(curve))
 

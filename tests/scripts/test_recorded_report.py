@@ -219,7 +219,7 @@ def test_profiles_by_queries_stand_beside_the_exact_ones(tmp_path: Path) -> None
     assert {row.forward_queries for row in rows} == {6}
     own = [row.share for row in rows if row.task.question.goal == MeanGoal().at(0.3)]
     assert float(found["mean score at least the level", "0.3"]["estimate"]) == pytest.approx(np.mean(own), rel=1e-12)
-    assert "Mean feasible share over that of the exact profile" in (out / "report.md").read_text()
+    assert "mean feasible share over that of the exact profile" in (out / "report.md").read_text()
 
 
 def test_without_traces_replays_stand_alone(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -380,14 +380,17 @@ def profiles_part(profiles: list[ProfileTable]) -> list[str]:
 
 def found_words(table: ProfileTable, exact: ProfileTable) -> str:
     """How much of the exact profile regions found by queries have, and how many are feasible, by level."""
-    shares, best = table.records.only_feasible().shares.mean(axis=0), exact.records.shares.mean(axis=0)
-    cells = [
-        f"{level:g}: {share / most if most else 1.0:.2f} ({100 * one.feasible.mean():.0f} %)"
-        for level, share, most, one in zip(
-            table.records.levels.tolist(), shares.tolist(), best.tolist(), table.records.records, strict=True
-        )
-    ]
-    return f"Mean feasible share over that of the exact profile, in brackets how many are feasible: {', '.join(cells)}."
+    cells = []
+    for place, level in enumerate(table.records.levels.tolist()):
+        own, best = table.records.records[place], exact.records.records[place].share
+        asked = best > 0
+        if asked.any():
+            found = np.where(own.feasible, own.share, 0.0)[asked].sum() / best[asked].sum()
+            cells.append(f"{level:g}: {found:.2f} ({100 * own.feasible[asked].mean():.0f} %)")
+    return (
+        "Of the questions with an answer: mean feasible share over that of the exact profile, in brackets how many "
+        f"regions are feasible: {', '.join(cells) or 'there are none'}."
+    )
 
 
 def levels_part(report: ReleaseReport, profiles: list[ProfileTable]) -> list[str]:
@@ -405,10 +408,7 @@ def levels_part(report: ReleaseReport, profiles: list[ProfileTable]) -> list[str
     for kind in report.main_kinds:
         own = report.sets[kind]
         cut = replace(own.records(), share=own.seam_share)
-        whole, seam = (
-            overall_difference(records, FIRST, SECOND, np.random.default_rng(report.seed))
-            for records in (own.records(), cut)
-        )
+        whole, seam = (overall_difference(records, FIRST, SECOND) for records in (own.records(), cut))
         if whole is not None and seam is not None:
             rows.append({"regions": kind, "all": difference_text(whole), "cut at the seam": difference_text(seam)})
     if not rows:  # no shape in common
