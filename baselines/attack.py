@@ -72,7 +72,7 @@ class Attack(Optimizer[AttackSettingsT]):
         """
 
     @final
-    def recommend(self) -> Regions:
+    def _recommend(self) -> Regions:
         """The best point of each trajectory, as regions without volume; theta0 before any tell."""
         return Regions(self.space, self._state["best"], self._state["best"]).clip()
 

@@ -19,10 +19,16 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizers.limits import DRAWS, limits_of
-from semrob_env.errors import InvalidBudgetError, InvalidParameterError, ProtocolError, ShapeMismatchError
+from semrob_env.errors import (
+    InvalidBudgetError,
+    InvalidParameterError,
+    ProtocolError,
+    ShapeMismatchError,
+    UnsupportedGoalError,
+)
 from semrob_env.oracle import Answers, Queries
 from semrob_env.parameters import SemanticSpace
-from semrob_env.questions import Questions
+from semrob_env.questions import Goal, Questions
 from semrob_env.regions import Regions
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
@@ -104,6 +110,8 @@ class Optimizer(ABC, Generic[SettingsT]):
     """What its answer is, in a few words."""
     shares_samples: ClassVar[bool] = False
     """Whether what it asks does not depend on theta0, so that one set of samples serves every start point."""
+    answers_goals: ClassVar[bool] = False
+    """Whether `recommend` answers other goals, and `profile` all levels of one, from the same queries."""
     uses_goal: ClassVar[bool] = True
     """Whether what it does depends on the goal; if not, one run answers the questions of every goal."""
     plans_by_budget: ClassVar[bool] = False
@@ -206,9 +214,45 @@ class Optimizer(ABC, Generic[SettingsT]):
         if "converged" in self._state:
             self.stop(self._state["converged"], CONVERGED)
 
+    @final
+    def recommend(self, goal: Goal | None = None) -> Regions:
+        """The region that each trajectory answers with now, (B, n); works before any tell.
+
+        Args:
+            goal: None: that of the questions; another one: the answer to it from the same queries.
+
+        Raises:
+            UnsupportedGoalError: Another goal, and the method cannot answer it (`answers_goals`).
+        """
+        if goal is None or goal == self.questions.goal or not self.uses_goal:
+            return self._recommend()
+        if not self.answers_goals:
+            raise UnsupportedGoalError(
+                f"{self.name} answers the goal that it was asked for, {self.questions.goal}, not {goal}; run it again "
+                "with that goal, or a method that answers every goal from the same queries, such as box_quadrature"
+            )
+        return self._recommend_for(goal)
+
+    @final
+    def profile(self, levels: Sequence[float]) -> list[Regions]:
+        """The robustness profile: for each level the regions (B, n) that meet the goal there, by the same queries.
+
+        Args:
+            levels: Unit scores in [0, 1], see `Goal.at`.
+
+        Raises:
+            UnsupportedGoalError: The method cannot answer other goals (`answers_goals`).
+            InvalidParameterError: A level that the goal cannot have.
+        """
+        return [self.recommend(self.questions.goal.at(level)) for level in levels]
+
     @abstractmethod
-    def recommend(self) -> Regions:
-        """The region that each trajectory answers with now, (B, n); works before any tell."""
+    def _recommend(self) -> Regions:
+        """The region of each trajectory for the goal of its question, (B, n); works before any tell."""
+
+    def _recommend_for(self, goal: Goal) -> Regions:
+        """The region of each trajectory for another goal, (B, n), from the same queries; see `answers_goals`."""
+        raise NotImplementedError(f"{self.name} says that it answers every goal: it must override _recommend_for")
 
     @abstractmethod
     def _start(self) -> State:
@@ -268,7 +312,7 @@ class RegionOptimizer(Optimizer[SettingsT]):
     """A method that answers with regions: its state holds `lower` and `upper`, (B, n)."""
 
     @final
-    def recommend(self) -> Regions:
+    def _recommend(self) -> Regions:
         """The current regions, in canonical form."""
         return Regions(self.space, self._state["lower"], self._state["upper"]).clip()
 

@@ -173,9 +173,9 @@ def _alike(one: Played, other: Played) -> bool:
     return _equal(one[0], other[0]) and _same(one[1], other[1])
 
 
-def _require_regions(optimizer: Optimizer[Any], when: str) -> None:
+def _require_regions(optimizer: Optimizer[Any], when: str, goal: Goal | None = None) -> None:
     """What is recommended is one region a trajectory, canonical, in the space, around its start (or one point)."""
-    regions, space = optimizer.recommend(), optimizer.space
+    regions, space = optimizer.recommend(goal), optimizer.space
     _require(
         regions.space == space and len(regions) == len(optimizer),
         f"recommend() {when} gives {len(regions)} regions for {len(optimizer)} trajectories; give one each",
@@ -351,6 +351,12 @@ def _check_questions(case: _Case) -> None:
         same = _alike(case.plain, case.played(optimizer))
         _require_regions(optimizer, f"for the goal {goal}")
         _require(same or method.uses_goal, f"the goal {goal} changes what it does; set uses_goal = True")
+    if method.answers_goals:
+        optimizer, other = case.make(case.few), MeanGoal(0.1, 0.02)
+        case.played(optimizer)
+        own = optimizer.recommend()
+        _require_regions(optimizer, f"for the goal {other} of others", other)
+        _require(_same(own, optimizer.recommend()), "answering another goal changes the answer; leave the state alone")
     same = _alike(case.plain, case.played(case.make(case.few, budget=2 * BUDGET_OF_CHECKS)))
     _require(same or method.plans_by_budget, "a larger budget changes its first steps; set plans_by_budget = True")
 

@@ -65,6 +65,10 @@ class NoGradientError(SemrobError, TypeError):
     """A gradient was asked of a function that has none."""
 
 
+class UnsupportedGoalError(SemrobError, TypeError):
+    """A method is asked for the answer to another goal than that of its question, and has none."""
+
+
 class NoGroundTruthError(SemrobError, TypeError):
     """The exact answer for a function is not known."""
 

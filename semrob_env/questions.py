@@ -17,9 +17,10 @@ As text, in commands, stores and protocols: `mean=0.5`, `mean=0.4,variance=0.05`
 
 from __future__ import annotations
 
+import itertools
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol, TypeVar, final
 
@@ -92,6 +93,20 @@ def checked_cost(cost: object) -> float:
     return number
 
 
+def checked_levels(levels: Iterable[float], goal: Goal) -> tuple[float, ...]:
+    """Levels of a profile of a goal as a tuple of floats.
+
+    Raises:
+        InvalidParameterError: They do not rise, or the goal cannot have one of them.
+    """
+    numbers = plain_numbers("levels", levels)
+    if any(low >= high for low, high in itertools.pairwise(numbers)):
+        raise InvalidParameterError(f"levels {numbers}: each must be larger than the one before")
+    for number in numbers:
+        goal.at(number)
+    return numbers
+
+
 def _number(value: Any) -> float:
     """A number as a float, -0.0 as 0.0; NaN for what is none."""
     try:
@@ -156,6 +171,11 @@ class Goal(ABC):
     @abstractmethod
     def level(self) -> float:
         """Unit score from which on a single view is good: start points below it are hopeless."""
+
+    @property
+    def threshold(self) -> float | None:
+        """What is counted is 1 where the unit score is at least this, else 0; None: the score itself is counted."""
+        return None
 
     @property
     @abstractmethod
@@ -323,6 +343,11 @@ class ReliabilityGoal(Goal):
         return self.reliability
 
     @property
+    def threshold(self) -> float:
+        """The level."""
+        return self.level
+
+    @property
     def text(self) -> str:
         """`reliability=R,level=L`."""
         return f"reliability={self.reliability!r},level={self.level!r}"
@@ -410,6 +435,8 @@ class Question:
         goal: What makes a region good.
         budget: Most that an answer may cost, forward + gradient_cost * gradients; None: no cap.
         gradient_cost: Weight of a gradient query against the budget.
+        levels: Levels of the goal (`Goal.at`) that a robustness profile is wanted at beside; rising. Methods that
+            answer other goals from the same queries may spend some of them on these.
 
     Raises:
         InvalidBudgetError: A budget or gradient cost that is zero (budget), negative or not a number.
@@ -421,6 +448,7 @@ class Question:
     goal: Goal = MeanGoal()
     budget: float | None = None
     gradient_cost: float = 1.0
+    levels: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not isinstance(self.function_id, str) or not self.function_id.strip():
@@ -432,6 +460,7 @@ class Question:
             raise InvalidParameterError("start is empty: give one number a parameter")
         object.__setattr__(self, "budget", checked_budget(self.budget))
         object.__setattr__(self, "gradient_cost", checked_cost(self.gradient_cost))
+        object.__setattr__(self, "levels", checked_levels(self.levels, self.goal))
 
 
 @final
@@ -446,6 +475,7 @@ class Questions:
         goal: What makes a region good.
         budget: Most that each answer may cost; infinite: no cap.
         gradient_cost: Weight of a gradient query against the budget.
+        levels: Levels of the goal that a profile is wanted at, beside the answer; none: no profile.
     """
 
     space: SemanticSpace
@@ -454,6 +484,7 @@ class Questions:
     goal: Goal
     budget: float
     gradient_cost: float
+    levels: tuple[float, ...]
 
     def __init__(
         self,
@@ -464,6 +495,7 @@ class Questions:
         goal: Goal | None = None,
         budget: float | None = None,
         gradient_cost: float = 1.0,
+        levels: Sequence[float] = (),
     ) -> None:
         """Put questions together.
 
@@ -474,11 +506,12 @@ class Questions:
             goal: None: `MeanGoal()`.
             budget: None: no cap.
             gradient_cost: Weight of a gradient query.
+            levels: Levels of the goal that a profile is wanted at, rising.
 
         Raises:
             OutOfSpaceError: A start point outside the space.
             ShapeMismatchError: start is not (n,) or (B, n), or member is not one a start point.
-            InvalidBudgetError: As `Question`.
+            InvalidBudgetError, InvalidParameterError: As `Question`.
         """
         # Arrays (B, n) lie in memory parameter by parameter: loops over trajectories are long, over parameters short.
         points = np.array(np.atleast_2d(space.require(start, "start point")), order="F")
@@ -490,11 +523,13 @@ class Questions:
         for array in (points, rows):
             array.setflags(write=False)  # handed out
         cap = checked_budget(budget)
+        asked = MeanGoal() if goal is None else goal
         for name, value in (
             ("space", space),
             ("start", points),
             ("member", rows),
-            ("goal", MeanGoal() if goal is None else goal),
+            ("goal", asked),
+            ("levels", checked_levels(levels, asked)),
             ("budget", math.inf if cap is None else cap),
             ("gradient_cost", checked_cost(gradient_cost)),
         ):

@@ -155,10 +155,10 @@ def test_a_point_is_judged_by_its_score_and_success_is_what_is_not_feasible(name
 
 
 def test_a_method_of_points_that_recommends_a_volume_breaks_its_promise() -> None:
-    def recommend(self: Any) -> Regions:
+    def _recommend(self: Any) -> Regions:
         return Regions.whole(self.space, len(self))
 
-    broken = type("Broken", (PointAttackOfOne,), {"recommend": recommend})
+    broken = type("Broken", (PointAttackOfOne,), {"_recommend": _recommend})
     with pytest.raises(ContractError, match="a method of points recommends a volume before any tell"):
         check_optimizer(broken)
 

@@ -149,7 +149,7 @@ def recommends_unclipped(self: Toy) -> Regions:
 
 
 def recommends_first(self: Toy) -> Regions:
-    return Toy.recommend(self)[0]
+    return Toy._recommend(self)[0]
 
 
 def wants_gradient(self: Toy) -> Queries:
@@ -210,11 +210,11 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"ask": asks_inactive}, r"active entries of ended trajectories, or skips running ones"),
     ({"_tell": needs_two_parameters}, "n = 1 raised ValueError where it should"),
     (
-        {"recommend": recommends_best_only},
+        {"_recommend": recommends_best_only},
         "raised AttributeError where it should recommend regions .* before any tell",
     ),
-    ({"recommend": recommends_unclipped}, r"recommend\(\) before any tell leaves the space or its canonical form"),
-    ({"recommend": recommends_first}, r"recommend\(\) before any tell gives 1 regions for 2 trajectories"),
+    ({"_recommend": recommends_unclipped}, r"recommend\(\) before any tell leaves the space or its canonical form"),
+    ({"_recommend": recommends_first}, r"recommend\(\) before any tell gives 1 regions for 2 trajectories"),
     ({"_tell": loses_start}, "recommended after step 0 has lost its start point, first in trajectory"),
     ({"_start": starts_nowhere_at_low}, "raised InvalidRegionError where it should start at the corners"),
     ({"_tell": divides_by_spread}, "raised InvalidRegionError where it should survive NaN and constant scores"),
