@@ -16,3 +16,11 @@ def golden_ratios(n: int) -> FloatArray:
     for _ in range(64):
         ratio = (1.0 + ratio) ** (1.0 / (n + 1))
     return np.asarray(ratio ** -np.arange(1.0, n + 1.0))
+
+
+def evenly_spread(n: int, first: int, count: int) -> FloatArray:
+    """Points number first, first + 1, ... (count, n) of a sequence that fills the unit cube evenly.
+
+    The additive recurrence of `golden_ratios`.
+    """
+    return np.asarray(np.mod(0.5 + np.arange(first + 1, first + count + 1)[:, None] * golden_ratios(n), 1.0))

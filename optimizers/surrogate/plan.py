@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from statistics import NormalDist
 from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
 
-from optimizers.surrogate.boxes import BoxLimits, log_volumes, screened, widest
-from optimizers.surrogate.process import PRIOR_VARIANCE, Lattice, Process, fit, prior_of_logs
+from optimizers.surrogate.boxes import log_volumes, widest
+from optimizers.surrogate.criteria import Criterion, criterion_of
+from optimizers.surrogate.process import Lattice, Process, fit, prior_of_logs
 from optimizers.surrogate.separable import Profiles
-from semrob_env.sequences import golden_ratios
+from semrob_env.questions import Goal
+from semrob_env.sequences import evenly_spread
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 _LINES_FROM = 3
@@ -34,8 +36,12 @@ _FULL_AT, _GROWING = 80, 0.4
 """How many scores call for all of the caution, and the power of their number with which it grows until then."""
 _HOPES = (1.0, 0.5, 0.0, -0.5)
 """Boxes that may be worth learning about are sought with these shares of the optimism."""
-_WORTH, _SMALL = 0.03, 0.02
-"""A gain of less than this share of the recommended volume, or of that of a small box, is not worth all points."""
+_WORTH, _TINY_BOX = 0.03, 0.02
+"""A gain of less than this share of the recommended volume, or of that of a tiny box, is not worth all points."""
+_SMALL = 0.05
+"""Gains are told as shares of the recommended volume, or of that of a box so small for two parameters."""
+_LEAST_TOLD, _PATIENCE = 16, 10
+"""Scores that a trajectory takes before it can converge, and for how many of them all gains must have been small."""
 _STEPS = 96
 _TINY = 1e-12
 _LATTICES = 256
@@ -56,6 +62,10 @@ class Knowledge:
         box: Recommended box (n, 2), in steps of the lattice.
         is_known: Whether there is one.
         drawn: How many points of the even spread were used.
+        gains: For the goal and each level of the profile (1 + L,) the volume that is expected to be won at most, as a
+            share of that of the recommended box or of a small one; 1 before the goal had its turn.
+        waits: Since how many steps each had no turn (1 + L,).
+        settled: How many scores came since all gains were small.
         upcoming: Points to ask next (m, n).
     """
 
@@ -68,6 +78,9 @@ class Knowledge:
     box: IntArray
     is_known: bool
     drawn: int
+    gains: FloatArray
+    waits: IntArray
+    settled: int
     upcoming: FloatArray
 
     @classmethod
@@ -76,7 +89,7 @@ class Knowledge:
         own = {name: state[name][index] for name in (field.name for field in fields(cls))}
         told, asked = int(state["told"][index]), int(state["asked"][index])
         own |= {"points": own["points"][:told], "scores": own["scores"][:told], "upcoming": own["upcoming"][:asked]}
-        plain = {name: own[name].item() for name in ("fitted", "is_known", "drawn")}
+        plain = {name: own[name].item() for name in ("fitted", "is_known", "drawn", "settled")}
         return cls(**{**own, **plain})
 
 
@@ -102,7 +115,9 @@ class StepPlan:
 
     Attributes:
         periodic: Which parameters are periodic (n,).
-        limits: What a region must keep.
+        goal: What a region must meet.
+        levels: Levels of the goal that a profile is wanted at.
+        tolerance: Gains are small below this; 0: never.
         confidence: Probability with which a recommended box keeps each of its limits, once scores are many.
         optimism: Standard deviations that the most hopeful box may be beyond them.
         batch: Most points a step after the first ones.
@@ -110,7 +125,9 @@ class StepPlan:
     """
 
     periodic: BoolArray
-    limits: BoxLimits
+    goal: Goal
+    levels: tuple[float, ...]
+    tolerance: float
     confidence: float
     optimism: float
     batch: int
@@ -120,6 +137,18 @@ class StepPlan:
     def n(self) -> int:
         """Number of parameters."""
         return len(self.periodic)
+
+    @cached_property
+    def goals(self) -> tuple[Goal, ...]:
+        """The goal, and it at the levels of the profile as far as one process knows of all of them."""
+        others = tuple(self.goal.at(level) for level in self.levels)
+        probe = np.linspace(0.0, 1.0, 9)
+        told = [criterion_of(goal, self.n).told(goal, probe) for goal in (self.goal, *others)]
+        return (self.goal, *others) if all(np.array_equal(told[0], one) for one in told) else (self.goal,)
+
+    def has_converged(self, row: Knowledge) -> bool:
+        """Whether hardly any gain has been expected for a while."""
+        return len(row.scores) >= _LEAST_TOLD and row.settled >= _PATIENCE and not self._rounds_left(len(row.scores))
 
     @property
     def _uses_lines(self) -> bool:
@@ -157,30 +186,77 @@ class StepPlan:
         none = np.zeros((0, n))
         others = points_on_lines(center, self.periodic, _reach(brackets)) if self._uses_lines else none
         upcoming = np.concatenate([center[None], others])
-        return Knowledge(center, none, np.zeros(0), logs, 0, brackets, np.zeros((n, 2), np.int64), False, 0, upcoming)
+        turns = np.ones(len(self.goals)), np.zeros(len(self.goals), np.int64)
+        return Knowledge(
+            center, none, np.zeros(0), logs, 0, brackets, np.zeros((n, 2), np.int64), False, 0, *turns, 0, upcoming
+        )
 
     def step(self, row: Knowledge, scores: FloatArray) -> Knowledge:
         """The row after the scores (m,) of its upcoming points."""
-        lattice = self._lattice(row.center)
         brackets = row.brackets
         if self._uses_lines and len(row.scores) < 1 + 2 * self.n * self.line_rounds:
             brackets = self._halved(row, scores)
         points, told = np.concatenate([row.points, row.upcoming]), np.concatenate([row.scores, scores])
-        profiles = Profiles(row.center, self.periodic, points, told) if self._uses_lines else None
-        logs, fitted = row.logs, row.fitted
-        if len(told) >= _GROWTH * fitted:
-            feature = None if profiles is None else profiles.at_points
-            logs, fitted = fit(logs, points, told, self.periodic, feature), len(told)
-        process = Process(logs, points, told, lattice, profiles)
-        box, targets = self._boxes(process, row.box if row.is_known else None)
-        after = replace(row, points=points, scores=told, logs=logs, fitted=fitted, brackets=brackets)
-        after = replace(after, box=np.zeros_like(row.box) if box is None else box, is_known=box is not None)
+        row = replace(row, points=points, scores=told, brackets=brackets)
+        if len(told) >= _GROWTH * row.fitted:
+            row = replace(row, logs=self._fitted(row, self.goal), fitted=len(told))
+        process, turn = self._process(row, self.goal), int((row.gains * (1 + row.waits)).argmax())
+        criterion = self._criterion(process, self.goals[turn])
+        box, targets, gain = self._boxes(criterion, row.box if row.is_known and not turn else None)
+        gains, waits = row.gains.copy(), row.waits + 1
+        gains[turn], waits[turn] = gain, 0
+        is_settled = (gains < self.tolerance).all()
+        row = replace(row, gains=gains, waits=waits, settled=row.settled + len(scores) if is_settled else 0)
+        if turn or self.has_converged(row):
+            box = self._safest(self._criterion(process, self.goal), row)
+        after = replace(row, box=np.zeros_like(row.box) if box is None else box, is_known=box is not None)
         if self._rounds_left(len(told)):
             return replace(after, upcoming=points_on_lines(row.center, self.periodic, _reach(brackets)))
         each = _CANDIDATES // len(targets)
         spread = np.tile(evenly_spread(self.n, row.drawn, each), (len(targets), 1))
-        upcoming = most_telling(process, targets, spread, self.ask_size(len(told)))
+        upcoming = most_telling(criterion, targets, spread, self.ask_size(len(told)))
         return replace(after, upcoming=upcoming, drawn=row.drawn + each)
+
+    def answer(self, row: Knowledge, goal: Goal) -> Knowledge:
+        """The row with the box that is recommended for another goal, from the same scores."""
+        if not len(row.scores):
+            return row
+        if not np.array_equal(self._told(row, goal), self._told(row, self.goal)):
+            row = replace(row, logs=self._fitted(row, goal))
+        box = self._safest(self._criterion(self._process(row, goal), goal), row)
+        return replace(row, box=row.box if box is None else box, is_known=box is not None)
+
+    def _criterion(self, process: Process, goal: Goal) -> Criterion:
+        return criterion_of(goal, self.n)(process, goal)
+
+    def _told(self, row: Knowledge, goal: Goal) -> FloatArray:
+        """What the process is told for a goal (N,)."""
+        return criterion_of(goal, self.n).told(goal, row.scores)
+
+    def _safest(self, criterion: Criterion, row: Knowledge) -> IntArray | None:
+        """The largest box (n, 2) held for feasible, searched for from that of the row, too; None without any."""
+        # The last word is as cautious as it would be after many scores: no later one can correct it.
+        safety = np.array([self._caution(_FULL_AT if self.has_converged(row) else len(row.scores))])
+        starts = [np.zeros((self.n, 2), dtype=np.int64)] + ([row.box] if row.is_known else [])
+        if self.n <= 2:
+            starts += [start for start in criterion.screened(safety) if start is not None]
+        found, fits = widest(criterion, np.repeat(safety, len(starts)), np.stack(starts))
+        best = int(np.where(fits, log_volumes(criterion.process, found), -np.inf).argmax())
+        return found[best] if fits[best] else None
+
+    def _fitted(self, row: Knowledge, goal: Goal) -> FloatArray:
+        """The numbers of the process, fitted to what a row knows."""
+        scores = self._told(row, goal)
+        profiles = Profiles(row.center, self.periodic, row.points, scores) if self._uses_lines else None
+        feature = None if profiles is None else profiles.at_points
+        return fit(row.logs, row.points, scores, self.periodic, feature)
+
+    def _process(self, row: Knowledge, goal: Goal) -> Process:
+        """The process given what a row knows."""
+        lattice = self._lattice(row.center)
+        scores = self._told(row, goal)
+        profiles = Profiles(row.center, self.periodic, row.points, scores) if self._uses_lines else None
+        return Process(row.logs, row.points, scores, lattice, profiles)
 
     def bounds(self, row: Knowledge) -> tuple[FloatArray, FloatArray]:
         """Lower and upper bounds (n,) of the recommended box; both the start point while none is known."""
@@ -197,38 +273,44 @@ class StepPlan:
         inner = np.where(is_high, reach, row.brackets[..., 0])
         return np.stack([inner, np.where(is_high, row.brackets[..., 1], reach)], axis=-1)
 
-    def _boxes(self, process: Process, before: IntArray | None) -> tuple[IntArray | None, IntArray]:
-        """The recommended box (n, 2), None without one, and the boxes (T, n, 2) to learn about."""
+    def _boxes(self, criterion: Criterion, before: IntArray | None) -> tuple[IntArray | None, IntArray, float]:
+        """The box to recommend (n, 2), None without one, those to learn about (T, n, 2), and the gain as in `gains`."""
+        process = criterion.process
         safety, smallest = self._caution(len(process.points)), np.zeros((self.n, 2), dtype=np.int64)
         cautions = np.array([safety, *(-self.optimism * share for share in _HOPES)])
         starts = [smallest] * len(cautions)
         if self.n <= 2:
-            seen = screened(process, self.limits, cautions)
+            seen = criterion.screened(cautions)
             starts = [smallest if start is None else start for start in seen]
         if before is not None:
             cautions, starts = np.append(cautions, safety), [*starts, before]
-        found, fits = widest(process, self.limits, cautions, np.stack(starts))
+        found, fits = widest(criterion, cautions, np.stack(starts))
         volumes = np.where(fits, np.exp(log_volumes(process, found)), 0.0)
         safe, hopes = cautions == safety, fits & (cautions < safety)
         best = int(np.where(safe, volumes, 0.0).argmax())
         box, volume = (found[best], float(volumes[best])) if fits[best] and safe[best] else (None, 0.0)
         if not hopes.any():
-            return box, (np.full((self.n, 2), _STEPS // 8) if box is None else box)[None]
-        return box, self._targets(process, found[hopes], volumes[hopes], volume)
+            return box, (np.full((self.n, 2), _STEPS // 8) if box is None else box)[None], 0.0
+        targets, gain = self._targets(criterion, found[hopes], volumes[hopes], volume)
+        if criterion.must_verify and box is not None:
+            targets = np.concatenate([targets, box[None]])
+        return box, targets, gain / max(volume, _SMALL ** (self.n / 2))
 
-    def _targets(self, process: Process, boxes: IntArray, volumes: FloatArray, recommended: float) -> IntArray:
-        """Boxes (1 or 2, n, 2) to learn about, among some (M, n, 2): where most gain in volume is expected.
+    def _targets(
+        self, criterion: Criterion, boxes: IntArray, volumes: FloatArray, recommended: float
+    ) -> tuple[IntArray, float]:
+        """Boxes (1 or 2, n, 2) to learn about, among some (M, n, 2): where most gain in volume is expected; the gain.
 
         Where hardly any is, half of the points look at the whole space (n < 3): the process, told mostly of one
         place, may be wrong about others.
         """
-        gain = np.maximum(volumes - recommended, 0.0) * self.limits.chance(process, boxes)
+        gain = np.maximum(volumes - recommended, 0.0) * criterion.chance(boxes)
         order = np.argsort(-gain, kind="stable")[:2]
         first, second = boxes[order[0]], boxes[order[-1]]
-        if self.n <= 2 and gain.max() < _WORTH * max(recommended, _SMALL):
+        if self.n <= 2 and gain.max() < _WORTH * max(recommended, _TINY_BOX):
             half = np.where(self.periodic, _STEPS // 2, _STEPS)
-            return np.stack([np.stack([half, half], axis=1), first])
-        return first[None] if np.array_equal(first, second) else np.stack([first, second])
+            return np.stack([np.stack([half, half], axis=1), first]), float(gain.max())
+        return (first[None] if np.array_equal(first, second) else np.stack([first, second])), float(gain.max())
 
 
 def _reach(brackets: FloatArray) -> FloatArray:
@@ -243,15 +325,6 @@ def _lattice(center: bytes, periodic: bytes) -> Lattice:
     return Lattice.around(np.frombuffer(center), np.frombuffer(periodic, dtype=np.bool_), _STEPS)
 
 
-def evenly_spread(n: int, first: int, count: int) -> FloatArray:
-    """Points number first, first + 1, ... (count, n) of a sequence that fills the unit cube evenly.
-
-    The additive recurrence of `semrob_env.sequences.golden_ratios`.
-    """
-    steps = golden_ratios(n)
-    return np.asarray(np.mod(0.5 + np.arange(first + 1, first + count + 1)[:, None] * steps, 1.0))
-
-
 def points_on_lines(center: FloatArray, periodic: BoolArray, reach: FloatArray) -> FloatArray:
     """Points (2n, n) on the lines through a centre (n,): `reach` (n, 2) is the share of the way to the wall.
 
@@ -262,13 +335,14 @@ def points_on_lines(center: FloatArray, periodic: BoolArray, reach: FloatArray) 
     return np.asarray(center + (way[..., None] * np.eye(n)[:, None, :]).reshape(2 * n, n))
 
 
-def most_telling(process: Process, boxes: IntArray, spread: FloatArray, count: int) -> FloatArray:
-    """`count` points (count, n), each the one that lessens the variance of the mean over one of the boxes the most.
+def most_telling(criterion: Criterion, boxes: IntArray, spread: FloatArray, count: int) -> FloatArray:
+    """`count` points (count, n), each the one that lessens the variance of what decides over one of the boxes the most.
 
     Candidates fill the boxes (T, n, 2): from the first T-th part of `spread` (P, n) in the first box, and so on. Boxes
     take turns. Variances do not depend on scores, so each point counts with those chosen before it (Bayesian
     quadrature by greedy variance reduction: Briol et al. 2015).
     """
+    process = criterion.process
     lower, upper = process.lattice.bounds(boxes)
     each = len(spread) // len(boxes)
     parts = spread[: each * len(boxes)].reshape(len(boxes), each, -1)
@@ -279,8 +353,8 @@ def most_telling(process: Process, boxes: IntArray, spread: FloatArray, count: i
     cross = process.cross(candidates, feature)
     known = cross @ process.inverse
     variance = np.maximum(process.variance_at(feature) - np.einsum("pi,pi->p", known, cross), _TINY) + process.noise
-    box_cross, _ = process.box_covariance(boxes)
-    with_box = _covariance_with_boxes(process, boxes, candidates, feature) - box_cross @ known.T
+    box_cross, with_box = criterion.covariances(boxes, candidates, feature)
+    with_box = with_box - box_cross @ known.T
     chosen: list[int] = []
     parts_so_far: list[FloatArray] = []
     for turn in range(count):
@@ -295,16 +369,3 @@ def most_telling(process: Process, boxes: IntArray, spread: FloatArray, count: i
         variance = np.maximum(variance - part**2, process.noise)
         chosen.append(best)
     return np.asarray(candidates[chosen])
-
-
-def _covariance_with_boxes(process: Process, boxes: IntArray, points: FloatArray, feature: FloatArray) -> FloatArray:
-    """Prior covariance (T, P) of means over boxes (T, n, 2) with points (P, n)."""
-    lower, upper = process.lattice.bounds(boxes)
-    total = np.full((len(boxes), len(points)), PRIOR_VARIANCE)
-    for part in process.parts:
-        means = []
-        for k, kernel in enumerate(part.axes):
-            ends = [kernel.integral(bound[:, k, None] - points[None, :, k]) for bound in (lower, upper)]
-            means.append((ends[1] - ends[0]) / (upper - lower)[:, k, None])
-        total += part.of_means(means)
-    return total + process.weight * np.multiply.outer(process.box_feature(boxes), feature)

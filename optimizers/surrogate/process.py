@@ -44,6 +44,8 @@ _FIT_STEPS = 12
 _BROAD, _BROADER = 0.8, 1.2
 _TINY = 1e-12
 COARSE = 8
+_CELLS = ((12, 1), (24, 2), (48, 3), (96, 6))
+"""Up to so many 96ths of the way from the start point, cells are so many 96ths wide."""
 
 
 @final
@@ -299,6 +301,36 @@ class Lattice:
         volume = np.multiply.outer(widths[0], widths[1] if len(widths) == 2 else np.ones(1)).ravel()
         return pairs, widths, np.argsort(-volume, kind="stable")
 
+    @cached_property
+    def _cell_steps(self) -> list[IntArray]:
+        """Per parameter the steps away from the start point at which cells end; periodic ones: alike from both ends."""
+        ends = [0]
+        for until, width in _CELLS:
+            ends += range(ends[-1] + width, until + 1, width)
+        plain = np.array(ends) * self.steps // _CELLS[-1][0]
+        half = plain[plain <= self.steps // 2]
+        turn = np.concatenate([half, self.steps - half[-2::-1]])
+        return [turn if periodic else plain for periodic in self.periodic]
+
+    @cached_property
+    def cell_edges(self) -> list[FloatArray]:
+        """Edges of cells along each parameter, fine near the start point: a turn from it, or from wall to wall."""
+        return [
+            self.sides[k, 1, steps]
+            if periodic
+            else np.concatenate([self.sides[k, 0, steps[:0:-1]], self.sides[k, 1, steps]])
+            for k, (steps, periodic) in enumerate(zip(self._cell_steps, self.periodic, strict=True))
+        ]
+
+    @cached_property
+    def cell_places(self) -> list[FloatArray]:
+        """Per parameter where lower and upper sides (2, L + 1) of boxes lie among the edges of cells; see `cell_edges`.
+
+        Periodic parameters have the edges of two turns, with the start point in their middle.
+        """
+        out = [np.interp(np.arange(self.steps + 1), steps, np.arange(len(steps))) for steps in self._cell_steps]
+        return [np.stack([own[-1] - own, own[-1] + own]) for own in out]
+
     @property
     def steps(self) -> int:
         """Number L of steps on each side."""
@@ -323,7 +355,12 @@ class Process:
     """
 
     def __init__(
-        self, logs: FloatArray, points: FloatArray, scores: FloatArray, lattice: Lattice, profiles: Profiles | None
+        self,
+        logs: FloatArray,
+        points: FloatArray,
+        scores: FloatArray,
+        lattice: Lattice,
+        profiles: Profiles | None,
     ) -> None:
         self.points, self.lattice, self.profiles = points, lattice, profiles
         n = points.shape[1]
@@ -365,6 +402,22 @@ class Process:
         apart = [some[:, None, k] - others[None, :, k] for k in range(self.n)]
         total = PRIOR_VARIANCE + sum(part.value(apart) for part in self.parts)
         return np.asarray(total + self.weight * np.multiply.outer(feature, other_feature))
+
+    def grid_cross(self, places: Sequence[FloatArray]) -> FloatArray:
+        """Prior covariance (C_1 ... C_n, N) of a grid, C_k places along parameter k, with the points; without phi."""
+        total = np.full((1, len(self.points)), PRIOR_VARIANCE)
+        for part in self.parts:
+            product = np.full((1, len(self.points)), part.size)
+            for k, (kernel, own) in enumerate(zip(part.axes, places, strict=True)):
+                factor = part.share + (1 - part.share) * kernel.value(own[:, None] - self.points[:, k])
+                product = (product[:, None] * factor).reshape(-1, len(self.points))
+            total = total + product
+        return total
+
+    def marginals(self, feature: FloatArray, cross: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Mean and standard deviation (M,) of f at points with these phi (M,) and covariances (M, N)."""
+        unknown = self.variance_at(feature) - np.einsum("mi,mi->m", cross @ self.inverse, cross)
+        return PRIOR_MEAN + cross @ self.mean_weights, np.sqrt(np.maximum(unknown, _TINY))
 
     def variance_at(self, feature: FloatArray) -> FloatArray:
         """Prior variances (M,) of points whose phi is (M,)."""

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from optimizers.base import CONVERGED
+from optimizers.base import BUDGET, CONVERGED
 from optimizers.box_quadrature import BoxQuadrature, BoxQuadratureSettings
 from optimizers.run import RunResult, run
 from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import CallableFunction, ScoreFunction, make_function
+from semrob_env.ground_truth import exact_moments
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import AZIMUTH, ELEVATION, Parameter, SemanticSpace
-from semrob_env.questions import Goal, MeanGoal, Questions
+from semrob_env.questions import Goal, MeanGoal, Questions, ReliabilityGoal
 from semrob_env.regions import Regions
 from semrob_env.synthetic import SyntheticFunction
 from semrob_env.types import FloatArray
@@ -162,6 +163,67 @@ def test_where_nothing_is_to_gain_nearby_points_go_far_away() -> None:
     late = np.concatenate(asked)[60:]
     assert region.share()[0] > 0.8 * function.optimum(function.plateau.center[0]).share
     assert (~around.contains(late[None])).mean() > 0.1
+
+
+@pytest.mark.parametrize(("family", "n", "budget"), [("plateau", 1, 40), ("seam", 2, 100)])
+def test_a_reliable_region_is_found_and_is_reliable(family: str, n: int, budget: int) -> None:
+    function, goal = synthetic(family, n), ReliabilityGoal(0.5, 0.95)
+    start = function.plateau.center[0]
+    found = grown(function, start, budget, goal).regions
+    share, variance = exact_moments(function, found, goal=goal)
+    assert goal.is_met(share, variance)[0]
+    assert found.share()[0] >= 0.8 * function.optimum(start, goal).share
+
+
+def test_with_more_parameters_a_reliable_region_is_reliable_too() -> None:
+    function, goal = synthetic("hill", 4), ReliabilityGoal(0.5, 0.9)
+    found = grown(function, function.plateau.center[0], 120, goal).regions
+    points = found.from_fractions(np.random.default_rng(0).random((1, 4096, 4)))
+    assert goal.counted(function.values(points)).mean() >= 0.9
+    assert found.share()[0] > 1e-4
+
+
+@pytest.mark.parametrize("goal", [MeanGoal(0.5), ReliabilityGoal(0.5, 0.9)], ids=str)
+def test_one_run_answers_every_level(goal: Goal) -> None:
+    function, levels = synthetic("hill", 2), (0.3, 0.5, 0.7)
+    start = function.plateau.center[0]
+    questions = Questions(function.space, start, goal=goal, levels=levels)
+    optimizer = BoxQuadrature(questions)
+    result = run(optimizer, QueryOracle(function, budget=120))
+    regions = optimizer.profile(levels)
+    shares = [float(own.share()[0]) for own in regions]
+    assert shares == sorted(shares, reverse=True)
+    for own, level in zip(regions, levels, strict=True):
+        asked = goal.at(level)
+        assert asked.is_met(*exact_moments(function, own, goal=asked))[0]
+        assert own.share()[0] >= 0.75 * function.optimum(start, asked).share
+    np.testing.assert_array_equal(optimizer.recommend(goal).lower, result.regions.lower)
+    other = optimizer.recommend(ReliabilityGoal(0.4, 0.8) if goal == MeanGoal(0.5) else MeanGoal(0.4))
+    assert other.contains(start)[0]
+
+
+def test_levels_that_are_asked_for_have_their_turn() -> None:
+    function = synthetic("hill", 2)
+    start = function.plateau.center[0]
+
+    def share_at_a_high_level(levels: tuple[float, ...]) -> float:
+        optimizer = BoxQuadrature(Questions(function.space, start, levels=levels))
+        run(optimizer, QueryOracle(function, budget=50))
+        return float(optimizer.profile((0.8,))[0].share()[0])
+
+    assert share_at_a_high_level((0.2, 0.8)) > share_at_a_high_level(())
+
+
+def test_an_easy_question_ends_by_itself_and_tells_what_more_would_win() -> None:
+    function = CallableFunction(VIEW, lambda theta: np.full(len(theta), 0.9))
+    for goal in (MeanGoal(0.5), ReliabilityGoal(0.5, 0.95)):
+        optimizer = BoxQuadrature(Questions(VIEW, START, goal=goal))
+        found = run(optimizer, QueryOracle(function, budget=150))
+        assert found.status == [CONVERGED]
+        assert found.forward_queries[0] <= 30
+        assert 0 <= optimizer.expected_gain[0] < 0.01
+    never = grown(function, START, 60, tolerance=0.0)
+    assert never.status == [BUDGET]
 
 
 def test_a_trajectory_ends_when_it_holds_as_many_scores_as_it_may() -> None:

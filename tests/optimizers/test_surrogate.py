@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 
-from optimizers.surrogate.boxes import BoxLimits, log_volumes, screened, widest
-from optimizers.surrogate.plan import evenly_spread, most_telling, points_on_lines
+from optimizers.surrogate.boxes import log_volumes, widest
+from optimizers.surrogate.criteria import (
+    TOGETHER,
+    WORSE,
+    Criterion,
+    LevelCriterion,
+    MeanCriterion,
+    criterion_of,
+)
+from optimizers.surrogate.plan import most_telling, points_on_lines
 from optimizers.surrogate.process import AxisKernel, Lattice, Process, _cost, prior_of_logs
 from optimizers.surrogate.separable import Profiles
+from semrob_env.questions import MeanGoal, ReliabilityGoal
+from semrob_env.sequences import evenly_spread
 from semrob_env.types import FloatArray, IntArray
 
 TURNS = np.array([True, False])
@@ -116,19 +127,23 @@ def test_profiles_of_a_product_are_the_product_itself() -> None:
     np.testing.assert_allclose(0.9 * profiles.values(others), bump(others), atol=2e-3)
 
 
-def test_widest_finds_nearly_the_largest_of_all_boxes() -> None:
-    told, limits = process(steps=96), BoxLimits(0.5, None)
+@pytest.mark.parametrize("kind", [MeanCriterion, LevelCriterion])
+def test_widest_finds_nearly_the_largest_of_all_boxes(kind: type[Criterion]) -> None:
+    goal = MeanGoal(0.5) if kind is MeanCriterion else ReliabilityGoal(0.5, 0.9)
+    assert criterion_of(goal, 2) is kind
+    told = process(steps=96)
+    criterion = kind(told, goal)
     every = np.arange(0, 97, 6)
     grid = np.stack(np.meshgrid(every, every, every, every, indexing="ij"), axis=-1).reshape(-1, 2, 2)
     grid = grid[(grid[:, 0].sum(axis=1) <= 96) & (grid.sum(axis=2) > 0).all(axis=1)]
     for caution in (2.0, -1.5):
         margins = np.concatenate([
-            limits.margins(told, part, np.full(len(part), caution)) for part in np.array_split(grid, 60)
+            criterion.margins(part, np.full(len(part), caution)) for part in np.array_split(grid, 60)
         ])
         best = log_volumes(told, grid[margins[:, 0] >= 0]).max()
-        start = screened(told, limits, np.array([caution]))[0]
+        start = criterion.screened(np.array([caution]))[0]
         assert start is not None
-        found, fits = widest(told, limits, np.array([caution]), start[None])
+        found, fits = widest(criterion, np.array([caution]), start[None])
         assert fits[0]
         assert log_volumes(told, found)[0] >= best - 0.02
 
@@ -141,5 +156,32 @@ def test_points_that_tell_the_most_lessen_the_variance_more_than_an_even_spread(
         every = np.concatenate([told.points, points])
         return float(Process(logs, every, bump(every), told.lattice, None).moments(BOX[None])[1][0])
 
-    chosen = most_telling(told, BOX[None], evenly_spread(2, 0, 80), 4)
+    chosen = most_telling(MeanCriterion(told, MeanGoal()), BOX[None], evenly_spread(2, 0, 80), 4)
     assert variance_with(chosen) < variance_with(inside(told, BOX, 4))
+
+
+@pytest.mark.parametrize("box", [BOX, np.array([[2, 3], [1, 4]]), np.array([[70, 26], [96, 96]])], ids=str)
+def test_a_share_above_a_level_is_what_the_process_says_at_the_points_of_the_box(box: IntArray) -> None:
+    told, goal = process(), ReliabilityGoal(0.4, 0.9)
+    criterion = LevelCriterion(told, goal)
+    points = inside(told, box)
+    feature = told.feature_at(points)
+    mean, deviation = told.marginals(feature, told.cross(points, feature))
+    threshold = float(criterion.told(goal, np.asarray(0.4)))
+    shares = []
+    for caution in (0.0, 1.5):
+        field = (mean - caution * TOGETHER * deviation - threshold) / np.sqrt(told.noise)
+        failing = 1 - ndtr(field).mean()
+        margin = float(criterion.margins(box[None], np.array([caution]))[0, 0])
+        assert margin == pytest.approx(0.1 - WORSE * failing, abs=0.02)
+        shares.append(margin)
+    assert shares[1] <= shares[0] + 1e-9
+
+
+def test_levels_of_a_mean_and_of_a_share_are_told_of_the_same_scores_in_their_own_way() -> None:
+    scores = np.array([0.0, 0.3, 0.5, 0.9, 1.0])
+    np.testing.assert_array_equal(MeanCriterion.told(MeanGoal(), scores), scores)
+    np.testing.assert_allclose(MeanCriterion.told(ReliabilityGoal(), scores), [0, 0, 0.5, 1, 1])
+    told = LevelCriterion.told(ReliabilityGoal(), scores)
+    np.testing.assert_allclose(np.sin(np.pi / 2 * told) ** 2, scores, atol=1e-12)
+    assert criterion_of(ReliabilityGoal(), 3) is MeanCriterion
