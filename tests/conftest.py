@@ -40,8 +40,9 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     with compiling() as compiled:
         result = yield
     taken = min(time.perf_counter() - clock - compiled(), sum(os.times()[:4]) - processor)
-    if taken > SECONDS and not item.get_closest_marker("slow"):
-        pytest.fail(f"it took {taken:.1f} s, and may take {SECONDS:g}: shorten it or mark it slow", pytrace=False)
+    allowed = SECONDS + float(item.config.getoption("--fuzz-seconds"))
+    if taken > allowed and not item.get_closest_marker("slow"):
+        pytest.fail(f"it took {taken:.1f} s, and may take {allowed:g}: shorten it or mark it slow", pytrace=False)
     return result
 
 

@@ -101,6 +101,7 @@ _QUESTION, _TASK = _columns(Question), _columns(RunTask, "question")
 _ROW = _columns(RunRow, "task", "trace")
 _COLUMNS = {"key": _ROW["key"], **_QUESTION, **_TASK, **_ROW}
 _READERS = {name: read for name, column in _COLUMNS.items() if (read := column.reader()) is not None}
+_KINDS = [{"REAL": float, "INTEGER": int, "TEXT": str}[column.kind] for column in _COLUMNS.values()]
 _CHECKED = {"trace_checksum": "TEXT NOT NULL", "checksum": "TEXT NOT NULL"}
 _DECLARED = ", ".join([
     *(f"{name} {column.declared}" for name, column in _COLUMNS.items()),
@@ -320,6 +321,8 @@ class RunStore:
         *given, expected = values
         if checksum(given) != expected:
             raise self._damaged(values[0], "it has another checksum than the one that was written")
+        if any(value is not None and type(value) is not kind for value, kind in zip(given, _KINDS, strict=False)):
+            raise self._damaged(values[0], "a value in it is of another type")
         record = dict(zip(_COLUMNS, given, strict=False))  # without the checksum of the trace
         try:
             for name, read in _READERS.items():
