@@ -9,6 +9,7 @@ import os
 import stat
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from semrob_env.errors import OutputError, RefusedFileError
@@ -39,6 +40,8 @@ def write_whole(path: str | os.PathLike[str], data: str | bytes) -> Path:
         OutputError: The file cannot be written.
     """
     target = Path(path)
+    if os.path.exists(target) and not os.path.isfile(target):  # a device would be replaced by a file
+        raise OutputError(f"cannot write {target}: it is no ordinary file; choose another --out")
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         beside.write_bytes(encodable(data).encode() if isinstance(data, str) else data)
@@ -46,7 +49,8 @@ def write_whole(path: str | os.PathLike[str], data: str | bytes) -> Path:
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror or error}; choose another --out") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # whatever keeps the file from being written keeps it from being removed
+            beside.unlink(missing_ok=True)
     return target
 
 

@@ -111,11 +111,14 @@ class Command(Generic[OptionsT]):
         Raises:
             SemrobError: Something is misspelt, or the command says why it cannot go on.
         """
-        from baselines.commands.shared.terminal import make_console
+        from baselines.commands.shared.terminal import leave_folders, make_console
 
         options = self.read(arguments)
-        if options is not None:
-            importlib.import_module(f"baselines.commands.work.{self.name}").run(options, make_console())
+        try:
+            if options is not None:
+                importlib.import_module(f"baselines.commands.work.{self.name}").run(options, make_console())
+        finally:
+            leave_folders()
 
     def read(self, arguments: Sequence[str] | None = None) -> OptionsT | None:
         """The options that arguments spell, or None after --help.
