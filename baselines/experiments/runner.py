@@ -69,6 +69,9 @@ class RunSummary:
     stale: int = 0  # rows of the same methods, but of another version of them, that the store holds and nobody mixes in
 
 
+CHUNKS_A_WORKER = 8
+"""At least so many chunks for each worker, where there are enough tasks."""
+
 OnRows = Callable[[Sequence[RunRow], RunSummary], None]
 
 
@@ -170,6 +173,8 @@ def run_tasks(
     stale = store.stale({task.method: get_optimizer(task.method).version for task in distinct})
     summary = RunSummary(len(tasks), skipped=len(tasks) - len(distinct), stale=sum(stale.values()))
     open_chunks: list[dict[str, RunTask]] = []
+    if not workers.is_here:  # small enough that no worker is left with a long one when the others have ended
+        chunk = max(1, min(chunk, len(distinct) // (CHUNKS_A_WORKER * workers.local_count)))
     for part in _chunks(distinct, known, chunk, by_length=not workers.is_here):
         jobs = {job.key: job for job in (_job(task, known) for task in part)}
         missing = store.missing(jobs, retry_failed=retry_failed)
