@@ -38,6 +38,9 @@ State = dict[str, npt.NDArray[Any]]
 RUNNING, CONVERGED, BUDGET, STEPS = "running", "converged", "budget", "steps"
 """How a trajectory stands: still going, settled by itself, out of budget, or at the step limit of the run."""
 
+_STATUSES = (RUNNING, CONVERGED, BUDGET, STEPS)
+_STATE = "state."  # of the names of arrays of a method among what is saved
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -271,7 +274,7 @@ class Optimizer(ABC, Generic[SettingsT]):
         """All that a restart needs, as plain arrays that `numpy.savez` writes without pickling."""
         generators = [json.dumps(rng.bit_generator.state) for rng in self.rngs]
         return {
-            **{f"state.{name}": value.copy() for name, value in self._state.items()},
+            **{f"{_STATE}{name}": value.copy() for name, value in self._state.items()},
             "start": self.start.copy(),
             "member": self.questions.member.copy(),
             "goal": np.array(self.questions.goal.text),
@@ -285,26 +288,51 @@ class Optimizer(ABC, Generic[SettingsT]):
 
     @final
     def restore(self, saved: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Continue from what `save` gave, bit for bit.
+        """Continue from what `save` gave, bit for bit; after an error everything is as before.
 
         Raises:
-            ProtocolError: Saved by another method, version or settings, or of other questions.
+            ProtocolError: Saved by another method, version or settings, of other questions, or no such thing at all.
         """
-        method, settings = str(saved["method"]), json.loads(str(saved["settings"]))
+        own = self.save()
+        try:
+            kept = {name: np.asarray(saved[name]) for name in own}  # a foreign mapping may raise anything
+            generators = [json.loads(str(text)) for text in kept["generators"]]
+            settings = json.loads(str(kept["settings"]))
+        except Exception as error:
+            raise ProtocolError(
+                f"no saved state of {self.name} ({type(error).__name__}: {str(error)[:80]}); give what save() gave"
+            ) from error
+        method = str(kept["method"])
         if method != f"{self.name}/{self.version}" or settings != json.loads(json.dumps(self.settings.to_mapping())):
             raise ProtocolError(
-                f"state of {method} with {settings} cannot continue as {self.name}/{self.version} with {self.settings}"
+                f"state of {method[:80]} with {str(settings)[:400]} cannot continue as {self.name}/{self.version} with "
+                f"{self.settings}"
             )
-        asked = self.questions
-        same = np.array_equal(saved["start"], self.start) and np.array_equal(saved["member"], asked.member)
-        if not same or (str(saved["goal"]), float(saved["budget"])) != (asked.goal.text, asked.budget):
-            raise ProtocolError("the saved state answers other questions; make the optimizer with those")
-        prefix = "state."
-        self._state = {k.removeprefix(prefix): v.copy() for k, v in saved.items() if k.startswith(prefix)}
-        self.steps, self._status = (saved[k].copy() for k in ("steps", "status"))
+        for name, here in own.items():
+            there = kept[name]
+            if there.shape != here.shape or there.dtype.kind != here.dtype.kind:
+                raise ProtocolError(
+                    f"the saved {name} has shape {there.shape} and type {there.dtype}, here it is {here.shape} and "
+                    f"{here.dtype}; give what save() gave for these questions"
+                )
+        for name in ("start", "member", "goal", "budget"):
+            if not np.array_equal(kept[name], own[name]):
+                raise ProtocolError("the saved state answers other questions; make the optimizer with those")
+        if not np.isin(kept["status"], _STATUSES).all() or (kept["steps"] < 0).any():
+            raise ProtocolError(
+                "the saved state has a status or number of steps that there is not; give what save() gave"
+            )
+        before = [rng.bit_generator.state for rng in self.rngs]
+        try:
+            for rng, state in zip(self.rngs, generators, strict=True):
+                rng.bit_generator.state = state
+        except Exception as error:  # each kind of generator raises others
+            for rng, state in zip(self.rngs, before, strict=True):
+                rng.bit_generator.state = state
+            raise ProtocolError(f"a saved generator is none ({type(error).__name__}); give what save() gave") from error
+        self._state = {name: kept[f"{_STATE}{name}"].copy() for name in self._state}
+        self.steps, self._status = kept["steps"].astype(np.int64), kept["status"].astype(self._status.dtype)
         self._running = np.asarray(self._status == RUNNING)
-        for rng, state in zip(self.rngs, saved["generators"], strict=True):
-            rng.bit_generator.state = json.loads(str(state))
         self._asked = None
 
 

@@ -81,9 +81,8 @@ class Limits:
     def _allows(self, value: object) -> bool:
         if isinstance(value, bool) or not isinstance(value, int if self.is_whole else int | float):
             return False
-        within = (
-            math.isfinite(value) and self.least <= value <= self.most and not (self.is_open and value <= self.least)
-        )
+        is_finite = -math.inf < value < math.inf  # of whole numbers too large for a float as well
+        within = is_finite and self.least <= value <= self.most and not (self.is_open and value <= self.least)
         return within and not (self.is_even and value % 2)
 
     def _asked(self) -> str:

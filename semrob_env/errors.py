@@ -93,6 +93,10 @@ class InvalidRowError(StoreError):
     """A row holds what a run store cannot keep: a number or text that is too large, a value of another type."""
 
 
+class WorkerError(SemrobError, RuntimeError):
+    """Workers of an engine cannot be reached, die before they finish anything, or lack what others have."""
+
+
 class OutputError(SemrobError, OSError):
     """A folder or file cannot be written."""
 

@@ -6,11 +6,13 @@ import csv
 import io
 import math
 import os
+import stat
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from semrob_env.errors import OutputError
+from semrob_env.errors import OutputError, RefusedFileError
 
 
 def output_folder(path: str | os.PathLike[str]) -> Path:
@@ -38,6 +40,8 @@ def write_whole(path: str | os.PathLike[str], data: str | bytes) -> Path:
         OutputError: The file cannot be written.
     """
     target = Path(path)
+    if os.path.exists(target) and not os.path.isfile(target):  # a device would be replaced by a file
+        raise OutputError(f"cannot write {target}: it is no ordinary file; choose another --out")
     beside = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         beside.write_bytes(encodable(data).encode() if isinstance(data, str) else data)
@@ -45,8 +49,32 @@ def write_whole(path: str | os.PathLike[str], data: str | bytes) -> Path:
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror or error}; choose another --out") from error
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # whatever keeps the file from being written keeps it from being removed
+            beside.unlink(missing_ok=True)
     return target
+
+
+def bounded_text(path: str | os.PathLike[str], most_bytes: int) -> str:
+    """The text (UTF-8, with or without a byte order mark) of a file from elsewhere.
+
+    Raises:
+        OSError: It cannot be read.
+        RefusedFileError: It is no ordinary file, larger than `most_bytes`, or no text.
+    """
+    with open(path, "rb", opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise RefusedFileError(f"{path} is no ordinary file; give one")
+        data = file.read(most_bytes + 1)
+    if len(data) > most_bytes:
+        raise RefusedFileError(f"{path} is too large; at most {most_bytes} bytes are read")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise RefusedFileError(f"{path} is no text of UTF-8: {error.reason} at byte {error.start}") from error
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a pipe without a writer would keep us
 
 
 def encodable(text: str) -> str:

@@ -16,6 +16,7 @@ import hashlib
 import io
 import itertools
 import json
+import pickletools
 import warnings
 import zipfile
 from collections.abc import Mapping
@@ -36,6 +37,11 @@ MOST_BYTES = 2**26
 """Largest file that is read."""
 MOST_NUMBERS = 2**24
 """Most weights in all."""
+
+MOST_REPEATS = 16
+"""Most times that a pickle of weights may use one of its containers again; torch.save does so a few times."""
+
+_CONTAINERS = {"TUPLE", "TUPLE1", "TUPLE2", "TUPLE3", "EMPTY_TUPLE", "LIST", "EMPTY_LIST", "DICT", "EMPTY_DICT"}
 
 _KEYS = {
     "format": str,
@@ -178,6 +184,21 @@ def _layers(path: Path, data: bytes, sizes: list[int]) -> tuple[Any, ...]:
     return tuple(zip(arrays[::2], arrays[1::2], strict=True))
 
 
+def _repeats(pickled: bytes) -> int:
+    """How often a pickle uses a tuple, list or dict again: each time may double what it takes to hash or compare it."""
+    containers: set[object] = set()
+    before, place, count = "", 0, 0
+    for code, argument, _ in pickletools.genops(pickled):
+        if code.name in {"BINPUT", "LONG_BINPUT", "PUT", "MEMOIZE"}:
+            if before in _CONTAINERS:
+                containers.add(place if argument is None else argument)
+            place += 1
+        else:
+            count += code.name == "DUP" or (code.name.endswith("GET") and argument in containers)
+            before = code.name
+    return count
+
+
 def read_tensors(path: Path, data: bytes, most_bytes: int) -> Any:
     """What `torch.load(weights_only=True)` reads: tensors, numbers and text; no code is run.
 
@@ -189,7 +210,11 @@ def read_tensors(path: Path, data: bytes, most_bytes: int) -> Any:
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             unpacked = sum(item.file_size for item in archive.infolist())
-        if unpacked <= 2 * most_bytes:
+            names = [name for name in archive.namelist() if name.endswith(".pkl")]
+            is_read = unpacked <= 2 * most_bytes
+            if is_read and any(_repeats(archive.read(name)) > MOST_REPEATS for name in names):
+                raise ValueError("a container is used again and again")
+        if is_read:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about files that others wrote
                 return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)

@@ -40,7 +40,7 @@ from semrob_env.recorded.function import DEFAULT_FILE
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class CompareMethodsOptions:
+class CompareMethodsOptions(shared.WorkersOptions):
     protocol: Annotated[
         str,
         Parameter(
@@ -83,7 +83,6 @@ class CompareMethodsOptions:
     certificate_points: shared.CertificatePoints = CERTIFICATE_POINTS
     confidence: shared.Confidence = CONFIDENCE
     seed: shared.Seed = 0
-    workers: shared.Workers = 0
     out: shared.Out = "results/comparison"
     freeze: str = ""
     """write the protocol to this file, by the methods as they are now, and stop"""

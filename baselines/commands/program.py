@@ -9,16 +9,20 @@ import difflib
 import importlib
 import io
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
+from signal import SIGTERM
 from typing import Annotated, Any, Generic, NoReturn, TypeVar, final
 
 from baselines.commands.table import COMMANDS, NAMES
 from semrob_env.errors import InvalidParameterError, SemrobError, UnknownNameError
 
-BAD_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
-"""Exit codes: a SemrobError, Ctrl-C and a reader that went away (128 + SIGINT and SIGPIPE, as shells have them)."""
+BAD_INPUT, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 130, 141, 143
+"""Exit codes: a SemrobError; Ctrl-C, a reader that went away and SIGTERM (128 + the signal, as shells have them)."""
 
 INTERRUPT_TEXT = "nothing half-written is left"
 KEPT_TEXT = "what was finished is kept; run the same command to go on"
@@ -49,7 +53,7 @@ def semrob(arguments: Sequence[str] | None = None) -> int:
     """
     name, *rest = [*(sys.argv[1:] if arguments is None else arguments), ""]
     if name in {"", "-h", "--help"}:
-        return _guarded(_print_help, INTERRUPT_TEXT)
+        return guarded(_print_help, INTERRUPT_TEXT)
     text = INTERRUPT_TEXT
 
     def call() -> None:
@@ -58,7 +62,7 @@ def semrob(arguments: Sequence[str] | None = None) -> int:
         text = command.after_interrupt
         command(rest[:-1])
 
-    return _guarded(call, lambda: text)
+    return guarded(call, lambda: text)
 
 
 def script(path: str) -> NoReturn:
@@ -68,7 +72,7 @@ def script(path: str) -> NoReturn:
 
 def run_command(command: Command[Any], arguments: Sequence[str]) -> int:
     """The exit code of a command: 0, 2 after bad input (one line, no traceback), 130 after Ctrl-C."""
-    return _guarded(lambda: command(arguments), command.after_interrupt)
+    return guarded(lambda: command(arguments), command.after_interrupt)
 
 
 def find_command(name: str) -> Command[Any]:
@@ -107,11 +111,14 @@ class Command(Generic[OptionsT]):
         Raises:
             SemrobError: Something is misspelt, or the command says why it cannot go on.
         """
-        from baselines.commands.shared.terminal import make_console
+        from baselines.commands.shared.terminal import leave_folders, make_console
 
         options = self.read(arguments)
-        if options is not None:
-            importlib.import_module(f"baselines.commands.work.{self.name}").run(options, make_console())
+        try:
+            if options is not None:
+                importlib.import_module(f"baselines.commands.work.{self.name}").run(options, make_console())
+        finally:
+            leave_folders()
 
     def read(self, arguments: Sequence[str] | None = None) -> OptionsT | None:
         """The options that arguments spell, or None after --help.
@@ -184,22 +191,51 @@ def _print_help() -> None:
     print(HELP.format(commands="\n\n".join(shown)), end="")  # noqa: T201 (what was asked for)
 
 
-def _guarded(call: Callable[[], None], after_interrupt: str | Callable[[], str]) -> int:
-    """The exit code of a call."""
+def guarded(call: Callable[[], None], after_interrupt: str | Callable[[], str]) -> int:
+    """The exit code of a call: after a SemrobError, Ctrl-C or SIGTERM one line, no traceback.
+
+    Args:
+        call: The work.
+        after_interrupt: What to say after a signal: where the work stands.
+    """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks ends no work
     try:
-        call()
+        with _signals():
+            call()
         sys.stdout.flush()
     except SemrobError as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201 (the one line that is owed)
         return BAD_INPUT
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         text = after_interrupt if isinstance(after_interrupt, str) else after_interrupt()
-        print(f"interrupted: {text}", file=sys.stderr)  # noqa: T201
-        return INTERRUPTED
+        is_terminated = isinstance(error, _Terminated)
+        print(f"{'terminated' if is_terminated else 'interrupted'}: {text}", file=sys.stderr)  # noqa: T201
+        return TERMINATED if is_terminated else INTERRUPTED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's own flush complains
         return BROKEN_PIPE
     return 0
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: ends the work as Ctrl-C does, workers with it."""
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """SIGTERM is an interrupt while the work goes on; handlers of a program around us stay as they are."""
+    is_free = threading.current_thread() is threading.main_thread() and signal.getsignal(SIGTERM) is signal.SIG_DFL
+    if is_free:
+        signal.signal(SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        if is_free:
+            signal.signal(SIGTERM, signal.SIG_DFL)
+
+
+def _terminate(*_: object) -> NoReturn:
+    signal.signal(SIGTERM, signal.SIG_IGN)  # the clean-up is not to be cut short
+    raise _Terminated

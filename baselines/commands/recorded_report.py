@@ -36,7 +36,7 @@ NO_TRACES = "none"
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class RecordedReportOptions:
+class RecordedReportOptions(shared.WorkersOptions):
     maps: shared.Maps = DEFAULT_FILE
     traces: Annotated[str, Parameter(help=f"file of the recorded runs, or {NO_TRACES}")] = str(
         Path(DEFAULT_FILE).with_name("traces.npz")
@@ -46,7 +46,6 @@ class RecordedReportOptions:
     queries: Annotated[OptionalCount, Parameter(help="queries of box_quadrature a profile level; none: exact only")] = (
         None
     )
-    workers: shared.Workers = 1
     seed: shared.Seed = 0
     out: shared.Out = "results/recorded_report"
 

@@ -30,7 +30,7 @@ from semrob_env.recorded.function import DEFAULT_FILE
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class SensitivityOptions:
+class SensitivityOptions(shared.WorkersOptions):
     suite: Literal["recorded", "synthetic"] | None = None
     """default: recorded, if the file is there"""
     maps: shared.Maps = DEFAULT_FILE
@@ -57,7 +57,6 @@ class SensitivityOptions:
     budgets: Counts = (150, 600, 2400)
     """most queries a run, a run for each"""
     gradient_cost: shared.GradientCost = 1.0
-    workers: shared.Workers = 0
     out: shared.Out = "results/sensitivity"
     dry_run: shared.DryRun = False
 

@@ -41,7 +41,7 @@ from semrob_env.recorded.function import DEFAULT_FILE
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class SrvrTableOptions(shared.ShapeOptions, shared.Networks, shared.ViewOptions, shared.Asked):
+class SrvrTableOptions(shared.ShapeOptions, shared.Networks, shared.ViewOptions, shared.Asked, shared.WorkersOptions):
     functions: Literal["scenes", "recorded"] = "scenes"
     """rendered scenes, or a file of maps"""
     numbers: shared.ObjectNumbers = ()
@@ -58,7 +58,6 @@ class SrvrTableOptions(shared.ShapeOptions, shared.Networks, shared.ViewOptions,
         ),
     ] = "normalized"
     judge_points: shared.JudgePoints = 32
-    workers: shared.Workers = 0
     out: shared.Out = "results/srvr"
     resume: shared.Resume = True
     dry_run: shared.DryRun = False

@@ -7,12 +7,13 @@ from os import PathLike
 from pathlib import Path
 
 from baselines.experiments.answers import KeptAnswers
+from baselines.experiments.pool import Workers
 from baselines.experiments.protocols import Protocol
 from baselines.experiments.quality import judge_runs
-from baselines.experiments.runner import CHUNK, LIVE_CHUNK, OnRows, available_cores, keys_of, run_tasks
+from baselines.experiments.runner import CHUNK, HERE, LIVE_CHUNK, OnRows, keys_of, run_tasks
 from baselines.experiments.suites import Suite
 from baselines.experiments.tables import Comparison
-from semrob_env.errors import InvalidParameterError, OutputError
+from semrob_env.errors import OutputError
 from semrob_env.store import FAILED, RunStore
 
 
@@ -21,7 +22,7 @@ def compare(
     suite: Suite,
     folder: str | PathLike[str],
     *,
-    workers: int = 1,
+    workers: Workers = HERE,
     modules: Sequence[str] = (),
     chunk: int = CHUNK,
     only_ends: bool = False,
@@ -34,7 +35,7 @@ def compare(
         protocol: What is compared.
         suite: Its questions (`protocol.make_suite`).
         folder: Holds `runs.sqlite` and `answers.sqlite`.
-        workers: Processes that run; judging stays in this one. 0: one a core, 1 on live functions.
+        workers: Who runs; judging stays in this process.
         modules: As for `run_tasks`.
         chunk: Most tasks of one batch; on live functions at most `LIVE_CHUNK`.
         only_ends: Judge final regions only: runs then have one checkpoint, their end.
@@ -42,12 +43,9 @@ def compare(
         on_judged: Called with how many regions of how many have been judged by points.
 
     Raises:
-        InvalidParameterError: Less than 0 workers.
         OutputError: Every run failed.
         StoreError: A file in the folder cannot be read or written.
     """
-    if workers < 0:
-        raise InvalidParameterError(f"{workers} workers: give 0 for one a core, or how many")
     planned = list(protocol.runs(suite))
     tasks = list(dict.fromkeys(run.task for run in planned))
     store = RunStore(Path(folder) / "runs.sqlite")
@@ -56,7 +54,7 @@ def compare(
         store,
         functions=suite.functions,
         chunk=min(chunk, LIVE_CHUNK) if suite.is_live else chunk,
-        workers=workers or (1 if suite.is_live else available_cores()),
+        workers=workers,
         modules=modules,
         retry_failed=True,
         on_rows=on_rows,

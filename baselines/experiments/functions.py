@@ -5,14 +5,15 @@ Maps of one file are one family, so that runs on them are one batch.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Sequence
 from typing import final
 
 import numpy as np
 
 from semrob_env.errors import InvalidParameterError, NameClashError
-from semrob_env.functions import ScoreFunction, make_function
-from semrob_env.recorded import RecordedMaps, load_maps
+from semrob_env.functions import Complement, ScoreFunction, make_function
+from semrob_env.recorded import RecordedMaps, ScoreMaps, load_maps
 from semrob_env.types import FloatArray, IntArray
 
 RECORDED = "recorded:"
@@ -45,10 +46,13 @@ class Functions:
         self._made: dict[str, ScoreFunction] = {}
         self.can_travel = True
         """Whether another process can find the same functions: none was made by hand."""
-        names = [name.removeprefix(RECORDED) for name in dict.fromkeys(ids) if name.startswith(RECORDED)]
-        if names and maps_file is not None:
-            maps = load_maps(maps_file)
-            self._add(RecordedMaps(maps.only([maps.index(name) for name in names])))
+        self._making = threading.RLock()
+        asked = list(dict.fromkeys(ids)) if maps_file is not None else []
+        for before, after, family in ((RECORDED, "", RecordedMaps), (f"complement({RECORDED}", ")", _complements)):
+            names = [name[len(before) : len(name) - len(after)] for name in asked if name.startswith(before)]
+            if names and maps_file is not None:
+                maps = load_maps(maps_file)
+                self._add(family(maps.only([maps.index(name) for name in names])))
         for function in given:
             self._add(function)
             self.can_travel = False
@@ -68,14 +72,15 @@ class Functions:
         """
         if function_id in self._given:
             return self._given[function_id]
-        made = self._made.pop(function_id, None) or make_function(function_id)
-        if made.members != 1:
-            raise InvalidParameterError(
-                f"{function_id!r} has {made.members} members; a task names one, the family is given as a function"
-            )
-        self._made[function_id] = made  # at the end: the most recently used
-        while len(self._made) > MOST_KEPT:
-            self._made.pop(next(iter(self._made)))
+        with self._making:  # threads that ask for the same one must not each make it
+            made = self._made.pop(function_id, None) or make_function(function_id)
+            if made.members != 1:
+                raise InvalidParameterError(
+                    f"{function_id!r} has {made.members} members; a task names one, the family is given as a function"
+                )
+            self._made[function_id] = made  # at the end: the most recently used
+            while len(self._made) > MOST_KEPT:
+                self._made.pop(next(iter(self._made)))
         return made, 0
 
     def family(self, function_id: str) -> object:
@@ -105,3 +110,7 @@ class Functions:
             theta = np.array([points[row] for row in rows])[:, None, :]
             scores[rows] = function.scale.unit(function.values(theta, members)[:, 0])
         return scores
+
+
+def _complements(maps: ScoreMaps) -> ScoreFunction:
+    return Complement(RecordedMaps(maps))

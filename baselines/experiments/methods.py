@@ -22,7 +22,10 @@ def full_settings(method: type[Optimizer[Any]], given: Mapping[str, Any]) -> str
     own = method.settings_class
     is_real = {field.name for field in fields(own) if isinstance(field.default, float)}
     # 1 and 1.0 are one setting and one key.
-    values = {name: float(value) if name in is_real and type(value) is int else value for name, value in given.items()}
+    try:
+        values = {name: float(val) if name in is_real and type(val) is int else val for name, val in given.items()}
+    except OverflowError as error:
+        raise InvalidParameterError(f"settings of {method.name}: a number is too large; give smaller ones") from error
     return canonical_json(own.from_mapping(values).to_mapping())
 
 

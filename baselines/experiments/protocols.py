@@ -8,19 +8,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, final
+from typing import Any, TypeVar, final
 
-from baselines.experiments.methods import read_method
+from baselines.experiments.methods import full_settings, read_method
 from baselines.experiments.suites import Suite, make_suite
 from optimizers.registry import OPTIMIZERS, get_optimizer
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, MissingFileError, SemrobError
+from semrob_env.files import bounded_text
 from semrob_env.metrics import Judge
 from semrob_env.metrics.certificates import CERTIFICATE_POINTS, CONFIDENCE
-from semrob_env.questions import Goal, MeanGoal, Question, read_goal
+from semrob_env.questions import Goal, MeanGoal, Question, checked_cost, read_goal
 from semrob_env.store import RunTask, canonical_json
+
+ValueT = TypeVar("ValueT")
 
 FORMAT = "semrob comparison"
 VERSION = 3
+
+MOST_BYTES = 2**24
+"""Largest file that is read."""
+
+MOST_RUNS, MOST_RESAMPLES = 10**7, 10**5
+"""Runs that a comparison may ask for, and resamples: more fit into no memory."""
 
 RUN_JUDGE_POINTS = 8
 """Points of the judge in the store's rows: few, for a comparison judges by itself."""
@@ -127,9 +136,16 @@ class Protocol:
         rising = list(self.targets) == sorted(set(self.targets))
         if not self.targets or not rising or not 0 < self.targets[0] <= self.targets[-1] <= 1:
             raise InvalidParameterError(f"targets {list(self.targets)}: give shares above 0 and up to 1, rising")
-        if self.resamples < 2 or not 0 < self.level < 1:
-            raise InvalidParameterError(f"{self.resamples} resamples at level {self.level}: at least 2, in (0, 1)")
+        if not 2 <= self.resamples <= MOST_RESAMPLES or not 0 < self.level < 1 or self.bootstrap_seed < 0:
+            raise InvalidParameterError(
+                f"{self.resamples} resamples at level {self.level}, seed {self.bootstrap_seed}: from 2 to "
+                f"{MOST_RESAMPLES}, in (0, 1), 0 or above"
+            )
+        checked_cost(self.gradient_cost)
         self.judge(self.goals[0])
+        asked = len(self.entries) * len(self.budgets) * len(self.seeds) * self.questions[0]
+        if not 0 <= asked <= MOST_RUNS:
+            raise InvalidParameterError(f"{asked} runs: a comparison has at most {MOST_RUNS}; split it")
 
     def judge(self, goal: Goal) -> Judge:
         """Who judges regions by a goal."""
@@ -221,13 +237,15 @@ def load_protocol(name: str | PathLike[str], *, any_version: bool = False) -> Pr
     """
     path = published_protocols().get(str(name), Path(name))
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        data = json.loads(bounded_text(path, MOST_BYTES))
+    except SemrobError:
+        raise
     except OSError as error:
         known = ", ".join(published_protocols())
         raise MissingFileError(
             f"cannot read protocol {path}: {error.strerror or error}; --suite makes one, published are {known}"
         ) from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # a path with a null byte, too
         raise InvalidParameterError(f"protocol {path} is no JSON: {error}") from error
     if not isinstance(data, dict) or (data.get("format"), data.get("version")) != (FORMAT, VERSION):
         raise InvalidParameterError(f"{path} is no protocol of format {FORMAT!r}, version {VERSION}; --suite makes one")
@@ -236,7 +254,9 @@ def load_protocol(name: str | PathLike[str], *, any_version: bool = False) -> Pr
     except SemrobError:
         raise
     except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise InvalidParameterError(f"protocol {path} is damaged: {type(error).__name__} {error}") from error
+        raise InvalidParameterError(
+            f"protocol {path} is damaged: {type(error).__name__} {str(error)[:200]}; --suite makes one"
+        ) from error
     for entry in protocol.entries:
         now = get_optimizer(entry.method).version
         if now != entry.method_version and not any_version:
@@ -248,26 +268,53 @@ def load_protocol(name: str | PathLike[str], *, any_version: bool = False) -> Pr
 
 
 def _read(data: Mapping[str, Any]) -> Protocol:
-    """The protocol of what `Protocol.to_json` writes."""
-    judge, bootstrap = data["judge"], data["bootstrap"]
+    """The protocol of what `Protocol.to_json` writes.
+
+    Raises:
+        KeyError, TypeError: A field is missing or of another type.
+        SemrobError: A field that cannot be.
+    """
+    judge, bootstrap, questions = (_of(dict, data[name]) for name in ("judge", "bootstrap", "questions"))
+    options = {name: _each(str, words) for name, words in _of(dict, data["options"]).items()}
     return Protocol(
-        suite=data["suite"],
-        options=canonical_json({name: list(map(str, words)) for name, words in data["options"].items()}),
-        goals=tuple(read_goal(text) for text in data["goals"]),
-        entries=tuple(Entry(**{**one, "settings": canonical_json(one["settings"])}) for one in data["entries"]),
-        budgets=tuple(data["budgets"]),
-        seeds=tuple(data["seeds"]),
-        gradient_cost=data["gradient_cost"],
-        judge_points=judge["points"],
-        judge_seed=judge["seed"],
-        certificate_points=judge["certificate_points"],
-        confidence=judge["confidence"],
-        targets=tuple(data["targets"]),
-        resamples=bootstrap["resamples"],
-        level=bootstrap["level"],
-        bootstrap_seed=bootstrap["seed"],
-        questions=(data["questions"]["count"], data["questions"]["sha256"]),
+        suite=_of(str, data["suite"]),
+        options=canonical_json(options),
+        goals=tuple(map(read_goal, _each(str, data["goals"]))),
+        entries=tuple(map(_entry, _each(dict, data["entries"]))),
+        budgets=_each(int, data["budgets"]),
+        seeds=_each(int, data["seeds"]),
+        gradient_cost=_of(float, data["gradient_cost"]),
+        judge_points=_of(int, judge["points"]),
+        judge_seed=_of(int, judge["seed"]),
+        certificate_points=_of(int, judge["certificate_points"]),
+        confidence=_of(float, judge["confidence"]),
+        targets=_each(float, data["targets"]),
+        resamples=_of(int, bootstrap["resamples"]),
+        level=_of(float, bootstrap["level"]),
+        bootstrap_seed=_of(int, bootstrap["seed"]),
+        questions=(_of(int, questions["count"]), _of(str, questions["sha256"])),
     )
+
+
+def _entry(data: Mapping[str, Any]) -> Entry:
+    kinds = {"label": str, "method": str, "method_version": int, "settings": dict}
+    if data.keys() != kinds.keys():
+        raise TypeError(f"an entry has {', '.join(data)}, not {', '.join(kinds)}")
+    own: dict[str, Any] = {name: _of(kind, data[name]) for name, kind in kinds.items()}
+    full_settings(get_optimizer(own["method"]), own["settings"])  # told here if it cannot be
+    return Entry(**{**own, "settings": canonical_json(own["settings"])})
+
+
+def _each(kind: type[ValueT], values: Any) -> tuple[ValueT, ...]:
+    return tuple(_of(kind, value) for value in _of(list, values))
+
+
+def _of(kind: type[ValueT], value: Any) -> Any:
+    """A value of JSON, as it is, if it is of this type; whole numbers pass for numbers, and all have an end."""
+    is_kind = type(value) is kind or (kind is float and type(value) is int)
+    if not is_kind or (isinstance(value, int | float) and not abs(value) < 2**53):
+        raise TypeError(f"{str(value)[:40]!r} is no {kind.__name__}, or too large")
+    return value
 
 
 def read_entries(texts: Sequence[str]) -> tuple[Entry, ...]:

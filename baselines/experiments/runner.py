@@ -3,38 +3,39 @@
 The row of a task does not depend on the tasks beside it, nor on the number of workers: bit for bit, apart from wall
 time, date and revision. Workers return rows; only the parent writes.
 
-Workers are processes of joblib (https://joblib.readthedocs.io, BSD; a pure Python wheel). It, and not the standard
-library's pool: it carries classes that were defined in a script or notebook to the workers, so that anybody's method
-takes part, and it keeps the numeric libraries of all workers together from using more threads than there are cores.
+Workers are those of an engine (`baselines.experiments.pool`): they make functions by their ids, once each, and a row
+that comes back under another key than the one expected here, because a worker has other weights, meshes, maps or code,
+is a failed one.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import threading
 import time
-import warnings
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, final
 
 import numpy as np
-from joblib import Parallel, delayed
 
 from baselines.experiments.functions import Functions
 from baselines.experiments.methods import full_settings
 from baselines.experiments.plugins import import_modules
+from baselines.experiments.pool import Workers, finished
 from optimizers.base import BUDGET, Optimizer
 from optimizers.registry import OPTIMIZERS, get_optimizer
 from optimizers.run import RunResult, run
-from semrob_env.errors import InvalidParameterError, InvalidRowError, SemrobError
+from semrob_env.errors import InvalidParameterError, InvalidRowError, SemrobError, WorkerError
 from semrob_env.functions import ScoreFunction
 from semrob_env.metrics import Judge, certify_by_points, judge_regions
 from semrob_env.oracle import FiniteDifferences, QueryOracle
 from semrob_env.questions import Question, Questions
+from semrob_env.scene.classifiers.options import trust_model_file, trusted_model_files
 from semrob_env.store import (
     FAILED,
     UNPAID,
@@ -48,6 +49,9 @@ from semrob_env.store import (
 )
 
 OnStep = Callable[[Optimizer[Any], QueryOracle], None]
+
+HERE = Workers()
+"""This process."""
 
 CHUNK, LIVE_CHUNK = 64, 4
 """Tasks that run as one batch, on maps and formulas, and on live functions: what a kill can lose of each worker."""
@@ -64,6 +68,9 @@ class RunSummary:
     failed: int = 0  # tasks that ran and failed
     stale: int = 0  # rows of the same methods, but of another version of them, that the store holds and nobody mixes in
 
+
+CHUNKS_A_WORKER = 8
+"""At least so many chunks for each worker, where there are enough tasks."""
 
 OnRows = Callable[[Sequence[RunRow], RunSummary], None]
 
@@ -127,7 +134,7 @@ def run_tasks(
     *,
     functions: Functions | None = None,
     chunk: int = CHUNK,
-    workers: int = 1,
+    workers: Workers = HERE,
     modules: Sequence[str] = (),
     retry_failed: bool = False,
     on_rows: OnRows | None = None,
@@ -143,38 +150,43 @@ def run_tasks(
         store: Where rows go.
         functions: As for `execute`.
         chunk: Most tasks that run as one batch.
-        workers: Processes; 1: this one.
+        workers: Who runs them.
         modules: Names of modules that workers import first: what they register (`--import`) is known there as here.
         retry_failed: Run tasks whose row says failed again.
         on_rows: Called after each chunk with all its rows and the summary so far, first for rows that were there.
         on_step: As for `execute`; only in this process.
 
     Raises:
-        InvalidParameterError: Less than one worker or task a chunk, functions that cannot travel to workers; else as
-            `execute`, before anything has run.
+        InvalidParameterError: Less than one task a chunk, functions that cannot travel to workers; else as `execute`,
+            before anything has run.
         StoreError: The store cannot be read or written.
+        WorkerError: As `pool.finished`.
     """
-    if workers < 1 or chunk < 1:
-        raise InvalidParameterError(f"{workers} workers, chunks of {chunk}: give at least 1 of each")
+    if chunk < 1:
+        raise InvalidParameterError(f"chunks of {chunk}: give at least 1")
     known = functions or Functions()
-    if workers > 1 and not known.can_travel:
-        raise InvalidParameterError("functions made by hand cannot travel to other processes; give 1 worker")
+    if not (workers.is_here or workers.shares_memory or known.can_travel):
+        raise InvalidParameterError(
+            "functions made by hand cannot travel to other processes; give 1 worker, or backend threading"
+        )
     distinct = list(dict.fromkeys(map(_in_full, tasks)))  # a typo fails before any work
     stale = store.stale({task.method: get_optimizer(task.method).version for task in distinct})
     summary = RunSummary(len(tasks), skipped=len(tasks) - len(distinct), stale=sum(stale.values()))
-    open_chunks = []
-    for part in _chunks(distinct, known, chunk, by_length=workers > 1):
+    open_chunks: list[dict[str, RunTask]] = []
+    if not workers.is_here:  # small enough that no worker is left with a long one when the others have ended
+        chunk = max(1, min(chunk, len(distinct) // (CHUNKS_A_WORKER * workers.local_count)))
+    for part in _chunks(distinct, known, chunk, by_length=not workers.is_here):
         jobs = {job.key: job for job in (_job(task, known) for task in part)}
         missing = store.missing(jobs, retry_failed=retry_failed)
         summary = replace(summary, skipped=summary.skipped + len(part) - len(missing))
         if len(missing) < len(jobs) and on_rows is not None:
             on_rows(list(store.find(key for key in jobs if key not in missing).values()), summary)
-        if missing and workers == 1:  # at once: the first rows are there while later functions are not even made
+        if missing and workers.is_here:  # at once: the first rows are there while later functions are not even made
             summary = _kept(_execute(list(missing.values()), on_step), store, summary, on_rows)
         elif missing:
-            open_chunks.append([job.task for job in missing.values()])
-    with closing(_by_workers(open_chunks, known, min(workers, len(open_chunks)), modules)) as finished:
-        for rows in finished:
+            open_chunks.append({key: job.task for key, job in missing.items()})
+    with closing(_by_workers(open_chunks, known, workers, modules)) as chunks:
+        for rows in chunks:
             summary = _kept(rows, store, summary, on_rows)
     return summary
 
@@ -186,11 +198,6 @@ def keys_of(tasks: Sequence[RunTask], functions: Functions) -> dict[RunTask, str
         UnknownNameError, InvalidParameterError: As `run_tasks`.
     """
     return {task: _job(task, functions).key for task in tasks}
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _judge(task: RunTask) -> Judge:
@@ -287,34 +294,62 @@ def _chunks(tasks: Sequence[RunTask], known: Functions, size: int, *, by_length:
 
 
 def _by_workers(
-    chunks: Sequence[Sequence[RunTask]], known: Functions, workers: int, modules: Sequence[str]
+    chunks: Sequence[Mapping[str, RunTask]], known: Functions, workers: Workers, modules: Sequence[str]
 ) -> Generator[list[RunRow], None, None]:
-    """The rows of chunks as workers finish them."""
-    if not chunks:
-        return
-    methods = {name: get_optimizer(name) for name in {task.method for chunk in chunks for task in chunk}}
-    pool = Parallel(n_jobs=workers, return_as="generator_unordered")
-    finished = pool(delayed(_work)(chunk, methods, known.maps_file, modules) for chunk in chunks)
-    try:
-        for rows in finished:  # noqa: UP028 - `yield from` would close it before the warnings are off
-            yield rows
-    finally:  # after Ctrl-C, too: no worker goes on alone
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # what was cut short runs again in the next call
-            finished.close()
+    """The rows of chunks, tasks by their keys here, as workers finish them."""
+    parts = [list(chunk.values()) for chunk in chunks]
+    is_over = threading.Event()
+
+    def end(*_: object) -> None:
+        if is_over.is_set():
+            raise _Stop
+
+    work: Callable[[Sequence[RunTask]], list[RunRow]]
+    if workers.shares_memory:
+        work = partial(execute, functions=known, on_step=end)
+    else:
+        methods = {name: get_optimizer(name) for name in {task.method for part in parts for task in part}}
+        work = _Told(methods, known.maps_file, tuple(modules), trusted_model_files())
+    with closing(finished(workers, work, parts)) as results:
+        try:
+            for index, rows in results:
+                yield [
+                    row if row.key == key else _of_another_function(task, row, known)
+                    for (key, task), row in zip(chunks[index].items(), rows, strict=True)
+                ]
+        finally:  # after Ctrl-C, too: no thread goes on alone
+            is_over.set()
 
 
-def _work(
-    chunk: Sequence[RunTask],
-    methods: Mapping[str, type[Optimizer[Any]]],
-    maps_file: str | None,
-    modules: Sequence[str],
-) -> list[RunRow]:
-    """One chunk in a worker, which knows what comes with the libraries only until it is told more."""
-    import_modules(modules)
-    for name, method in methods.items():
-        OPTIMIZERS.setdefault(name, method)
-    return execute(chunk, Functions((task.question.function_id for task in chunk), maps_file))
+class _Stop(BaseException):
+    """Ends a chunk in a thread whose rows nobody waits for."""
+
+
+def _of_another_function(task: RunTask, row: RunRow, known: Functions) -> RunRow:
+    """The failed row of a task for which a worker made another function, method or none."""
+    told = row.error or f"it has {row.fingerprint}, method version {row.method_version}"
+    problem = WorkerError(f"a worker has not the function or method that is here ({told}); give it the same files")
+    return _job(task, known).failed(problem, row.seconds)
+
+
+@final
+@dataclass(frozen=True)
+class _Told:
+    """What a worker is told beside its tasks: it knows only what comes with the libraries."""
+
+    methods: Mapping[str, type[Optimizer[Any]]]  # by name: those of a script or notebook, too
+    maps_file: str | None  # as `Functions` takes it
+    modules: tuple[str, ...]  # to import first
+    trusted: tuple[str, ...]  # model files that may run code
+
+    def __call__(self, chunk: Sequence[RunTask]) -> list[RunRow]:
+        """The rows of a chunk."""
+        import_modules(self.modules)
+        for name, method in self.methods.items():
+            OPTIMIZERS.setdefault(name, method)
+        for path in filter(os.path.isfile, self.trusted):
+            trust_model_file(path)
+        return execute(chunk, Functions((task.question.function_id for task in chunk), self.maps_file))
 
 
 def _execute(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import operator
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from types import NoneType, UnionType
@@ -17,13 +18,25 @@ from typing import Any, TypeVar, final, get_args, get_origin, get_type_hints
 from semrob_env.errors import InvalidParameterError, InvalidRowError, StoreError
 from semrob_env.questions import Goal, Question, read_goal
 from semrob_env.store.rows import FAILED, RunRow, RunTask, TraceRow, canonical_json
+from semrob_env.store.sqlite_file import SqliteFile, checksum
 
 APPLICATION_ID = 0x73726F62  # marks a file as a run store: the letters `srob`
 
-STORE_VERSION = 4
-"""Version of what rows mean; a store of another one is refused. 4: certificates."""
+STORE_VERSION = 5
+"""Version of what rows mean; a store of another one is refused. 5: checksums."""
 
-BUSY_SECONDS = 60.0  # how long a process waits while another one writes
+_ESCAPE = r"u(d[89a-f][0-9a-f]{2}|0000|005c)"
+_ESCAPED = re.compile(rf"\\{_ESCAPE}")
+_TO_ESCAPE = re.compile(rf"[\ud800-\udfff\0]|\\(?={_ESCAPE})")
+
+
+def _escaped(name: str) -> str:
+    """A name as the store keeps it: `_unescaped` gives it back, whatever is in it."""
+    return _TO_ESCAPE.sub(lambda found: f"\\u{ord(found[0]):04x}", name)
+
+
+def _unescaped(name: str) -> str:
+    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), name)
 
 
 @final
@@ -51,22 +64,28 @@ class _Column:
         return cls(kinds.get(plain, "TEXT"), plain, is_optional, is_name and plain is str)
 
     def kept(self, value: Any) -> Any:
-        """The value as the column holds it."""
+        """The value as the column holds it, and gives it back."""
         if value is None or (self.type is float and math.isnan(value)):
             return None
         if self.type is tuple:
             return canonical_json(value)
+        if self.kind == "REAL":
+            return float(value) + 0.0  # SQLite knows no -0.0
+        if self.kind == "INTEGER":
+            return operator.index(value)
         return _escaped(value) if self.is_name else value
 
-    def read(self, value: Any) -> Any:
-        """The value of what the column holds."""
-        if value is None:
-            return None if self.is_optional else math.nan
-        if self.type is tuple:
-            return tuple(json.loads(value))
-        if self.is_name:
-            return _unescaped(value)
-        return read_goal(value) if self.type is Goal else self.type(value)
+    def reader(self) -> Callable[[Any], Any] | None:
+        """What makes the value of what the column holds; None: it is the value."""
+        makers: dict[type, Callable[[Any], Any]] = {
+            tuple: lambda text: tuple(json.loads(text)),
+            Goal: lru_cache(256)(read_goal),
+            bool: bool,
+        }
+        read = _unescaped if self.is_name else makers.get(self.type)
+        if self.is_optional:
+            return read and (lambda value: None if value is None else read(value))
+        return (lambda value: math.nan if value is None else value) if self.type is float else read
 
 
 def _columns(owner: type, *without: str) -> dict[str, _Column]:
@@ -81,22 +100,26 @@ def _columns(owner: type, *without: str) -> dict[str, _Column]:
 _QUESTION, _TASK = _columns(Question), _columns(RunTask, "question")
 _ROW = _columns(RunRow, "task", "trace")
 _COLUMNS = {"key": _ROW["key"], **_QUESTION, **_TASK, **_ROW}
-_DECLARED = ", ".join(f"{name} {column.declared}" for name, column in _COLUMNS.items())
-_SCHEMA = (
+_READERS = {name: read for name, column in _COLUMNS.items() if (read := column.reader()) is not None}
+_KINDS = [{"REAL": float, "INTEGER": int, "TEXT": str}[column.kind] for column in _COLUMNS.values()]
+_CHECKED = {"trace_checksum": "TEXT NOT NULL", "checksum": "TEXT NOT NULL"}
+_DECLARED = ", ".join([
+    *(f"{name} {column.declared}" for name, column in _COLUMNS.items()),
+    *(f"{name} {kind}" for name, kind in _CHECKED.items()),
+])
+_TABLES = (
     f"CREATE TABLE runs ({_DECLARED}, PRIMARY KEY (key))",
     "CREATE TABLE traces (key TEXT NOT NULL REFERENCES runs(key), queries INTEGER NOT NULL, lower TEXT NOT NULL, "
     "upper TEXT NOT NULL, PRIMARY KEY (key, queries)) WITHOUT ROWID",
-    f"PRAGMA application_id = {APPLICATION_ID}",
-    f"PRAGMA user_version = {STORE_VERSION}",
+    "CREATE INDEX versions ON runs (method, method_version)",  # so that counting them reads no rows
 )
+_NAMES = ", ".join([*_COLUMNS, *_CHECKED])
 # ON CONFLICT and not OR IGNORE: only a key that is there already may be passed over, nothing that is wrong.
 _INSERT = (
-    f"INSERT INTO runs ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))}) ON CONFLICT (key) DO NOTHING"
+    f"INSERT INTO runs ({_NAMES}) VALUES ({', '.join('?' * (len(_COLUMNS) + len(_CHECKED)))}) "
+    "ON CONFLICT (key) DO NOTHING"
 )
-_SELECT = f"SELECT {', '.join(_COLUMNS)} FROM runs"
-_ESCAPE = r"u(d[89a-f][0-9a-f]{2}|0000|005c)"
-_ESCAPED = re.compile(rf"\\{_ESCAPE}")
-_TO_ESCAPE = re.compile(rf"[\ud800-\udfff\0]|\\(?={_ESCAPE})")
+_SELECT = f"SELECT {_NAMES} FROM runs"
 # What is wrong with a row and not with the file.
 _ROW_ERRORS = (
     InvalidParameterError,
@@ -108,7 +131,7 @@ _ROW_ERRORS = (
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
 )
-_KEYS_A_QUERY = 500  # SQLite takes at least 999 values in one statement
+_KEYS_A_QUERY = 4096  # some megabytes of rows
 
 ValueT = TypeVar("ValueT")
 
@@ -130,16 +153,24 @@ class RunStore:
     def __init__(self, path: str | PathLike[str], *, read_only: bool = False) -> None:
         self.path = Path(path)
         self.read_only = read_only
+        self._file = SqliteFile(
+            self.path,
+            "run store",
+            APPLICATION_ID,
+            STORE_VERSION,
+            _TABLES,
+            "give a run store, in a folder that can be written unless read only",
+            read_only,
+        )
         if read_only:
-            with self._connection():
+            with self._file.connection():
                 return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StoreError(f"cannot make the folder of run store {self.path}: {error.strerror}") from error
-        with self._transaction(new=True) as database:
-            # Written again although it is there: a folder without write access must fail now, not after the work.
-            database.execute(_SCHEMA[-1])
+        with self._file.transaction(new=True):
+            pass
 
     def missing(self, tasks: Mapping[str, ValueT], *, retry_failed: bool = False) -> dict[str, ValueT]:
         """Those of the tasks, by key, that have no row yet, in the order given.
@@ -168,7 +199,7 @@ class RunStore:
             StoreError: The store cannot be written; nothing was.
         """
         added = 0
-        with self._transaction() as database:
+        with self._file.transaction() as database:
             for row in rows:
                 try:
                     added += _insert(database, row)
@@ -201,12 +232,16 @@ class RunStore:
         filters = {"function_id": function_id, "method": method, "status": status}
         chosen = {name: _escaped(value) for name, value in filters.items() if value is not None}
         where = " AND ".join(["1", *(f"{name} = ?" for name in chosen)])
-        with self._connection() as database:
+        with self._file.connection() as database:
             current = self._newest(database) if versions is None else versions
             query = f"{_SELECT} WHERE {where} ORDER BY function_id, method, start, seed, key"
-            records = database.execute(query, tuple(chosen.values())).fetchall()
-        rows = (self._row(record) for record in records)
-        return [row for row in rows if current.get(row.task.method) == row.method_version]
+            rows: list[RunRow] = []
+            for row in map(self._row, database.execute(query, tuple(chosen.values()))):
+                if rows and rows[-1].key == row.key:  # an index that was damaged let it in again
+                    raise self._damaged(row.key, "it is there twice")
+                if current.get(row.task.method) == row.method_version:
+                    rows.append(row)
+        return rows
 
     def find(self, keys: Iterable[str]) -> dict[str, RunRow]:
         """The rows with these keys, without traces, in the order given; a key that has no row is left out.
@@ -225,11 +260,11 @@ class RunStore:
             StoreError: The store cannot be read.
         """
         counts: dict[str, int] = {}
-        with self._connection() as database:
+        with self._file.connection() as database:
             current = self._newest(database) if versions is None else versions
             query = "SELECT method, method_version, COUNT(*) FROM runs GROUP BY method, method_version ORDER BY method"
             for name, version, count in database.execute(query):
-                method = _unescaped(name)
+                method = self._method(name)
                 if method in current and version != current[method]:
                     counts[method] = counts.get(method, 0) + count
         return counts
@@ -246,85 +281,63 @@ class RunStore:
         """The traces of many runs, by key.
 
         Raises:
-            StoreError: The store cannot be read.
+            StoreError: The store cannot be read, or a trace in it is not the one that was written.
         """
-        found: dict[str, list[TraceRow]] = {key: [] for key in keys}
-        for key, queries, lower, upper in self._about(found, "SELECT * FROM traces", " ORDER BY key, queries"):
-            found[key].append(TraceRow(queries, tuple(json.loads(lower)), tuple(json.loads(upper))))
-        return {key: tuple(trace) for key, trace in found.items()}
+        kept: dict[str, list[tuple[int, str, str]]] = {key: [] for key in keys}
+        for key, *own in self._about(kept, "SELECT key, queries, lower, upper FROM traces", " ORDER BY key, queries"):
+            if key not in kept:  # the index and the table differ
+                raise self._damaged(key, "its trace is not where it was written")
+            kept[key].append((own[0], own[1], own[2]))
+        for key, expected in self._about(kept, "SELECT key, trace_checksum FROM runs"):
+            if _trace_checksum(kept.get(key, ())) != expected:
+                raise self._damaged(key, "its trace has another checksum than the one that was written")
+        return {
+            key: tuple(TraceRow(at, tuple(json.loads(low)), tuple(json.loads(high))) for at, low, high in trace)
+            for key, trace in kept.items()
+        }
 
     def _about(self, keys: Iterable[str], select: str, more: str = "") -> Iterator[tuple[Any, ...]]:
         """What a query tells of these keys, some hundreds at a time."""
         wanted = list(keys)
         for at in range(0, len(wanted), _KEYS_A_QUERY):
-            part = wanted[at : at + _KEYS_A_QUERY]
-            with self._connection() as database:
-                query = f"{select} WHERE key IN ({', '.join('?' * len(part))}){more}"
-                records = database.execute(query, part).fetchall()
+            with self._file.connection() as database:  # not beyond the `yield`: who reads slowly locks nobody out
+                query = f"{select} WHERE key IN (SELECT value FROM json_each(?)){more}"
+                records = database.execute(query, (json.dumps(wanted[at : at + _KEYS_A_QUERY]),)).fetchall()
             yield from records
 
-    @staticmethod
-    def _newest(database: sqlite3.Connection) -> dict[str, int]:
+    def _newest(self, database: sqlite3.Connection) -> dict[str, int]:
         newest = database.execute("SELECT method, MAX(method_version) FROM runs GROUP BY method")
-        return {_unescaped(method): version for method, version in newest}
+        return {self._method(name): version for name, version in newest}
+
+    def _method(self, name: object) -> str:
+        """A method's name as it was given; an index that is damaged may hold anything in its place."""
+        if not isinstance(name, str):
+            raise StoreError(
+                f"run store {self.path}: method {name!r} is no text, the file is damaged; give another file"
+            )
+        return _unescaped(name)
 
     def _row(self, values: tuple[Any, ...]) -> RunRow:
-        record = dict(zip(_COLUMNS, values, strict=True))
+        *given, expected = values
+        if checksum(given) != expected:
+            raise self._damaged(values[0], "it has another checksum than the one that was written")
+        if any(value is not None and type(value) is not kind for value, kind in zip(given, _KINDS, strict=False)):
+            raise self._damaged(values[0], "a value in it is of another type")
+        record = dict(zip(_COLUMNS, given, strict=False))  # without the checksum of the trace
         try:
-            record = {name: _COLUMNS[name].read(value) for name, value in record.items()}
+            for name, read in _READERS.items():
+                record[name] = read(record[name])
             question = Question(**{name: record.pop(name) for name in _QUESTION})
             task = RunTask(question, **{name: record.pop(name) for name in _TASK})
-        except (TypeError, ValueError) as error:  # every error of a task is a ValueError as well
-            raise StoreError(f"run store {self.path}: row {record['key']} cannot be read: {error}") from error
+        except (TypeError, ValueError, RecursionError) as error:  # every error of a task is a ValueError as well
+            raise self._damaged(values[0], str(error)) from error
         return RunRow(task=task, **record)
 
-    @contextmanager
-    def _connection(self, *, new: bool = False) -> Iterator[sqlite3.Connection]:
-        """An open file that is known to be a run store of this version (or may become one)."""
-        try:
-            uri = f"{self.path.resolve().as_uri()}?mode={'ro' if self.read_only else 'rwc' if new else 'rw'}"
-            opened = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS, isolation_level=None)
-            with closing(opened) as database:
-                if not new:
-                    self._require_ours(database)
-                yield database
-        except sqlite3.Error as error:
-            raise StoreError(
-                f"run store {self.path}: {error}; give a run store, in a folder that can be written unless read only"
-            ) from error
-
-    @contextmanager
-    def _transaction(self, *, new: bool = False) -> Iterator[sqlite3.Connection]:
-        """One transaction that is written whole or, after any exception (Ctrl-C too), not at all."""
-        with self._connection(new=new) as database:
-            database.execute("BEGIN IMMEDIATE")  # waits its turn now, so that no later statement can fail for it
-            try:
-                if new:
-                    self._make_or_require(database)
-                yield database
-                database.execute("COMMIT")
-            except BaseException:
-                if database.in_transaction:
-                    database.execute("ROLLBACK")
-                raise
-
-    def _make_or_require(self, database: sqlite3.Connection) -> None:
-        tables = database.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()[0]
-        if not tables and not database.execute("PRAGMA application_id").fetchone()[0]:
-            for statement in _SCHEMA:
-                database.execute(statement)
-        self._require_ours(database)
-
-    def _require_ours(self, database: sqlite3.Connection) -> None:
-        found = database.execute("PRAGMA application_id").fetchone()[0]
-        version = database.execute("PRAGMA user_version").fetchone()[0]
-        if found != APPLICATION_ID:
-            raise StoreError(f"{self.path} is a database but no run store; give another file")
-        if version != STORE_VERSION:
-            raise StoreError(
-                f"run store {self.path} has format {version}, this program reads and writes format {STORE_VERSION}; "
-                "give another file, or use the release that wrote it"
-            )
+    def _damaged(self, key: object, reason: str) -> StoreError:
+        return StoreError(
+            f"run store {self.path}: row {key} cannot be read: {reason}; delete it (DELETE FROM runs WHERE key = …) to "
+            "run it again, or give another file"
+        )
 
 
 def _insert(database: sqlite3.Connection, row: RunRow) -> bool:
@@ -337,19 +350,14 @@ def _insert(database: sqlite3.Connection, row: RunRow) -> bool:
         )
     record = row.record()
     kept = [column.kept(record[name]) for name, column in _COLUMNS.items()]
-    if database.execute(_INSERT, kept).rowcount != 1:
+    trace = [(t.queries, canonical_json(t.lower), canonical_json(t.upper)) for t in row.trace]
+    kept.append(_trace_checksum(trace))
+    if database.execute(_INSERT, [*kept, checksum(kept)]).rowcount != 1:
         return False
-    database.executemany(
-        "INSERT INTO traces VALUES (?, ?, ?, ?)",
-        [(row.key, t.queries, canonical_json(t.lower), canonical_json(t.upper)) for t in row.trace],
-    )
+    database.execute("DELETE FROM traces WHERE key = ?", (row.key,))  # what is left of a row that somebody deleted
+    database.executemany("INSERT INTO traces VALUES (?, ?, ?, ?)", [(row.key, *own) for own in trace])
     return True
 
 
-def _escaped(name: str) -> str:
-    """A name as the store keeps it: `_unescaped` gives it back, whatever is in it."""
-    return _TO_ESCAPE.sub(lambda found: f"\\u{ord(found[0]):04x}", name)
-
-
-def _unescaped(name: str) -> str:
-    return _ESCAPED.sub(lambda found: chr(int(found[1], 16)), name)
+def _trace_checksum(trace: Iterable[tuple[int, str, str]]) -> str:
+    return checksum([value for own in trace for value in own])

@@ -156,6 +156,7 @@ def canonical_json(value: object) -> str:
         ) from error
 
 
+@lru_cache(maxsize=1024)  # many tasks, few settings
 def _settings(text: str) -> str:
     try:
         values = json.loads(text)

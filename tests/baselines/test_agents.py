@@ -111,6 +111,19 @@ def test_code_in_a_weights_file_is_refused_and_not_run(kind: str, tmp_path: Path
     assert not trap.exists()
 
 
+def test_a_weights_file_that_would_keep_us_for_ever_is_refused(tmp_path: Path) -> None:
+    # {t: 0} of t = (t', t'), t' = (t'', t'') and so on: some hundred bytes, and 2^50 steps to hash.
+    nested = b"".join(b"q%ch%c\x86" % (number, number) for number in range(50))
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02})" + nested + b"K\x00s.")
+        archive.writestr("archive/version", "3")
+    save_agent(tmp_path / "agent", some_agent())
+    plant(tmp_path / "agent", buffer.getvalue())
+    with pytest.raises(RefusedFileError, match="something else than weights"):
+        load_agent(tmp_path / "agent")
+
+
 def test_a_model_that_stable_baselines3_saved_is_refused(tmp_path: Path) -> None:
     library = pytest.importorskip("stable_baselines3")
     from semrob_env.envs.region_grow import RegionGrowEnv

@@ -10,6 +10,7 @@ import pytest
 
 from baselines.experiments.functions import Functions
 from baselines.experiments.plugins import import_modules
+from baselines.experiments.pool import Workers
 from baselines.experiments.runner import RunSummary, keys_of, run_tasks
 from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import SCHEMES, CallableFunction
@@ -49,7 +50,7 @@ def test_rows_do_not_depend_on_workers_or_chunks(maps: str, tmp_path: Path) -> N
                 tasks,
                 store,
                 functions=functions,
-                workers=workers,
+                workers=Workers(workers),
                 chunk=chunk,
                 on_rows=lambda rows, _, counts=counts: counts.append(len(rows)),  # type: ignore[misc]  # its default
             )
@@ -67,7 +68,7 @@ def test_what_is_in_the_store_does_not_run_again(maps: str, tmp_path: Path) -> N
     run_tasks(tasks[:5], store, functions=functions)
     before = stored(store)
     for workers in (1, 2):
-        summary = run_tasks(tasks, store, functions=functions, workers=workers)
+        summary = run_tasks(tasks, store, functions=functions, workers=Workers(workers))
         assert summary.skipped == (5 if workers == 1 else len(tasks))
     assert len(before) == 5
     assert stored(store).items() >= before.items()
@@ -85,7 +86,7 @@ def test_an_interrupted_comparison_keeps_what_was_finished(maps: str, tmp_path: 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        run_tasks(tasks, store, functions=functions, chunk=4, workers=workers, on_rows=interrupt)
+        run_tasks(tasks, store, functions=functions, chunk=4, workers=Workers(workers), on_rows=interrupt)
     assert len(stored(store)) == sum(calls) < len(tasks)
 
 
@@ -108,19 +109,18 @@ def test_what_an_imported_module_registers_is_known_to_workers(tmp_path: Path, m
     try:
         tasks = [RunTask(Question(f"ramp:{k}", (300.0,), budget=20), "naive", judge_points=8) for k in range(4)]
         store = RunStore(tmp_path / "runs.sqlite")
-        assert run_tasks(tasks, store, workers=2, chunk=1, modules=["ramp_module"]).done == 4
+        assert run_tasks(tasks, store, workers=Workers(2), chunk=1, modules=["ramp_module"]).done == 4
     finally:
         del SCHEMES["ramp"]
 
 
-@pytest.mark.parametrize(("workers", "chunk"), [(0, 4), (1, 0)])
-def test_no_worker_or_no_chunk_is_refused(tmp_path: Path, workers: int, chunk: int) -> None:
+def test_no_task_a_chunk_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InvalidParameterError, match="give at least 1"):
-        run_tasks([], RunStore(tmp_path / "runs.sqlite"), workers=workers, chunk=chunk)
+        run_tasks([], RunStore(tmp_path / "runs.sqlite"), chunk=0)
 
 
 def test_functions_made_by_hand_stay_in_this_process(maps: str, tmp_path: Path) -> None:
     tasks, _ = tasks_of(maps, ["naive"])
     functions = Functions(given=[CallableFunction(SemanticSpace.of("azimuth"), len)])
     with pytest.raises(InvalidParameterError, match="cannot travel"):
-        run_tasks(tasks, RunStore(tmp_path / "runs.sqlite"), functions=functions, workers=2)
+        run_tasks(tasks, RunStore(tmp_path / "runs.sqlite"), functions=functions, workers=Workers(2))

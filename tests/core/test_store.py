@@ -246,7 +246,7 @@ def test_the_columns_are_the_fields_of_question_task_and_row(store: RunStore) ->
     with closing(sqlite3.connect(store.path)) as database:
         kinds = {name: kind for _, name, kind, *_ in database.execute("PRAGMA table_info(runs)")}
         marks = [database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-    assert kinds.keys() == named
+    assert kinds.keys() == named | {"trace_checksum", "checksum"}
     assert [kinds[name] for name in ("goal", "start", "budget", "share", "feasible")] == [
         "TEXT", "TEXT", "REAL", "REAL", "INTEGER",
     ]  # fmt: skip
@@ -342,8 +342,78 @@ def test_an_empty_file_is_taken_as_a_store_that_was_killed_at_birth(tmp_path: Pa
 def test_a_row_that_was_damaged_is_one_clear_line(store: RunStore) -> None:
     store.add([make_row(1)])
     foreign_database(store.path, "UPDATE runs SET settings = 'nonsense'")
-    with pytest.raises(StoreError, match="cannot be read: task settings"):
+    with pytest.raises(StoreError, match=rf"row {make_row(1).key} cannot be read: it has another checksum") as caught:
         store.rows()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        "UPDATE traces SET queries = queries + 1",
+        "UPDATE traces SET upper = replace(upper, '370.0', '37.0')",
+        "DELETE FROM traces WHERE queries = 1",
+        "INSERT INTO traces SELECT key, 5, lower, upper FROM traces LIMIT 1",
+    ],
+)
+def test_a_trace_that_was_changed_is_told(store: RunStore, edit: str) -> None:
+    row, other = make_row(3), make_row(0)
+    store.add([row, other])
+    foreign_database(store.path, edit)
+    with pytest.raises(StoreError, match=f"row {row.key} cannot be read: its trace has another checksum"):
+        store.traces([row.key])
+    assert store.trace(other.key) == ()
+
+
+def test_rows_that_somebody_deleted_run_again(store: RunStore) -> None:
+    rows = [make_row(index) for index in range(5)]
+    store.add(rows)
+    foreign_database(store.path, "DELETE FROM runs")
+    changed = replace(rows[4], trace=rows[3].trace)
+    assert store.add([*rows[:4], changed]) == 5
+    assert store.traces(row.key for row in rows) == {row.key: row.trace for row in [*rows[:4], changed]}
+
+
+def flipped(whole: bytes, chance: random.Random) -> bytes:
+    """The bytes of a file with one to three bits flipped behind its first page's header."""
+    damaged = bytearray(whole)
+    for _ in range(chance.randint(1, 3)):
+        damaged[chance.randrange(100, len(damaged))] ^= 1 << chance.randrange(8)
+    return bytes(damaged)
+
+
+def test_flipped_bits_are_told_or_change_nothing(store: RunStore, pytestconfig: pytest.Config) -> None:
+    rows = {row.key: row for row in map(make_row, range(30))}
+    store.add(rows.values())
+    whole, chance, told = store.path.read_bytes(), random.Random(5), 0
+    seconds = pytestconfig.getoption("--fuzz-seconds")
+    ends, tries = time.monotonic() + seconds, 0
+    while tries < 80 or time.monotonic() < ends:
+        tries += 1
+        store.path.write_bytes(flipped(whole, chance))
+        try:
+            again = RunStore(store.path)
+            again.add(again.missing(rows).values())
+            found, traces, every = again.find(rows), again.traces(rows), again.rows()
+        except StoreError as error:
+            assert "\n" not in str(error)  # noqa: PT017
+            told += 1
+            continue
+        assert {key: replace(row, trace=traces[key]) for key, row in found.items()} == rows
+        assert sorted(row.key for row in every) == sorted(rows)
+    assert told > 10
+
+
+def test_a_reader_after_a_kill_in_the_middle_of_a_write_finds_what_was_committed(store: RunStore) -> None:
+    store.add([make_row(1)])
+    write = "UPDATE runs SET space = hex(randomblob(900000))"
+    code = (
+        "import os, sqlite3; database = sqlite3.connect('runs.sqlite', isolation_level=None); "
+        f"[database.execute(text) for text in ('PRAGMA cache_size=1', 'BEGIN IMMEDIATE', '{write}')]; os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=False, cwd=store.path.parent)
+    assert store.path.with_name("runs.sqlite-journal").exists()
+    assert RunStore(store.path, read_only=True).rows() == [replace(make_row(1), trace=())]
 
 
 @contextmanager

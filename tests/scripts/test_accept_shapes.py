@@ -307,7 +307,7 @@ def test_a_name_that_the_encoding_of_the_output_lacks_is_printed_escaped(monkeyp
     for encoding, shown in (("ascii", rb"\u676f \udcff"), ("utf-8", "杯".encode() + rb" \udcff")):
         data = io.BytesIO()
         monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(data, encoding=encoding, write_through=True))
-        assert program._guarded(lambda: make_console().print("杯 \udcff"), "") == 0
+        assert program.guarded(lambda: make_console().print("杯 \udcff"), "") == 0
         assert data.getvalue() == shown + b"\n"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -16,15 +17,16 @@ from typing import Any
 import pytest
 
 from baselines.agents.training import ALGORITHMS
-from baselines.commands import accept_shapes, benchmark_envs, benchmark_recorded, train_agent
-from baselines.commands.program import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, find_command, semrob
+from baselines.commands import accept_shapes, benchmark_envs, benchmark_recorded, method_table, train_agent
+from baselines.commands.program import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, find_command, guarded, run_command, semrob
 from baselines.commands.shared.options import Networks, ShapeOptions
 from baselines.commands.shared.reading import count, counts, grid_counts, names, numbers, reals
 from baselines.commands.table import COMMANDS, NAMES
 from baselines.commands.work import srvr_table as srvr_table_work
 from baselines.commands.work.benchmark_envs import KINDS
 from baselines.commands.work.benchmark_recorded import DIRECTIONS
-from semrob_env.errors import InvalidParameterError, SemrobError
+from semrob_env.errors import InvalidParameterError, OutputError, SemrobError
+from semrob_env.files import write_whole
 from semrob_env.recorded import save_maps
 from semrob_env.scene.acceptance import GRID, THRESHOLD
 from semrob_env.scene.classifiers.score_kinds import SCORE_RANGES
@@ -244,3 +246,40 @@ def test_commands_run_from_an_installed_wheel(tmp_path: Path) -> None:
         assert f"Usage: semrob {name}" in run(str(place / "bin" / "semrob"), name, "--help")
     run(str(place / "bin" / "semrob"), "method_table", *SMALLEST["method_table"])
     assert (folder / "results/methods/methods.md").exists()
+
+
+TABLE = ["--methods", "naive", "--parameters", "1"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="takes a folder by flock")
+def test_two_commands_in_one_folder_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = str(tmp_path / "out")
+    code = f"from baselines.commands.shared.terminal import own_folder as own; own({out!r}); print(flush=True)"
+    with subprocess.Popen([sys.executable, "-c", f"{code}; input()"], stdin=-1, stdout=subprocess.PIPE) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        assert run_command(method_table.main, [*TABLE, "--out", out]) == 2
+        assert "error: another command is at work in" in capsys.readouterr().err
+        other.kill()
+    for _ in range(2):
+        assert run_command(method_table.main, [*TABLE, "--out", out]) == 0
+
+
+def test_a_terminated_command_ends_like_an_interrupted_one(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def work() -> None:
+        signal.raise_signal(signal.SIGTERM)
+        pytest.fail("it went on")
+
+    assert guarded(work, "all is kept") == 143
+    assert capsys.readouterr().err == "terminated: all is kept\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_file_that_cannot_be_written_is_told_by_its_error(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for target in (tmp_path / "file" / "x.json", tmp_path / ("x" * 300), tmp_path, Path(os.devnull)):
+        with pytest.raises(OutputError, match="cannot write"):
+            write_whole(target, "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

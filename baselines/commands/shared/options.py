@@ -3,7 +3,7 @@
 Modules of options have no `from __future__ import annotations`: cyclopts reads inherited fields by their types.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -32,6 +32,7 @@ from semrob_env.store import BUDGET
 from semrob_env.types import FloatArray
 
 if TYPE_CHECKING:
+    from baselines.experiments.pool import Workers
     from semrob_env.scene.classifiers.network_spec import NetworkSpec
     from semrob_env.scene.function import SceneId
     from semrob_env.scene.sources import ShapeInfo
@@ -115,7 +116,6 @@ NetworkNames = Annotated[
 ]
 Out = Annotated[str, _option(RUN, "output folder")]
 Seed = Annotated[int, _option(RUN, "seed of all that is drawn")]
-Workers = Annotated[int, _option(RUN, "processes; 0: one a core, on live functions 1")]
 Resume = Annotated[bool, _option(RUN, "go on with what is in --out", negative="--no-resume")]
 DryRun = Annotated[bool, _option(RUN, "tell what would run and what it costs; at most a short trial")]
 
@@ -274,6 +274,28 @@ class Asked:
             f"certified: meets the goal with {100 * self.confidence:g} % confidence {whose}, by "
             f"{self.certificate_points} independent points a region, {paid}"
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkersOptions:
+    """Who runs the runs."""
+
+    workers: Annotated[int, _option(RUN, "how many at once; 0: one a core, or all of a running cluster; live: 1")] = 0
+    backend: Annotated[
+        Literal["loky", "threading", "dask", "ray"],
+        _option(RUN, "loky: processes of this machine; dask, ray: a cluster, by default one of this machine"),
+    ] = "loky"
+    scheduler: Annotated[
+        str, _option(RUN, "address of a running Dask or Ray cluster, tcp://HOST:8786 or HOST:6379")
+    ] = ""
+
+
+def workers_of(options: WorkersOptions, *, alone: bool) -> "Workers":
+    """Who runs the runs; `alone`: this process does where nobody said how many."""
+    from baselines.experiments.pool import Workers
+
+    chosen = Workers(options.workers, options.backend, options.scheduler)
+    return replace(chosen, count=1) if alone and not options.workers and not chosen.address else chosen
 
 
 def start_points(space: SemanticSpace, text: str) -> FloatArray:

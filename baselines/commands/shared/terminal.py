@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from semrob_env.errors import OutputError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
+
+try:
+    import fcntl
+except ImportError:  # Windows has none
+    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -52,6 +58,39 @@ def progress_bar(console: Console, unit: str) -> Progress:
     )
 
 
+_OWN: dict[Path, int] = {}
+
+
+def own_folder(path: str) -> Path:
+    """The output folder, for this command alone until `leave_folders`: two at once would undo what the other writes.
+
+    Raises:
+        OutputError: It cannot be written, or another command is at work in it.
+    """
+    folder = output_folder(path)
+    resolved = folder.resolve()
+    if fcntl is not None and resolved not in _OWN:
+        handle = os.open(resolved, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            os.close(handle)
+            raise OutputError(
+                f"another command is at work in {folder}; wait until it has ended, or choose another --out"
+            ) from error
+        except OSError:  # a file system without such locks
+            os.close(handle)
+        else:
+            _OWN[resolved] = handle
+    return folder
+
+
+def leave_folders() -> None:
+    """Let others have the folders of `own_folder`."""
+    while _OWN:
+        os.close(_OWN.popitem()[1])
+
+
 @final
 class Bundle:
     """The files that a command writes into its folder, which is made and proven writable at once.
@@ -62,7 +101,7 @@ class Bundle:
     """
 
     def __init__(self, folder: str, console: Console) -> None:
-        self.folder: Path = output_folder(folder)
+        self.folder: Path = own_folder(folder)
         self.written: list[str] = []
         self._console = console
 

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from baselines.commands.compare_methods import CompareMethodsOptions
+from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.compare import compare
 from baselines.experiments.curves import attainment, medians, profiles
@@ -36,7 +37,7 @@ def run(options: CompareMethodsOptions, console: Console) -> None:
             protocol,
             suite,
             bundle.folder,
-            workers=options.workers,
+            workers=workers_of(options, alone=suite.is_live),
             modules=options.imports,
             on_rows=lambda rows, _: progress.advance(running, len(rows)),
             on_judged=lambda done, total: progress.update(judging, completed=done, total=total),

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from baselines.commands.import_recorded import ImportRecordedOptions
-from baselines.commands.shared.terminal import Console, progress_bar
+from baselines.commands.shared.terminal import Console, own_folder, progress_bar
 from semrob_env.errors import InvalidParameterError
-from semrob_env.files import output_folder, write_whole
+from semrob_env.files import write_whole
 from semrob_env.recorded import ScoreMaps, held_out_error, save_maps
 from semrob_env.recorded.release import Problem, read_release
 from semrob_env.recorded.traces import ReleaseTraces, save_traces
@@ -18,7 +18,7 @@ MOST_SHOWN = 10  # problems in the terminal; all are in the file
 def run(options: ImportRecordedOptions, console: Console) -> None:
     if len(options.sources) != 1:
         raise InvalidParameterError("give one SOURCE: the folder that holds checkpoint/")
-    folder = output_folder(options.out)
+    folder = own_folder(options.out)
     with progress_bar(console, "objects") as progress:
         bar = progress.add_task("read", total=None)
         release = read_release(

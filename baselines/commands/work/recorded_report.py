@@ -9,6 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from baselines.commands.recorded_report import NO_TRACES, RecordedReportOptions
+from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.functions import Functions
 from baselines.experiments.runner import CHUNK, keys_of, run_tasks
@@ -74,7 +75,7 @@ def run(options: RecordedReportOptions, console: Console) -> None:
     tasks = list(dict.fromkeys(itertools.chain(*replays.values())))
     asked = {goal: query_tasks(function, goal, levels, options.queries) for goal in QUERY_GOALS if options.queries}
     file = bundle.folder / "runs.sqlite"
-    functions, store = Functions(given=[function]), RunStore(file)
+    functions, store = Functions(function.member_ids, options.maps), RunStore(file)
     with progress_bar(console, "runs") as progress:
 
         def rows_of(name: str, own: list[RunTask], chunk: int) -> dict[RunTask, RunRow]:
@@ -84,7 +85,7 @@ def run(options: RecordedReportOptions, console: Console) -> None:
                 store,
                 functions=functions,
                 chunk=chunk,
-                workers=options.workers,
+                workers=workers_of(options, alone=True),
                 retry_failed=True,
                 on_rows=lambda rows, _: progress.advance(bar, len(rows)),
             )

@@ -13,11 +13,11 @@ from baselines.commands.semantic_map import SemanticMapOptions
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import LOWEST_TEXT, prices, run_all, starts_of, tasks_of, wants_lowest
 from baselines.commands.shared.rows import REGION_WORDS, csv_row, region_line, regions_of, start_notes, verdict
-from baselines.commands.shared.terminal import Console, progress_bar, seconds_of
+from baselines.commands.shared.terminal import Console, own_folder, progress_bar, seconds_of
 from optimizers.base import Optimizer
 from optimizers.registry import get_optimizer
 from semrob_env.errors import InvalidParameterError, UnknownNameError
-from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
+from semrob_env.files import csv_text, markdown_table, write_whole
 from semrob_env.functions import Complement, ScoreFunction, Stack, UnitScale, make_function
 from semrob_env.maps import (
     ClassBias,
@@ -81,7 +81,7 @@ def run(options: SemanticMapOptions, console: Console) -> None:
         for name in options.methods:
             advance = partial(progress.advance, progress.add_task(f"{name}: steps", total=None))
             grown.append(grow(name, maps, options, advance))
-        folder = output_folder(options.out)
+        folder = own_folder(options.out)
         bar = progress.add_task("pictures", total=len(layers) + len(grown))
         for stem, title, layer in layers:
             own = semantic_traps(layer, low=options.trap_low, high=options.trap_high) if options.traps else []
@@ -169,7 +169,7 @@ def live_source(options: SemanticMapOptions, console: Console) -> Source | None:
         return None
     with progress_bar(console, "scores") as progress:
         bar = progress.add_task("map", total=points)
-        file = output_folder(options.out) / LIVE_FILE
+        file = own_folder(options.out) / LIVE_FILE
         maps = live_maps(
             function,
             axes,

@@ -11,6 +11,7 @@ from typing import Any, final
 import numpy as np
 
 from baselines.commands.sensitivity import SensitivityOptions
+from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.questions import region_methods
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.compare import compare
@@ -64,7 +65,7 @@ def run(options: SensitivityOptions, console: Console) -> None:
             protocol,
             suite,
             bundle.folder,
-            workers=options.workers,
+            workers=workers_of(options, alone=False),
             modules=options.imports,
             chunk=CHUNK,
             only_ends=True,

@@ -11,17 +11,18 @@ from typing import Any, final
 
 import numpy as np
 
-from baselines.commands.shared.options import PAPER_STEPS, start_points
+from baselines.commands.shared.options import PAPER_STEPS, start_points, workers_of
 from baselines.commands.shared.questions import LOWEST_TEXT, prices, starts_of, tasks_of, wants_lowest
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar, seconds_of
 from baselines.commands.srvr_table import SrvrTableOptions
 from baselines.experiments.functions import Functions
-from baselines.experiments.runner import CHUNK, RunSummary, available_cores, run_tasks
+from baselines.experiments.pool import Workers
+from baselines.experiments.runner import CHUNK, RunSummary, run_tasks
 from optimizers.base import Optimizer
 from optimizers.corner_method import START_HALF_WIDTH
 from semrob_env.errors import InvalidParameterError, OutputError, UnknownNameError
 from semrob_env.files import markdown_table
-from semrob_env.functions import Complement, ScoreFunction
+from semrob_env.functions import ScoreFunction
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import PALETTE, srvr_figure
@@ -68,8 +69,9 @@ def run(options: SrvrTableOptions, console: Console) -> None:
             plan.tasks,
             RunStore(path),
             functions=plan.functions,
-            chunk=LIVE_BATCH if options.functions == "scenes" else BATCH if plan.workers == 1 else CHUNK,
+            chunk=LIVE_BATCH if options.functions == "scenes" else BATCH if plan.workers.is_here else CHUNK,
             workers=plan.workers,
+            modules=options.imports,
             retry_failed=True,
             on_rows=on_rows,
             on_step=on_step,
@@ -108,7 +110,7 @@ class SrvrPlan:
         if options.adversarial:
             starts = {f"complement({name})": points for name, points in starts.items()}
             if options.functions == "recorded":
-                functions = Functions(given=[Complement(functions.member(ids[0])[0])])
+                functions = Functions(starts, options.maps)
         plan = cls(options, space, tuple(tasks_of(options, starts)), functions, prices_of_steps)
         if options.functions == "recorded":
             return plan
@@ -118,10 +120,9 @@ class SrvrPlan:
         return replace(plan, own=tuple(own), scores="; ".join(words.values()))
 
     @property
-    def workers(self) -> int:
-        """Processes: as asked for, else one a core on maps that travel, 1 on live functions."""
-        many = self.options.functions == "recorded" and self.functions.can_travel and len(self.tasks) > BATCH
-        return self.options.workers or (available_cores() if many else 1)
+    def workers(self) -> Workers:
+        """As asked for, else one a core on many maps, and this process on live functions."""
+        return workers_of(self.options, alone=self.options.functions == "scenes" or len(self.tasks) <= BATCH)
 
     @property
     def subjects(self) -> list[Subject]:

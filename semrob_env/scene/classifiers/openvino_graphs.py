@@ -12,6 +12,7 @@ weights; average pooling is a convolution with equal weights; max pooling sends 
 from __future__ import annotations
 
 import math
+import os
 import threading
 import warnings
 from collections.abc import Callable
@@ -25,7 +26,6 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from semrob_env.scene.classifiers.quiet_openvino import FrontEndManager, TorchScriptPythonDecoder, openvino
 from semrob_env.types import Float32Array, IntArray
 
-_CONFIG = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
 _aten = torch.ops.aten
 
 Pick = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -44,7 +44,7 @@ class Requests:
     """Runs one request a picture, as many at once as the device likes, and collects the answers in order."""
 
     def __init__(self, model: openvino.Model) -> None:
-        compiled = openvino.Core().compile_model(model, "CPU", _CONFIG)
+        compiled = openvino.Core().compile_model(model, "CPU", _config())
         self._shapes = [tuple(output.shape)[1:] for output in compiled.outputs]
         self._queue = openvino.AsyncInferQueue(compiled)
         self._queue.set_callback(_collect)
@@ -64,6 +64,15 @@ class Requests:
             finally:
                 self._queue.wait_all()  # after Ctrl-C too: nothing may run on into the next call
         return answers
+
+
+def _config() -> dict[str, str]:
+    """How a graph is compiled; the variables of the environment are those that workers of an engine are given."""
+    config = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+    for name, variable in (("INFERENCE_NUM_THREADS", "OMP_NUM_THREADS"), ("CACHE_DIR", "SEMROB_OPENVINO_CACHE")):
+        if value := os.environ.get(variable):
+            config[name] = value
+    return config
 
 
 def value_requests(module: torch.nn.Module, size: int) -> Requests:

@@ -64,3 +64,8 @@ def trust_model_file(path: str) -> None:
 def is_trusted(path: str) -> bool:
     """Whether `trust_model_file` named this file."""
     return Path(path).resolve() in _TRUSTED
+
+
+def trusted_model_files() -> tuple[str, ...]:
+    """The files that `trust_model_file` named: what another process of the same user must be told."""
+    return tuple(sorted(map(str, _TRUSTED)))
