@@ -218,7 +218,7 @@ def test_labels_are_read_from_lines_or_json(tmp_path: Path) -> None:
         path.write_text(content)
         with pytest.raises(InvalidParameterError, match=message):
             read_labels(path)
-    path.write_bytes(b"\xff\xfe")
+    path.write_bytes(b"\xff\x00")
     for missing in (path, tmp_path / "none"):
         with pytest.raises(MissingFileError, match="cannot read labels"):
             read_labels(missing)
