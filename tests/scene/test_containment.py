@@ -458,10 +458,15 @@ def test_weights_of_an_onnx_model_lie_beside_it(outside: Path, way: str, monkeyp
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("where", ["initializer", "sparse", "constant", "graph", "function"])
+@pytest.mark.parametrize("where", ["initializer", "constant", "graph", "function"])
 def test_weights_are_found_wherever_a_tensor_may_be(tmp_path: Path, where: str) -> None:
     path = onnx_model(tmp_path, "w/model.data", where=where)
     assert external_files(path) == (tmp_path.resolve() / "w/model.data",)
+
+
+def test_sparse_weights_are_refused_as_their_size_has_no_bound(tmp_path: Path) -> None:
+    with pytest.raises(RefusedFileError, match="holds sparse weights, which are not read"):
+        external_files(onnx_model(tmp_path, "w/model.data", where="sparse"))
 
 
 def test_weights_of_an_onnx_model_are_no_address_in_memory(tmp_path: Path) -> None:

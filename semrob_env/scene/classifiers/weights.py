@@ -13,8 +13,8 @@ from typing import Any, final
 
 import torch
 
-from semrob_env.errors import MissingExtraError, MissingFileError, RefusedFileError
-from semrob_env.files import write_whole
+from semrob_env.errors import InvalidParameterError, MissingExtraError, MissingFileError, RefusedFileError
+from semrob_env.files import note_file, write_whole
 from semrob_env.scene.classifiers.base import Preprocessing
 from semrob_env.scene.classifiers.labels import read_labels
 from semrob_env.scene.classifiers.options import NetworkOptions
@@ -39,6 +39,7 @@ def read_state_dict(path: Path) -> StateDict:
         MissingFileError: There is no such file.
         RefusedFileError: It is cut off, or holds code, unknown types or no tensors.
     """
+    note_file(path)
     if not path.is_file():
         raise MissingFileError(f"{path}: there is no such file; give the path of a file of weights")
     loaded = _safetensors(path) if path.suffix == ".safetensors" else _torch_file(path)
@@ -137,7 +138,12 @@ def classifier_of(
         unnormalized: Feed pictures in [0, 1] as they are.
         categories: Names of the classes where `options` tells none.
         chunk: See `TorchClassifier`.
+
+    Raises:
+        InvalidParameterError: An output is asked for, of which the module has one.
     """
+    if options.output:
+        raise InvalidParameterError(f"{name} has one output; leave output={options.output} away")
     return TorchClassifier(
         module,
         preprocessing.unnormalized() if unnormalized else preprocessing,
