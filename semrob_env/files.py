@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import math
 import os
@@ -164,6 +165,15 @@ def read_regular(path: str | os.PathLike[str], most_bytes: int) -> bytes:
     if len(data) > most_bytes:
         raise RefusedFileError(f"{path}: has more than the {most_bytes} bytes allowed; give a file")
     return data
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, for run keys."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def csv_text(rows: Sequence[Mapping[str, object]]) -> str:

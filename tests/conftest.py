@@ -59,8 +59,11 @@ def compiling() -> Generator[Callable[[], float], None, None]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --fast."""
+    """Add --fast and --fuzz-seconds."""
     parser.addoption("--fast", action="store_true", help="only tests of FAST files, without those marked slow")
+    parser.addoption(
+        "--fuzz-seconds", type=float, default=0.0, metavar="FLOAT", help="how long each fuzz test goes on; 0: short"
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

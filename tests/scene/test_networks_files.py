@@ -19,6 +19,7 @@ from semrob_env.errors import (
     UnknownNameError,
 )
 from semrob_env.functions import make_function
+from semrob_env.scene.classifiers import openvino_file
 from semrob_env.scene.classifiers import options as options_module
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
 from semrob_env.scene.classifiers.options import NetworkOptions, trust_model_file
@@ -30,8 +31,9 @@ SIZE = 20
 
 
 @pytest.fixture(autouse=True)
-def no_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_trust_and_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(options_module, "_TRUSTED", set())
+    monkeypatch.setattr(openvino_file, "_try_out", lambda *told: None)  # takes a second each
     forget_networks()
 
 

@@ -36,9 +36,21 @@ def graph_digest(traced: Any) -> str:
     return digest.hexdigest()
 
 
-def may_draw(traced: Any) -> bool:
-    """Whether an operator of a trace may draw random numbers, as dropout does while it trains."""
-    return any(node.isNondeterministic() for node in _nodes(traced.inlined_graph))
+def draws(traced: Any) -> bool | None:
+    """Whether an operator of a trace draws random numbers, as dropout does while it trains; None: it may."""
+    found: bool | None = False
+    for node in _nodes(traced.inlined_graph):
+        if not node.isNondeterministic():
+            continue
+        share: Any = 1.0
+        is_training: Any = True
+        if "dropout" in node.kind():
+            _, share, is_training = (value.toIValue() for value in node.inputs())
+        if is_training is None or share is None:
+            found = None
+        elif is_training and share:
+            return True
+    return found
 
 
 def _nodes(graph: Any) -> Iterator[Any]:
@@ -59,7 +71,7 @@ def _attribute(node: Any, name: str) -> object:
 def structure(module: torch.nn.Module, depth: int = 0) -> list[tuple[object, ...]]:
     """Type, code and attributes of every layer, but for its weights and whether it trains."""
     return [
-        (name, *_code_of_type(type(layer)), told({k: v for k, v in vars(layer).items() if k not in _TORCHS}, depth))
+        (name, *_code_of_type(layer.__class__), told({k: v for k, v in vars(layer).items() if k not in _TORCHS}, depth))
         for name, layer in module.named_modules()
     ]
 

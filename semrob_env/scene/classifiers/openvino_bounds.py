@@ -102,7 +102,7 @@ def _work_for_each(operator: Any, kind: str, label: str) -> int:
         lengths = [length.get_max_length() for length in weights]
         lengths = lengths[1:] if "Group" in kind else lengths
         # Channels of the output, then of the input; the other way round in transposed ones.
-        return int(math.prod(lengths)) // max(1, lengths[1 if "Backprop" in kind else 0])
+        return int(math.prod(lengths) // max(1, lengths[1 if "Backprop" in kind else 0]))
     if kind.endswith("Sequence"):
         return max(inputs[1:])
     return 1 + max(inputs, default=0) // max(1, _elements(operator.output(0), label))

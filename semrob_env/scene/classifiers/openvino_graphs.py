@@ -12,23 +12,21 @@ weights; average pooling is a convolution with equal weights; max pooling sends 
 from __future__ import annotations
 
 import math
-import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any, final
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch._decomp import core_aten_decompositions, get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from semrob_env.scene.classifiers.module_code import trace
+from semrob_env.scene.classifiers.openvino_requests import Requests
 from semrob_env.scene.classifiers.probes import largest_difference, log_probabilities
-from semrob_env.scene.classifiers.quiet_openvino import FrontEndManager, TorchScriptPythonDecoder, openvino
+from semrob_env.scene.classifiers.quiet_openvino import FrontEndManager
 from semrob_env.types import Float32Array, IntArray
 
-_CONFIG = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
 _aten = torch.ops.aten
 
 Pick = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -44,33 +42,6 @@ class ConversionError(Exception):
 
 class DifferenceError(ConversionError):
     """OpenVINO converts the module to something that answers otherwise."""
-
-
-@final
-class Requests:
-    """Runs one request a picture, as many at once as the device likes, and collects the answers in order."""
-
-    def __init__(self, model: openvino.Model) -> None:
-        compiled = openvino.Core().compile_model(model, "CPU", _CONFIG)
-        self._shapes = [tuple(output.shape)[1:] for output in compiled.outputs]
-        self._queue = openvino.AsyncInferQueue(compiled)
-        self._queue.set_callback(_collect)
-        self._lock = threading.Lock()  # functions in several threads may share a network
-
-    def one_each(self, images: Float32Array | npt.NDArray[np.uint8]) -> Float32Array:
-        """The first output (N, ...) for images (N, 3, H, W)."""
-        return self([{0: image[None]} for image in images])[0]
-
-    def __call__(self, inputs: Sequence[Mapping[int, npt.NDArray[Any]]]) -> list[Float32Array]:
-        """Each output (N, ...) for N inputs by position, each of batch size 1."""
-        answers = [np.empty((len(inputs), *shape), dtype=np.float32) for shape in self._shapes]
-        with self._lock:
-            try:
-                for index, one in enumerate(inputs):
-                    self._queue.start_async(one, (answers, index))
-            finally:
-                self._queue.wait_all()  # after Ctrl-C too: nothing may run on into the next call
-        return answers
 
 
 def value_requests(traced: Any, images: torch.Tensor, expected: Float32Array, *, is_softmax: bool) -> Requests:
@@ -141,17 +112,13 @@ class GradientGraph:
         return values, gradients
 
 
-def _collect(request: Any, place: tuple[list[Float32Array], int]) -> None:
-    answers, index = place
-    for output, own in enumerate(answers):
-        own[index] = request.get_output_tensor(output).data[0]
-
-
 def _converted(traced: Any, examples: tuple[torch.Tensor, ...]) -> Requests:
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # about things that do not concern fixed shapes
             # The front end itself: openvino.convert_model is the same plus usage reports.
+            from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # after the quiet import
+
             front_end = FrontEndManager().load_by_framework("pytorch")
             decoder = TorchScriptPythonDecoder(traced, example_input=examples)  # must outlive the conversion
             model = front_end.convert(front_end.load(decoder))

@@ -22,9 +22,9 @@ from semrob_env.scene.classifiers.openvino_graphs import (
     ConversionError,
     DifferenceError,
     GradientGraph,
-    Requests,
     value_requests,
 )
+from semrob_env.scene.classifiers.openvino_requests import Requests
 from semrob_env.scene.classifiers.probes import (
     LEAST_PROBABILITY,
     are_probabilities,
@@ -43,7 +43,8 @@ CHUNK, CUDA_CHUNK = 8, 32
 differently."""
 
 REPEATS, MOST_REPEATS = 2, 12
-"""How often a new network is asked for the same image, to find one that draws random numbers; and where it may draw."""
+"""How often a new network is asked for the same image again, to find one that changes its answers; and where its trace
+does not tell whether it draws random numbers."""
 
 
 @final
@@ -194,10 +195,10 @@ class TorchClassifier(Classifier):
         with torch.no_grad():
             self._expected = network.finished(answers).cpu()
         traced = self._trace(first)
-        may_draw = traced is None or module_code.may_draw(traced)
+        draws = None if traced is None else module_code.draws(traced)
         with torch.no_grad(), _full_precision(self._device):
-            again = [network(first).cpu() for _ in range(MOST_REPEATS if may_draw else REPEATS)]
-        if any(self._apart(one, self._expected[:1]) for one in again):
+            again = [network(first).cpu() for _ in range(MOST_REPEATS if draws is None else REPEATS)]
+        if draws or any(self._apart(one, self._expected[:1]) for one in again):
             raise ClassifierError(
                 f"{self.name} answers the same image differently each time, as with dropout at work; export it after "
                 "eval()"
@@ -267,7 +268,12 @@ class TorchClassifier(Classifier):
                 batch.requires_grad_(True)
                 answers = self._module(batch)
                 scores = _PICKS[self.score](answers, one_hot.to(answers.dtype))
-                (slope,) = torch.autograd.grad(scores.sum(), batch)
+                try:
+                    (slope,) = torch.autograd.grad(scores.sum(), batch)
+                except RuntimeError as error:  # its answers do not come from the image by operators of torch alone
+                    raise ClassifierError(
+                        f"{self.name} has no gradient in the image ({_one_line(error)}); use finite differences"
+                    ) from error
                 kept = len(values[rows])
                 values[rows] = scores.detach().cpu().numpy()[:kept]
                 gradients[rows] = slope.contiguous().cpu().numpy()[:kept]

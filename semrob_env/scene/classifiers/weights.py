@@ -14,7 +14,7 @@ from typing import Any, final
 import torch
 
 from semrob_env.errors import InvalidParameterError, MissingExtraError, MissingFileError, RefusedFileError
-from semrob_env.files import note_file, write_whole
+from semrob_env.files import file_digest, note_file, write_whole
 from semrob_env.scene.classifiers.base import Preprocessing
 from semrob_env.scene.classifiers.labels import read_labels
 from semrob_env.scene.classifiers.options import NetworkOptions
@@ -155,15 +155,6 @@ def classifier_of(
         chunk=chunk,
         is_own=True,
     )
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, for run keys."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _download(url: str, target: Path) -> None:
