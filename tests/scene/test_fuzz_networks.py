@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 import time
@@ -151,7 +152,11 @@ def broken(model: Any, rng: np.random.Generator) -> bytes:
             attribute.ints[:] = [number if rng.random() < 0.5 else value for value in attribute.ints]
         elif way == 2 and tensor.dims:
             tensor.dims[rng.integers(len(tensor.dims))] = number
-        elif way == 3 and tensor.data_type in {1, 7}:
+        elif (
+            way == 3
+            and tensor.data_type in {1, 7}
+            and math.prod(tensor.dims) * (4, 8)[tensor.data_type // 7] == len(tensor.raw_data)
+        ):
             values = kinds.onnx.numpy_helper.to_array(tensor).copy()
             values.reshape(-1)[rng.integers(values.size)] = number
             tensor.CopyFrom(kinds.onnx.numpy_helper.from_array(values, tensor.name))

@@ -165,13 +165,13 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
             raise InvalidParameterError(f"labels {path} are no JSON list: {error}") from error
         if isinstance(names, list) and not all(isinstance(name, str) and name.strip() for name in names):
             names = None
-    if not isinstance(names, list) or not any(names):
+    stripped = [name.strip() for name in names if name.strip()] if isinstance(names, list) else []
+    if not stripped:
         raise InvalidParameterError(f"labels {path}: give one name a line, or a JSON list of names")
-    stripped = [name.strip() for name in names]
     odd = next((name for name in stripped if encodable(name) != name), None)
     if odd is not None:
         raise InvalidParameterError(f"labels {path}: {odd[:60]!a} cannot be written into ids and tables; rename it")
-    return tuple(filter(None, stripped))
+    return tuple(stripped)
 
 
 def _plain(name: str) -> str:
