@@ -40,7 +40,8 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     with compiling() as compiled:
         result = yield
     taken = min(time.perf_counter() - clock - compiled(), sum(os.times()[:4]) - processor)
-    if taken > SECONDS and not item.get_closest_marker("slow"):
+    is_long = item.get_closest_marker("slow") or item.config.getoption("--fuzz-seconds")
+    if taken > SECONDS and not is_long:
         pytest.fail(f"it took {taken:.1f} s, and may take {SECONDS:g}: shorten it or mark it slow", pytrace=False)
     return result
 

@@ -55,9 +55,9 @@ class SceneFunction(ScoreFunction):
     """A family of shapes seen by one classifier through one renderer.
 
     The first answer probes the classifier at the default point of the space; values are then asked in chunks of at
-    most `MEMORY_BOUND_BYTES`. A theta has the same bytes alone and in any batch; with its gradient its value may differ by
-    rounding, up to some 1e-6 of a softmax, as another graph of the network answers then. Where the weights of the classifier
-    change, scores and fingerprints are those of the new ones.
+    most `MEMORY_BOUND_BYTES`. A theta has the same bytes alone and in any batch; with its gradient its value may differ
+    by rounding, up to some 1e-6 of a softmax, as another graph of the network answers then. Where the weights of the
+    classifier change, scores and fingerprints are those of the new ones.
 
     Args:
         classifier: Scores pictures; `has_gradient` of the function is its.

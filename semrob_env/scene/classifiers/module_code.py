@@ -25,10 +25,14 @@ def trace(module: torch.nn.Module, *examples: torch.Tensor) -> Any:
         return torch.jit.trace(module, examples, check_trace=False)  # type: ignore[no-untyped-call]
 
 
-def graph_digest(traced: Any) -> str:
-    """SHA-256 of the operators of a trace, in order, with their numbers, constant tensors and names of weights."""
+def graph_digest(graph: Any) -> str:
+    """SHA-256 of the operators of a trace, in order, with their numbers, constant tensors and names of weights.
+
+    Args:
+        graph: The `inlined_graph` of a trace.
+    """
     digest, numbers = hashlib.sha256(), dict[int, int]()
-    for node in _nodes(traced.inlined_graph):
+    for node in _nodes(graph):
         inputs = [numbers.setdefault(value.unique(), len(numbers)) for value in node.inputs()]
         outputs = [numbers.setdefault(value.unique(), len(numbers)) for value in node.outputs()]
         held = [(name, _attribute(node, name)) for name in sorted(node.attributeNames())]
@@ -36,10 +40,14 @@ def graph_digest(traced: Any) -> str:
     return digest.hexdigest()
 
 
-def draws(traced: Any) -> bool | None:
-    """Whether an operator of a trace draws random numbers, as dropout does while it trains; None: it may."""
+def draws(graph: Any) -> bool | None:
+    """Whether an operator of a trace draws random numbers, as dropout does while it trains; None: it may.
+
+    Args:
+        graph: As `graph_digest`.
+    """
     found: bool | None = False
-    for node in _nodes(traced.inlined_graph):
+    for node in _nodes(graph):
         if not node.isNondeterministic():
             continue
         share: Any = 1.0
@@ -71,12 +79,17 @@ def _attribute(node: Any, name: str) -> object:
 def structure(module: torch.nn.Module, depth: int = 0) -> list[tuple[object, ...]]:
     """Type, code and attributes of every layer, but for its weights and whether it trains."""
     return [
-        (name, *_code_of_type(layer.__class__), told({k: v for k, v in vars(layer).items() if k not in _TORCHS}, depth))
+        (
+            name,
+            _code_of_type(layer.__class__),
+            *((own, told(held[own], depth)) for own in sorted(held.keys() - _TORCHS)),
+        )
         for name, layer in module.named_modules()
+        for held in (vars(layer),)
     ]
 
 
-_TORCHS = vars(torch.nn.Module()).keys()
+_TORCHS = frozenset(vars(torch.nn.Module()))
 """Attributes that torch keeps; users' may begin with an underscore as well."""
 
 

@@ -42,7 +42,7 @@ CHUNK, CUDA_CHUNK = 8, 32
 """Pictures a call of torch on the CPU and on another device, always filled up: kernels chosen by batch size may round
 differently."""
 
-REPEATS, MOST_REPEATS = 2, 12
+REPEATS, MOST_REPEATS = 1, 12
 """How often a new network is asked for the same image again, to find one that changes its answers; and where its trace
 does not tell whether it draws random numbers."""
 
@@ -194,8 +194,7 @@ class TorchClassifier(Classifier):
         network.gives_probabilities = are_probabilities(answers.cpu().numpy())
         with torch.no_grad():
             self._expected = network.finished(answers).cpu()
-        traced = self._trace(first)
-        draws = None if traced is None else module_code.draws(traced)
+        traced, draws = self._trace(first)
         with torch.no_grad(), _full_precision(self._device):
             again = [network(first).cpu() for _ in range(MOST_REPEATS if draws is None else REPEATS)]
         if draws or any(self._apart(one, self._expected[:1]) for one in again):
@@ -207,16 +206,18 @@ class TorchClassifier(Classifier):
             images, expected, is_softmax = self._images, self._expected.numpy(), network.is_softmax
             self._graph("values", lambda: value_requests(traced, images, expected, is_softmax=is_softmax))
 
-    def _trace(self, image: torch.Tensor) -> Any:
-        """The network as torch records it, whose digest is kept; None: it cannot be traced."""
+    def _trace(self, image: torch.Tensor) -> tuple[Any, bool | None]:
+        """The network as torch records it, whose digest is kept, and whether it draws; None where that is not known."""
         try:
             traced = module_code.trace(self._module, image)
-            self._code = module_code.graph_digest(traced)
+            graph = traced.inlined_graph
+            self._code = module_code.graph_digest(graph)
         except Exception as error:  # as above
             if self._backend == "openvino":
                 raise self._no_graph("values", error) from error
-            self._code, traced = "untraced", None
-        return traced
+            self._code = "untraced"
+            return None, None
+        return traced, module_code.draws(graph)
 
     def _apart(self, one: torch.Tensor, other: torch.Tensor) -> bool:
         """Whether two answers of the network differ by more than rounding."""
