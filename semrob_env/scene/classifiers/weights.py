@@ -7,6 +7,7 @@ import pickle
 import re
 import urllib.request
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
@@ -23,6 +24,9 @@ from semrob_env.scene.classifiers.torch_module import TorchClassifier
 StateDict = Mapping[str, torch.Tensor]
 
 TIMEOUT_S = 20  # longest wait for an answer of a server
+
+SMALL_BYTES, MOST_RATIO = 2**26, 8
+"""A zip of weights may unpack to so many bytes (64 MiB), or to so many times its size."""
 
 # Where training scripts keep the state dict in their checkpoints; averaged weights first, as timm has it.
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
@@ -175,6 +179,7 @@ def _download(url: str, target: Path) -> None:
 
 
 def _torch_file(path: Path) -> Any:
+    _refuse_bomb(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about TorchScript files, which are told below
@@ -193,6 +198,19 @@ def _torch_file(path: Path) -> Any:
         else:
             told = "is no file of weights, or is cut off; fetch or save it again"
         raise RefusedFileError(f"{path}: {told}") from error
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse a zip that unpacks to far more than it holds: torch packs nothing."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except Exception:  # no zip, which older files are not, or a broken one: told by who reads it
+        return
+    if unpacked > max(SMALL_BYTES, MOST_RATIO * path.stat().st_size):
+        raise RefusedFileError(
+            f"{path}: unpacks to {unpacked} bytes, {MOST_RATIO} times its size or more; save it again"
+        )
 
 
 def _safetensors(path: Path) -> StateDict:
