@@ -1,18 +1,26 @@
-"""Files that are whole or not there (written beside their place, then renamed), and rows as text."""
+"""Files that are whole or not there (written beside their place, then renamed), what is kept of them, rows as text."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import math
 import os
 import stat
 import tempfile
-from collections.abc import Mapping, Sequence
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import suppress
+from contextvars import ContextVar
 from pathlib import Path
+from typing import Generic, TypeVar, final
 
-from semrob_env.errors import OutputError, RefusedFileError
+from semrob_env.errors import MissingFileError, OutputError, RefusedFileError
+
+MadeT = TypeVar("MadeT")
+Stamp = tuple[int, ...] | None
 
 
 def output_folder(path: str | os.PathLike[str]) -> Path:
@@ -85,13 +93,114 @@ def encodable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
-def file_stamp(path: str | os.PathLike[str]) -> tuple[int, int, int] | None:
-    """What changes where a file is written again: time, size and number; None where there is none."""
+def file_stamp(path: str | os.PathLike[str]) -> Stamp:
+    """What changes where a file is written again: times, size and number; None where there is none.
+
+    The time of the change of its entry is among them: programs may put back the time of its content, not that one.
+    """
     try:
         status = os.stat(path)
     except (OSError, ValueError):
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
+
+
+_noted: ContextVar[tuple[dict[str, Stamp], ...]] = ContextVar("noted", default=())
+
+
+def note_file(path: str | os.PathLike[str]) -> None:
+    """Say that a file is about to be read, or was looked for in vain, to every `FileCache` that waits for a value."""
+    for files in _noted.get():
+        files.setdefault(os.path.abspath(path), file_stamp(path))
+
+
+@final
+class FileCache(Generic[MadeT]):
+    """Values that are made of files, kept as long as every file that was noted while one was made is as it was.
+
+    Args:
+        most: Values kept; those asked for longest ago go first.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: OrderedDict[Hashable, tuple[MadeT, dict[str, Stamp]]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], MadeT]) -> MadeT:
+        """The value of a key: as it was made, or made anew where a file has changed, come or gone."""
+        with self._lock:
+            value, files = self._kept.get(key) or (None, None)
+        if files is None or any(file_stamp(path) != stamp for path, stamp in files.items()):
+            files = {}
+            before = _noted.set((*_noted.get(), files))
+            try:
+                value = make()
+            finally:
+                _noted.reset(before)
+        else:
+            for path in files:
+                note_file(path)  # for what is made of this value
+        assert value is not None
+        with self._lock:
+            self._kept[key] = value, files
+            self._kept.move_to_end(key)
+            while len(self._kept) > self._most:
+                self._kept.popitem(last=False)
+        return value
+
+    def clear(self) -> None:
+        """Let go of all values."""
+        with self._lock:
+            self._kept.clear()
+
+
+def require_regular(path: str | os.PathLike[str], most_bytes: int) -> None:
+    """Refuse what would block, never end or fill the memory where it is read, and note the file.
+
+    Raises:
+        MissingFileError: There is none, or it cannot be looked at.
+        RefusedFileError: A folder, pipe or device, or larger.
+    """
+    note_file(path)
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise MissingFileError(f"{path}: {getattr(error, 'strerror', None) or error}; give a file") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise RefusedFileError(f"{path}: is a folder, pipe or device; give a regular file")
+    if status.st_size > most_bytes:
+        raise RefusedFileError(f"{path}: {status.st_size} bytes are more than the {most_bytes} allowed; give a file")
+
+
+def read_regular(path: str | os.PathLike[str], most_bytes: int) -> bytes:
+    """The bytes of a regular file that is not empty.
+
+    Files of size 0 are not read: some of the system's, which are endless, say that they have it.
+
+    Raises:
+        MissingFileError, RefusedFileError: As `require_regular`; or it cannot be read, or has grown too large.
+    """
+    require_regular(path, most_bytes)
+    try:
+        if not os.stat(path).st_size:
+            return b""
+        with open(path, "rb") as stream:
+            data = stream.read(most_bytes + 1)
+    except OSError as error:
+        raise MissingFileError(f"{path}: cannot be read ({error.strerror or error}); give a file") from error
+    if len(data) > most_bytes:
+        raise RefusedFileError(f"{path}: has more than the {most_bytes} bytes allowed; give a file")
+    return data
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, for run keys."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(2**20):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def csv_text(rows: Sequence[Mapping[str, object]]) -> str:

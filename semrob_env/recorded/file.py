@@ -14,15 +14,14 @@ import math
 import os
 import zipfile
 from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.errors import InvalidMapsError, MissingFileError, SemrobError
-from semrob_env.files import write_whole
+from semrob_env.errors import InvalidMapsError, MissingFileError, RefusedFileError, SemrobError
+from semrob_env.files import FileCache, require_regular, write_whole
 from semrob_env.parameters import Parameter, SemanticSpace
 from semrob_env.recorded.maps import ScoreMaps
 
@@ -53,6 +52,9 @@ def save_maps(maps: ScoreMaps, path: str | os.PathLike[str]) -> Path:
     return write_arrays(path, header, {**axes, "scores": maps.scores})
 
 
+_KEPT: FileCache[ScoreMaps] = FileCache(4)
+
+
 def load_maps(path: str | os.PathLike[str]) -> ScoreMaps:
     """Read a file of maps; the last few stay in memory until their file changes.
 
@@ -60,20 +62,16 @@ def load_maps(path: str | os.PathLike[str]) -> ScoreMaps:
         MissingFileError: There is no such file.
         InvalidMapsError: It is not a file of maps, of another version, too large, or damaged.
     """
-    found = Path(path)
-    try:
-        state = found.stat()
-    except OSError as error:
+    found = os.path.abspath(path)
+    if not os.path.exists(found):
         raise MissingFileError(
-            f"no file of maps at {found}: scripts/import_recorded.py makes one from the released maps, "
+            f"no file of maps at {path}: scripts/import_recorded.py makes one from the released maps, "
             "scripts/semantic_map.py from a live function"
-        ) from error
-    return _load(str(found.absolute()), state.st_mtime_ns, state.st_size)
+        )
+    return _KEPT.get(found, lambda: _load(found))
 
 
-@lru_cache(maxsize=4)
-def _load(path: str, changed: int, size: int) -> ScoreMaps:
-    del changed, size  # they are in the key
+def _load(path: str) -> ScoreMaps:
     header, arrays = read_arrays(path, FORMAT, VERSION)
     try:
         space = SemanticSpace(tuple(Parameter(**parameter) for parameter in header["space"]))
@@ -115,6 +113,7 @@ def read_arrays(
         InvalidMapsError: It is something else, of another version, too large, or damaged.
     """
     try:
+        require_regular(path, MOST_BYTES)
         with zipfile.ZipFile(path) as archive:
             entries = archive.infolist()
             if len(entries) > _MOST_ARRAYS or sum(entry.file_size for entry in entries) > MOST_BYTES:
@@ -125,6 +124,8 @@ def read_arrays(
         raise MissingFileError(f"no such file: {path}") from error
     except InvalidMapsError:
         raise
+    except RefusedFileError as error:
+        raise InvalidMapsError(str(error)) from error
     except Exception as error:  # zipfile, zlib, struct and json each have their own
         raise InvalidMapsError(f"{path}: not a file of {file_format!r}, or damaged ({error})") from error
     if not isinstance(header, dict) or header.get("format") != file_format:

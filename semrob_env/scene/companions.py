@@ -14,6 +14,7 @@ from typing import final
 
 from semrob_env.containment import inside, is_plain, is_relative, outside
 from semrob_env.errors import RefusedFileError
+from semrob_env.files import note_file
 
 
 class Companions(ABC):
@@ -82,6 +83,7 @@ class FolderCompanions(Companions):
             if is_relative(name) and not os.path.lexists(self._beside / name):
                 return None
             raise
+        note_file(target)
         return target.read_bytes() if target.is_file() else None
 
 

@@ -55,8 +55,9 @@ class SceneFunction(ScoreFunction):
     """A family of shapes seen by one classifier through one renderer.
 
     The first answer probes the classifier at the default point of the space; values are then asked in chunks of at
-    most `MEMORY_BOUND_BYTES`. A theta has the same bytes alone and in any batch. Where the weights of the classifier
-    change, scores and fingerprints are those of the new ones.
+    most `MEMORY_BOUND_BYTES`. A theta has the same bytes alone and in any batch; with its gradient its value may differ
+    by rounding, up to some 1e-6 of a softmax, as another graph of the network answers then. Where the weights of the
+    classifier change, scores and fingerprints are those of the new ones.
 
     Args:
         classifier: Scores pictures; `has_gradient` of the function is its.
@@ -199,13 +200,14 @@ class SceneId:
         colors: `white`, or `material`: each face in the color of its material.
         gradient_supersample: As `supersample`, for the pictures whose gradients are told; 0: as values.
         gradient_blur: As `blur`, for gradients alone.
-        score: Option of the network, as the next three: `softmax`, `margin` or `top1`.
+        score: Option of the network, as the next three and `output`: `softmax`, `margin` or `top1`.
         weights: Escaped path.
         labels: Escaped path.
         device: Of torch, for the network and, where it can, the renderer.
         label: Escaped name or index of the class to score, where it is not that of the shape; empty: `class_name`.
         renderer: Name, as `make_renderer` reads it.
         alias: What tables call the network, to tell two files of weights of one apart; empty: `network`.
+        output: Escaped name of an output; see `NetworkOptions`.
     """
 
     network: str
@@ -226,6 +228,7 @@ class SceneId:
     label: str = ""
     renderer: str = "rasterizer"
     alias: str = ""
+    output: str = ""
 
     def __post_init__(self) -> None:
         if self.feed not in ("normalized", "unnormalized"):
@@ -284,7 +287,9 @@ def make_scene_function(function_id: str) -> SceneFunction:
     space = SemanticSpace.of(own.params)
     # One shape, one id, however it was written.
     own = replace(own, network=canonical_network(own.network), params=space.spec, source=canonical_source(own.source))
-    options = NetworkOptions(unescape(own.weights), unescape(own.labels), score_kind(own.score), own.device)
+    options = NetworkOptions(
+        unescape(own.weights), unescape(own.labels), score_kind(own.score), own.device, unescape(own.output)
+    )
     classifier = load_network(
         own.network, unnormalized=own.feed == "unnormalized", size=own.size or None, options=options
     )

@@ -129,7 +129,7 @@ def test_the_fingerprint_tells_weights_preprocessing_and_backend_apart() -> None
 
 
 def test_a_module_without_logits_is_refused() -> None:
-    with pytest.raises(ClassifierError, match=r"answers shape \(1, 3, 20, 20\) to one picture; must be \(1, labels\)"):
+    with pytest.raises(ClassifierError, match=r"answers shape \(1, 3, 20, 20\) to one image; must be \(1, labels\)"):
         TorchClassifier(torch.nn.Identity(), Preprocessing(SIZE), name="identity")
     with pytest.raises(InvalidParameterError, match="unknown backend 'tpu'"):
         TorchClassifier(small_network(), Preprocessing(SIZE), name="small", backend="tpu")  # type: ignore[arg-type]

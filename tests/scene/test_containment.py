@@ -19,9 +19,9 @@ from PIL import Image
 from semrob_env.containment import inside, is_plain, is_relative
 from semrob_env.errors import InvalidMeshError, LibraryError, RefusedFileError, SemrobError
 from semrob_env.recorded.release import read_release
-from semrob_env.scene.classifiers import model_file
-from semrob_env.scene.classifiers.model_file import OpenVinoClassifier
+from semrob_env.scene.classifiers import openvino_file
 from semrob_env.scene.classifiers.onnx_external import external_files
+from semrob_env.scene.classifiers.openvino_file import OpenVinoClassifier
 from semrob_env.scene.classifiers.quiet_openvino import openvino
 from semrob_env.scene.mesh import Mesh, load_mesh
 from semrob_env.scene.sources import file_source, list_shapes, load_shape
@@ -449,7 +449,7 @@ def onnx_model(house: Path, location: str, *, where: str = "initializer", **more
 @pytest.mark.parametrize("way", EVERY_WAY)
 def test_weights_of_an_onnx_model_lie_beside_it(outside: Path, way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     path = onnx_model(outside.parent / "house", spell(way, outside, "secret.bin"))
-    monkeypatch.setattr(model_file, "FrontEndManager", lambda: pytest.fail("OpenVINO was asked"))
+    monkeypatch.setattr(openvino_file, "FrontEndManager", lambda: pytest.fail("OpenVINO was asked"))
     if way == "folder and double slash":
         assert external_files(path)[0].is_relative_to(path.parent)
         return
@@ -458,10 +458,15 @@ def test_weights_of_an_onnx_model_lie_beside_it(outside: Path, way: str, monkeyp
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("where", ["initializer", "sparse", "constant", "graph", "function"])
+@pytest.mark.parametrize("where", ["initializer", "constant", "graph", "function"])
 def test_weights_are_found_wherever_a_tensor_may_be(tmp_path: Path, where: str) -> None:
     path = onnx_model(tmp_path, "w/model.data", where=where)
     assert external_files(path) == (tmp_path.resolve() / "w/model.data",)
+
+
+def test_sparse_weights_are_refused_as_their_size_has_no_bound(tmp_path: Path) -> None:
+    with pytest.raises(RefusedFileError, match="holds sparse weights, which are not read"):
+        external_files(onnx_model(tmp_path, "w/model.data", where="sparse"))
 
 
 def test_weights_of_an_onnx_model_are_no_address_in_memory(tmp_path: Path) -> None:

@@ -201,7 +201,7 @@ class Whole(Scaled):
 
 
 def test_a_network_that_draws_random_numbers_is_refused() -> None:
-    with pytest.raises(ClassifierError, match="own answers the same picture differently each time"):
+    with pytest.raises(ClassifierError, match="own answers the same image differently each time"):
         classifier(Noisy())
 
 

@@ -19,6 +19,7 @@ from semrob_env.errors import (
     UnknownNameError,
 )
 from semrob_env.functions import make_function
+from semrob_env.scene.classifiers import openvino_file
 from semrob_env.scene.classifiers import options as options_module
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
 from semrob_env.scene.classifiers.options import NetworkOptions, trust_model_file
@@ -30,8 +31,9 @@ SIZE = 20
 
 
 @pytest.fixture(autouse=True)
-def no_trust(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_trust_and_no_trial(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(options_module, "_TRUSTED", set())
+    monkeypatch.setattr(openvino_file, "_try_out", lambda *told: None)  # takes a second each
     forget_networks()
 
 
@@ -172,7 +174,7 @@ def test_other_misuses_of_model_files_are_told(tmp_path: Path) -> None:
     with pytest.raises(RefusedFileError, match=r"no known kind of model file; known endings are .onnx"):
         load(tmp_path / "model.h5")
     path = save(tmp_path / "model.xml", small_network())
-    with pytest.raises(RefusedFileError, match=r"does not take pictures of 64 x 64|cannot run it"):
+    with pytest.raises(RefusedFileError, match=r"does not take images of 64 x 64|cannot run it"):
         load_network("file", size=64, options=NetworkOptions(str(path)))
     path.with_suffix(".bin").unlink()
     with pytest.raises(MissingFileError, match=r"its weights model.bin are not beside it"):
@@ -183,7 +185,7 @@ def test_other_misuses_of_model_files_are_told(tmp_path: Path) -> None:
     with pytest.raises(RefusedFileError, match="cannot be read as a TorchScript model"):
         load(state)
     planes = save(tmp_path / "planes.xml", torch.nn.Conv2d(3, 2, 3))
-    with pytest.raises(ClassifierError, match=r"answers shape .* to one picture; must be"):
+    with pytest.raises(ClassifierError, match=r"answers shape .* to one image; must be"):
         load(planes)
 
 

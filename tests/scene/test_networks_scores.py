@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from semrob_env.errors import (
     NoGradientError,
     UnknownNameError,
 )
+from semrob_env.functions import make_function
 from semrob_env.oracle import Queries, QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.classes import CLASS_INDEX, IMAGENET_NAME
@@ -218,7 +220,56 @@ def test_labels_are_read_from_lines_or_json(tmp_path: Path) -> None:
         path.write_text(content)
         with pytest.raises(InvalidParameterError, match=message):
             read_labels(path)
-    path.write_bytes(b"\xff\xfe")
+    path.write_bytes(b"\xff\x00")
     for missing in (path, tmp_path / "none"):
         with pytest.raises(MissingFileError, match="cannot read labels"):
             read_labels(missing)
+
+
+@pytest.mark.parametrize(
+    ("data", "names"),
+    [
+        (b"\xef\xbb\xbfcup\r\nchair\r\n", ("cup", "chair")),
+        (b'\xef\xbb\xbf["cup",\n"chair"]', ("cup", "chair")),
+        ("cup\nchair".encode("utf-16"), ("cup", "chair")),
+        ('["cup", "chair"]'.encode("utf-32"), ("cup", "chair")),
+        ("a\u2028b\nc\x0cd\re\x85f".encode(), ("a\u2028b", "c\x0cd", "e\x85f")),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["txt", "json"])
+def test_labels_are_known_by_their_bytes_and_end_at_line_ends(
+    tmp_path: Path, suffix: str, data: bytes, names: tuple[str, ...]
+) -> None:
+    path = tmp_path / f"labels.{suffix}"
+    path.write_bytes(data)
+    assert read_labels(path) == names
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"[" * 100_000, "are no JSON list"),
+        (b'["a", " "]', "give one name a line, or a JSON list of names"),
+        (b'{"0": "cup"}', "give one name a line, or a JSON list of names"),
+        (b"\x0c\n \n", "give one name a line, or a JSON list of names"),
+        (b'["\\ud800"]', "cannot be written into ids and tables"),
+        (b"a\0b", "cannot be written into ids and tables"),
+    ],
+    ids=["deep", "blank", "object", "nothing", "surrogate", "null"],
+)
+def test_other_labels_are_refused_in_one_line(tmp_path: Path, data: bytes, message: str) -> None:
+    path = tmp_path / "labels"
+    path.write_bytes(data)
+    with pytest.raises(InvalidParameterError, match=message) as caught:
+        read_labels(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_labels_that_never_end_are_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "large").write_bytes(bytes(5 * 2**20))
+    for path in (tmp_path / "pipe", tmp_path / "large", "/dev/zero"):
+        with pytest.raises(MissingFileError, match="cannot read labels"):
+            read_labels(path)
+    with pytest.raises(MissingFileError, match="cannot read labels /dev/zero"):
+        make_function("scene:efficientnet_lite0/cup/procedural:0?labels=/dev/zero")

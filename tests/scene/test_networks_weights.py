@@ -7,6 +7,7 @@ import os
 import pickle
 import sys
 import urllib.error
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -422,3 +423,17 @@ def test_cuda_answers_as_the_cpu_does_whatever_the_batch() -> None:
     np.testing.assert_allclose(values, by_cpu, atol=1e-5)
     assert cuda.scores(shown[7:9], classes[7:9]).tobytes() == cuda.scores(shown, classes)[7:9].tobytes()
     assert cuda.fingerprint["backend"] == "torch-cuda"
+
+
+def test_weights_that_unpack_to_far_more_than_they_hold_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.save(small().state_dict(), tmp_path / "plain.pth")
+    bomb = tmp_path / "bomb.pth"
+    with zipfile.ZipFile(tmp_path / "plain.pth") as plain, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as packed:
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name) + bytes(2**20) * name.endswith("data.pkl"))
+    monkeypatch.setattr("semrob_env.scene.classifiers.weights.SMALL_BYTES", 2**16)
+    with pytest.raises(RefusedFileError, match=r"bomb.pth: unpacks to \d+ bytes, 8 times its size or more"):
+        read_state_dict(bomb)
+    assert len(read_state_dict(tmp_path / "plain.pth")) == 4

@@ -279,3 +279,20 @@ def test_the_shapenet_examples_are_listed_by_class_and_load_by_id(shapes_folder:
     }
     mesh = load_shape("cup", resolve_shape(f"{shapes_folder}#1eaf8db2dd2b710c7d5b1b70ae595e60").source)
     assert np.abs(mesh.vertices).max() == pytest.approx(1.0)
+
+
+def test_a_texture_that_is_painted_anew_gives_new_colors(tmp_path: Path) -> None:
+    path = tmp_path / "mug.obj"
+    path.write_text(
+        "mtllib m.mtl\nusemtl own\nv 0 0 0\nv 1 0 0\nv 0 1 0\nv 0 0 1\nf 1 2 3\nf 1 2 4\nf 1 3 4\nf 2 3 4\n"
+    )
+
+    def color(text: str | None) -> list[float]:
+        if text is not None:
+            (tmp_path / "m.mtl").write_text(f"newmtl own\nKd {text}\n")
+        albedo = load_shape("cup", f"file:{path}", "material").albedo
+        return [1.0, 1.0, 1.0] if albedo is None else albedo[0].tolist()
+
+    assert color(None) == [1.0, 1.0, 1.0]
+    for wanted in ("1 0 0", "0 1 0"):
+        assert color(wanted) == [float(number) for number in wanted.split()]

@@ -161,6 +161,7 @@ class Networks:
     labels: Annotated[str, _option(NETWORK, "file of class names: one a line, or a JSON list")] = ""
     score: Annotated[Literal["softmax", "margin", "top1"], _option(NETWORK, "what a score is")] = "softmax"
     device: Annotated[str, _option(NETWORK, "cpu, or a torch device as cuda: networks then answer by torch")] = "cpu"
+    output: Annotated[str, _option(NETWORK, "of a model file with several outputs the one of the classes")] = ""
     trust_model_file: Annotated[
         bool, _option(NETWORK, "load TorchScript and torch.export files of --weights, which can run code")
     ] = False
@@ -179,7 +180,7 @@ class Networks:
         """
         from semrob_env.scene.classifiers.network_spec import network_specs
 
-        common = NetworkOptions(self.weights, self.labels, self.score, self.device)
+        common = NetworkOptions(self.weights, self.labels, self.score, self.device, self.output)
         chosen = network_specs(self.networks, common)
         if self.weights and len(chosen) > 1:
             raise InvalidParameterError(f"--weights {self.weights}: {len(chosen)} networks; write NETWORK@WEIGHTS")

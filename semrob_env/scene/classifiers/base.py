@@ -59,7 +59,7 @@ class Classifier(ABC):
         preprocessing: Its input size and normalisation.
         labels: Number of classes.
         has_gradient: Whether `scores_and_gradients` works.
-        fingerprint: Facts that enter run keys: hash of the weights, preprocessing, backend.
+        fingerprint: Facts that enter run keys: hashes of weights and code, preprocessing, backend.
         score: What a score is; a step (`top1`) has no gradient.
         categories: Name of each class; None: not told.
 
@@ -118,7 +118,9 @@ class Classifier(ABC):
 
     @final
     def scores_and_gradients(self, images: Float32Array, class_index: IntArray) -> tuple[FloatArray, Float32Array]:
-        """Scores (N,) and their gradients in the picture, (N, 3, H, W).
+        """Scores (N,) and their gradients in the image, (N, 3, H, W).
+
+        The scores may differ from those of `scores` by rounding: where OpenVINO answers, another graph computes them.
 
         Raises:
             NoGradientError: The classifier has none.

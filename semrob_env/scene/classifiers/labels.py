@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import codecs
 import difflib
 import json
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from pathlib import Path
-from typing import final
+from typing import Final, final
 
-from semrob_env.errors import AmbiguousNameError, InvalidParameterError, MissingFileError, UnknownNameError
+from semrob_env.errors import (
+    AmbiguousNameError,
+    InvalidParameterError,
+    MissingFileError,
+    RefusedFileError,
+    UnknownNameError,
+)
+from semrob_env.files import encodable, read_regular
 from semrob_env.scene.classes import CLASS_INDEX, IMAGENET_NAME
 
 IMAGENET_CLASSES = 1000
@@ -118,26 +126,52 @@ def imagenet_categories() -> tuple[str, ...]:
     return tuple(AlexNet_Weights.IMAGENET1K_V1.meta["categories"])
 
 
+MOST_BYTES = 2**22
+"""Largest file of labels (4 MiB): those of 21,841 classes have 0.6."""
+
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+"""Byte order marks, which editors put first, and what they say of the rest."""
+
+
 def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
-    """Names of classes from a file: a JSON list, or one name a line.
+    """Names of classes from a file: a JSON list, or one name a line; in UTF-8, or what its byte order mark says.
+
+    What begins with a bracket is a JSON list, whatever the ending of the file. Lines end at line feeds and carriage
+    returns alone; empty ones do not count.
 
     Raises:
-        MissingFileError: It cannot be read.
-        InvalidParameterError: It holds no names.
+        MissingFileError: It cannot be read: there is none, a pipe or device, or another encoding.
+        InvalidParameterError: It holds no names, names that cannot be written, another kind of JSON, or too much.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise MissingFileError(f"cannot read labels {path}: {error}; give one name a line, or a JSON list") from error
-    names: object = [line.strip() for line in text.splitlines() if line.strip()]
-    if text.lstrip().startswith("["):
+        data = read_regular(path, MOST_BYTES)
+        encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+        text = data.decode(encoding)
+    except (MissingFileError, RefusedFileError) as error:
+        raise MissingFileError(f"cannot read labels {error} with one name a line, or a JSON list") from error
+    except UnicodeDecodeError as error:
+        raise MissingFileError(f"cannot read labels {path}: {error}; save them in UTF-8") from error
+    names: object = re.split(r"\r\n|\r|\n", text)
+    if text.lstrip().startswith(("[", "{")):
         try:
             names = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise InvalidParameterError(f"labels {path} are no JSON list: {error}") from error
-    if not isinstance(names, list) or not names or not all(isinstance(name, str) and name for name in names):
+        if isinstance(names, list) and not all(isinstance(name, str) and name.strip() for name in names):
+            names = None
+    stripped = [name.strip() for name in names if name.strip()] if isinstance(names, list) else []
+    if not stripped:
         raise InvalidParameterError(f"labels {path}: give one name a line, or a JSON list of names")
-    return tuple(names)
+    odd = next((name for name in stripped if encodable(name) != name), None)
+    if odd is not None:
+        raise InvalidParameterError(f"labels {path}: {odd[:60]!a} cannot be written into ids and tables; rename it")
+    return tuple(stripped)
 
 
 def _plain(name: str) -> str:

@@ -5,9 +5,9 @@
     after=efficientnet_lite0@epoch_9.pth?score=margin
     mine=file:model.onnx?labels=names.txt
 
-The label is what tables call the network; without one it is the network's name. Options are `labels`, `score` and
-`device` (see `NetworkOptions`). In paths `?`, `,`, `&` and `%` are written %3F, %2C, %26 and %25; all else is taken as
-it is.
+The label is what tables call the network; without one it is the network's name. Options are `labels`, `score`, `device`
+and `output` (see `NetworkOptions`). In paths `?`, `,`, `&` and `%` are written %3F, %2C, %26 and %25; all else is taken
+as it is.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from semrob_env.scene.classifiers.registry import canonical_network, load_networ
 from semrob_env.scene.classifiers.score_kinds import score_kind
 from semrob_env.scene.sources.texts import unescape
 
-OPTIONS = ("labels", "score", "device")
+OPTIONS = ("labels", "score", "device", "output")
 """What may stand behind the question mark."""
 
 

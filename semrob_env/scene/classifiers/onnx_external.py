@@ -1,4 +1,4 @@
-"""Files that an ONNX model keeps weights in: where its tensors say that they lie, read without running anything.
+"""Files that make up a model: beside an ONNX file where its tensors say that they lie, read without running anything.
 
 ONNX is a protobuf; of its messages only those are walked through that can hold a tensor (numbers: onnx.proto).
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
 from semrob_env.containment import inside
 from semrob_env.errors import RefusedFileError
+from semrob_env.files import Stamp, file_stamp
 
 _FIELDS: Final = MappingProxyType({
     "model": {7: "graph", 20: "training", 25: "function"},
@@ -21,7 +23,6 @@ _FIELDS: Final = MappingProxyType({
     "function": {7: "node", 11: "attribute"},
     "node": {5: "attribute"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
-    "sparse": {1: "tensor", 2: "tensor"},
     "tensor": {13: "entry"},
     "entry": {1: "key", 2: "value"},
 })
@@ -30,21 +31,46 @@ _FIELDS: Final = MappingProxyType({
 _MEMORY: Final = "_ORT_MEM_ADDR_"
 """A location with this in it is no file but an address: OpenVINO would read the memory of this process there."""
 
+MOST_PARTS: Final = 3_000_000
+"""Most fields of messages that are looked at: seconds. Models of thousands of layers have some hundred thousand."""
+
 _VARINT, _BYTES = 0, 2
 _FIXED_BYTES: Final = MappingProxyType({1: 8, 5: 4})
+
+
+def model_files(path: Path) -> tuple[Path, ...]:
+    """A model file and the files beside it that belong to it; they need not be there.
+
+    Raises:
+        RefusedFileError: One lies outside the folder of the model, or an `.onnx` file is no ONNX.
+    """
+    if path.suffix == ".xml":
+        try:
+            return path, inside(path.parent, path.with_suffix(".bin").name)
+        except RefusedFileError as error:
+            raise RefusedFileError(f"{path}: its weights {error}") from error
+    return (path, *external_files(path)) if path.suffix == ".onnx" and path.is_file() else (path,)
 
 
 def external_files(path: Path) -> tuple[Path, ...]:
     """The files beside a model that hold tensors of it, sorted; they need not be there.
 
     Raises:
-        RefusedFileError: One lies outside the folder of the model, or the file is no ONNX.
+        RefusedFileError: One lies outside the folder of the model, or the file is no ONNX, or has too many parts.
     """
+    return _external_files(path, file_stamp(path))
+
+
+@lru_cache(maxsize=16)
+def _external_files(path: Path, stamp: Stamp) -> tuple[Path, ...]:
+    del stamp  # part of the key
     with path.open("rb") as stream:
         try:
             with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
-                locations = sorted({location.decode() for location in _locations(data)})
-        except (ValueError, IndexError) as error:
+                locations = sorted({location.decode() for location in _locations(data, path)})
+        except RefusedFileError:
+            raise
+        except (ValueError, IndexError, OSError) as error:
             raise RefusedFileError(f"{path}: is no ONNX file, or it is cut off; save it again") from error
     if any(_MEMORY in location for location in locations):
         raise RefusedFileError(f"{path}: its weights lie at an address in memory; save it with its weights")
@@ -54,12 +80,18 @@ def external_files(path: Path) -> tuple[Path, ...]:
         raise RefusedFileError(f"{path}: its weights {error}") from error
 
 
-def _locations(data: mmap.mmap) -> Iterator[bytes]:
+def _locations(data: mmap.mmap, path: Path) -> Iterator[bytes]:
     waiting = [("model", 0, len(data))]
+    left = MOST_PARTS
     while waiting:
         message, start, end = waiting.pop()
+        if message == "sparse":  # its size when unpacked has no bound
+            raise RefusedFileError(f"{path}: holds sparse weights, which are not read; save them dense")
         key = value = b""
         for number, first, last in _parts(data, start, end):
+            left -= 1
+            if left < 0:
+                raise RefusedFileError(f"{path}: has more than {MOST_PARTS} parts; save its weights as raw data")
             inner = _FIELDS[message].get(number)
             if inner == "key":
                 key = data[first:last]
@@ -72,16 +104,16 @@ def _locations(data: mmap.mmap) -> Iterator[bytes]:
 
 
 def _parts(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Number, start and end of each field of a message that is bytes, text or a message."""
+    """Number, start and end of each field of a message; of numbers, where they stand."""
     while start < end:
+        first = start
         tag, start = _varint(data, start)
         kind = tag & 7
         if kind == _BYTES:
             length, start = _varint(data, start)
             if start + length > end:
                 raise ValueError("a field ends after its message")
-            yield tag >> 3, start, start + length
-            start += length
+            first, start = start, start + length
         elif kind == _VARINT:
             _, start = _varint(data, start)
         elif kind in _FIXED_BYTES:
@@ -90,6 +122,7 @@ def _parts(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, in
             raise ValueError("no field of a message")
         if start > end or tag >> 32:
             raise ValueError("no field of a message")
+        yield (tag >> 3 if kind == _BYTES else 0), first, start
 
 
 def _varint(data: mmap.mmap, start: int) -> tuple[int, int]:

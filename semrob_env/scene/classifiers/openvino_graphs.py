@@ -12,8 +12,6 @@ weights; average pooling is a convolution with equal weights; max pooling sends 
 from __future__ import annotations
 
 import math
-import os
-import threading
 import warnings
 from collections.abc import Callable
 from typing import Any, final
@@ -23,7 +21,10 @@ import torch
 from torch._decomp import core_aten_decompositions, get_decompositions
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from semrob_env.scene.classifiers.quiet_openvino import FrontEndManager, TorchScriptPythonDecoder, openvino
+from semrob_env.scene.classifiers.module_code import trace
+from semrob_env.scene.classifiers.openvino_requests import Requests
+from semrob_env.scene.classifiers.probes import largest_difference, log_probabilities
+from semrob_env.scene.classifiers.quiet_openvino import FrontEndManager
 from semrob_env.types import Float32Array, IntArray
 
 _aten = torch.ops.aten
@@ -39,77 +40,68 @@ class ConversionError(Exception):
     """OpenVINO cannot convert this module; torch must answer instead."""
 
 
-@final
-class Requests:
-    """Runs one request a picture, as many at once as the device likes, and collects the answers in order."""
-
-    def __init__(self, model: openvino.Model) -> None:
-        compiled = openvino.Core().compile_model(model, "CPU", _config())
-        self._shapes = [tuple(output.shape)[1:] for output in compiled.outputs]
-        self._queue = openvino.AsyncInferQueue(compiled)
-        self._queue.set_callback(_collect)
-        self._lock = threading.Lock()  # functions in several threads may share a network
-
-    def one_each(self, images: Float32Array) -> Float32Array:
-        """The first output (N, ...) for pictures (N, 3, H, W)."""
-        return self([{0: image[None]} for image in images])[0]
-
-    def __call__(self, inputs: list[dict[int, Float32Array]]) -> list[Float32Array]:
-        """Each output (N, ...) for N inputs by position, each of batch size 1."""
-        answers = [np.empty((len(inputs), *shape), dtype=np.float32) for shape in self._shapes]
-        with self._lock:
-            try:
-                for index, one in enumerate(inputs):
-                    self._queue.start_async(one, (answers, index))
-            finally:
-                self._queue.wait_all()  # after Ctrl-C too: nothing may run on into the next call
-        return answers
+class DifferenceError(ConversionError):
+    """OpenVINO converts the module to something that answers otherwise."""
 
 
-def _config() -> dict[str, str]:
-    """How a graph is compiled; the variables of the environment are those that workers of an engine are given."""
-    config = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
-    for name, variable in (("INFERENCE_NUM_THREADS", "OMP_NUM_THREADS"), ("CACHE_DIR", "SEMROB_OPENVINO_CACHE")):
-        if value := os.environ.get(variable):
-            config[name] = value
-    return config
+def value_requests(traced: Any, images: torch.Tensor, expected: Float32Array, *, is_softmax: bool) -> Requests:
+    """Requests whose only output is a module's answers (N, labels) to images (N, 3, size, size).
 
-
-def value_requests(module: torch.nn.Module, size: int) -> Requests:
-    """Requests whose only output is the module's answers (N, labels) to pictures (N, 3, size, size).
+    Args:
+        traced: The module as torch recorded it.
+        images: Some (N, 3, size, size) that the graph must answer as torch does: the front end leaves out what it does
+            not know, as the `beta` of a softplus, and a branch that the record did not take is not in it.
+        expected: What torch says to these (N, labels).
+        is_softmax: Whether answers are probabilities; else logits.
 
     Raises:
         ConversionError: OpenVINO cannot convert the module.
+        DifferenceError: The graph answers otherwise.
     """
-    return _converted(module, (torch.zeros(1, 3, size, size),))
+    requests = _converted(traced, (images[:1],))
+    answered = requests.one_each(images.numpy())
+    told = [log_probabilities(answers) if is_softmax else answers for answers in (expected, answered)]
+    if not largest_difference(*told) <= 1.0:
+        apart = float(np.abs(expected - answered).max())
+        raise DifferenceError(f"its answers to start-up images differ by up to {apart:.2g}")
+    return requests
 
 
 @final
 class GradientGraph:
     """Pictures (N, 3, size, size) and classes (N,) to scores (N,) and gradients (N, 3, size, size).
 
+    Args:
+        module: The module.
+        images: Some (N, 3, size, size) that the graph must answer as torch does.
+        expected: What torch says to these (N, labels).
+        pick: The score.
+
     Raises:
-        ConversionError: The backward pass cannot be traced or converted, or answers otherwise than torch's.
+        ConversionError: The backward pass cannot be traced or converted.
+        DifferenceError: The graph answers otherwise.
     """
 
-    def __init__(self, module: torch.nn.Module, size: int, labels: int, pick: Pick) -> None:
-        image, one_hot = (
-            torch.rand(1, 3, size, size, generator=torch.Generator().manual_seed(0)),
-            torch.eye(1, labels),
-        )
+    def __init__(self, module: torch.nn.Module, images: torch.Tensor, expected: torch.Tensor, pick: Pick) -> None:
+        labels = expected.shape[1]
+        image, one_hot = images[:1], torch.eye(1, labels)
         try:
-            graph = _trace_gradient(module, (image, one_hot), pick)
+            graph = trace(_trace_gradient(module, (image, one_hot), pick), image, one_hot)
         except Exception as error:  # whatever a stranger's module makes the tracer raise
             raise ConversionError(f"its backward pass cannot be traced: {error}") from error
         self._requests = _converted(graph, (image, one_hot))
         self._one_hot = np.eye(labels, dtype=np.float32)
-        # A rule of the tracer may not fit a stranger's module.
-        leaf = image.detach().requires_grad_(True)
-        (expected,) = torch.autograd.grad(pick(module(leaf), one_hot).sum(), leaf)
-        _, answered = self(image.numpy(), np.zeros(1, dtype=np.int64))
-        difference = float(np.linalg.norm(answered - expected.numpy()))
-        if not difference <= LARGEST_DIFFERENCE * float(expected.norm()):
-            raise ConversionError(f"its gradient differs from autograd's by {difference:g}")
+        values, gradients = self(images.numpy(), np.zeros(len(images), dtype=np.int64))
+        scores = pick(expected, one_hot.expand(len(images), -1)).numpy()
+        if not np.allclose(values, scores, rtol=1e-3, atol=1e-6, equal_nan=True):
+            raise DifferenceError(f"its scores of start-up images differ by up to {np.abs(values - scores).max():.2g}")
+        # A rule of the tracer may not fit a stranger's module. Two images are enough, and a backward pass takes long.
+        for row in (0, -1):
+            leaf = images[row][None].detach().clone().requires_grad_(True)
+            (slope,) = torch.autograd.grad(pick(module(leaf), one_hot).sum(), leaf)
+            difference = float(np.linalg.norm(gradients[row] - slope[0].numpy()))
+            if not difference <= LARGEST_DIFFERENCE * float(slope.norm()):
+                raise DifferenceError(f"its gradient differs from autograd's by {difference:g}")
 
     def __call__(self, images: Float32Array, class_index: IntArray) -> tuple[Float32Array, Float32Array]:
         """Scores (N,) and gradients (N, 3, size, size)."""
@@ -120,18 +112,13 @@ class GradientGraph:
         return values, gradients
 
 
-def _collect(request: Any, place: tuple[list[Float32Array], int]) -> None:
-    answers, index = place
-    for output, own in enumerate(answers):
-        own[index] = request.get_output_tensor(output).data[0]
-
-
-def _converted(module: torch.nn.Module, examples: tuple[torch.Tensor, ...]) -> Requests:
+def _converted(traced: Any, examples: tuple[torch.Tensor, ...]) -> Requests:
     try:
         with warnings.catch_warnings(), torch.no_grad():
-            warnings.simplefilter("ignore")  # tracing warns about things that do not concern fixed shapes
-            traced = torch.jit.trace(module, examples, check_trace=False)  # type: ignore[no-untyped-call]
+            warnings.simplefilter("ignore")  # about things that do not concern fixed shapes
             # The front end itself: openvino.convert_model is the same plus usage reports.
+            from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder  # after the quiet import
+
             front_end = FrontEndManager().load_by_framework("pytorch")
             decoder = TorchScriptPythonDecoder(traced, example_input=examples)  # must outlive the conversion
             model = front_end.convert(front_end.load(decoder))

@@ -22,6 +22,7 @@ class NetworkOptions:
         labels: File of class names. Empty: those of the network's own.
         score: See `semrob_env.scene.classifiers.score_kinds`.
         device: `cpu`, or a torch device as `cuda` or `cuda:1`; a device other than the CPU answers by torch.
+        output: Of a model file with several outputs the one that holds the classes: its name, or its place from 0.
 
     Raises:
         InvalidParameterError: An unknown score.
@@ -31,6 +32,7 @@ class NetworkOptions:
     labels: str = ""
     score: ScoreKind = "softmax"
     device: str = "cpu"
+    output: str = ""
 
     def __post_init__(self) -> None:
         score_kind(self.score)
@@ -41,11 +43,11 @@ class NetworkOptions:
         return {field.name: own[field.name] for field in fields(self) if own[field.name] != field.default}
 
     def in_ids(self) -> dict[str, Any]:
-        """The changed options as ids write them, paths escaped."""
+        """The changed options as ids write them, paths and names escaped."""
         from semrob_env.scene.sources.texts import escape  # its package loads meshes, which names do without
 
-        paths = ("weights", "labels")
-        return {name: escape(value) if name in paths else value for name, value in self.changed().items()}
+        escaped = ("weights", "labels", "output")
+        return {name: escape(value) if name in escaped else value for name, value in self.changed().items()}
 
 
 def trust_model_file(path: str) -> None:

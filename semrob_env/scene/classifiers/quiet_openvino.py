@@ -16,7 +16,6 @@ if _hidden:
 try:
     import openvino as openvino
     from openvino.frontend import FrontEndManager as FrontEndManager
-    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder as TorchScriptPythonDecoder
 finally:
     if _hidden:
         del sys.modules["openvino_telemetry"]

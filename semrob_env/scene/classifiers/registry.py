@@ -10,11 +10,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import lru_cache
 from typing import cast
 
 from semrob_env.errors import InvalidParameterError, NameClashError, UnknownNameError
-from semrob_env.files import file_stamp
+from semrob_env.files import FileCache, note_file
 from semrob_env.registry import Registry
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.names import FILE, NETWORK_FAMILIES, PAPER_NETWORKS, paper_network
@@ -23,8 +22,8 @@ from semrob_env.scene.classifiers.options import NetworkOptions
 ClassifierFactory = Callable[..., Classifier]
 """Called with `unnormalized` (bool) and `size` (pixels, or None for the network's own); gives a classifier.
 
-Beside these it gets `options`, whole, if it takes an argument of that name; else, of `weights`, `labels`, `score` and
-`device`, those that differ from their defaults: it need only take those that it can honour.
+Beside these it gets `options`, whole, if it takes an argument of that name; else, of `weights`, `labels`, `score`,
+`device` and `output`, those that differ from their defaults: it need only take those that it can honour.
 """
 
 # Named, not imported: names must be known, and misspelt ones told, without loading torch.
@@ -76,7 +75,7 @@ def load_network(
 ) -> Classifier:
     """The network of that name, made once a process: several functions share its compiled graphs.
 
-    It is made anew where its factory was replaced, or a file of its options has changed on disk.
+    It is made anew where its factory was replaced, or a file that it was made of has changed on disk.
 
     Raises:
         UnknownNameError: No such network.
@@ -92,26 +91,26 @@ def load_network(
         from semrob_env.scene.classifiers.model_file import file_network as factory  # loads torch
     else:
         factory = cast(ClassifierFactory, NETWORK_FAMILIES[family])
-    stamps = tuple(map(file_stamp, (chosen.weights, chosen.labels)))
-    return _made(factory, own, rest, unnormalized, size, chosen, stamps)
+
+    def make() -> Classifier:
+        for path in filter(None, (chosen.weights, chosen.labels)):
+            note_file(path)
+        return _made(factory, own, rest, unnormalized, size, chosen)
+
+    return _KEPT.get((factory, own, rest, unnormalized, size, chosen), make)
+
+
+_KEPT: FileCache[Classifier] = FileCache(8)
 
 
 def forget_networks() -> None:
     """Let go of the networks that `load_network` keeps."""
-    _made.cache_clear()
+    _KEPT.clear()
 
 
-@lru_cache(maxsize=8)
 def _made(
-    factory: ClassifierFactory,
-    name: str,
-    rest: str,
-    unnormalized: bool,
-    size: int | None,
-    options: NetworkOptions,
-    stamps: tuple[object, ...],
+    factory: ClassifierFactory, name: str, rest: str, unnormalized: bool, size: int | None, options: NetworkOptions
 ) -> Classifier:
-    del stamps  # part of the key
     changed = options.changed()
     taken = inspect.signature(factory).parameters
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())

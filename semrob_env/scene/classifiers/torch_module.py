@@ -6,16 +6,32 @@ import contextlib
 import copy
 import hashlib
 import threading
+import warnings
 import zlib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, TypeVar, cast, final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal, TypeVar, cast, final
 
 import numpy as np
 import torch
 
 from semrob_env.errors import ClassifierError, InvalidParameterError
+from semrob_env.scene.classifiers import module_code
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
-from semrob_env.scene.classifiers.openvino_graphs import ConversionError, GradientGraph, Requests, value_requests
+from semrob_env.scene.classifiers.module_code import structure, tensor_bytes, tensors_of, told
+from semrob_env.scene.classifiers.openvino_graphs import (
+    ConversionError,
+    DifferenceError,
+    GradientGraph,
+    value_requests,
+)
+from semrob_env.scene.classifiers.openvino_requests import Requests
+from semrob_env.scene.classifiers.probes import (
+    LEAST_PROBABILITY,
+    are_probabilities,
+    largest_difference,
+    log_probabilities,
+    probe_images,
+)
 from semrob_env.scene.classifiers.score_kinds import MARGIN_BOUND, ScoreKind, score_of
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
@@ -26,35 +42,43 @@ CHUNK, CUDA_CHUNK = 8, 32
 """Pictures a call of torch on the CPU and on another device, always filled up: kernels chosen by batch size may round
 differently."""
 
-REPEATS = 3
-"""How often a new network is asked for the same picture, to find one that draws random numbers."""
+REPEATS, MOST_REPEATS = 1, 12
+"""How often a new network is asked for the same image again, to find one that changes its answers; and where its trace
+does not tell whether it draws random numbers."""
 
 
 @final
 class TorchClassifier(Classifier):
     """A torch module that answers logits (N, labels) to normalised pictures; its softmax is the score by default.
 
-    Values and gradients come from OpenVINO in f32, one picture a request, so that a picture's score does not depend on
-    its neighbors. Where OpenVINO cannot convert the module, and on other devices, torch answers (channels_last, fixed
-    chunks filled up with black pictures, on CUDA in full f32 with deterministic kernels). Converting and compiling
-    takes seconds: for values when it is made, for gradients when the first is asked.
+    Values and gradients come from OpenVINO in f32, one image a request, so that an image's score does not depend on its
+    neighbors. Where OpenVINO cannot convert the module, or answers start-up images otherwise than torch, which is told
+    in a warning, and on other devices, torch answers (channels_last, fixed chunks filled up with black images, on CUDA
+    in full f32 with deterministic kernels; one by one where an answer depends on its neighbors). Converting and
+    compiling takes seconds: for values when it is made, for gradients when the first is asked. Values and values with
+    gradients are answers of two graphs: they differ by rounding, for softmax by less than 1e-5.
 
     The module stays the caller's: it is copied, and the copy is put into eval mode, frozen and moved. Before every
     answer the classifier takes over what has changed in weights, buffers or plain attributes of the module, graphs and
     fingerprint included; so one object serves a whole training run. Other code in its `forward` is not seen: then make
     a new classifier.
 
+    The fingerprint holds a hash of the weights and one of the code: the traced graph, with all numbers and constants in
+    it, and for a module without `weights_digest` the bytecode and plain attributes of its layers, where branches stand
+    that the trace did not take. Where a module cannot be traced its `code` is `untraced`: then what its methods call
+    elsewhere is not covered.
+
     Args:
-        module: The network; one of lazy layers that has seen no picture is shown one, which gives them their sizes.
+        module: The network; one of lazy layers that has seen no image is shown one, which gives them their sizes. It
+            answers logits, or probabilities: not negative, each row's sum 1 on all start-up images.
         preprocessing: Input size and the normalisation that its weights ask for.
         name: What messages and run keys call it.
         backend: `openvino` insists on it, `torch` avoids it, `auto` falls back.
-        weights_digest: Hash of weights and code for run keys, as long as nothing changes; None: computed from
-            parameters, buffers, and types and plain attributes of the layers.
+        weights_digest: Hash of the weights for run keys, as long as nothing changes; None: computed.
         score: What a score is.
         categories: Name of each class; None: ImageNet's for 1000 labels.
         device: Where torch answers; anything but `cpu` rules OpenVINO out.
-        chunk: Pictures a call of torch; None: `CHUNK`, or `CUDA_CHUNK` on another device.
+        chunk: Images a call of torch; None: `CHUNK`, or `CUDA_CHUNK` on another device.
         is_own: The module belongs to nobody else: it is used itself, which saves memory, and only writes to its weights
             that torch counts are seen.
 
@@ -62,8 +86,8 @@ class TorchClassifier(Classifier):
         module: The network as given.
 
     Raises:
-        ClassifierError: The module does not answer logits (N, labels), answers the same picture differently each time,
-            or cannot be copied.
+        ClassifierError: The module does not answer (N, labels), answers the same image differently each time, or cannot
+            be copied.
         InvalidParameterError: An unknown backend, or a device that is not there.
     """
 
@@ -93,29 +117,35 @@ class TorchClassifier(Classifier):
         self._wanted_chunk = chunk or (CHUNK if is_cpu else CUDA_CHUNK)
         self._lock = threading.RLock()
         _give_sizes(module, preprocessing.size)
-        answer = self._take_over()
+        self._take_over()
         self._seen = self._look()
         super().__init__(
             name,
             preprocessing,
-            int(answer.shape[1]),
+            self._expected.shape[1],
             has_gradient=True,
-            fingerprint={"weights": _digest(module) if weights_digest is None else weights_digest},
+            fingerprint=self._facts_now(weights_digest),
             score=score,
             categories=categories,
         )
-        # Which one answers values, not which was asked for: runs of both must not share a key.
-        self._facts["backend"] = self.backend_in_use("values")
+
+    def _facts_now(self, weights_digest: str | None = None) -> dict[str, str]:
+        """Facts of the module as it is: its weights, its code, and who answers values, not who was asked for."""
+        if weights_digest is None:
+            parts = repr((structure(self.module), told(tensors_of(self.module)), self._code))
+            weights_digest = hashlib.sha256(parts.encode()).hexdigest()
+        return {"weights": weights_digest, "code": self._code, "backend": self.backend_in_use("values")}
 
     def _follow(self) -> None:
         with self._lock:
             if self._look() == self._seen:
                 return
-            labels = self._take_over().shape[1]
+            self._take_over()
+            labels = self._expected.shape[1]
             if labels != self.labels:
                 raise ClassifierError(f"{self.name} has {labels} classes now, not {self.labels}; make a new classifier")
             self._seen = self._look()  # taking over an own module may move it
-            self._facts.update(weights=_digest(self.module), backend=self.backend_in_use("values"))
+            self._facts.update(self._facts_now())
 
     def _look(self) -> object:
         """What differs where the module may answer otherwise than before.
@@ -124,17 +154,17 @@ class TorchClassifier(Classifier):
         Writes through `.data` are not counted by torch: for the module of a caller a checksum of each tensor, and the
         structure, are looked at too: for EfficientNet-Lite0 less than the time of one picture.
         """
-        tensors = _tensors(self.module)
+        tensors = tensors_of(self.module)
         places = [
             (name, tensor.data_ptr(), 0 if tensor.is_inference() else tensor._version, tensor.shape)
             for name, tensor in tensors.items()
         ]
         if self._is_own:
             return places
-        return places, [zlib.crc32(_bytes(tensor)) for tensor in tensors.values()], _structure(self.module)
+        return places, [zlib.crc32(tensor_bytes(tensor)) for tensor in tensors.values()], structure(self.module)
 
-    def _take_over(self) -> torch.Tensor:
-        """Make the copy that answers, and ask it for a picture: answers (1, labels)."""
+    def _take_over(self) -> None:
+        """Make the copy that answers, and look at its answers to start-up images, each asked alone."""
         try:
             own = self.module if self._is_own else copy.deepcopy(self.module)
         except Exception as error:  # whatever a stranger's module raises
@@ -142,39 +172,72 @@ class TorchClassifier(Classifier):
                 f"{self.name} cannot be copied ({_one_line(error)}); give a copy of your own with is_own=True"
             ) from error
         own.requires_grad_(False)
-        self._module = ImageNetwork(own, self.preprocessing, is_softmax=self.score == "softmax")
-        self._module.eval().to(self._device)
+        network = self._module = ImageNetwork(own, self.preprocessing, is_softmax=self.score == "softmax")
+        network.eval().to(self._device)
         self._graphs: dict[str, Requests | GradientGraph | None] = {}
-        size = self.preprocessing.size
-        ramp = torch.linspace(0.0, 1.0, size, device=self._device).expand(1, 3, size, size).contiguous()
+        self._chunk: int | None = None
+        self._images = torch.from_numpy(probe_images(self.preprocessing.size)).to(self._device)
+        first = self._images[:1]
         try:
             with torch.no_grad(), _full_precision(self._device):
-                answer, *again = (self._module(ramp) for _ in range(REPEATS))
+                raw = [network.raw(image[None]) for image in self._images]
         except Exception as error:  # as above
+            shape = tuple(first.shape)
+            raise ClassifierError(f"{self.name} cannot answer an image of shape {shape}: {_one_line(error)}") from error
+        if not all(isinstance(one, torch.Tensor) and one.ndim == 2 and one.shape[0] == 1 for one in raw):
+            is_one = isinstance(raw[0], torch.Tensor)
+            hint = (
+                "" if is_one else ": of a model file, say which output by its place (--output 0), else wrap the module"
+            )
+            raise ClassifierError(f"{self.name} answers {_shapes(raw[0])} to one image; must be (1, labels){hint}")
+        answers = torch.cat(raw)
+        network.gives_probabilities = are_probabilities(answers.cpu().numpy())
+        with torch.no_grad():
+            self._expected = network.finished(answers).cpu()
+        traced, draws = self._trace(first)
+        with torch.no_grad(), _full_precision(self._device):
+            again = [network(first).cpu() for _ in range(MOST_REPEATS if draws is None else REPEATS)]
+        if draws or any(self._apart(one, self._expected[:1]) for one in again):
             raise ClassifierError(
-                f"{self.name} cannot answer a picture of shape {tuple(ramp.shape)}: {_one_line(error)}"
-            ) from error
-        if not isinstance(answer, torch.Tensor) or answer.ndim != 2 or answer.shape[0] != 1:
-            shape = tuple(getattr(answer, "shape", ())) or type(answer).__name__
-            raise ClassifierError(f"{self.name} answers shape {shape} to one picture; must be (1, labels)")
-        if not all(torch.allclose(answer, other, rtol=1e-3, atol=1e-5, equal_nan=True) for other in again):
-            raise ClassifierError(
-                f"{self.name} answers the same picture differently each time, as with dropout at work; export it after "
+                f"{self.name} answers the same image differently each time, as with dropout at work; export it after "
                 "eval()"
             )
-        self._chunk = self._wanted_chunk if self._answers_each_alone(ramp, answer) else 1
-        return answer
+        if traced is not None:
+            images, expected, is_softmax = self._images, self._expected.numpy(), network.is_softmax
+            self._graph("values", lambda: value_requests(traced, images, expected, is_softmax=is_softmax))
 
-    def _answers_each_alone(self, image: torch.Tensor, answer: torch.Tensor) -> bool:
-        """Whether a picture's answer is the same beside another: not where a layer normalises over the batch."""
-        if self._wanted_chunk == 1:
-            return False
+    def _trace(self, image: torch.Tensor) -> tuple[Any, bool | None]:
+        """The network as torch records it, whose digest is kept, and whether it draws; None where that is not known."""
         try:
-            with torch.no_grad(), _full_precision(self._device):
-                beside = self._module(torch.cat([image, *(torch.zeros_like(image),) * 3]))[:1]
-        except Exception:  # made for one picture only, for example when it was traced
-            return False
-        return torch.allclose(answer, beside, rtol=1e-4, atol=1e-6, equal_nan=True)
+            traced = module_code.trace(self._module, image)
+            graph = traced.inlined_graph
+            self._code = module_code.graph_digest(graph)
+        except Exception as error:  # as above
+            if self._backend == "openvino":
+                raise self._no_graph("values", error) from error
+            self._code = "untraced"
+            return None, None
+        return traced, module_code.draws(graph)
+
+    def _apart(self, one: torch.Tensor, other: torch.Tensor) -> bool:
+        """Whether two answers of the network differ by more than rounding."""
+        told = [log_probabilities(own.numpy()) if self._module.is_softmax else own.numpy() for own in (one, other)]
+        return not largest_difference(*told) <= 1.0
+
+    def _chunk_size(self) -> int:
+        """Images a call of torch: 1 where an answer is another one beside others, as if a layer looks at the batch."""
+        if self._chunk is None:
+            self._chunk = 1
+            wanted, count = self._wanted_chunk, len(self._images)
+            rows = [row % count for row in range(wanted)]
+            try:
+                with torch.no_grad(), _full_precision(self._device):
+                    beside = self._module(self._images[rows].contiguous(memory_format=torch.channels_last)).cpu()
+                if wanted > 1 and not self._apart(beside, self._expected[rows]):
+                    self._chunk = wanted
+            except Exception:  # made for one image only, for example when it was traced
+                return self._chunk
+        return self._chunk
 
     def backend_in_use(self, kind: Literal["values", "gradients"]) -> str:
         """`openvino` or `torch`: which one answers values, or gradients; converts the module if that is open."""
@@ -206,7 +269,12 @@ class TorchClassifier(Classifier):
                 batch.requires_grad_(True)
                 answers = self._module(batch)
                 scores = _PICKS[self.score](answers, one_hot.to(answers.dtype))
-                (slope,) = torch.autograd.grad(scores.sum(), batch)
+                try:
+                    (slope,) = torch.autograd.grad(scores.sum(), batch)
+                except RuntimeError as error:  # its answers do not come from the image by operators of torch alone
+                    raise ClassifierError(
+                        f"{self.name} has no gradient in the image ({_one_line(error)}); use finite differences"
+                    ) from error
                 kept = len(values[rows])
                 values[rows] = scores.detach().cpu().numpy()[:kept]
                 gradients[rows] = slope.contiguous().cpu().numpy()[:kept]
@@ -216,20 +284,21 @@ class TorchClassifier(Classifier):
         self, images: Float32Array, class_index: IntArray
     ) -> Iterator[tuple[slice, torch.Tensor, torch.Tensor]]:
         """Rows, and of these batches of exactly `chunk` pictures in channels_last and their one-hot classes."""
-        for first in range(0, len(images), self._chunk):
-            rows = slice(first, first + self._chunk)
-            missing = self._chunk - len(images[rows])
+        chunk = self._chunk_size()
+        for first in range(0, len(images), chunk):
+            rows = slice(first, first + chunk)
+            missing = chunk - len(images[rows])
             filled = np.pad(np.asarray(images[rows], dtype=np.float32), ((0, missing), (0, 0), (0, 0), (0, 0)))
             batch = torch.from_numpy(filled).contiguous(memory_format=torch.channels_last).to(self._device)
             classes = torch.from_numpy(np.pad(np.asarray(class_index[rows], dtype=np.int64), (0, missing)))
             yield rows, batch, torch.nn.functional.one_hot(classes.to(self._device), self.labels)
 
     def _value_graph(self) -> Requests | None:
-        return self._graph("values", lambda: value_requests(self._module, self.preprocessing.size))
+        return cast(Requests | None, self._graphs.get("values"))
 
     def _gradient_graph(self) -> GradientGraph | None:
-        pick, size = _PICKS[self.score], self.preprocessing.size
-        return self._graph("gradients", lambda: GradientGraph(self._module, size, self.labels, pick))
+        images, expected, pick = self._images, self._expected, _PICKS[self.score]
+        return self._graph("gradients", lambda: GradientGraph(self._module, images, expected, pick))
 
     def _graph(self, kind: str, make: Callable[[], _GraphT]) -> _GraphT | None:
         """The graph of a kind, made when it is first asked for; None: torch answers."""
@@ -240,16 +309,25 @@ class TorchClassifier(Classifier):
                 self._graphs[kind] = make()
             except ConversionError as error:
                 if self._backend == "openvino":
-                    raise ClassifierError(
-                        f"{self.name}: no OpenVINO graph for {kind} ({error}); use backend auto or torch"
-                    ) from error
+                    raise self._no_graph(kind, error) from error
+                if isinstance(error, DifferenceError):
+                    text = f"{self.name}: torch answers {kind}, as OpenVINO's differ: {error}"
+                    warnings.warn_explicit(text, UserWarning, "<network>", 1)  # where it was noticed says nothing
                 self._graphs[kind] = None
         return cast(_GraphT | None, self._graphs[kind])
+
+    def _no_graph(self, kind: str, error: Exception) -> ClassifierError:
+        return ClassifierError(f"{self.name}: no OpenVINO graph for {kind} ({error}); use backend auto or torch")
 
 
 @final
 class ImageNetwork(torch.nn.Module):
-    """Normalise, classify and, if asked, softmax: pictures (N, 3, H, W) in [0, 1] to answers (N, labels)."""
+    """Normalize, classify and, if asked, softmax: images (N, 3, H, W) in [0, 1] to answers (N, labels).
+
+    Attributes:
+        is_softmax: Whether answers are probabilities; else logits.
+        gives_probabilities: Whether those of the module are.
+    """
 
     mean: torch.Tensor
     std: torch.Tensor
@@ -257,14 +335,24 @@ class ImageNetwork(torch.nn.Module):
     def __init__(self, module: torch.nn.Module, preprocessing: Preprocessing, *, is_softmax: bool) -> None:
         super().__init__()
         self.module = module
-        self.is_softmax = is_softmax
+        self.is_softmax, self.gives_probabilities = is_softmax, False
         self.register_buffer("mean", torch.tensor(preprocessing.mean).reshape(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(preprocessing.std).reshape(1, 3, 1, 1))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Probabilities (N, labels), or logits."""
-        logits: torch.Tensor = self.module((images - self.mean) / self.std)
-        return torch.softmax(logits, dim=1) if self.is_softmax else logits
+        return self.finished(self.raw(images))
+
+    def raw(self, images: torch.Tensor) -> torch.Tensor:
+        """What the module says to normalized images."""
+        answers: torch.Tensor = self.module((images - self.mean) / self.std)
+        return answers
+
+    def finished(self, answers: torch.Tensor) -> torch.Tensor:
+        """Probabilities or logits of what the module says; logits of probabilities are their logarithms."""
+        if self.is_softmax:
+            return answers if self.gives_probabilities else torch.softmax(answers, dim=1)
+        return answers.clamp_min(LEAST_PROBABILITY).log() if self.gives_probabilities else answers
 
 
 def _present_device(name: str) -> torch.device:
@@ -302,7 +390,7 @@ def _one_line(error: Exception) -> str:
 
 def _give_sizes(module: torch.nn.Module, size: int) -> None:
     """Let lazy layers find their sizes from a picture; the modes of all layers stay."""
-    if not any(torch.nn.parameter.is_lazy(tensor) for tensor in _tensors(module).values()):
+    if not any(torch.nn.parameter.is_lazy(tensor) for tensor in tensors_of(module).values()):
         return
     modes = [(layer, layer.training) for layer in module.modules()]
     try:
@@ -315,37 +403,10 @@ def _give_sizes(module: torch.nn.Module, size: int) -> None:
             layer.training = mode
 
 
-def _tensors(module: torch.nn.Module) -> dict[str, torch.Tensor]:
-    """Parameters and buffers, those that are not saved included."""
-    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
-
-
-def _structure(module: torch.nn.Module) -> list[tuple[object, ...]]:
-    """Type and plain attributes of every layer: a ReLU is no Tanh, and a temperature counts."""
-    return [
-        (name, type(layer).__module__, type(layer).__qualname__, *sorted(filter(_is_plain, vars(layer).items())))
-        for name, layer in module.named_modules()
-    ]
-
-
-def _is_plain(attribute: tuple[str, object]) -> bool:
-    name, value = attribute
-    parts = value if isinstance(value, tuple) else (value,)
-    return (
-        name != "training"
-        and not name.startswith("_")
-        and all(part is None or isinstance(part, bool | int | float | str) for part in parts)
-    )
-
-
-def _bytes(tensor: torch.Tensor) -> memoryview:
-    return tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
-
-
-def _digest(module: torch.nn.Module) -> str:
-    """SHA-256 of parameters, buffers and structure."""
-    digest = hashlib.sha256(repr(_structure(module)).encode())
-    for name, tensor in sorted(_tensors(module).items()):
-        digest.update(name.encode())
-        digest.update(_bytes(tensor))
-    return digest.hexdigest()
+def _shapes(answer: object) -> str:
+    """Shape of an answer, or of each of several."""
+    if isinstance(answer, Mapping):
+        answer = tuple(answer.values())
+    if isinstance(answer, tuple | list):
+        return f"{len(answer)} outputs ({', '.join(map(_shapes, answer))})"
+    return f"shape {tuple(answer.shape)}" if isinstance(answer, torch.Tensor) else f"a {type(answer).__name__}"

@@ -7,14 +7,15 @@ import pickle
 import re
 import urllib.request
 import warnings
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
 
 import torch
 
-from semrob_env.errors import MissingExtraError, MissingFileError, RefusedFileError
-from semrob_env.files import write_whole
+from semrob_env.errors import InvalidParameterError, MissingExtraError, MissingFileError, RefusedFileError
+from semrob_env.files import file_digest, note_file, write_whole
 from semrob_env.scene.classifiers.base import Preprocessing
 from semrob_env.scene.classifiers.labels import read_labels
 from semrob_env.scene.classifiers.options import NetworkOptions
@@ -23,6 +24,9 @@ from semrob_env.scene.classifiers.torch_module import TorchClassifier
 StateDict = Mapping[str, torch.Tensor]
 
 TIMEOUT_S = 20  # longest wait for an answer of a server
+
+SMALL_BYTES, MOST_RATIO = 2**26, 8
+"""A zip of weights may unpack to so many bytes (64 MiB), or to so many times its size."""
 
 # Where training scripts keep the state dict in their checkpoints; averaged weights first, as timm has it.
 WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
@@ -39,6 +43,7 @@ def read_state_dict(path: Path) -> StateDict:
         MissingFileError: There is no such file.
         RefusedFileError: It is cut off, or holds code, unknown types or no tensors.
     """
+    note_file(path)
     if not path.is_file():
         raise MissingFileError(f"{path}: there is no such file; give the path of a file of weights")
     loaded = _safetensors(path) if path.suffix == ".safetensors" else _torch_file(path)
@@ -137,7 +142,12 @@ def classifier_of(
         unnormalized: Feed pictures in [0, 1] as they are.
         categories: Names of the classes where `options` tells none.
         chunk: See `TorchClassifier`.
+
+    Raises:
+        InvalidParameterError: An output is asked for, of which the module has one.
     """
+    if options.output:
+        raise InvalidParameterError(f"{name} has one output; leave output={options.output} away")
     return TorchClassifier(
         module,
         preprocessing.unnormalized() if unnormalized else preprocessing,
@@ -149,15 +159,6 @@ def classifier_of(
         chunk=chunk,
         is_own=True,
     )
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file, for run keys."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _download(url: str, target: Path) -> None:
@@ -178,6 +179,7 @@ def _download(url: str, target: Path) -> None:
 
 
 def _torch_file(path: Path) -> Any:
+    _refuse_bomb(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about TorchScript files, which are told below
@@ -196,6 +198,19 @@ def _torch_file(path: Path) -> Any:
         else:
             told = "is no file of weights, or is cut off; fetch or save it again"
         raise RefusedFileError(f"{path}: {told}") from error
+
+
+def _refuse_bomb(path: Path) -> None:
+    """Refuse a zip that unpacks to far more than it holds: torch packs nothing."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            unpacked = sum(entry.file_size for entry in archive.infolist())
+    except Exception:  # no zip, which older files are not, or a broken one: told by who reads it
+        return
+    if unpacked > max(SMALL_BYTES, MOST_RATIO * path.stat().st_size):
+        raise RefusedFileError(
+            f"{path}: unpacks to {unpacked} bytes, {MOST_RATIO} times its size or more; save it again"
+        )
 
 
 def _safetensors(path: Path) -> StateDict:

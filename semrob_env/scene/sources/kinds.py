@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import replace
-from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import final
 
 from semrob_env.errors import InvalidMeshError, InvalidParameterError, LibraryError, UnknownNameError
+from semrob_env.files import FileCache
 from semrob_env.registry import Registry
 from semrob_env.scene.classes import class_index, class_of
 from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, normalize
@@ -108,8 +108,11 @@ def file_source(path: str) -> str:
     return source_text("file", path)
 
 
+_KEPT: FileCache[Mesh] = FileCache(256)
+
+
 def load_shape(class_name: str, source: str, colors: str = "white") -> Mesh:
-    """The normalized mesh that a source text names; kept, until its file is written anew or its class replaced.
+    """The normalized mesh that a source text names; kept, until a file of it is written anew or its class replaced.
 
     Args:
         class_name: Class of the shape; procedural shapes are made of it, others do not need it.
@@ -127,15 +130,14 @@ def load_shape(class_name: str, source: str, colors: str = "white") -> Mesh:
     if colors not in COLORS:
         raise InvalidParameterError(f"colors {colors!r}: choose {' or '.join(COLORS)}")
     kind, path, name = split_source(source)
-    own = SHAPE_SOURCES[kind]
-    return _loaded(own, path, name, class_name, colors == "material", own.stamp(path, name, class_name))
+    own, is_painted = SHAPE_SOURCES[kind], colors == "material"
+    key = (own, path, name, class_name, is_painted, own.stamp(path, name, class_name))
 
+    def make() -> Mesh:
+        mesh = own.mesh(path, name, class_name=class_name, colors=is_painted)
+        return mesh if own.is_procedural else normalize(mesh)
 
-@lru_cache(maxsize=256)
-def _loaded(own: ShapeSource, path: str, name: str, class_name: str, is_painted: bool, stamp: Hashable) -> Mesh:
-    del stamp  # part of the key
-    mesh = own.mesh(path, name, class_name=class_name, colors=is_painted)
-    return mesh if own.is_procedural else normalize(mesh)
+    return _KEPT.get(key, make)
 
 
 def canonical_source(source: str) -> str:

@@ -1,0 +1,157 @@
+"""What a torch module computes beside its weights: its traced graph, and what its layers hold and run, as text.
+
+The graph is what torch records while the module answers one image: operators, their order, numbers and constant
+tensors, whatever Python they came from. A branch that the image did not take is not in it; for that there is the
+bytecode of the layers. Neither text depends on the process, on memory addresses or on where files lie.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Iterator, Mapping
+from functools import lru_cache, partial
+from types import CellType, CodeType, FunctionType
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def trace(module: torch.nn.Module, *examples: torch.Tensor) -> Any:
+    """The module as torch records it; whatever the module or torch raises where that cannot be."""
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # about branches: answers to other images are compared
+        return torch.jit.trace(module, examples, check_trace=False)  # type: ignore[no-untyped-call]
+
+
+def graph_digest(graph: Any) -> str:
+    """SHA-256 of the operators of a trace, in order, with their numbers, constant tensors and names of weights.
+
+    Args:
+        graph: The `inlined_graph` of a trace.
+    """
+    digest, numbers = hashlib.sha256(), dict[int, int]()
+    for node in _nodes(graph):
+        inputs = [numbers.setdefault(value.unique(), len(numbers)) for value in node.inputs()]
+        outputs = [numbers.setdefault(value.unique(), len(numbers)) for value in node.outputs()]
+        held = [(name, _attribute(node, name)) for name in sorted(node.attributeNames())]
+        digest.update(repr((node.kind(), inputs, outputs, held)).encode())
+    return digest.hexdigest()
+
+
+def draws(graph: Any) -> bool | None:
+    """Whether an operator of a trace draws random numbers, as dropout does while it trains; None: it may.
+
+    Args:
+        graph: As `graph_digest`.
+    """
+    found: bool | None = False
+    for node in _nodes(graph):
+        if not node.isNondeterministic():
+            continue
+        share: Any = 1.0
+        is_training: Any = True
+        if "dropout" in node.kind():
+            _, share, is_training = (value.toIValue() for value in node.inputs())
+        if is_training is None or share is None:
+            found = None
+        elif is_training and share:
+            return True
+    return found
+
+
+def _nodes(graph: Any) -> Iterator[Any]:
+    for node in graph.nodes():
+        yield node
+        inner = [*node.blocks(), *(node.g(name) for name in node.attributeNames() if node.kindOf(name) == "g")]
+        for block in inner:
+            yield from _nodes(block)
+
+
+def _attribute(node: Any, name: str) -> object:
+    kind = node.kindOf(name)
+    if kind in {"s", "i", "f", "c", "ss", "is", "fs", "t", "ts"}:
+        return told(getattr(node, kind)(name))
+    return told(node.output().toIValue()) if kind == "ival" else kind
+
+
+def structure(module: torch.nn.Module, depth: int = 0) -> list[tuple[object, ...]]:
+    """Type, code and attributes of every layer, but for its weights and whether it trains."""
+    return [
+        (
+            name,
+            _code_of_type(layer.__class__),
+            *((own, told(held[own], depth)) for own in sorted(held.keys() - _TORCHS)),
+        )
+        for name, layer in module.named_modules()
+        for held in (vars(layer),)
+    ]
+
+
+_TORCHS = frozenset(vars(torch.nn.Module()))
+"""Attributes that torch keeps; users' may begin with an underscore as well."""
+
+
+def tensors_of(module: torch.nn.Module) -> dict[str, torch.Tensor]:
+    """Parameters and buffers, those that are not saved included."""
+    return {**dict(module.named_parameters()), **dict(module.named_buffers())}
+
+
+def told(value: object, depth: int = 0) -> object:
+    """What stands for a value: itself, its numbers or its code, of containers their items; of all else its type."""
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        return value
+    if isinstance(value, torch.Tensor):
+        return str(value.dtype), tuple(value.shape), hashlib.sha256(tensor_bytes(value)).hexdigest()
+    if isinstance(value, np.ndarray):
+        return str(value.dtype), value.shape, hashlib.sha256(value.tobytes()).hexdigest()
+    kind = type(value).__qualname__
+    if isinstance(value, torch.nn.Module) and depth < _DEEPEST_MODULE:  # hidden in a list, and so no layer
+        return kind, told(tensors_of(value), depth + 1), structure(value, depth + 1)
+    if depth >= _DEEPEST:
+        return kind
+    inner = partial(told, depth=depth + 1)
+    if isinstance(value, list | tuple):
+        return kind, *map(inner, value)
+    if isinstance(value, set | frozenset):
+        return kind, *sorted(repr(inner(item)) for item in value)
+    if isinstance(value, Mapping):
+        return kind, *sorted(repr((inner(key), inner(item))) for key, item in value.items())
+    if isinstance(value, partial):
+        return kind, *map(inner, (value.func, value.args, value.keywords))
+    if isinstance(value, FunctionType):
+        held = [value.__defaults__, value.__kwdefaults__, *map(_contents, value.__closure__ or ())]
+        return kind, _code(value.__code__), inner(held)
+    return kind, getattr(value, "__qualname__", "")
+
+
+_DEEPEST, _DEEPEST_MODULE = 6, 2
+"""Containers within containers that are looked into, and modules within them."""
+
+
+def tensor_bytes(tensor: torch.Tensor) -> memoryview:
+    """The numbers of a tensor, whatever its order in memory."""
+    plain = tensor.detach().to_dense() if tensor.layout != torch.strided else tensor.detach()
+    return plain.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data
+
+
+def _contents(cell: CellType) -> object:
+    try:
+        return cell.cell_contents
+    except ValueError:  # nothing yet
+        return None
+
+
+@lru_cache(maxsize=1024)
+def _code_of_type(kind: Any) -> tuple[str, ...]:
+    """Name of a class, and digests of the functions of it and its bases; torch's own are known by name."""
+    owners = [owner for owner in kind.__mro__ if not owner.__module__.startswith(("torch.", "builtins"))]
+    functions = [(name, own) for owner in owners for name, own in vars(owner).items() if isinstance(own, FunctionType)]
+    return kind.__qualname__, *(f"{name}:{_code(own.__code__)}" for name, own in functions)
+
+
+def _code(code: CodeType) -> str:
+    """Digest of bytecode, names and constants, without lines and files."""
+    constants = [_code(value) if isinstance(value, CodeType) else told(value) for value in code.co_consts]
+    return hashlib.sha256(repr((code.co_code, code.co_names, constants)).encode()).hexdigest()
