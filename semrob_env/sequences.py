@@ -1,6 +1,8 @@
-"""Point sequences that fill a box evenly without chance."""
+"""Sequences that any machine draws alike: points that fill a box evenly, and random numbers out of a hash."""
 
 from __future__ import annotations
+
+import hashlib
 
 import numpy as np
 
@@ -16,3 +18,9 @@ def golden_ratios(n: int) -> FloatArray:
     for _ in range(64):
         ratio = (1.0 + ratio) ** (1.0 / (n + 1))
     return np.asarray(ratio ** -np.arange(1.0, n + 1.0))
+
+
+def hashed_uniform(key: bytes, count: int) -> FloatArray:
+    """Independent uniform numbers (count,) in (0, 1), 52 bits each of a hash of a key; more begin with the same."""
+    bits = np.frombuffer(hashlib.shake_128(key).digest(8 * count), dtype="<u8")
+    return np.asarray(((bits >> np.uint64(12)) + 0.5) * 2.0**-52)
