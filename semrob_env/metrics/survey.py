@@ -134,7 +134,7 @@ class RateCurve:
     @property
     def share(self) -> FloatArray:
         """Share of right views in each bin (K,), NaN without any."""
-        return np.divide(self.right, self.views, out=np.full(len(self.views), np.nan), where=self.views > 0)
+        return np.asarray(np.divide(self.right, self.views, out=np.full(len(self.views), np.nan), where=self.views > 0))
 
     def interval(self, confidence: float = CONFIDENCE) -> tuple[FloatArray, FloatArray]:
         """The exact interval of each bin alone, (K,) and (K,)."""
