@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 
 import numpy as np
 
@@ -20,7 +21,7 @@ def golden_ratios(n: int) -> FloatArray:
     return np.asarray(ratio ** -np.arange(1.0, n + 1.0))
 
 
-def hashed_uniform(key: bytes, count: int) -> FloatArray:
-    """Independent uniform numbers (count,) in (0, 1), 52 bits each of a hash of a key; more begin with the same."""
-    bits = np.frombuffer(hashlib.shake_128(key).digest(8 * count), dtype="<u8")
-    return np.asarray(((bits >> np.uint64(12)) + 0.5) * 2.0**-52)
+def hashed_uniform(key: bytes, shape: tuple[int, ...]) -> FloatArray:
+    """Independent uniform numbers in (0, 1), 52 bits each of a hash of a key; more rows begin with the same."""
+    bits = np.frombuffer(hashlib.shake_128(key).digest(8 * math.prod(shape)), dtype="<u8")
+    return np.asarray(((bits >> np.uint64(12)) + 0.5) * 2.0**-52).reshape(shape)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from semrob_env.errors import InvalidParameterError
 from semrob_env.functions import ScoreFunction
+from semrob_env.metrics.certificates import CONFIDENCE, require_confidence, share_lower_bound
 from semrob_env.parameters import Parameter, SemanticSpace
 from semrob_env.sequences import hashed_uniform
 from semrob_env.types import BoolArray, FloatArray, IntArray
@@ -30,9 +31,6 @@ RIGHT = 0.5
 
 BINS = 8
 """Bins of a rate curve, unless told otherwise."""
-
-CONFIDENCE = 0.95
-"""Of intervals and of what is said to fail, unless told otherwise."""
 
 NO_EFFECT = 1e-6
 """Change of a unit score up to which it counts as unchanged: rounding, not the scene."""
@@ -52,25 +50,8 @@ def exact_interval(
     Raises:
         InvalidParameterError: A confidence that is not in (0, 1).
     """
-    from scipy.special import betaincinv  # here, so that the room is light to enter
-
-    alpha = (1 - require_confidence(confidence)) / 2
-    found, total = np.broadcast_arrays(np.asarray(right, dtype=np.float64), np.asarray(views, dtype=np.float64))
-    wrong = total - found
-    low = np.where(found > 0, betaincinv(np.maximum(found, 1.0), wrong + 1, alpha), 0.0)
-    high = np.where(wrong > 0, 1 - betaincinv(np.maximum(wrong, 1.0), found + 1, alpha), 1.0)
-    return np.asarray(low), np.asarray(high)
-
-
-def require_confidence(confidence: float) -> float:
-    """A confidence, if it is one.
-
-    Raises:
-        InvalidParameterError: It is not in (0, 1).
-    """
-    if not 0 < confidence < 1:
-        raise InvalidParameterError(f"confidence {confidence}: give a number in (0, 1), for example 0.95")
-    return confidence
+    alpha, found, total = (1 - require_confidence(confidence)) / 2, np.asarray(right), np.asarray(views)
+    return share_lower_bound(found, total, alpha), 1 - share_lower_bound(total - found, total, alpha)
 
 
 @final
@@ -349,7 +330,7 @@ def _fractions(purpose: str, function: ScoreFunction, member: int, points: int, 
     if seed < 0:
         raise InvalidParameterError(f"seed {seed}: give a whole number, 0 or above")
     key = f"{purpose}/{seed}/{function.member_ids[member]}".encode(errors="surrogatepass")
-    return hashed_uniform(key, points * function.space.n).reshape(points, function.space.n)
+    return hashed_uniform(key, (points, function.space.n))
 
 
 def _unit_scores(function: ScoreFunction, theta: FloatArray, member: int) -> FloatArray:

@@ -10,8 +10,9 @@ import math
 from collections.abc import Sequence
 
 from semrob_env.errors import InvalidRegionError
+from semrob_env.metrics.certificates import CONFIDENCE
 from semrob_env.metrics.reach import Reach
-from semrob_env.metrics.survey import CONFIDENCE, RIGHT, Effects, Failing, Rate, Survey
+from semrob_env.metrics.survey import RIGHT, Effects, Failing, Rate, Survey
 from semrob_env.parameters import Parameter
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray
