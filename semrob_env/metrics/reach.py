@@ -75,6 +75,8 @@ def reach(region: Regions, start: npt.ArrayLike) -> Reach:
     down = np.where(space.is_periodic, np.mod(down, space.width), down)
     down = np.where(down > cut.width[0], 0.0, down) / space.width
     up = np.maximum(cut.width[0] / space.width - down, 0.0)
+    is_turn = space.is_periodic & (down + up >= 1 - _ROUNDING)
+    down, up = np.where(is_turn, 0.5, down), np.where(is_turn, 0.5, up)  # wherever its ends happen to lie
     below = np.where(space.is_periodic, 1 - up, (point - space.low) / space.width)
     above = np.where(space.is_periodic, 1 - down, (space.high - point) / space.width)
     return Reach(space, down, up, below, above)

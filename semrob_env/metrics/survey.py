@@ -6,6 +6,7 @@ all. A view is *right* where its unit score reaches a level; 0.5 is where a clas
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -135,6 +136,17 @@ class RateCurve:
         is_sure = np.logical_and.accumulate(chance[order] <= alpha / np.arange(count, 0, -1))
         return np.isin(np.arange(count), order[is_sure])
 
+    def varies(self, confidence: float = CONFIDENCE) -> bool:
+        """Whether the rate surely is not the same in all bins: Pearson's test of homogeneity."""
+        from scipy.special import chdtrc
+
+        share = self.right.sum() / max(self.views.sum(), 1)
+        if not 0 < share < 1:
+            return False
+        used = self.views > 0
+        excess = (self.right - share * self.views)[used] ** 2 / (self.views[used] * share * (1 - share))
+        return bool(chdtrc(used.sum() - 1, excess.sum()) <= 1 - require_confidence(confidence))
+
     def failing(self, confidence: float = CONFIDENCE) -> list[Failing]:
         """Stretches of neighbouring bins that `fails` names, in order; across the seam where the parameter turns."""
         fails, count = self.fails(confidence), len(self.views)
@@ -159,6 +171,10 @@ class RateCurve:
 class Survey:
     """Scores at independent uniform views of a whole space.
 
+    Of one function, or of several with as many views each (`joined`): then rates are means over these, and intervals
+    and tests hold all the same (W. Hoeffding 1956, "On the distribution of the number of successes in independent
+    trials": unlike chances spread less than equal ones).
+
     Attributes:
         space: The space.
         theta: The views (N, n).
@@ -168,6 +184,20 @@ class Survey:
     space: SemanticSpace
     theta: FloatArray
     scores: FloatArray
+
+    @classmethod
+    def joined(cls, surveys: Sequence[Survey]) -> Survey:
+        """Surveys of several functions, say shapes, as one, in order.
+
+        Raises:
+            InvalidParameterError: No survey, several spaces, or not as many views each.
+        """
+        if len({(found.space, len(found)) for found in surveys}) != 1:
+            raise InvalidParameterError(
+                f"{len(surveys)} surveys to join: give some of one space, with as many views each"
+            )
+        theta, scores = (np.concatenate([getattr(f, name) for f in surveys]) for name in ("theta", "scores"))
+        return cls(surveys[0].space, theta, scores)
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -217,12 +247,12 @@ class Survey:
         """Where along any parameter less than half of the views are surely right: all of it with this confidence.
 
         What is not said may be so all the same: few views support little. A stretch that ends at the end of the range
-        stays below one half up to there.
+        stays below one half up to there. Parameters along which the rate may be the same everywhere are left out: there
+        the rate of all views says it.
         """
         own = 1 - (1 - require_confidence(confidence)) / self.space.n
-        return [
-            stretch for name in self.space.names for stretch in self.curve(name, level=level, bins=bins).failing(own)
-        ]
+        curves = [self.curve(name, level=level, bins=bins) for name in self.space.names]
+        return [stretch for curve in curves if curve.varies(own) for stretch in curve.failing(own)]
 
 
 def survey(function: ScoreFunction, member: int = 0, *, points: int = SURVEY_POINTS, seed: int = 0) -> Survey:

@@ -41,7 +41,9 @@ def reach_figure(reaches: Mapping[str, Reach], *, title: str) -> Figure:
     axis = figure.subplots()
     size = _GROUP / len(reaches)
     most = max(
-        _draw_reach(axis, found, np.arange(space.n) + (index - (len(reaches) - 1) / 2) * size, size, color_of(index))
+        _draw_reach(
+            axis, found, np.arange(float(space.n)) + (index - (len(reaches) - 1) / 2) * size, size, color_of(index)
+        )
         for index, found in enumerate(reaches.values())
     )
     axis.axvline(0.0, color="black", lw=0.8)

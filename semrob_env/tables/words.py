@@ -85,7 +85,7 @@ def point_words(parameters: Sequence[Parameter], theta: FloatArray) -> str:
 def region_words(region: Regions) -> str:
     """The bounds of one region, rounded inwards: `azimuth 120 to 260 deg and elevation -5 to 40 deg`.
 
-    Across the seam: `azimuth 300 deg over 0 to 60 deg`. A side that is the whole range: `any azimuth`.
+    Across the seam: `azimuth 300 deg over 0 to 60 deg`. Sides that are the whole range come last: `any azimuth`.
 
     Raises:
         InvalidRegionError: Not one region.
@@ -140,12 +140,13 @@ def effect_words(found: Effects) -> list[str]:
     return [f"{name} has no effect ({found.points} changes, no score moved)" for name in found.idle]
 
 
-def frozen_words(parameter: Parameter, value: float, free: float, frozen: float) -> str:
-    """What freezing a parameter at a value does, from two shares of the space of the others."""
-    return (
-        f"with {_at(parameter, _rounded(parameter, value))} the region has {percent(frozen)} of what the others span; "
-        f"with it free {percent(free)}"
+def frozen_words(parameter: Parameter, value: float, free: float | None, frozen: float | None) -> str:
+    """What freezing a parameter at a value does, from two shares of the space of the others; None: nothing feasible."""
+    at = _at(parameter, _rounded(parameter, value))
+    with_it, without = (
+        "no region that meets the goal" if share is None else percent(share) for share in (frozen, free)
     )
+    return f"of what the others span, with {at}: {with_it}; with it free: {without}"
 
 
 def survey_words(found: Survey, *, level: float = RIGHT, confidence: float = CONFIDENCE) -> list[str]:
@@ -171,18 +172,32 @@ def _rounded_region(region: Regions, finer: int) -> tuple[str, float]:
     """The bounds rounded inwards, to so many more digits than usual, in words; and the part of the region they keep."""
     if len(region) != 1:
         raise InvalidRegionError(f"{len(region)} regions in words: give a batch of one")
-    cut, texts, part = region.clip(), [], 1.0
+    cut, part = region.clip(), 1.0
+    texts: list[str] = []
+    whole: list[str] = []
     for own, lower, upper in zip(region.space.parameters, cut.lower[0].tolist(), cut.upper[0].tolist(), strict=True):
         first, last = _inwards(own, lower, upper, finer)
+        if _is_whole(own, first, last):
+            whole.append(own.name)
+            continue
         texts.append(_side(own, first, last))
         if upper > lower:
             part *= (last - first) / (upper - lower)
-    return " and ".join([", ".join(texts[:-1]), texts[-1]] if texts[1:] else texts), part
+    texts = [_listed(texts)] if texts else []
+    return ", ".join([*texts, *([f"any {_listed(whole)}"] if whole else [])]), part
+
+
+def _listed(texts: list[str]) -> str:
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if texts[1:] else texts)
+
+
+def _is_whole(own: Parameter, lower: float, upper: float) -> bool:
+    return upper - lower >= (own.high - own.low) * (1 - _ROUNDING)
 
 
 def _inwards(own: Parameter, lower: float, upper: float, finer: int) -> tuple[float, float]:
     """A side rounded inwards: to a few hundred steps of the range, or more digits where these keep most of it."""
-    if upper - lower >= (own.high - own.low) * (1 - _ROUNDING):
+    if _is_whole(own, lower, upper):
         return lower, upper
     digits = _digits(own) + finer
     for more in range(digits, digits + 12):
@@ -213,8 +228,6 @@ def _side(own: Parameter, lower: float, upper: float) -> str:
     turn = own.period or 0.0
     if lower >= own.high and turn:
         lower, upper = lower - turn, upper - turn
-    if upper - lower >= (own.high - own.low) * (1 - _ROUNDING):
-        return f"any {own.name}"
     if lower == upper:
         return _at(own, lower)
     if upper > own.high:

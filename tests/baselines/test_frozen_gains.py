@@ -12,13 +12,15 @@ from semrob_env.functions import CallableFunction, Frozen, Stack, make_function
 from semrob_env.parameters import SemanticSpace
 from semrob_env.questions import MeanGoal, Question, ReliabilityGoal
 from semrob_env.store import FAILED, RunTask
+from semrob_env.synthetic import make_synthetic
+from semrob_env.types import FloatArray
 
 PLATEAU = "synthetic:plateau?n=3&seed=0"
 SPACE = SemanticSpace.of("azimuth,elevation,distance")
 
 
 def make_start() -> tuple[float, ...]:
-    return tuple(float(value) for value in make_function(PLATEAU).plateau.center[0])  # type: ignore[attr-defined]
+    return tuple(make_synthetic(PLATEAU).plateau.center[0].tolist())
 
 
 def test_the_frozen_question_is_the_same_question_of_the_frozen_function() -> None:
@@ -43,7 +45,7 @@ def test_the_frozen_question_is_the_same_question_of_the_frozen_function() -> No
 def test_the_parameter_that_breaks_the_network_is_the_one_whose_freezing_gains() -> None:
     """A mean that only elevation lowers: with elevation free no region is whole, with it frozen every region is."""
 
-    def scores(theta: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    def scores(theta: FloatArray) -> FloatArray:
         unit = SPACE.to_unit(theta)
         return np.asarray(np.where(np.abs(unit[:, 1] - 0.5) + 0.4 * np.abs(unit[:, 2] - 0.5) < 0.2, 0.9, 0.1))
 

@@ -131,11 +131,11 @@ def test_a_survey_is_its_rate_its_failures_and_its_worst_view() -> None:
     [
         (box([120.0, -5.0], [260.0, 40.0]), "azimuth 120 to 260 deg and elevation -5 to 40 deg"),
         (box([119.2, -5.9], [260.9, 40.9]), "azimuth 120 to 260 deg and elevation -5 to 40 deg"),
-        (box([300.0, -10.0], [420.0, 90.0]), "azimuth 300 deg over 0 to 60 deg and any elevation"),
+        (box([300.0, -10.0], [420.0, 90.0]), "azimuth 300 deg over 0 to 60 deg, any elevation"),
         (box([359.5, 0.0], [420.0, 30.0]), "azimuth 0 to 60 deg and elevation 0 to 30 deg"),
         (box([300.0, 0.0], [360.0, 30.0]), "azimuth 300 to 360 deg and elevation 0 to 30 deg"),
         (box([300.0, 0.0], [360.6, 30.0]), "azimuth 300 to 360 deg and elevation 0 to 30 deg"),
-        (box([20.0, 0.0], [380.0, 30.0]), "any azimuth and elevation 0 to 30 deg"),
+        (box([20.0, 0.0], [380.0, 30.0]), "elevation 0 to 30 deg, any azimuth"),
         (box([20.0, 5.0], [40.0, 5.0]), "azimuth 20 to 40 deg and elevation 5 deg"),
         (box([20.06, 5.05], [20.61, 5.92]), "azimuth 20.1 to 20.6 deg and elevation 5.1 to 5.9 deg"),
     ],
@@ -150,6 +150,11 @@ def test_any_number_of_parameters_is_told_in_a_line() -> None:
         "azimuth 10 to 30 deg, elevation 0 to 9 deg, distance 2 to 3.5 half sides, "
         "roll 170 deg over -180 to -160 deg and albedo_r 0.26 to 0.74"
     )
+    most = box([10.0, -10.0, 2.0, -180.0, 0.0], [30.0, 90.0, 3.5, 180.0, 1.0], UNIT)
+    assert region_words(most) == (
+        "azimuth 10 to 30 deg and distance 2 to 3.5 half sides, any elevation, roll and albedo_r"
+    )
+    assert region_words(Regions.whole(SPACE)) == "any azimuth and elevation"
     assert region_words(box([10.0], [30.0], SemanticSpace.of("azimuth"))) == "azimuth 10 to 30 deg"
     with pytest.raises(InvalidRegionError):
         region_words(Regions.whole(SPACE, 2))
@@ -227,5 +232,8 @@ def test_what_has_no_effect_is_named() -> None:
 
 def test_freezing_is_told_in_shares_of_what_the_others_span() -> None:
     assert frozen_words(ELEVATION, 30.2, 0.45, 0.8) == (
-        "with elevation 30 deg the region has 80 % of what the others span; with it free 45 %"
+        "of what the others span, with elevation 30 deg: 80 %; with it free: 45 %"
+    )
+    assert frozen_words(ELEVATION, 30.2, 0.45, None).endswith(
+        "with elevation 30 deg: no region that meets the goal; with it free: 45 %"
     )
