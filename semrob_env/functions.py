@@ -5,7 +5,8 @@ answers, it does not count: only `semrob_env.oracle.QueryOracle` charges queries
 
 Ids: `scheme:rest?options`, for example `synthetic:plateau?n=4&seed=0` or
 `scene:efficientnet_lite0/cup/procedural:3?params=azimuth,elevation`; `complement(ID)` is low + high - f over the
-score range, by which every optimizer finds adversarial regions; `ID + ID` stacks functions into one family.
+score range, by which every optimizer finds adversarial regions; `frozen(elevation=30.0, ID)` is f over the other
+parameters, with this one at a value; `ID + ID` stacks functions into one family.
 `make_function(function.id).id == function.id`; shorter spellings are written out in full.
 """
 
@@ -294,6 +295,57 @@ class Complement(ScoreFunction):
 
 
 @final
+class Frozen(ScoreFunction):
+    """A function of the other parameters: one of its parameters stays at a value.
+
+    Args:
+        function: The function.
+        parameter: Name of the parameter.
+        value: Where it stays, in native units.
+
+    Raises:
+        InvalidParameterError: It is the only parameter.
+        OutOfSpaceError: A value outside the range.
+        UnknownNameError: No such parameter of the space.
+    """
+
+    def __init__(self, function: ScoreFunction, parameter: str, value: float) -> None:
+        space, at = function.space, function.space.index(parameter)
+        if space.n == 1:
+            raise InvalidParameterError(f"{parameter} is the only parameter of {function.id}; nothing is left to vary")
+        self.function, self.parameter, self.value = function, parameter, float(value) + 0.0
+        SemanticSpace(space.parameters[at : at + 1]).require([self.value], "frozen point")
+        super().__init__(
+            SemanticSpace(space.parameters[:at] + space.parameters[at + 1 :]),
+            tuple(map(self._named, function.member_ids)),
+            score_range=function.score_range,
+            is_logistic=function.scale.is_logistic,
+            has_gradient=function.has_gradient,
+            family_id=self._named(function.id),
+        )
+        self._at = at
+
+    def _named(self, name: str) -> str:
+        return f"frozen({self.parameter}={self.value!r}, {name})"
+
+    @property
+    def fingerprints(self) -> tuple[dict[str, str], ...]:
+        """Those of the function."""
+        return self.function.fingerprints
+
+    def full(self, theta: FloatArray) -> FloatArray:
+        """Points (..., n - 1) with the frozen value in its place, (..., n)."""
+        return np.insert(theta, self._at, self.value, axis=-1)
+
+    def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
+        return self.function.values(self.full(theta), member)
+
+    def _values_and_gradients(self, theta: FloatArray, member: IntArray) -> tuple[FloatArray, FloatArray]:
+        values, gradients = self.function.values_and_gradients(self.full(theta), member)
+        return values, np.delete(gradients, self._at, axis=-1)
+
+
+@final
 class Stack(ScoreFunction):
     """Several functions over one space as one family: the members of the first, then of the second, ...
 
@@ -425,10 +477,20 @@ def make_function(function_id: str) -> ScoreFunction:
         return Stack([make_function(part) for part in parts])
     if function_id.startswith("complement(") and function_id.endswith(")"):
         return Complement(make_function(function_id[len("complement(") : -1]))
+    if function_id.startswith("frozen(") and function_id.endswith(")"):
+        point, _, inner = function_id[len("frozen(") : -1].partition(",")
+        parameter, _, number = point.partition("=")
+        try:
+            value = float(number)
+        except ValueError:
+            raise InvalidParameterError(
+                f"cannot read {point!r} of {function_id!r}; write frozen(elevation=30, ID)"
+            ) from None
+        return Frozen(make_function(inner.strip()), parameter.strip(), value)
     scheme, colon, _ = function_id.partition(":")
     if not colon or scheme not in SCHEMES:
         known = ", ".join(f"{own}:" for own in SCHEMES.names())
-        raise UnknownNameError(f"unknown function {function_id!r}; ids begin with {known} or complement(")
+        raise UnknownNameError(f"unknown function {function_id!r}; ids begin with {known}, complement( or frozen(")
     return SCHEMES[scheme](function_id)
 
 

@@ -1,6 +1,9 @@
-"""Point sequences that fill a box evenly without chance."""
+"""Sequences that any machine draws alike: points that fill a box evenly, and random numbers out of a hash."""
 
 from __future__ import annotations
+
+import hashlib
+import math
 
 import numpy as np
 
@@ -24,3 +27,9 @@ def evenly_spread(n: int, first: int, count: int) -> FloatArray:
     The additive recurrence of `golden_ratios`.
     """
     return np.asarray(np.mod(0.5 + np.arange(first + 1, first + count + 1)[:, None] * golden_ratios(n), 1.0))
+
+
+def hashed_uniform(key: bytes, shape: tuple[int, ...]) -> FloatArray:
+    """Independent uniform numbers in (0, 1), 52 bits each of a hash of a key; more rows begin with the same."""
+    bits = np.frombuffer(hashlib.shake_128(key).digest(8 * math.prod(shape)), dtype="<u8")
+    return np.asarray(((bits >> np.uint64(12)) + 0.5) * 2.0**-52).reshape(shape)

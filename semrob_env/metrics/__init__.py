@@ -1,4 +1,4 @@
-"""Metrics: regions judged, certificates, SRVR with intervals, robustness profiles, regret against the best."""
+"""Metrics: regions judged, certificates, surveys, SRVR with intervals, profiles, regret against the best."""
 
 from semrob_env.metrics.bootstrap import ClusterMeans, cluster_means, cluster_weights, percentile_ends
 from semrob_env.metrics.certificates import Certificate, certify, certify_by_points, goal_bounds
@@ -14,28 +14,38 @@ from semrob_env.metrics.profiles import (
     mean_profiles,
     profile_difference,
 )
+from semrob_env.metrics.reach import Reach, reach
 from semrob_env.metrics.regret import regret, regrets
 from semrob_env.metrics.shrink import Shrunk, shrink
 from semrob_env.metrics.srvr import RegionRecords, SrvrRow, paired_difference, srvr
+from semrob_env.metrics.survey import Effects, Failing, Rate, RateCurve, Survey, effects, exact_interval, survey
 
 __all__ = [
     "Certificate",
     "ClusterMeans",
     "Crossing",
+    "Effects",
+    "Failing",
     "Judge",
     "Judgement",
     "MeanProfile",
     "Measures",
     "Profile",
     "ProfileRecords",
+    "Rate",
+    "RateCurve",
+    "Reach",
     "RegionRecords",
     "Shrunk",
     "SrvrRow",
+    "Survey",
     "certify",
     "certify_by_points",
     "cluster_means",
     "cluster_weights",
     "crossings",
+    "effects",
+    "exact_interval",
     "exact_profile",
     "goal_bounds",
     "judge_regions",
@@ -43,8 +53,10 @@ __all__ = [
     "paired_difference",
     "percentile_ends",
     "profile_difference",
+    "reach",
     "regret",
     "regrets",
     "shrink",
     "srvr",
+    "survey",
 ]

@@ -11,7 +11,6 @@ bound. Each bound holds for one region; of K regions together, give each (1 - le
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import final
 
@@ -23,6 +22,7 @@ from semrob_env.functions import ScoreFunction
 from semrob_env.ground_truth import exact_moments, members_of
 from semrob_env.questions import MOST_VARIANCE, Goal
 from semrob_env.regions import Regions
+from semrob_env.sequences import hashed_uniform
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 CONFIDENCE = 0.95
@@ -137,8 +137,8 @@ def goal_bounds(goal: Goal, counted: FloatArray, alpha: float) -> tuple[FloatArr
     return mean_lower_bound(counted, own), bound
 
 
-def share_lower_bound(successes: npt.ArrayLike, n: int, alpha: float) -> FloatArray:
-    """Lower bound (...,) of a probability from a number of successes (...,) in n trials; too high with chance <= alpha.
+def share_lower_bound(successes: npt.ArrayLike, n: npt.ArrayLike, alpha: float) -> FloatArray:
+    """Lower bound (...,) of a probability from successes (...,) in n trials (...,); too high with chance <= alpha.
 
     Source: Clopper & Pearson 1934, "The use of confidence or fiducial limits illustrated in the case of the binomial",
     Biometrika 26. Without a failure, 29 trials show 90 % at alpha = 0.05, 59 show 95 % and 299 show 99 %.
@@ -147,7 +147,7 @@ def share_lower_bound(successes: npt.ArrayLike, n: int, alpha: float) -> FloatAr
 
     found = np.asarray(successes, dtype=np.float64)
     # No success says nothing: Beta(0, .) is 0.
-    return np.asarray(np.where(found > 0, betaincinv(np.maximum(found, 1.0), n - found + 1, alpha), 0.0))
+    return np.asarray(np.where(found > 0, betaincinv(np.maximum(found, 1.0), np.asarray(n) - found + 1, alpha), 0.0))
 
 
 def mean_lower_bound(samples: npt.ArrayLike, alpha: float) -> FloatArray:
@@ -207,20 +207,28 @@ def require_certificate(points: int, level: float, seed: int) -> None:
     """
     if not 0 <= points <= 2**20:
         raise InvalidParameterError(f"{points} certificate points: give a whole number from 0 to 2^20, for example 64")
-    if not 0 < level < 1:
-        raise InvalidParameterError(f"confidence {level}: give a number in (0, 1), for example 0.95")
+    require_confidence(level)
     if seed < 0:
         raise InvalidParameterError(f"certificate seed {seed}: give a whole number, 0 or above")
 
 
+def require_confidence(level: float) -> float:
+    """A confidence, if it is one.
+
+    Raises:
+        InvalidParameterError: It is not in (0, 1).
+    """
+    if not 0 < level < 1:
+        raise InvalidParameterError(f"confidence {level}: give a number in (0, 1), for example 0.95")
+    return level
+
+
 def _fractions(function: ScoreFunction, regions: Regions, members: IntArray, points: int, seed: int) -> FloatArray:
-    """Points (B, points, n) in (0, 1), independent and uniform: 52 bits each out of a hash of unlimited length."""
-    n = function.space.n
-    bits = np.empty((len(regions), points, n), dtype=np.uint64)
+    """Points (B, points, n) in (0, 1), independent and uniform."""
+    fractions = np.empty((len(regions), points, function.space.n))
     # + 0.0 makes -0.0 the same bytes as 0.0.
     bounds = np.concatenate([regions.lower, regions.upper], axis=1) + 0.0
     for row, (member, ends) in enumerate(zip(members, bounds, strict=True)):
         name = f"certificate/{seed}/{function.member_ids[member]}/".encode(errors="surrogatepass")
-        digest = hashlib.shake_128(name + ends.astype("<f8").tobytes()).digest(8 * points * n)
-        bits[row] = np.frombuffer(digest, dtype="<u8").reshape(points, n)
-    return np.asarray(((bits >> np.uint64(12)) + 0.5) * 2.0**-52)
+        fractions[row] = hashed_uniform(name + ends.astype("<f8").tobytes(), fractions[row].shape)
+    return fractions

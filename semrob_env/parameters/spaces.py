@@ -73,6 +73,16 @@ class SemanticSpace:
         """Number of parameters."""
         return len(self.parameters)
 
+    def index(self, name: str) -> int:
+        """Where a parameter stands.
+
+        Raises:
+            UnknownNameError: It is not in this space.
+        """
+        if name not in self.names:
+            raise UnknownNameError(f"unknown parameter {name!r}; this space has {', '.join(self.names)}")
+        return self.names.index(name)
+
     @cached_property
     def low(self) -> FloatArray:
         """Lower bounds (n,)."""

@@ -9,6 +9,8 @@ from semrob_env.plotting.maps import Page as Page
 from semrob_env.plotting.maps import curves_figure as curves_figure
 from semrob_env.plotting.maps import map_pages as map_pages
 from semrob_env.plotting.maps import maps_figure as maps_figure
+from semrob_env.plotting.parameters import rates_figure as rates_figure
+from semrob_env.plotting.parameters import reach_figure as reach_figure
 from semrob_env.plotting.regions import BoundsHistory as BoundsHistory
 from semrob_env.plotting.regions import bounds_columns as bounds_columns
 from semrob_env.plotting.regions import bounds_figure as bounds_figure

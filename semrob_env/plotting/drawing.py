@@ -73,7 +73,7 @@ def draw_curve(axis: Axes, maps: ScoreMaps, row: int, *, color: str, width: floa
     axis.plot(line, scores, color=color, lw=width, label=label, alpha=1.0 if width > 1 else 0.6)
     low, high = maps.score_range
     axis.set(xlim=(parameter.low, parameter.high), ylim=(low, high))
-    _set_ticks(axis, "x", parameter)
+    set_ticks(axis, "x", parameter)
 
 
 def draw_regions(
@@ -147,11 +147,12 @@ def axis_label(parameter: Parameter) -> str:
 def set_axes(axis: Axes, space: SemanticSpace) -> None:
     """Limits and ticks of a space of two parameters."""
     axis.set(xlim=(space.low[0], space.high[0]), ylim=(space.low[1], space.high[1]))
-    _set_ticks(axis, "x", space.parameters[0])
-    _set_ticks(axis, "y", space.parameters[1])
+    set_ticks(axis, "x", space.parameters[0])
+    set_ticks(axis, "y", space.parameters[1])
 
 
-def _set_ticks(axis: Axes, which: str, parameter: Parameter) -> None:
+def set_ticks(axis: Axes, which: str, parameter: Parameter) -> None:
+    """Ticks at quarters of a turn or at 30 degrees along the axis `x` or `y`."""
     chosen = axis.xaxis if which == "x" else axis.yaxis
     if parameter.period is not None:
         chosen.set_major_locator(MultipleLocator(parameter.period / 4, offset=parameter.low))

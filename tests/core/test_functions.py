@@ -24,6 +24,7 @@ from semrob_env.functions import (
     SCHEMES,
     CallableFunction,
     Complement,
+    Frozen,
     ScoreFunction,
     Stack,
     make_function,
@@ -296,3 +297,73 @@ def test_the_answer_to_a_point_does_not_depend_on_the_batch_around_it(function_i
     for row, column in itertools.product(range(6), range(0, 10, 3)):
         alone = function.values(theta[row : row + 1, column : column + 1], member[row : row + 1])
         assert alone[0, 0] == values[row, column]
+
+
+FROZEN = "frozen(elevation=30.0, synthetic:plateau?n=2&seed=0)"
+
+
+def test_a_frozen_function_is_the_function_at_that_value() -> None:
+    whole = make_function("synthetic:hill?n=3&seed=1")
+    for at, value in enumerate((200.0, 12.5, 0.25)):
+        frozen = Frozen(whole, whole.space.names[at], value)
+        assert frozen.space.parameters == whole.space.parameters[:at] + whole.space.parameters[at + 1 :]
+        theta = frozen.space.from_unit(np.random.default_rng(at).random((4, 3, 2)))
+        full = np.stack(
+            [*np.moveaxis(theta[..., :at], -1, 0), np.full((4, 3), value), *np.moveaxis(theta[..., at:], -1, 0)],
+            axis=-1,
+        )
+        assert np.array_equal(frozen.values(theta), whole.values(full))
+        values, gradients = frozen.values_and_gradients(theta)
+        expected = whole.values_and_gradients(full)
+        assert np.array_equal(values, expected[0])
+        assert np.array_equal(gradients, np.delete(expected[1], at, axis=-1))
+
+
+@pytest.mark.parametrize(
+    "function_id",
+    [
+        FROZEN,
+        f"complement({FROZEN})",
+        f"{FROZEN} + frozen(elevation=-2.5, synthetic:plateau?n=2&seed=1)",
+        "frozen(azimuth=10.0, frozen(x2=0.5, synthetic:plateau?n=3&seed=0))",
+        "frozen(azimuth=10.0, complement(synthetic:plateau?n=2&seed=0))",
+        "frozen(azimuth=10.0, synthetic:plateau?n=2&seed=0 + synthetic:plateau?n=2&seed=1)",
+    ],
+)
+def test_the_id_of_a_frozen_function_makes_it_again(function_id: str) -> None:
+    function = make_function(function_id)
+    assert function.id == function_id
+    theta = function.space.from_unit(np.full((1, 4, function.space.n), np.linspace(0.1, 0.9, 4)[:, None]))
+    for member, name in enumerate(function.member_ids):
+        assert np.array_equal(make_function(name).values(theta), function.values(theta, [member]))
+
+
+def test_shorter_ids_of_frozen_functions_are_written_out() -> None:
+    assert make_function("frozen(elevation=30,synthetic:plateau)").id == FROZEN
+
+
+@pytest.mark.parametrize(
+    ("function_id", "error"),
+    [
+        ("frozen(elevation=high, synthetic:plateau)", InvalidParameterError),
+        ("frozen(elevation, synthetic:plateau)", InvalidParameterError),
+        ("frozen(elevation=30)", UnknownNameError),
+        ("frozen(distance=2, synthetic:plateau)", UnknownNameError),
+        ("frozen(elevation=91, synthetic:plateau)", OutOfSpaceError),
+        ("frozen(azimuth=360, synthetic:plateau)", OutOfSpaceError),
+        ("frozen(elevation=nan, synthetic:plateau)", OutOfSpaceError),
+        ("frozen(azimuth=10, synthetic:plateau?n=1)", InvalidParameterError),
+    ],
+)
+def test_what_cannot_be_frozen_is_refused(function_id: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        make_function(function_id)
+
+
+def test_a_frozen_family_keeps_its_members_and_facts() -> None:
+    family = Family(score_range=(0.0, 2.0), fingerprints=[{"hash": name} for name in "abc"])
+    frozen = Frozen(family, "azimuth", 90.0)
+    assert frozen.member_ids == tuple(f"frozen(azimuth=90.0, test:{k})" for k in range(3))
+    assert (frozen.score_range, frozen.has_gradient) == ((0.0, 2.0), True)
+    assert frozen.fingerprints == family.fingerprints
+    assert frozen.values([[[10.0]]], [2]) == pytest.approx(0.31)
