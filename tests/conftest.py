@@ -40,7 +40,7 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
     with compiling() as compiled:
         result = yield
     taken = min(time.perf_counter() - clock - compiled(), sum(os.times()[:4]) - processor)
-    if taken > SECONDS and not item.get_closest_marker("slow"):
+    if taken > SECONDS + item.config.getoption("--fuzz-seconds") and not item.get_closest_marker("slow"):
         pytest.fail(f"it took {taken:.1f} s, and may take {SECONDS:g}: shorten it or mark it slow", pytrace=False)
     return result
 
@@ -59,8 +59,11 @@ def compiling() -> Generator[Callable[[], float], None, None]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add --fast."""
+    """Add --fast and --fuzz-seconds."""
     parser.addoption("--fast", action="store_true", help="only tests of FAST files, without those marked slow")
+    parser.addoption(
+        "--fuzz-seconds", type=float, default=0.0, help="how long each fuzz test goes on; 0: a short run of fixed size"
+    )
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
