@@ -1,7 +1,4 @@
-"""What a mesh file names beside itself (materials, textures, buffers): read from its folder or archive, never outside.
-
-Both classes are resolvers of trimesh, which swallows most errors of materials and textures; so they keep the first.
-"""
+"""What a mesh file names beside itself (materials, textures, buffers): read from its folder or archive alone."""
 
 from __future__ import annotations
 
@@ -10,61 +7,80 @@ import posixpath
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Mapping
 from pathlib import Path, PureWindowsPath
-from typing import final
+from typing import Final, final
+from urllib.parse import unquote
 
 from semrob_env.containment import inside, is_plain, is_relative, outside
 from semrob_env.errors import RefusedFileError
 from semrob_env.files import note_file
 
+MAX_NAMES: Final = 2000
+"""Most files that a mesh may name."""
+
+MAX_NAME_LENGTH: Final = 4096
+"""Longer names name no file on any system."""
+
+MAX_BYTES: Final = 512 * 2**20
+"""Most bytes of all of them together."""
+
 
 class Companions(ABC):
     """Files beside a mesh, by the names that it gives them.
 
-    A name is looked up as it is, then below the folder without its first slash, then by its last part beside the
-    mesh: materials often hold paths of the machine that they were made on. Only where all fail does it count whether
-    it leads outside: an error where it names something there or is absolute, else the file is just missing.
+    A name is looked up as it is, then below the folder without its first slash, then with its backslashes as slashes,
+    then percent-decoded, then by its last part beside the mesh: materials often hold paths of the machine that they
+    were made on. Only where all fail does it count whether it leads outside as it is: an error where it names
+    something there or is absolute, else the file is just missing.
 
     Attributes:
         file_name: Name of the mesh file.
-        failure: The first error but those of files that are missing or locked; None: there was none.
     """
 
     def __init__(self, file_name: str) -> None:
         self.file_name = file_name
-        self.failure: Exception | None = None
+        self._found: dict[str, bytes | None] = {}
 
     @final
-    def get(self, name: str) -> bytes:
-        """The bytes of a file.
+    def find(self, name: str) -> bytes | None:
+        """The bytes of a file; None: it is missing.
 
         Raises:
-            FileNotFoundError: It is not there.
-            RefusedFileError: It lies outside.
+            RefusedFileError: It lies outside, or the mesh names too many files or too large ones.
+            OSError: It is there and cannot be read.
         """
+        if len(name) > MAX_NAME_LENGTH:
+            return None
+        if name not in self._found:
+            if len(self._found) >= MAX_NAMES:
+                raise RefusedFileError(f"it names more than {MAX_NAMES} files, which is more than are looked for")
+            self._found[name] = self._look_up(name)
+            if sum(len(data) for data in self._found.values() if data) > MAX_BYTES:
+                raise RefusedFileError(f"the files that it names have more than {MAX_BYTES} bytes together")
+        return self._found[name]
+
+    def _look_up(self, name: str) -> bytes | None:
         wanted = name.strip()
+        slashed, decoded = wanted.replace("\\", "/"), unquote(wanted)
+        plain = (wanted, wanted.lstrip("/"), PureWindowsPath(wanted).name)
+        others = (slashed, slashed.lstrip("/"), decoded, decoded.replace("\\", "/"), PureWindowsPath(decoded).name)
         failures: list[Exception] = []
-        for candidate in dict.fromkeys((wanted, wanted.lstrip("/"), PureWindowsPath(wanted).name)):
+        for candidate in dict.fromkeys((*plain[:2], *others, plain[2])):
             if not candidate.strip("./\\ "):
                 continue  # names no file
             try:
                 data = self._read(candidate)
-            except OSError:
-                raise
-            except Exception as error:
-                failures.append(error)
+            except RefusedFileError as error:
+                failures += [error] if candidate in plain else []
                 continue
             if data is not None:
                 return data
         if failures:
-            self.failure = self.failure or failures[0]
             raise failures[0]
-        raise FileNotFoundError(name)
-
-    __getitem__ = get
+        return None
 
     @abstractmethod
     def _read(self, name: str) -> bytes | None:
-        """The bytes of a file, None where it is missing; an error where it lies outside."""
+        """The bytes of a file, None where it is missing; `RefusedFileError` where it lies outside."""
 
 
 @final
@@ -84,7 +100,10 @@ class FolderCompanions(Companions):
                 return None
             raise
         note_file(target)
-        return target.read_bytes() if target.is_file() else None
+        if not os.path.isfile(target):  # False too where a part of it is too long for a name
+            return None
+        with target.open("rb") as file:
+            return file.read(MAX_BYTES + 1)
 
 
 @final

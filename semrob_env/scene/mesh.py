@@ -8,27 +8,22 @@ cost of a picture and turns every inner edge into a silhouette.
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
 import os
-import re
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
-import trimesh
 
-from semrob_env.errors import InvalidMeshError, RefusedFileError
+from semrob_env.errors import InvalidMeshError, RefusedFileError, SemrobError
 from semrob_env.scene.companions import Companions, FolderCompanions
-from semrob_env.scene.polygons import cut_concave_polygons
+from semrob_env.scene.readers import READERS
+from semrob_env.scene.readers.parts import Part, check_count
 from semrob_env.types import Float32Array, FloatArray, Int32Array, IntArray
 
-SUFFIXES: Final = (".obj", ".ply", ".stl", ".glb", ".gltf")
+SUFFIXES: Final = tuple(READERS)
 """File types that `load_mesh` reads."""
 
 MAX_FILE_BYTES: Final = 512 * 2**20
@@ -141,10 +136,16 @@ def load_mesh(
 ) -> Mesh:
     """Read a mesh file and tidy it: same file, same bytes.
 
-    A scene graph is merged with its transforms applied, polygons are cut into triangles (those of OBJ files that are
-    not convex by ears, all others as fans), vertices at the same place become one, and faces without area or with the
-    same three corners as an earlier one are dropped. Files are only read, never executed, and nothing outside the
-    folder of the file is opened, links followed; a missing material or texture file is ignored.
+    A scene graph is merged with its transforms applied, polygons are cut into triangles (those that are not convex by
+    ears, all others as fans), vertices at the same place become one, and faces without area or with the same three
+    corners as an earlier one are dropped. Files are only read, never executed, and nothing outside the folder of the
+    file is opened, links followed; a missing material or texture file is ignored. What a file needs and `readers` do
+    not know, compressed parts for one, is refused by its name.
+
+    Bounds: `MAX_FILE_BYTES`, and as much for up to 2,000 files that it names; `MAX_FACES`, copies counted, and three
+    times as many vertices; a texture of 8192² pixels, six times that for all; 100,000 nodes and 4,000,000 values of
+    JSON in a glTF file; some five seconds for polygons of very many corners. A file at these bounds takes half a
+    minute and some 2 GiB, most files far less.
 
     Args:
         path: File that ends in .obj, .ply, .stl, .glb or .gltf. It may be a link; what it names lies beside the link.
@@ -157,7 +158,7 @@ def load_mesh(
 
     Raises:
         InvalidMeshError: The file is missing, empty, broken, too large, of another type, holds a number that is not
-            finite, or has no face with an area; or it needs a file outside its folder.
+            finite, or has no face with an area; it needs a file outside its folder, or what is not read.
     """
     path = Path(path)
     if not os.path.isfile(path):  # False too where a name is too long for a file
@@ -165,7 +166,8 @@ def load_mesh(
         raise InvalidMeshError(f"{path}: {reason}; give a mesh file ({', '.join(SUFFIXES)})")
     _check_file(str(path), path.suffix, path.stat().st_size)
     try:
-        data = path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise _unreadable(str(path), path.suffix, error) from error
     companions = FolderCompanions(path, path.parent if within is None else Path(within))
@@ -180,27 +182,34 @@ def parse_mesh(data: bytes, suffix: str, companions: Companions, *, label: str, 
         suffix: One of `SUFFIXES`.
         companions: What the mesh may name.
         label: For messages.
-        colors: As `load_mesh`; without them, materials and textures that lie outside are ignored like missing ones.
+        colors: As `load_mesh`; without them, materials and textures are not looked for.
 
     Raises:
         InvalidMeshError: As `load_mesh`.
-        Exception: Where colors are wanted, whatever kept `companions` from reading a file that is there.
+        SemrobError: What else kept `companions` from reading a file that is there.
     """
     _check_file(label, suffix, len(data))
     try:
-        with _quiet():
-            parts = list(_read_parts(data, suffix.lower()[1:], companions, colors))
-    except InvalidMeshError as error:
-        raise InvalidMeshError(f"{label}: {error}") from None
-    except Exception as error:  # a parser fed with a broken file may raise anything
+        with np.errstate(all="ignore"):  # what is not finite in the end is refused
+            parts = READERS[suffix.lower()](data, companions, colors, MAX_FACES)
+            check_count(sum(len(part.faces) for part in parts), "faces", MAX_FACES)
+            meshes = [_of(part) for part in parts if len(part.faces)]
+    except (InvalidMeshError, RefusedFileError) as error:
+        raise InvalidMeshError(f"{label}: {error}") from error
+    except SemrobError:
+        raise
+    except Exception as error:  # a broken file may hold what no reader thinks of
         raise _unreadable(label, suffix, error) from error
-    if companions.failure is not None and colors:
-        if isinstance(companions.failure, RefusedFileError):
-            raise InvalidMeshError(f"{label}: {companions.failure}") from companions.failure
-        raise companions.failure
-    if not parts:
+    if not meshes:
         raise InvalidMeshError(f"{label}: has no faces (points or lines only?); give a file with triangles")
-    return _tidy(merge_meshes(parts, name=Path(companions.file_name).stem), label)
+    return _tidy(merge_meshes(meshes, name=Path(companions.file_name).stem), label)
+
+
+def _of(part: Part) -> Mesh:
+    if part.faces.max() > np.iinfo(np.int32).max:
+        raise InvalidMeshError(f"a face refers to vertex {part.faces.max()}, which is more than can be held")
+    albedo = None if part.albedo is None else np.clip(part.albedo, 0.0, 1.0).astype(np.float32)
+    return Mesh(part.vertices, part.faces.astype(np.int32), albedo)
 
 
 def _describe(array: np.typing.NDArray[Any]) -> str:
@@ -211,19 +220,6 @@ def _frozen(array: np.typing.NDArray[Any], dtype: type) -> np.typing.NDArray[Any
     copy: np.typing.NDArray[Any] = np.array(array, dtype=dtype, order="C")
     copy.setflags(write=False)
     return copy
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep the parser's warnings and log lines away, except the one that says that it gave up half-way."""
-    names = [name for name in logging.root.manager.loggerDict if name.split(".")[0] in {"trimesh", "PIL"}]
-    with warnings.catch_warnings(), ExitStack() as afterwards:
-        warnings.simplefilter("ignore")
-        warnings.filterwarnings("error", message=".*could not be read to its end")
-        for logger in map(logging.getLogger, names):
-            afterwards.callback(setattr, logger, "disabled", logger.disabled)
-            logger.disabled = True
-        yield
 
 
 def _check_file(label: str, suffix: str, size: int) -> None:
@@ -239,125 +235,6 @@ def _check_file(label: str, suffix: str, size: int) -> None:
 def _unreadable(label: str, suffix: str, error: Exception) -> InvalidMeshError:
     reason = " ".join(str(error).split())[:400] or "no further reason given"
     return InvalidMeshError(f"{label}: not a readable {suffix[1:].upper()} file: {reason}")
-
-
-def _check_count(count: int, what: str, *, per_face: int = 1) -> None:
-    if count > per_face * MAX_FACES:
-        raise InvalidMeshError(f"{count} {what} are more than the {per_face * MAX_FACES} allowed; simplify the mesh")
-
-
-def _check_promises(kind: str, data: bytes) -> None:
-    """Refuse files whose own header promises too much: parsers allocate what a header says."""
-    if kind == "obj":
-        _check_count(data.count(b"\nf ") + data.startswith(b"f "), "faces")
-    elif kind == "stl" and not data.startswith(b"solid"):
-        count = int.from_bytes(data[80:84], "little")
-        if len(data) != 84 + 50 * count:
-            raise InvalidMeshError(f"not a readable STL file: {len(data)} bytes do not fit the {count} faces promised")
-        _check_count(count, "faces")
-    elif kind == "ply":
-        header = data[: data.find(b"end_header")] if b"end_header" in data else b""
-        for name, count in re.findall(rb"element[ \t]+(\w+)[ \t]+(\d+)", header):
-            _check_count(int(count), f"{name.decode()} elements", per_face=1 if name == b"face" else 3)
-    elif kind in {"glb", "gltf"}:
-        text = data[20 : 20 + int.from_bytes(data[12:16], "little")] if data[:4] == b"glTF" else data
-        for accessor in json.loads(text).get("accessors", []):
-            _check_count(int(accessor["count"]), "elements in an accessor", per_face=3)
-
-
-def _plain_text(kind: str, data: bytes) -> bytes:
-    """The file as the parsers know it: UTF-8, unindented, spaces for tabs, one line per statement, no comments."""
-    if kind == "ply" and b"end_header" in data:
-        end = data.index(b"end_header")
-        return data[:end].decode("ascii", "replace").replace("\ufffd", "?").encode() + data[end:]
-    if kind == "obj" or (kind == "stl" and len(data) != 84 + 50 * int.from_bytes(data[80:84], "little")):
-        data = data.removeprefix(b"\xef\xbb\xbf")
-        try:
-            data.decode()
-        except UnicodeDecodeError:  # comments and names of older programs
-            data = data.decode("latin-1").encode()
-    if kind == "obj":
-        data = data.replace(b"\r\n", b"\n").replace(b"\r", b"\n").replace(b"\\\n", b" ").replace(b"\t", b" ")
-        data = re.sub(rb"(?m)^ +", b"", data)
-        data = re.sub(rb"(?m)^((?:f|v|vt|vn) [^#\n]*)#.*", rb"\1", data)
-    return data
-
-
-def _absolute_indices(data: bytes) -> bytes:
-    """Rewrite the relative (negative) indices of an OBJ file, which count back from the line that holds them."""
-    if re.search(rb"(?m)^f (?:.* )?0+(?:[/ ]|$)", data):
-        raise InvalidMeshError("a face refers to vertex 0, but OBJ files count from 1")
-    if not re.search(rb"(?m)^f .*-\d", data):
-        return data
-    counts = {b"v": 0, b"vt": 0, b"vn": 0}
-    lines = data.splitlines()
-    for position, line in enumerate(lines):
-        words = line.split()
-        if words and words[0] in counts:
-            counts[words[0]] += 1
-        elif words and words[0] == b"f":
-            for corner, word in enumerate(words[1:], start=1):
-                indices = word.split(b"/")
-                for place, (index, count) in enumerate(zip(indices, counts.values(), strict=False)):
-                    if index.startswith(b"-"):
-                        if count + 1 + int(index) < 1:
-                            raise InvalidMeshError(
-                                f"a face refers to {int(index)}, but only {count} entries stand above it"
-                            )
-                        indices[place] = b"%d" % (count + 1 + int(index))
-                words[corner] = b"/".join(indices)
-            lines[position] = b" ".join(words)
-    return b"\n".join(lines)
-
-
-def _read_parts(data: bytes, kind: str, companions: Companions, colors: bool) -> Iterator[Mesh]:
-    """The triangles of every node of the file's scene graph, in world coordinates."""
-    data = _plain_text(kind, data)
-    _check_promises(kind, data)
-    if kind == "obj":
-        # After the promises: both walk through the lines one by one.
-        data = cut_concave_polygons(_absolute_indices(data), most_triangles=MAX_FACES)
-    options: dict[str, Any] = {"resolver": companions}
-    if kind == "obj" and not colors:
-        options["skip_materials"] = True
-    scene = trimesh.load_scene(trimesh.util.wrap_as_stream(data), file_type=kind, process=False, **options)
-    nodes = [(node, *scene.graph[node]) for node in scene.graph.nodes_geometry]
-    nodes = [entry for entry in nodes if isinstance(scene.geometry.get(entry[2]), trimesh.Trimesh)]
-    _check_count(sum(len(scene.geometry[geometry].faces) for _, _, geometry in nodes), "faces")
-    for _, transform, geometry_name in nodes:
-        geometry = scene.geometry[geometry_name]
-        if len(geometry.faces) == 0:
-            continue
-        linear, shift = np.asarray(transform)[:3, :3], np.asarray(transform)[:3, 3]
-        faces = np.asarray(geometry.faces, dtype=np.int64)
-        if np.linalg.det(linear) < 0:
-            faces = faces[:, ::-1]  # a mirroring transform turns the winding
-        albedo = _face_colors(geometry) if colors else None
-        yield Mesh(np.asarray(geometry.vertices) @ linear.T + shift, faces.astype(np.int32), albedo)
-
-
-def _face_colors(geometry: trimesh.Trimesh) -> Float32Array | None:
-    """RGB per face of a loaded geometry, (F, 3) in [0, 1], or None where the file gives none."""
-    visual: Any = geometry.visual
-    if visual.kind in {"face", "vertex"}:
-        return np.asarray(visual.face_colors[:, :3] / 255.0, dtype=np.float32)
-    if visual.kind != "texture":
-        return None
-    material = visual.material
-    if isinstance(material, trimesh.visual.material.PBRMaterial):
-        image, has_color = material.baseColorTexture, material.baseColorFactor is not None
-    else:
-        image = material.image if "file_path" in getattr(material.image, "info", {}) else None
-        has_color = "kd" in getattr(material, "kwargs", {}) and image is None
-    base = np.asarray(material.main_color)[:3] / 255.0 if has_color else np.ones(3)
-    albedo = np.tile(base, (len(geometry.faces), 1))
-    if image is not None and visual.uv is not None and len(visual.uv) == len(geometry.vertices):
-        pixels = np.asarray(image.convert("RGB"))
-        middle = np.nan_to_num(np.asarray(visual.uv)[geometry.faces].mean(axis=1)) % 1.0
-        column = np.minimum((middle[:, 0] * pixels.shape[1]).astype(np.int64), pixels.shape[1] - 1)
-        row = np.minimum(((1.0 - middle[:, 1]) * pixels.shape[0]).astype(np.int64), pixels.shape[0] - 1)
-        albedo = albedo * (pixels[row, column] / 255.0)
-    return np.clip(albedo, 0.0, 1.0).astype(np.float32)
 
 
 def _first_of_each(keys: IntArray) -> tuple[IntArray, IntArray]:

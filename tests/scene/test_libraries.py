@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import zipfile
 from pathlib import Path
 
@@ -109,6 +110,10 @@ def volume(mesh: Mesh) -> float:
     [
         {"modelRotation": "1 0 0"},
         {"modelRotation": "1 0 0 0 1 0 0 0 0"},
+        {"modelRotation": "2 0 0 0 0.5 0 0 0 1"},
+        {"modelRotation": "1 0.5 0 0 1 0 0 0 1"},
+        {"modelRotation": "1 0 0 0 1 0 0 0 nan"},
+        {"width": "1_0", "height": "1", "depth": "1"},
         {"width": "ten", "height": "1", "depth": "1"},
         {"width": "1", "height": "-1", "depth": "1"},
         {"width": "nan", "height": "1", "depth": "1"},
@@ -178,18 +183,59 @@ def test_a_file_that_is_no_library_is_one_clear_line(tmp_path: Path) -> None:
 
 
 def test_every_damaged_byte_is_one_line_or_the_same_mesh(tmp_path: Path) -> None:
-    whole = Path(small(tmp_path)).read_bytes()
-    good = load_piece(small(tmp_path), "coffee-mug").digest
+    image = tmp_path / "green.png"
+    Image.fromarray(np.full((2, 2, 3), [0, 255, 0], dtype=np.uint8)).save(image)
+    members: dict[str, str | bytes] = {
+        "mugs/mug.obj": PAINTED,
+        "mugs/mug.mtl": "newmtl red\nKd 1 0 0\nnewmtl picture\nmap_Kd green.png\n",
+        "mugs/green.png": image.read_bytes(),
+    }
+    whole = Path(library(tmp_path, entry(1, "Mug", "mugs/mug.obj"), members)).read_bytes()
     path = tmp_path / "bent.sh3f"
+    path.write_bytes(whole)
+    good = load_piece(str(path), "mug", colors=True).digest
     refusals = []
-    for place in range(0, len(whole), 3):
-        path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
+    for place in range(0, len(whole), 4):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ (0x55 if place % 8 else 1)]) + whole[place + 1 :])
         try:
-            assert load_piece(str(path), "coffee-mug").digest == good
+            assert load_piece(str(path), "mug", colors=True).digest == good, place
         except SemrobError as error:
             refusals.append(str(error))
     assert len(refusals) > 50
     assert not [message for message in refusals if "\n" in message]
+
+
+def test_a_zip_that_hides_members_or_holds_one_twice_is_refused(tmp_path: Path) -> None:
+    path = Path(library(tmp_path, entry(1, "Mug", "m.obj"), {"m.obj": WEDGE, "m.mtl": "newmtl red\n"}))
+    whole = bytearray(path.read_bytes())
+    end = whole.rindex(b"PK\5\6")
+    last = whole.rindex(b"PK\1\2")
+    size = int.from_bytes(whole[end + 12 : end + 16], "little") - (end - last)
+    whole[end + 12 : end + 16] = size.to_bytes(4, "little")  # one entry less than it promises, and than it holds
+    path.write_bytes(bytes(whole[:last] + whole[end:]))
+    refused(str(path), "lists 2 files and promises others")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(CATALOG, entry(1, "Mug", "m.obj"))
+        archive.writestr("m.obj", WEDGE)
+        with pytest.warns(UserWarning, match="Duplicate name"):
+            archive.writestr("m.obj", WEDGE.replace("6", "7"))
+    refused(str(path), "holds 'm.obj' twice")
+
+
+def test_no_piece_is_lost_where_names_and_numbers_meet(tmp_path: Path) -> None:
+    catalog = "".join(
+        entry(number, "oak", "/a.obj", id=f"M#{name}") for number, name in ((1, "oak-3"), (2, "oak"), (3, "oak"))
+    )
+    assert [shape.name for shape in list_library(library(tmp_path, catalog, {}))] == ["oak-3", "oak", "oak-3-3"]
+
+
+def test_a_catalog_of_too_many_keys_or_pieces_is_refused_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("semrob_env.scene.sources.libraries.MAX_LINES", 1000)
+    for end in ("\n", "\r", "\r\n"):
+        refused(library(tmp_path, f"a=1{end}" * 1001, {}), "holds more than the 1000 lines allowed")
+        refused(library(tmp_path, f"a=1{end}" * 1000, {}), "names no model")
+    monkeypatch.setattr("semrob_env.scene.sources.libraries.MAX_PIECES", 3)
+    refused(library(tmp_path, "".join(entry(k, f"v{k}", "/v.obj") for k in range(4)), {}), "more than the 3 pieces")
 
 
 def test_a_member_that_unpacks_to_too_much_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
@@ -269,6 +315,13 @@ def test_properties_are_read_as_java_reads_them() -> None:
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-8", "utf-8-sig"])
 def test_properties_may_be_latin_1_or_utf_8(encoding: str) -> None:
     assert parse_properties("licence=© Übung\r\nname=é\r".encode(encoding)) == {"licence": "© Übung", "name": "é"}
+
+
+@pytest.mark.parametrize("text", ["k" * 4_000_000, "\\u0041" * 200_000, "a=\\\n" * 200_000, " \t" * 2_000_000])
+def test_long_lines_take_no_time(text: str) -> None:
+    begin = time.process_time()
+    assert len(parse_properties(text.encode())) <= 1
+    assert time.process_time() - begin < 4.0
 
 
 def test_half_an_escape_is_no_error() -> None:

@@ -117,7 +117,7 @@ def test_a_missing_file_and_a_directory_are_refused(tmp_path: Path) -> None:
 
 def test_files_beyond_the_bounds_are_refused_before_parsing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, "solid.obj", TETRAHEDRON_OBJ)
-    monkeypatch.setattr("trimesh.load_scene", lambda *_, **__: pytest.fail("was parsed"))
+    monkeypatch.setattr("semrob_env.scene.readers.obj.triangulate", lambda *_: pytest.fail("was parsed"))
     with monkeypatch.context() as bounds:
         bounds.setattr(mesh_module, "MAX_FILE_BYTES", 50)
         with pytest.raises(InvalidMeshError, match="bytes are more than the 50 allowed"):

@@ -22,6 +22,7 @@ from semrob_env.errors import LibraryError
 from semrob_env.scene.classes import class_of
 from semrob_env.scene.companions import MemberCompanions
 from semrob_env.scene.mesh import Mesh, parse_mesh
+from semrob_env.scene.readers.parts import is_number
 from semrob_env.scene.sources.archives import Archive, open_archive
 from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
 from semrob_env.scene.sources.texts import source_text
@@ -31,16 +32,30 @@ CATALOG: Final = "PluginFurnitureCatalog.properties"
 """The member that lists the pieces; its translations (`..._fr.properties`) are not read."""
 
 MAX_CATALOG_BYTES: Final = 16 * 2**20
+MAX_LINES: Final = 500_000
+"""Most lines of a catalogue; the largest that are known have some 50,000."""
+
+MAX_PIECES: Final = 20_000
+"""Most pieces of a library."""
+
 MAX_MATERIAL_BYTES: Final = 256 * 2**20
 """Most bytes of materials and textures of one piece, together."""
 
-MATERIAL_SUFFIXES: Final = (".mtl", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tga")
+MATERIAL_SUFFIXES: Final = (
+    ".mtl", ".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tga", ".tif", ".tiff", ".webp", ".dds",
+)  # fmt: skip
 """What is read beside a model whose colors are wanted."""
+
+SKEW: Final = 0.01
+"""How far the axes of a rotation, or of a mirror, may be from unit ones at right angles."""
 
 FRONT_TO_CAMERA: Final = np.diag([-1.0, 1.0, -1.0])
 """Half a turn about the vertical axis."""
 
-_ENTRY = re.compile(r"((?:\\.|[^\\=:\s])*)[ \t\f]*[=:]?[ \t\f]*(.*)", re.DOTALL)
+_MARK = re.compile(r"\\.|[=:\s]", re.DOTALL)
+"""An escape, or what ends a key."""
+
+_SEPARATOR = re.compile(r"[ \t\f]*[=:]?[ \t\f]*")
 _ESCAPE = re.compile(r"\\(u[0-9A-Fa-f]{4}|.)", re.DOTALL)
 _LETTERS = {"t": "\t", "n": "\n", "r": "\r", "f": "\f"}
 
@@ -97,7 +112,10 @@ def load_piece(path: str, name: str, *, colors: bool = False) -> Mesh:
 def _pieces(archive: Archive, path: str) -> list[Piece]:
     if CATALOG not in archive.names:
         raise LibraryError(f"{path}: holds no {CATALOG}, so it is no furniture library; give a .sh3f file")
-    values = parse_properties(archive.read(CATALOG, limit=MAX_CATALOG_BYTES))
+    data = archive.read(CATALOG, limit=MAX_CATALOG_BYTES)
+    if data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n") > MAX_LINES:
+        raise LibraryError(f"{path}: its {CATALOG} holds more than the {MAX_LINES} lines allowed; split it")
+    values = parse_properties(data)
     numbered: dict[int, dict[str, str]] = {}
     for key, value in values.items():
         match = re.fullmatch(r"(\w+)#([0-9]{1,9})", key)
@@ -109,12 +127,15 @@ def _pieces(archive: Archive, path: str) -> list[Piece]:
             continue
         model = keys["model"].lstrip("/")
         name = keys.get("id", "").rpartition("#")[2] or PurePosixPath(model).stem
-        name = name if name not in pieces else f"{name}-{number}"
+        while name in pieces:
+            name = f"{name}-{number}"
         title = " ".join(keys.get("name", name).split())
         owner = keys.get("creator", values.get("creator", values.get("provider", "")))
         terms = " ".join(keys.get("license", values.get("license", "")).split())
         info = ShapeInfo(source_text("sh3f", path, name), name, title, class_of(title), terms, owner)
         pieces[name] = Piece(info, model, keys)
+        if len(pieces) > MAX_PIECES:
+            raise LibraryError(f"{path}: its {CATALOG} names more than the {MAX_PIECES} pieces allowed; split it")
     if not pieces:
         raise LibraryError(f"{path}: its {CATALOG} names no model; give another library")
     return list(pieces.values())
@@ -122,6 +143,8 @@ def _pieces(archive: Archive, path: str) -> list[Piece]:
 
 def _companions(archive: Archive, model: str, label: str, colors: bool) -> MemberCompanions:
     """The materials and textures below the folder of the model; none where no colors are wanted."""
+    if colors:
+        archive.check_names()  # a material under another name would only be missing
     folder = posixpath.dirname(model)
     start = f"{folder}/".lstrip("/")
     beside = sorted(
@@ -143,7 +166,7 @@ def _companions(archive: Archive, model: str, label: str, colors: bool) -> Membe
 def _put_up(mesh: Mesh, piece: Piece, label: str) -> Mesh:
     turn = _numbers(piece, ("modelRotation",), label)
     rotation = np.eye(3) if turn is None else turn.reshape(3, 3)
-    if not 0.01 < abs(np.linalg.det(rotation)) < 100.0:
+    if np.abs(rotation @ rotation.T - np.eye(3)).max() > SKEW:
         raise LibraryError(f"{label}: modelRotation {piece.keys['modelRotation']!r} is no rotation")
     vertices = mesh.vertices @ rotation.T
     size = _numbers(piece, ("width", "height", "depth"), label)
@@ -159,10 +182,8 @@ def _numbers(piece: Piece, names: tuple[str, ...], label: str) -> FloatArray | N
     texts = [piece.keys.get(name, "") for name in names]
     if not all(texts):
         return None
-    try:
-        values = np.array(" ".join(texts).split(), dtype=np.float64)
-    except ValueError:
-        values = np.array([np.nan])
+    words = " ".join(texts).split()
+    values = np.array([float(word) if is_number(word) else np.nan for word in words])
     count, least = (9, -np.inf) if len(names) == 1 else (len(names), 0.0)
     if len(values) != count or not (np.isfinite(values) & (values > least)).all():
         raise LibraryError(f"{label}: cannot read {', '.join(names)} = {', '.join(texts)!r} of the catalogue")
@@ -180,19 +201,20 @@ def parse_properties(data: bytes) -> dict[str, str]:
     except UnicodeDecodeError:
         text = data.decode("latin-1")
     values: dict[str, str] = {}
-    whole = ""
+    pieces: list[str] = []
     for line in [*re.split(r"\r\n|\r|\n", text), ""]:
         natural = line.lstrip(" \t\f")
-        if not whole and natural.startswith(("#", "!")):
+        if not pieces and natural.startswith(("#", "!")):
             continue
-        whole += natural
-        if (len(whole) - len(whole.rstrip("\\"))) % 2:  # an odd number of backslashes: the line goes on
-            whole = whole[:-1]
+        if (len(natural) - len(natural.rstrip("\\"))) % 2:  # an odd number of backslashes: the line goes on
+            pieces.append(natural[:-1])
             continue
-        match = _ENTRY.match(whole)
-        if whole and match:
-            values[_plain(match.group(1))] = _plain(match.group(2))
-        whole = ""
+        whole = "".join([*pieces, natural])
+        if whole:
+            end = next((mark.start() for mark in _MARK.finditer(whole) if mark.group()[0] != "\\"), len(whole))
+            value = _SEPARATOR.sub("", whole[end:], count=1)
+            values[_plain(whole[:end])] = _plain(value)
+        pieces.clear()
     return values
 
 
