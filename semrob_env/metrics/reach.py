@@ -71,9 +71,8 @@ def reach(region: Regions, start: npt.ArrayLike) -> Reach:
     if len(cut) != 1 or not cut.contains(point)[0]:
         raise InvalidRegionError(f"{len(cut)} regions around {space.format_point(point)}: give one that contains it")
     down = point - cut.lower[0]
-    # Of bounds across the seam the start may be a turn away; rounding must not make a turn of nothing.
-    down = np.where(space.is_periodic, np.mod(down, space.width), down)
-    down = np.where(down > cut.width[0], 0.0, down) / space.width
+    down = np.where(space.is_periodic, np.mod(down, space.width), down)  # the start may lie beyond the seam
+    down = np.minimum(down, cut.width[0]) / space.width
     up = np.maximum(cut.width[0] / space.width - down, 0.0)
     is_turn = space.is_periodic & (down + up >= 1 - _ROUNDING)
     down, up = np.where(is_turn, 0.5, down), np.where(is_turn, 0.5, up)  # wherever its ends happen to lie

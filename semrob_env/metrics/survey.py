@@ -144,6 +144,8 @@ class RateCurve:
         if not 0 < share < 1:
             return False
         used = self.views > 0
+        if used.sum() < 2:
+            return False
         excess = (self.right - share * self.views)[used] ** 2 / (self.views[used] * share * (1 - share))
         return bool(chdtrc(used.sum() - 1, excess.sum()) <= 1 - require_confidence(confidence))
 

@@ -42,7 +42,11 @@ def reach_figure(reaches: Mapping[str, Reach], *, title: str) -> Figure:
     size = _GROUP / len(reaches)
     most = max(
         _draw_reach(
-            axis, found, np.arange(float(space.n)) + (index - (len(reaches) - 1) / 2) * size, size, color_of(index)
+            axis,
+            found,
+            np.arange(space.n, dtype=np.float64) + (index - (len(reaches) - 1) / 2) * size,
+            size,
+            color_of(index),
         )
         for index, found in enumerate(reaches.values())
     )

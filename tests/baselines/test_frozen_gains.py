@@ -25,18 +25,19 @@ def make_start() -> tuple[float, ...]:
 
 def test_the_frozen_question_is_the_same_question_of_the_frozen_function() -> None:
     function, start = make_function(PLATEAU), make_start()
-    goal = MeanGoal(0.3)
-    row = solve(Question(PLATEAU, start, goal, budget=40), "grid", seed=3)
+    goal = MeanGoal(0.85)
+    row = solve(Question(PLATEAU, start, goal, budget=125), "grid", seed=3)
+    assert 0 < row.share < 1
     gains = frozen_gains(function, row)
     assert [gain.parameter for gain in gains] == list(function.space.names)
     for at, gain in enumerate(gains):
         rest = start[:at] + start[at + 1 :]
-        asked = Question(Frozen(function, gain.parameter, start[at]).id, rest, goal, budget=40)
+        asked = Question(Frozen(function, gain.parameter, start[at]).id, rest, goal, budget=125)
         # By its id alone, as any other process would find it.
         alone = execute([RunTask(asked, "grid", seed=3)])[0]
         assert (gain.row.key, gain.row.lower, gain.row.upper) == (alone.key, alone.lower, alone.upper)
         assert gain.frozen == alone.share == gain.row.share
-        assert 0 < gain.row.forward_queries <= 40
+        assert 0 < gain.row.forward_queries <= 125
         width = np.delete((np.array(row.upper) - np.array(row.lower)) / function.space.width, at)
         assert gain.free == pytest.approx(width.prod())
         assert gain.gain == gain.frozen - gain.free

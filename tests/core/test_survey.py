@@ -7,7 +7,7 @@ from importlib import import_module
 
 import numpy as np
 import pytest
-from scipy.stats import binom, binomtest
+from scipy.stats import binom, binomtest, chi2_contingency
 
 from semrob_env.errors import InvalidParameterError, InvalidRegionError, OutOfSpaceError, UnknownNameError
 from semrob_env.functions import CallableFunction, Stack
@@ -143,15 +143,18 @@ def test_what_fails_alike_everywhere_is_told_by_the_rate_of_all_views() -> None:
     assert {stretch.parameter.name for stretch in some.failing()} == {"azimuth"}
 
 
-def test_a_rate_that_is_the_same_everywhere_varies_in_five_percent_of_surveys() -> None:
-    rng = np.random.default_rng(0)
-    views = rng.multinomial(256, np.full(8, 1 / 8), size=1000)
-    right = rng.binomial(views, 0.3)
-    varying = sum(
-        RateCurve(SPACE.parameters[1], np.linspace(-10, 90, 9), own, count).varies()
-        for own, count in zip(right, views, strict=True)
-    )
-    assert binom.ppf(0.001, 1000, 0.03) <= varying <= binom.ppf(0.999, 1000, 0.07)
+def test_whether_a_rate_varies_is_the_test_of_homogeneity() -> None:
+    rng, found = np.random.default_rng(0), []
+    for chance in np.linspace(0.1, 0.9, 80):
+        views = rng.multinomial(256, np.full(8, 1 / 8))
+        right = rng.binomial(views, chance + np.linspace(-0.1, 0.1, 8))
+        curve = RateCurve(SPACE.parameters[1], np.linspace(-10, 90, 9), right, views)
+        expected = float(chi2_contingency([right, views - right]).pvalue)
+        for confidence in (1 - 1.01 * expected, 1 - 0.99 * expected):
+            if 0 < confidence < 1:
+                assert curve.varies(confidence) == (expected <= 1 - confidence)
+        found.append(curve.varies())
+    assert set(found) == {True, False}
 
 
 def test_surveys_of_several_shapes_are_one() -> None:
@@ -193,6 +196,16 @@ def test_a_stretch_at_one_half_is_said_to_fail_in_five_percent_of_surveys_at_mos
     # Not all too careful: it does not miss what fails by a clear margin.
     curve = RateCurve(parameter, np.linspace(-10, 90, 9), np.full(8, 5), np.full(8, 32))
     assert curve.fails().all()
+
+
+def test_what_is_said_of_all_parameters_holds_for_all_at_once() -> None:
+    theta = np.stack([np.repeat([90.0, 270.0], 30), np.zeros(60)], axis=1)
+    found = Survey(SPACE, theta, np.concatenate([np.ones(30), np.arange(30) < 9]).astype(np.float64))
+    # 9 of 30: enough for one parameter alone, not for both.
+    assert 0.05 / 2 / 2 < binom.cdf(9, 30, 0.5) <= 0.05 / 2
+    assert len(found.curve("azimuth", bins=2).failing()) == 1
+    assert found.failing(bins=2) == []
+    assert len(found.failing(bins=2, confidence=0.9)) == 1
 
 
 def test_holm_names_more_than_a_single_correction_for_all_bins() -> None:
@@ -292,6 +305,14 @@ def test_the_reach_goes_across_the_seam(start: float) -> None:
     assert (found.lower[0], found.upper[0]) == pytest.approx((down / 360, (80 - down) / 360))
     assert found.is_ended[0].all()
     assert not found.is_ended[1, 1]
+
+
+def test_a_start_at_a_bound_has_no_half_width_there() -> None:
+    for lower, width in ((340.1, 40.2), (10.3, 20.4)):
+        some = box([[lower, 0.0]], [[lower + width, 60.0]])
+        for at, expected in ((some.lower[0, 0], (0.0, width / 360)), (some.upper[0, 0], (width / 360, 0.0))):
+            found = reach(some, SPACE.project([at, 60.0]))
+            assert (found.lower[0], found.upper[0]) == pytest.approx(expected, abs=1e-9)
 
 
 def test_a_whole_turn_and_a_whole_space_end_nowhere() -> None:
