@@ -252,9 +252,9 @@ class LevelCriterion(Criterion):
         mean, deviation = (part.reshape(sizes) for part in process.marginals(np.zeros(len(cross)), cross))
         rough = np.full(sizes, self._roughness**2)
         for k, periodic in enumerate(lattice.periodic):
-            ends = [("wrap" if periodic else "edge") if axis == k else None for axis in range(len(sizes))]
-            padded = np.pad(mean, [(int(axis == k), int(axis == k)) for axis in range(len(sizes))], mode=ends[k])
-            beyond, before = (padded.take(range(first, first + sizes[k]), axis=k) for first in (2, 0))
+            first, last = mean.take([0], axis=k), mean.take([-1], axis=k)
+            padded = np.concatenate([last, mean, first] if periodic else [first, mean, last], axis=k)
+            before, beyond = (padded.take(range(at, at + sizes[k]), axis=k) for at in (0, 2))
             rough += ((beyond - before) / 2) ** 2 / 12
         return mean, deviation, np.sqrt(rough)
 

@@ -44,7 +44,7 @@ def reach_figure(reaches: Mapping[str, Reach], *, title: str) -> Figure:
         _draw_reach(
             axis,
             found,
-            np.arange(space.n, dtype=np.float64) + (index - (len(reaches) - 1) / 2) * size,
+            np.asarray(np.arange(space.n) + (index - (len(reaches) - 1) / 2) * size, dtype=np.float64),
             size,
             color_of(index),
         )
