@@ -21,6 +21,9 @@ from semrob_env.types import BoolArray, FloatArray
 MOST_CORNER_PARAMETERS = 12
 """Full corner sets are offered up to this n (4096 corners)."""
 
+_SEAM_ULPS = 4
+"""Ulps by which an upper bound beyond the seam may have been rounded when it was brought there."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -161,17 +164,27 @@ class Regions:
         if points.ndim == 3:
             lower, upper = lower[:, None, :], upper[:, None, :]
         inside = (points >= lower) & (points <= upper)
-        if not self.space.is_periodic.any():
-            return np.asarray(inside.all(axis=-1))
+        for k in np.flatnonzero(self.space.is_periodic):
+            inside[..., k] = self._holds_angles(int(k), points[..., k], lower[..., k], upper[..., k])
+        return np.asarray(inside.all(axis=-1))
+
+    def _holds_angles(self, k: int, angles: FloatArray, lower: FloatArray, upper: FloatArray) -> BoolArray:
+        """Which values of the periodic parameter k lie between bounds, modulo the period; of one shape, or broadcast."""
+        turn = self.space.width[k]
+        # A bound at or beyond the seam was rounded when a turn was added, or a width to a wrapped bound: what lies within
+        # that rounding is inside, so that a region which ends at its start point holds it.
+        reach = upper + _SEAM_ULPS * np.spacing(upper)
+        reach = np.where(reach >= self.space.high[k], reach, upper)
         # Everything is compared after project(), which keeps order within a turn: so rounding there loses no bound
         # and no sampled point of a region that crosses the seam.
-        points, first, last = (self.space.project(values) for values in (points, lower, upper))
-        after, before = points >= first, points <= last
-        wrapped = np.where(first <= last, after & before, after | before)
+        at, first, last = (self.space.project_along(k, values) for values in (angles, lower, reach))
+        after, before, is_straight = at >= first, at <= last, first <= last
+        held = np.where(is_straight, after & before, after | before)
         length = upper - lower
-        is_turn = (length >= self.space.width) | ((first <= last) & (length - (last - first) > self.space.width / 2))
-        wrapped |= is_turn & ~np.isnan(points)
-        return np.asarray(np.where(self.space.is_periodic, wrapped, inside).all(axis=-1))
+        is_turn = (length >= turn) | (is_straight & (length - (last - first) > turn / 2))
+        if is_turn.any():
+            held |= is_turn & ~np.isnan(at)
+        return held
 
     def intersection_volume(self, other: Regions) -> FloatArray:
         """Volume of the overlap row by row, (B,), modulo the period (there it may be two pieces)."""

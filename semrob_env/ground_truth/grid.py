@@ -26,7 +26,6 @@ TABLE_BYTES = 2**26
 
 _MOST_OPTIMA = 2**14
 _MOST_STARTS = 64
-_NUDGES = 4
 _LEVEL_BYTES = 32  # of a cell in a `LevelTable`: its value, its share, and twice its sum
 
 
@@ -211,12 +210,4 @@ class GroundTruth:
             for k, (reach, (down, up)) in enumerate(zip(reaches, box, strict=True)):
                 is_turn = reach.axis.periodic and down + up == len(reach.axis)
                 lower[row, k], upper[row, k] = (space.low[k], space.high[k]) if is_turn else reach.bounds(down, up)
-        regions = Regions(space, lower, upper).clip()
-        for _ in range(_NUDGES):  # a bound a turn away from a start on its line may miss it by rounding
-            missed = ~regions.contains(np.array(start))
-            if not missed.any():
-                break
-            is_nudged = missed[:, None] & space.is_periodic
-            upper = np.where(is_nudged, np.nextafter(regions.upper, np.inf), regions.upper)
-            regions = Regions(space, regions.lower, upper)
-        return regions
+        return Regions(space, lower, upper).clip()

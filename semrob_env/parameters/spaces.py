@@ -176,6 +176,16 @@ class SemanticSpace:
                 _wrap(column, low, high, turn)
         return projected
 
+    def project_along(self, k: int, values: FloatArray) -> FloatArray:
+        """As `project`, for values (...) of parameter k alone."""
+        low, high, turn = self._limits[k]
+        if turn is None:
+            return np.minimum(np.maximum(values, low), high)
+        if values.size and not (low <= values.min() and values.max() <= high):
+            values = np.array(values, ndmin=1)
+            _wrap(values, low, high, turn)
+        return values
+
     def to_unit(self, theta: npt.ArrayLike) -> FloatArray:
         """Native units to the unit cube: (theta - low) / (high - low)."""
         return (self._points(theta) - self.low) / self.width

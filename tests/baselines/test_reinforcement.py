@@ -210,3 +210,11 @@ def test_a_budget_below_the_first_observation_pays_nothing_and_leaves_the_start(
     assert set(result.status) == {"budget"}
     assert not result.forward_queries.any()
     assert not result.regions.share().any()
+
+
+def test_a_policy_that_only_widens_downward_keeps_its_start_across_the_seam() -> None:
+    starts = SPACE.sample(200, np.random.default_rng(0))
+    with lent_policy("downward", lambda _: np.array([0.77, 0.77, -1.0, -1.0])) as name:
+        regions = played(name, budget=60, starts=starts).regions
+    assert (regions.upper[:, 0] > 360).sum() > 20
+    assert regions.contains(starts).all()

@@ -207,6 +207,26 @@ def test_rounding_at_the_seam_loses_no_corner_and_no_sample(space: SemanticSpace
         assert chosen.contains(chosen.from_fractions(ends)).all()
 
 
+@pytest.mark.parametrize("space", [BOTH, SHIFTED], ids=["paper", "shifted"])
+@pytest.mark.parametrize(("down", "up"), [(1.0, 0.0), (0.0, 1.0), (0.7, 1e-14), (0.0, 0.0), (1.3, 0.0)])
+def test_a_region_that_ends_at_its_start_holds_it_across_the_seam(space: SemanticSpace, down: float, up: float) -> None:
+    rng = np.random.default_rng(0)
+    start = space.sample(3000, rng)
+    edges = (space.low, np.nextafter(space.low, np.inf), np.nextafter(space.high, -np.inf), space.low + 1e-9)
+    start[: len(edges)] = [space.project(edge) for edge in edges]
+    reach = space.width * np.minimum(1.0, rng.uniform(0, 1.2, start.shape))
+    raw = Regions(space, start - down * reach, start + up * reach)
+    cut = raw.clip()
+    assert (raw.lower < space.low)[:, space.is_periodic].any() or not down
+    assert raw.contains(start).all()
+    assert cut.contains(start).all()
+    # By no more than rounding: what lies a billionth of a turn beyond is outside, where the region is shorter.
+    beyond = space.project(start + (up * reach + 1e-9 * space.width) * space.is_periodic)
+    is_short = (cut.width < 0.9 * space.width).all(axis=1) & (beyond != start).any(axis=1)
+    assert not cut.contains(beyond)[is_short].any()
+    assert is_short.any()
+
+
 def test_contains_agrees_with_counting_turns_by_hand() -> None:
     regions = random_regions(AZIMUTH, 200, seed=4)
     points = AZIMUTH.sample(500, np.random.default_rng(5))
