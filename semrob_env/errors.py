@@ -85,6 +85,10 @@ class ProtocolError(SemrobError, RuntimeError):
     """ask, tell and recommend were called in an order that makes no sense."""
 
 
+class OtherProcessError(SemrobError, RuntimeError):
+    """A meter, a network or a renderer was carried into a process where it cannot work."""
+
+
 class StoreError(SemrobError, RuntimeError):
     """A run store cannot be opened, read or written."""
 
@@ -111,6 +115,10 @@ class PluginError(SemrobError, ImportError):
 
 class PluginWarning(UserWarning):
     """A plug-in is left out because it cannot be imported, or its name is taken."""
+
+
+class CacheWarning(UserWarning):
+    """What was compiled cannot be kept on disk."""
 
 
 class ContractError(SemrobError, AssertionError):

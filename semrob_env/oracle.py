@@ -12,10 +12,13 @@ What a query costs, each line tested:
 - An exception of the function, or an answer of the wrong shape or outside its range, charges nothing.
 - A call that would overspend any trajectory's budget raises BudgetExhausted before the function is asked.
 - Threads share one meter: a call reserves its price before it asks, and gets it back if the function raises.
+- Processes do not: a meter that was forked or unpickled elsewhere raises OtherProcessError, for nobody would see its
+  count. A copy within the process is a meter of its own.
 """
 
 from __future__ import annotations
 
+import copy
 import operator
 import threading
 from dataclasses import dataclass
@@ -24,9 +27,16 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.errors import BudgetExhausted, InvalidBudgetError, InvalidParameterError, ShapeMismatchError
+from semrob_env.errors import (
+    BudgetExhausted,
+    InvalidBudgetError,
+    InvalidParameterError,
+    OtherProcessError,
+    ShapeMismatchError,
+)
 from semrob_env.functions import ScoreFunction
 from semrob_env.parameters import SemanticSpace
+from semrob_env.processes import THIS
 from semrob_env.sequences import golden_ratios
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
@@ -229,6 +239,7 @@ class QueryOracle:
         self._forward = np.zeros(trajectories, dtype=np.int64)
         self._gradient = np.zeros(trajectories, dtype=np.int64)
         self._lock = threading.Lock()
+        self._process = THIS.name
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_lock"}
@@ -236,6 +247,17 @@ class QueryOracle:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._lock = threading.Lock()
+
+    def here(self) -> QueryOracle:
+        """This meter; in another process than its own, a new one there that goes on from its counts.
+
+        For who owns it alone and shows the bill itself, as an environment does.
+        """
+        if self._process == THIS.name:
+            return self
+        again = copy.copy(self)
+        again._forward, again._gradient, again._process = self.forward_queries, self.gradient_queries, THIS.name
+        return again
 
     @property
     def space(self) -> SemanticSpace:
@@ -268,7 +290,10 @@ class QueryOracle:
         Raises:
             ShapeMismatchError: Not one count a trajectory.
             InvalidBudgetError: Counts that are not whole numbers of at least 0.
+            OtherProcessError: As in `query`.
         """
+        if self._process != THIS.name:
+            raise _elsewhere()
         if forward_queries.shape != self._forward.shape or gradient_queries.shape != self._gradient.shape:
             raise ShapeMismatchError(f"give {self.trajectories} counts of each kind, one a trajectory")
         for saved in (forward_queries, gradient_queries):
@@ -311,7 +336,10 @@ class QueryOracle:
             BudgetExhausted: A trajectory cannot pay; nothing was asked or charged.
             OutOfSpaceError: An active theta outside the space; nothing was charged.
             ShapeMismatchError: Not one row a trajectory.
+            OtherProcessError: The meter was forked or unpickled here: its owner would not see the count.
         """
+        if self._process != THIS.name:
+            raise _elsewhere()
         active = queries.active
         if len(active) != self.trajectories:
             raise ShapeMismatchError(f"{len(active)} rows of queries for {self.trajectories} trajectories")
@@ -352,9 +380,11 @@ class QueryOracle:
         """The unit score at theta (n,): one forward query, charged to one trajectory.
 
         Raises:
-            BudgetExhausted, OutOfSpaceError: As in `query`.
+            BudgetExhausted, OutOfSpaceError, OtherProcessError: As in `query`.
             ShapeMismatchError: theta is not (n,), or there is no such trajectory.
         """
+        if self._process != THIS.name:
+            raise _elsewhere()
         point = self.space.require(theta)
         if point.shape != (self.space.n,):
             raise ShapeMismatchError(f"theta has shape {point.shape}, must be ({self.space.n},)")
@@ -427,3 +457,10 @@ class QueryOracle:
         scores = answered.reshape(-1, 1 + 2 * n)  # of each point, then of its upper and its lower neighbours
         slopes = (scores[:, 1 : 1 + n] - scores[:, 1 + n :]) / distance
         return asked, answered, scores[:, 0].reshape(rows, columns), slopes.reshape(theta.shape)
+
+
+def _elsewhere() -> OtherProcessError:
+    return OtherProcessError(
+        "this meter belongs to another process, which would not see what is asked here; ask it there (one worker, or "
+        "threads), or make a QueryOracle in each process, restore() its counts where it goes on, and add up the bills"
+    )

@@ -169,10 +169,10 @@ class Regions:
         return np.asarray(inside.all(axis=-1))
 
     def _holds_angles(self, k: int, angles: FloatArray, lower: FloatArray, upper: FloatArray) -> BoolArray:
-        """Which values of the periodic parameter k lie between bounds, modulo the period; of one shape, or broadcast."""
+        """Which values of the periodic parameter k lie between bounds, modulo the period."""
         turn = self.space.width[k]
-        # A bound at or beyond the seam was rounded when a turn was added, or a width to a wrapped bound: what lies within
-        # that rounding is inside, so that a region which ends at its start point holds it.
+        # A bound at or beyond the seam was rounded when a turn was added, or a width to a wrapped bound: what lies
+        # within that rounding is inside, so that a region which ends at its start point holds it.
         reach = upper + _SEAM_ULPS * np.spacing(upper)
         reach = np.where(reach >= self.space.high[k], reach, upper)
         # Everything is compared after project(), which keeps order within a turn: so rounding there loses no bound

@@ -200,10 +200,15 @@ class Play(Generic[GameT]):
         made = game(episodes.function.space, chosen, count=count)
         return cls(episodes, made, RenderedViews(episodes.function) if image else None)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.oracle = self.oracle.here()  # whoever has the games shows their bill
+
     def begin(
         self, rows: BoolArray, rngs: Sequence[np.random.Generator], options: Mapping[str, Any] | None = None
     ) -> None:
         """Put the games of some rows (B,) to the start of an episode, drawn by their Generators; nothing is asked."""
+        self.oracle = self.oracle.here()  # episodes begun in a forked worker are its own
         chosen = np.flatnonzero(rows)
         own = self.episodes.draws
         numbers = np.empty((len(chosen), own + self.game.draws))

@@ -40,8 +40,8 @@ from typing import final
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
+from semrob_env.compiled import cached_njit
 from semrob_env.envs.rules import Game, number_within, whole_number
 from semrob_env.envs.traits import Traits
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError
@@ -68,7 +68,7 @@ _LEAST_OUTER_WIDTH = 0.02
 _LEAST_SIDE = 1e-6
 """Side, as a share of the range, from which the volume of a thin region is reckoned."""
 
-_compiled = njit(cache=True, nogil=True, error_model="numpy")  # no fast math: the bits are a promise
+_compiled = cached_njit(nogil=True, error_model="numpy")  # no fast math: the bits are a promise
 
 
 @final

@@ -10,6 +10,7 @@ import importlib.util
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol, final, runtime_checkable
 
 import numpy as np
@@ -106,7 +107,7 @@ def images_of(function: ScoreFunction, member: int) -> Callable[[FloatArray], Fl
     """What draws a member: theta (N, n) to pictures (N, 3, H, W) in [0, 1]; None where nothing is drawn."""
     leaf = function.leaf(member)
     owner: object = leaf.function
-    return (lambda theta: owner.images(theta, leaf.member)) if isinstance(owner, DrawsImages) else None
+    return partial(owner.images, member=leaf.member) if isinstance(owner, DrawsImages) else None
 
 
 @final

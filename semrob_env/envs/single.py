@@ -56,6 +56,9 @@ class GameEnv(Played[GameT], gymnasium.Env[Observation, Any], ABC):
         self._painter: Any = None
         self._window: Window | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_painter": None, "_window": None}  # a copy draws for itself
+
     @property
     def member(self) -> int:
         """The member of the function's family that this episode asks."""

@@ -19,12 +19,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, final
+from typing import Any, SupportsIndex, final
 
 import numpy as np
 
 from semrob_env.errors import InvalidParameterError, ShapeMismatchError
-from semrob_env.functions import ScoreFunction, split_options
+from semrob_env.functions import SCHEMES, ScoreFunction, make_function, split_options
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.camera import Scenes, check_names
 from semrob_env.scene.classes import CLASS_INDEX
@@ -108,6 +108,15 @@ class SceneFunction(ScoreFunction):
             has_gradient=classifier.has_gradient,
         )
         self._probed = False
+
+    def __deepcopy__(self, memo: dict[int, object]) -> SceneFunction:
+        del memo
+        return self  # it answers and keeps nothing: copies share the network, as all that one id names do
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        # By id where that is known: networks and compiled graphs do not travel, they are made again.
+        is_known = self.id.partition(":")[0] in SCHEMES
+        return (make_function, (self.id,)) if is_known else super().__reduce_ex__(protocol)
 
     @property
     def fingerprints(self) -> tuple[dict[str, str], ...]:

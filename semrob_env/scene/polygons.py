@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from numba import njit
 
+from semrob_env.compiled import cached_njit
 from semrob_env.errors import InvalidMeshError
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
@@ -114,7 +114,7 @@ def _flattened(points: FloatArray) -> FloatArray:
     return np.ascontiguousarray(flat / np.abs(flat).max())
 
 
-@njit(cache=True, nogil=True)
+@cached_njit(nogil=True)
 def cut_ears(outline: FloatArray, looks: int) -> tuple[IntArray, int]:
     """Cut a simple polygon into triangles by clipping ears: corners whose triangle holds no other corner.
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 import pickle
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,7 +26,7 @@ from semrob_env.errors import (
     ScoreRangeError,
     ShapeMismatchError,
 )
-from semrob_env.functions import CallableFunction, ScoreFunction, UnitScale
+from semrob_env.functions import CallableFunction, ScoreFunction, UnitScale, make_function
 from semrob_env.oracle import FiniteDifferences, Queries, QueryLog, QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.types import BoolArray, FloatArray, IntArray
@@ -542,3 +545,52 @@ def test_an_oracle_can_be_copied_and_pickled() -> None:
         assert counts(again) == ([1, 2], [0, 0])
         with pytest.raises(BudgetExhausted):
             again.value([0.0, 0.0], trajectory=1)
+
+
+def test_eight_threads_of_a_library_share_a_budget_of_twenty() -> None:
+    optuna = pytest.importorskip("optuna")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    oracle = QueryOracle(make_function("synthetic:hill?n=2&seed=0"), budget=20)
+
+    def objective(trial: Any) -> float:
+        point = [trial.suggest_float("azimuth", 0.0, 359.0), trial.suggest_float("elevation", -10.0, 90.0)]
+        return oracle.value(point)
+
+    study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
+    study.optimize(objective, n_trials=48, n_jobs=8, catch=(BudgetExhausted,))
+    assert sum(trial.value is not None for trial in study.trials) == 20
+    assert oracle.forward_queries.tolist() == [20]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
+def test_a_meter_carried_into_another_process_is_refused_there() -> None:
+    code = """
+import multiprocessing, os, pickle
+import numpy as np
+from scipy.optimize import differential_evolution
+from semrob_env import QueryOracle, make_function
+oracle = QueryOracle(make_function("synthetic:hill?n=2&seed=0"), budget=50)
+try:
+    differential_evolution(oracle.value, [(0, 359), (-10, 90)], workers=2, updating="deferred", rng=0)
+except Exception as error:
+    print(type(error).__name__, str(error).partition(",")[0], flush=True)
+print(oracle.forward_queries.tolist(), flush=True)
+if not os.fork():
+    zero = np.zeros(1, dtype=np.int64)
+    for use in (lambda: oracle.value([1.0, 2.0]), lambda: oracle.restore(zero, zero)):
+        try:
+            use()
+        except Exception as error:
+            print(type(error).__name__, flush=True)
+    print(oracle.here().value([1.0, 2.0]) > 0, oracle.here().forward_queries.tolist(), flush=True)
+    os._exit(0)
+os.wait()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == [
+        "OtherProcessError this meter belongs to another process",
+        "[0]",
+        "OtherProcessError",
+        "OtherProcessError",
+        "True [0]",
+    ]

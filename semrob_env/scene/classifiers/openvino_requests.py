@@ -10,6 +10,7 @@ from typing import Any, final
 import numpy as np
 import numpy.typing as npt
 
+from semrob_env.processes import OPENVINO
 from semrob_env.scene.classifiers.quiet_openvino import openvino
 from semrob_env.types import Float32Array
 
@@ -19,6 +20,7 @@ class Requests:
     """Runs one request a picture, as many at once as the device likes, and collects the answers in order."""
 
     def __init__(self, model: openvino.Model) -> None:
+        OPENVINO.enter()
         compiled = openvino.Core().compile_model(model, "CPU", _config())
         self._shapes = [tuple(output.shape)[1:] for output in compiled.outputs]
         self._queue = openvino.AsyncInferQueue(compiled)
@@ -31,6 +33,7 @@ class Requests:
 
     def __call__(self, inputs: Sequence[Mapping[int, npt.NDArray[Any]]]) -> list[Float32Array]:
         """Each output (N, ...) for N inputs by position, each of batch size 1."""
+        OPENVINO.require()
         answers = [np.empty((len(inputs), *shape), dtype=np.float32) for shape in self._shapes]
         with self._lock:
             try:

@@ -14,7 +14,8 @@ from typing import Any, Literal, TypeVar, cast, final
 import numpy as np
 import torch
 
-from semrob_env.errors import ClassifierError, InvalidParameterError
+from semrob_env.errors import ClassifierError, InvalidParameterError, OtherProcessError
+from semrob_env.processes import THIS, TORCH
 from semrob_env.scene.classifiers import module_code
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
 from semrob_env.scene.classifiers.module_code import structure, tensor_bytes, tensors_of, told
@@ -107,6 +108,9 @@ class TorchClassifier(Classifier):
     ) -> None:
         if backend not in ("auto", "openvino", "torch"):
             raise InvalidParameterError(f"unknown backend {backend!r}; choose auto, openvino or torch")
+        TORCH.enter()
+        if THIS.is_forked:
+            torch.set_num_threads(1)  # others that a parent has started itself stayed there
         self._device = _present_device(device)
         is_cpu = self._device.type == "cpu"
         if not is_cpu and backend == "openvino":
@@ -136,7 +140,13 @@ class TorchClassifier(Classifier):
             weights_digest = hashlib.sha256(parts.encode()).hexdigest()
         return {"weights": weights_digest, "code": self._code, "backend": self.backend_in_use("values")}
 
+    def __getstate__(self) -> object:
+        raise OtherProcessError(
+            f"the network {self.name} cannot leave its process; let both make it, by an id: register_network"
+        )
+
     def _follow(self) -> None:
+        TORCH.require()
         with self._lock:
             if self._look() == self._seen:
                 return

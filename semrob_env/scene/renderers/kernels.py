@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 from numba import njit, prange
 
+from semrob_env.compiled import cached_njit
 from semrob_env.scene.mesh import Mesh
 from semrob_env.types import Float32Array, FloatArray, Int32Array, IntArray
 
@@ -505,7 +506,7 @@ def _finish(planes: Float32Array, weights: Float32Array, result: Float32Array) -
         result[c] = result[0]
 
 
-@njit(cache=True, nogil=True, error_model="numpy", parallel=True)
+@cached_njit(nogil=True, error_model="numpy", parallel=True)
 def draw_views(
     mesh: Topology,
     matrices: FloatArray,

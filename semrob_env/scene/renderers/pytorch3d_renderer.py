@@ -17,6 +17,7 @@ import torch
 from torch.autograd import forward_ad
 
 from semrob_env.errors import InvalidParameterError, MissingExtraError
+from semrob_env.processes import TORCH
 from semrob_env.scene.camera import Scenes, Views
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.renderers.base import Renderer
@@ -65,6 +66,7 @@ class PyTorch3DRenderer(Renderer):
         if not 1 <= faces_per_pixel <= 100:
             raise InvalidParameterError(f"faces_per_pixel {faces_per_pixel}: give 1 to 100")
         self._version, self._rasterize, self._meshes = _library()
+        TORCH.enter()
         try:
             self._device = torch.device(device)
             torch.zeros(1, device=self._device)

@@ -9,6 +9,9 @@ thinner than a pixel.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import threading
 from collections.abc import Sequence
 from typing import Final, final
 from weakref import WeakKeyDictionary
@@ -17,6 +20,7 @@ import numba
 import numpy as np
 
 from semrob_env.errors import InvalidParameterError
+from semrob_env.processes import OPENMP, THIS
 from semrob_env.scene.camera import Scenes, Views
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.renderers.base import Renderer
@@ -28,6 +32,9 @@ MOST_PIXELS: Final = 8192
 
 VERSION: Final = 1
 """Goes up with every change of the pixels, so that stored runs are never mixed."""
+
+_TOPOLOGIES: WeakKeyDictionary[Mesh, Topology] = WeakKeyDictionary()
+"""What is known of meshes in use, whoever draws them."""
 
 
 @final
@@ -70,7 +77,6 @@ class Rasterizer(Renderer):
             raise InvalidParameterError(f"threads {threads} must lie in 1..{most}; set NUMBA_NUM_THREADS for more")
         self._blur, self._threads, self._antialias = float(blur), threads, antialias
         self._weights = _gaussian_weights(self._blur)
-        self._topologies: WeakKeyDictionary[Mesh, Topology] = WeakKeyDictionary()
 
     @property
     def identity(self) -> str:
@@ -85,22 +91,36 @@ class Rasterizer(Renderer):
 
     def _draw(self, mesh: Mesh, scenes: Scenes, parameters: Sequence[str]) -> tuple[Float32Array, Float32Array]:
         views = Views.of(scenes, parameters)
-        topology = self._topologies.get(mesh)
+        topology = _TOPOLOGIES.get(mesh)
         if topology is None:
-            topology = self._topologies.setdefault(mesh, Topology.of(mesh))
+            topology = _TOPOLOGIES.setdefault(mesh, Topology.of(mesh))
         images = np.empty((len(scenes), 3, self.size, self.size), dtype=np.float32)
         channels = 1 if _is_gray(mesh, views) else 3
         derivatives = np.empty((len(scenes), len(parameters), channels, *images.shape[2:]), dtype=np.float32)
         projection, changes = self._in_pixels(views.projection), self._in_pixels(views.projection_tangents)
         options = self._antialias, self._supersample, self._weights
+        OPENMP.require()
+        if THIS.is_forked:  # says nothing once numba's threads run; others in the parent may have used up OpenMP
+            numba.config.THREADING_LAYER = "forksafe"
         before = numba.get_num_threads()
-        numba.set_num_threads(self._threads or before)
-        try:
-            draw_views(
-                topology, projection, views.light_table, changes, views.light_tangents, *options, images, derivatives
-            )
-        finally:
-            numba.set_num_threads(before)
+        layer = numba.threading_layer()
+        if layer == "omp":  # the others follow a fork
+            OPENMP.enter()
+        with contextlib.nullcontext() if layer in ("omp", "tbb") else _turns.lock:
+            numba.set_num_threads(self._threads or before)
+            try:
+                draw_views(
+                    topology,
+                    projection,
+                    views.light_table,
+                    changes,
+                    views.light_tangents,
+                    *options,
+                    images,
+                    derivatives,
+                )
+            finally:
+                numba.set_num_threads(before)
         # Gray ones are one channel seen three times: memory, not arithmetic, is what many of them cost.
         return images, np.broadcast_to(derivatives, (*derivatives.shape[:2], *images.shape[1:]))
 
@@ -109,6 +129,21 @@ class Rasterizer(Renderer):
         half = self.size * self._supersample / 2
         to_pixels = np.array([[half, 0.0, half], [0.0, -half, half], [0.0, 0.0, 1.0]])
         return np.ascontiguousarray(to_pixels @ projection)
+
+
+class _Turns:
+    """Whose turn it is where numba has neither OpenMP nor TBB: its own threads end the process of a second caller."""
+
+    def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        self.lock = threading.Lock()
+
+
+_turns = _Turns()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_turns.begin)  # another thread may have held it
 
 
 def _gaussian_weights(sigma: float) -> Float32Array:

@@ -1,0 +1,57 @@
+"""Loops compiled by numba and kept on disk; where there is no place for them, compiled anew in every process."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from numba import njit
+from numba.core.caching import FunctionCache
+
+from semrob_env.errors import CacheWarning
+
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
+
+
+class _LenientCache(FunctionCache):  # type: ignore[misc]  # numba has no types
+    """A cache of numba's whose files may be damaged, gone, or on a disk that is full: then nothing is kept."""
+
+    def load_overload(self, *args: Any) -> Any:
+        try:
+            return super().load_overload(*args)
+        except Exception:  # whatever half a pickle raises
+            return None
+
+    def save_overload(self, *args: Any) -> None:
+        try:
+            super().save_overload(*args)
+        except Exception as error:
+            _tell(f"{type(error).__name__}: {error}")
+
+
+def cached_njit(**options: Any) -> Callable[[FunctionT], FunctionT]:
+    """As `numba.njit(cache=True, **options)`, but without a cache where none can be kept: told once, by a warning."""
+
+    def compile_lazily(function: FunctionT) -> FunctionT:
+        compiled: Any = njit(**options)(function)
+        try:
+            compiled._cache = _LenientCache(function)  # what enable_caching() does with numba's own
+        except RuntimeError as error:  # code in a read-only place, and no home
+            _tell(str(error))
+        return cast(FunctionT, compiled)
+
+    return compile_lazily
+
+
+def _tell(reason: str) -> None:
+    if not _told:
+        _told.append(reason)
+        text = (
+            f"compiled loops cannot be kept on disk ({' '.join(reason.split())}), so every process compiles for some "
+            "seconds; set NUMBA_CACHE_DIR to a folder that can be written"
+        )
+        warnings.warn_explicit(text, CacheWarning, "<numba>", 1)  # where it was noticed says nothing
+
+
+_told: list[str] = []
