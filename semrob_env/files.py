@@ -7,6 +7,7 @@ import hashlib
 import io
 import math
 import os
+import re
 import stat
 import tempfile
 import threading
@@ -34,10 +35,9 @@ def output_folder(path: str | os.PathLike[str]) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
-    except OSError as error:
-        raise OutputError(
-            f"cannot write to folder {folder}: {error.strerror or error}; choose another --out"
-        ) from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise OutputError(f"cannot write to folder {encodable(str(folder))}: {reason}; choose another --out") from error
     return folder
 
 
@@ -50,15 +50,19 @@ def write_whole(path: str | os.PathLike[str], data: str | bytes) -> Path:
     target = Path(path)
     if os.path.exists(target) and not os.path.isfile(target):  # a device would be replaced by a file
         raise OutputError(f"cannot write {target}: it is no ordinary file; choose another --out")
-    beside = target.with_name(f".{target.name}.{os.getpid()}.part")
+    # Of a length of its own: a name that is long, but fits, must not be too long with what is added.
+    name = hashlib.sha256(target.name.encode(errors="surrogatepass")).hexdigest()[:16]
+    beside = target.parent / f".{name}.{os.getpid()}.part"
     try:
         beside.write_bytes(encodable(data).encode() if isinstance(data, str) else data)
         beside.replace(target)
-    except OSError as error:
-        raise OutputError(f"cannot write {target}: {error.strerror or error}; choose another --out") from error
+    except (OSError, ValueError) as error:  # ValueError: a null byte
+        raise OutputError(
+            f"cannot write {encodable(str(target))}: {getattr(error, 'strerror', None) or error}; choose another place"
+        ) from error
     finally:
-        with suppress(OSError):  # whatever keeps the file from being written keeps it from being removed
-            beside.unlink(missing_ok=True)
+        with suppress(OSError, ValueError):  # whatever keeps the file from being written keeps it from being removed
+            beside.unlink()
     return target
 
 
@@ -213,12 +217,23 @@ def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Flat rows, all with the keys of the first, as a Markdown table with aligned columns."""
+    """Flat rows, all with the keys of the first, as a Markdown table with aligned columns; cells are plain text."""
+    rows = [{_in_cell(name): _in_cell(cell) for name, cell in row.items()} for row in rows]
     widths = [max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]]
     lines = [list(rows[0]), ["-" * width for width in widths], *(list(row.values()) for row in rows)]
     return "\n".join(
         "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
     )
+
+
+_MARKUP = re.compile(r"[|*`]|<(?=[A-Za-z/!?])|](?=\()|&(?=#?\w+;)|(?<![^\W_])_|_(?![^\W_])")
+"""What Markdown would read as more than text, in names from elsewhere."""
+
+
+def _in_cell(text: str) -> str:
+    """Text on one line of which Markdown makes nothing else."""
+    printable = (one if one.isprintable() else f"\\x{ord(one):02x}" for one in " ".join(encodable(text).splitlines()))
+    return _MARKUP.sub(r"\\\g<0>", "".join(printable))
 
 
 def interval_text(low: float, high: float) -> str:

@@ -30,7 +30,7 @@ from semrob_env.envs.rendering import HEIGHT, WIDTH, Frame, Moment, images_of, n
 from semrob_env.functions import ScoreFunction
 from semrob_env.maps import map_axes
 from semrob_env.parameters import SemanticSpace
-from semrob_env.plotting.canvas import PALETTE, SCORE_MAP
+from semrob_env.plotting.canvas import PALETTE, SCORE_MAP, plain_style
 from semrob_env.plotting.drawing import axis_label, draw_curve, draw_scores, set_axes
 from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
@@ -66,6 +66,7 @@ class Painter:
         function: Whose family the members belong to; the one that the oracle asks, so a complement shows its own map.
     """
 
+    @plain_style()
     def __init__(self, function: ScoreFunction) -> None:
         self.function = function
         self._maps: dict[int, ScoreMaps] = {}
@@ -81,6 +82,7 @@ class Painter:
         self._panels = _panels(figure, function, left=0.065 if self._scene is None else 0.455)
         self._strip = figure.add_axes((0, 0, 1, 1), zorder=-1)  # in pixels of the whole frame
 
+    @plain_style()
     def frame(self, moment: Moment) -> Frame:
         """The picture of a moment, a new array (HEIGHT, WIDTH, 3)."""
         sheet = self._sheets.get(moment.member)

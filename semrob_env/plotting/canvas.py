@@ -1,17 +1,25 @@
-"""What all figures share: colors, titles, legends, and saving whole files. No global state of matplotlib is used."""
+"""What all figures share: their style, colors, titles, legends, and saving whole files.
+
+Figures look alike whatever a user's matplotlibrc says, and leave no trace in the global state of matplotlib.
+"""
 
 from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterable, Sequence
+import threading
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import matplotlib
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
-from semrob_env.files import write_whole
+from semrob_env.files import encodable, write_whole
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F0E442", "#000000")
 """Okabe & Ito (2008), https://jfly.uni-koeln.de/color/: told apart by colour-blind readers."""
@@ -19,6 +27,20 @@ PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#F
 SCORE_MAP = "cividis"  # colour map of scores: even in lightness, the same to colour-blind readers
 
 DOTS_PER_INCH = 130
+
+_turn = threading.RLock()  # the style is global while a figure is drawn
+_STYLE = {
+    name: value
+    for name, value in matplotlib.rcParamsDefault.items()
+    if not name.startswith(("backend", "webagg", "interactive", "toolbar", "timezone", "date.epoch", "docstring"))
+}
+
+
+@contextmanager
+def plain_style() -> Iterator[None]:
+    """Matplotlib's own defaults, whatever a user's matplotlibrc says; also a decorator of what draws."""
+    with _turn, matplotlib.rc_context(_STYLE):
+        yield
 
 
 def color_of(index: int) -> str:
@@ -31,6 +53,7 @@ def colors_of(names: Iterable[str]) -> dict[str, str]:
     return {name: color_of(index) for index, name in enumerate(dict.fromkeys(names))}
 
 
+@plain_style()
 def titled_figure(width: float, height: float, title: str, *, size: float = 10) -> Figure:
     """A figure of a size in inches that finds room for all its parts, below a title of a size in points."""
     figure = Figure(figsize=(width, height), layout="constrained")
@@ -66,6 +89,14 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
     Raises:
         OutputError: The file cannot be written.
     """
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        shown = text.get_text()
+        text.set_text(encodable(shown))
+        if not shown.startswith(r"$\mathdefault"):  # numbers at logarithmic axes are formulas; a name with $ is none
+            text.set_parse_math(False)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
+    with plain_style(), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")  # of a name: a box stands for it
+        figure.savefig(buffer, format="png", dpi=DOTS_PER_INCH)
     return write_whole(path, buffer.getvalue())

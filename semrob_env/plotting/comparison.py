@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from semrob_env.plotting.canvas import PALETTE, color_of, label_axes, legend_below, titled_figure
+from semrob_env.plotting.canvas import PALETTE, color_of, label_axes, legend_below, plain_style, titled_figure
 from semrob_env.types import FloatArray
 
 DASHES = ("-", "--", ":", "-.")  # of methods beyond the colours of the palette
@@ -38,6 +38,7 @@ class Panel:
     curves: tuple[Curve, ...]  # one a method
 
 
+@plain_style()
 def comparison_figure(rows: Sequence[Sequence[Panel]], *, title: str) -> Figure:
     """Rows of panels with one legend; heights are shares, from 0 to 1.
 
@@ -86,6 +87,7 @@ class CostCurve:
     growth: str  # how they grow, in words
 
 
+@plain_style()
 def cost_figure(curves: Mapping[str, CostCurve], *, title: str) -> Figure:
     """Queries a step, forward and backward, by the number of parameters: a line for all methods that ask alike.
 

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from semrob_env.errors import InvalidParameterError
-from semrob_env.plotting.canvas import DOTS_PER_INCH, PALETTE
+from semrob_env.plotting.canvas import DOTS_PER_INCH, PALETTE, plain_style
 from semrob_env.types import Float32Array
 
 CELL = 168  # side of a picture on the sheet, in pixels
@@ -34,6 +34,7 @@ class Cell:
     is_marked: bool = False  # whether its text is drawn in a warning colour
 
 
+@plain_style()
 def gallery_figure(rows: Sequence[tuple[str, Sequence[Cell]]], *, title: str) -> Figure:
     """The sheet, one row a label.
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter
 
 from semrob_env.errors import ShapeMismatchError
-from semrob_env.plotting.canvas import color_of, label_axes, titled_figure
+from semrob_env.plotting.canvas import color_of, label_axes, plain_style, titled_figure
 from semrob_env.plotting.comparison import DASHES
 from semrob_env.types import FloatArray
 
@@ -45,6 +45,7 @@ class LearningCurve:
             raise ShapeMismatchError(f"{self.label}: give {len(self.steps)} numbers, one a place, in all arrays")
 
 
+@plain_style()
 def learning_figure(
     curves: Sequence[LearningCurve],
     levels: Mapping[str, tuple[float, float, float]],

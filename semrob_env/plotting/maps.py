@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from semrob_env.errors import InvalidParameterError
 from semrob_env.maps import Trap, network_maps
 from semrob_env.maps.means import MEAN
-from semrob_env.plotting.canvas import colors_of, legend_below, panels_of, titled_figure
+from semrob_env.plotting.canvas import colors_of, legend_below, panels_of, plain_style, titled_figure
 from semrob_env.plotting.drawing import axis_label, draw_curve, draw_regions, draw_scores, draw_traps
 from semrob_env.recorded import ScoreMaps
 from semrob_env.regions import Regions
@@ -80,6 +80,7 @@ def map_pages(maps: ScoreMaps) -> list[Page]:
     return pages
 
 
+@plain_style()
 def maps_figure(
     maps: ScoreMaps,
     *,
@@ -134,6 +135,7 @@ def maps_figure(
     return figure
 
 
+@plain_style()
 def curves_figure(maps: ScoreMaps, *, title: str) -> Figure:
     """Maps of one parameter, one panel a class: a colour a network, thin lines its shapes, a thick line their mean.
 

@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 
 from semrob_env.errors import InvalidParameterError
 from semrob_env.parameters import Parameter, SemanticSpace
-from semrob_env.plotting.canvas import color_of, titled_figure
+from semrob_env.plotting.canvas import color_of, plain_style, titled_figure
 from semrob_env.plotting.drawing import axis_label, draw_curve, draw_regions, draw_scores, draw_view, set_axes
 from semrob_env.plotting.views import View
 from semrob_env.recorded import ScoreMaps
@@ -22,6 +22,7 @@ from semrob_env.regions import Regions
 from semrob_env.types import FloatArray
 
 
+@plain_style()
 def region_figure(
     regions: Regions,
     starts: FloatArray,
@@ -74,6 +75,7 @@ def region_figure(
     return figure
 
 
+@plain_style()
 def bounds_figure(
     space: SemanticSpace,
     queries: Sequence[FloatArray],
@@ -148,6 +150,7 @@ class BoundsHistory:
         self.lower.append(lower)
         self.upper.append(lower + regions.width)
 
+    @plain_style()
     def figure(self, space: SemanticSpace, rows: Sequence[int], labels: Sequence[str], *, title: str) -> Figure:
         """`bounds_figure` of some of the trajectories, one column and one label each."""
         parts = (np.array(part) for part in (self.spent, self.lower, self.upper))
@@ -159,6 +162,7 @@ _SMALL = 7  # points
 _CELL, _LINE = 1.05, 1.25  # inches of a small picture, and of a line of them with its captions
 
 
+@plain_style()
 def projections_figure(regions: Regions, starts: FloatArray, labels: Sequence[str], *, title: str) -> Figure:
     """Pairwise projections: below the diagonal a box a region, on it the sides of all regions as bars.
 
@@ -200,6 +204,7 @@ def projections_figure(regions: Regions, starts: FloatArray, labels: Sequence[st
     return figure
 
 
+@plain_style()
 def sides_figure(
     regions: Regions, views: Sequence[Sequence[Sequence[View]]], labels: Sequence[str], *, title: str
 ) -> Figure:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from semrob_env.plotting.canvas import PALETTE, SCORE_MAP, legend_below, titled_figure
+from semrob_env.plotting.canvas import PALETTE, SCORE_MAP, legend_below, plain_style, titled_figure
 from semrob_env.plotting.srvr import draw_bar, label_bars, percent_axis
 from semrob_env.recorded.traces import METHODS, SPACE
 from semrob_env.tables import RegionSet, overlaps
@@ -31,6 +31,7 @@ class Beside:
     replayed: tuple[FloatArray, FloatArray]  # lower and upper bounds
 
 
+@plain_style()
 def srvr_beside_figure(lines: Sequence[Mapping[str, Any]], networks: Sequence[str], kinds: Sequence[str]) -> Figure:
     """SRVR with intervals: a panel a method, a group a network, a colour a kind of region.
 
@@ -56,6 +57,7 @@ def srvr_beside_figure(lines: Sequence[Mapping[str, Any]], networks: Sequence[st
     return figure
 
 
+@plain_style()
 def overlap_figure(sets: Mapping[str, RegionSet], first: str, second: str, networks: Sequence[str]) -> Figure:
     """Share of the space of each recorded region against that of its replay; colour tells how much they overlap."""
     figure = titled_figure(3.0 * len(METHODS) + 1.2, 3.4, f"Each run twice: {first} and {second}")
@@ -92,6 +94,7 @@ def overlap_figure(sets: Mapping[str, RegionSet], first: str, second: str, netwo
 LEAST = 1e-4  # shares below this many percent are drawn at it
 
 
+@plain_style()
 def bounds_beside_figure(runs: Sequence[Beside]) -> Figure:
     """Bounds over the steps: a row a network, a column a method, solid as recorded, dashed as replayed.
 

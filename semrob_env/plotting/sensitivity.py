@@ -11,7 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from semrob_env.plotting.canvas import PALETTE, SCORE_MAP, color_of, label_axes, legend_below, titled_figure
+from semrob_env.plotting.canvas import (
+    PALETTE,
+    SCORE_MAP,
+    color_of,
+    label_axes,
+    legend_below,
+    plain_style,
+    titled_figure,
+)
 from semrob_env.types import FloatArray
 
 
@@ -42,6 +50,7 @@ class Pairs:
     default: tuple[float, float]  # defaults of both
 
 
+@plain_style()
 def sensitivity_figure(rows: Sequence[Sequence[Lines | Pairs]], *, title: str) -> Figure:
     """Panels, a row a method; solid lines are results, dotted ones shares of feasible regions.
 

@@ -11,9 +11,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from semrob_env.metrics import SrvrRow
-from semrob_env.plotting.canvas import color_of, legend_below, panels_of, titled_figure
+from semrob_env.plotting.canvas import color_of, legend_below, panels_of, plain_style, titled_figure
 
 
+@plain_style()
 def srvr_figure(tables: Mapping[str, Sequence[SrvrRow]], networks: Sequence[str], *, title: str) -> Figure:
     """Bars of SRVR in three shades, every region pale, feasible ones darker, certified ones full; intervals of all.
 
@@ -89,6 +90,7 @@ def short_name(network: str) -> str:
     return network.rpartition("/")[2].replace("efficientnet_", "")
 
 
+@plain_style()
 def accuracy_figure(networks: Sequence[tuple[str, float, SrvrRow]], *, title: str) -> Figure:
     """Published top-1 accuracy against SRVR, one network three points: all regions, feasible ones, certified ones.
 

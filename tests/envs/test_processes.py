@@ -103,7 +103,7 @@ def test_live_functions_travel_by_their_id_and_copies_share_the_network(live: st
     assert copy.deepcopy(function) is function
     assert len(pickle.dumps(function)) < 500
     by_hand = SceneFunction(made(), [make_shape("cup", 0)], [0], SemanticSpace.of("azimuth"))
-    with pytest.raises(OtherProcessError, match="the network small cannot leave its process; .* register_network"):
+    with pytest.raises(OtherProcessError, match=r"the network small cannot leave its process; .* register_network"):
         pickle.dumps(by_hand)
 
 

@@ -18,6 +18,7 @@ from semrob_env.metrics import Judge, judge_regions
 from semrob_env.oracle import FiniteDifferences, NeighborhoodGradients, Queries, QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import PALETTE
+from semrob_env.plotting.canvas import plain_style
 from semrob_env.questions import Questions
 from semrob_env.scene.function import SceneFunction, SceneId, make_scene_function
 from semrob_env.types import FloatArray
@@ -212,6 +213,7 @@ def shares(rows: Sequence[Mapping[str, Any]]) -> tuple[FloatArray, FloatArray]:
 QUARTILES = (0.25, 0.5, 0.75)
 
 
+@plain_style()
 def study_figure(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Mapping[str, Any]], title: str) -> Figure:
     """Correlation over distance for each kind (bars: quartiles), and shares of regions (bars: standard errors)."""
     figure = Figure(figsize=(12.0, 4.6), layout="constrained")
