@@ -15,12 +15,12 @@ nevergrad, cma and Optuna, `semrob[agents]` stable-baselines3.
 """
 
 import os
-from typing import TYPE_CHECKING
 
 # Before NumPy is imported, and this is the first package that a command imports. The matrices of the methods are small:
 # threads of BLAS cost five times the CPU. torch, OpenVINO and numba have pools of their own.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+TYPE_CHECKING = False  # as type checkers know it; `typing` is slow to load
 if TYPE_CHECKING:
     from baselines.bayesian import Bayesian as Bayesian
     from baselines.bayesian_attack import BayesianAttack as BayesianAttack

@@ -21,11 +21,10 @@ A method of your own is a class with `_start`, `_ask` and `_tell`: `help(RegionO
 list; `check_optimizer(Mine)` checks every promise and names the likely cause of what is broken.
 """
 
-from typing import TYPE_CHECKING
-
 # Not by the front door: importing the module of that name would put it in the place of the function.
 from optimizers.run import run as run
 
+TYPE_CHECKING = False  # as type checkers know it; `typing` is slow to load
 if TYPE_CHECKING:
     from optimizers.base import Optimizer as Optimizer
     from optimizers.base import RegionOptimizer as RegionOptimizer

@@ -1,6 +1,6 @@
 """The command train_agent: `semrob train_agent` is the same."""
 
-from baselines.commands.program import script
+from baselines.commands.start import script
 
 if __name__ == "__main__":
     script(__file__)

@@ -41,8 +41,8 @@ registers the environments, so that `gymnasium.make("semrob_env:semrob/RegionGro
 
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False  # as type checkers know it; `typing` is slow to load
 if TYPE_CHECKING:
     from semrob_env.functions import CallableFunction as CallableFunction
     from semrob_env.functions import ScoreFunction as ScoreFunction

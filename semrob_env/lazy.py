@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+
+TYPE_CHECKING = False  # as type checkers know it; `typing` is slow to load
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
 
 
 def front_door(

@@ -2,6 +2,6 @@
 
 import sys
 
-from baselines.commands.program import semrob
+from baselines.commands.start import semrob
 
 sys.exit(semrob())

@@ -5,26 +5,23 @@ Nothing heavy is imported before the options are read. The options themselves ar
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import io
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import fields, replace
 from signal import SIGTERM
 from typing import Annotated, Any, Generic, NoReturn, TypeVar, final
 
+from baselines.commands.start import INTERRUPT_TEXT, INTERRUPTED, interrupts
 from baselines.commands.table import COMMANDS, NAMES
-from semrob_env.errors import InvalidParameterError, SemrobError, UnknownNameError
+from semrob_env.errors import InvalidParameterError, OutputError, SemrobError, UnknownNameError
 
-BAD_INPUT, INTERRUPTED, BROKEN_PIPE, TERMINATED = 2, 130, 141, 143
-"""Exit codes: a SemrobError; Ctrl-C, a reader that went away and SIGTERM (128 + the signal, as shells have them)."""
+BAD_INPUT, BROKEN_PIPE, TERMINATED = 2, 141, 143
+"""Exit codes: a SemrobError, a reader that went away and SIGTERM (128 + the signal, as shells have them)."""
 
-INTERRUPT_TEXT = "nothing half-written is left"
 KEPT_TEXT = "what was finished is kept; run the same command to go on"
 
 OptionsT = TypeVar("OptionsT")
@@ -51,7 +48,13 @@ def semrob(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: None: those of the command line.
     """
-    name, *rest = [*(sys.argv[1:] if arguments is None else arguments), ""]
+    with interrupts:
+        return code_of(sys.argv[1:] if arguments is None else arguments)
+
+
+def code_of(arguments: Sequence[str]) -> int:
+    """The exit code of `semrob COMMAND ...` in a process that is this command alone."""
+    name, *rest = [*arguments, ""]
     if name in {"", "-h", "--help"}:
         return guarded(_print_help, INTERRUPT_TEXT)
     text = INTERRUPT_TEXT
@@ -63,11 +66,6 @@ def semrob(arguments: Sequence[str] | None = None) -> int:
         command(rest[:-1])
 
     return guarded(call, lambda: text)
-
-
-def script(path: str) -> NoReturn:
-    """Run the command that a script is named after, with the arguments of the command line, and exit."""
-    sys.exit(semrob([os.path.splitext(os.path.basename(path))[0], *sys.argv[1:]]))
 
 
 def run_command(command: Command[Any], arguments: Sequence[str]) -> int:
@@ -83,6 +81,8 @@ def find_command(name: str) -> Command[Any]:
     """
     name = name.replace("-", "_")
     if name not in NAMES:
+        import difflib
+
         near = difflib.get_close_matches(name, NAMES, n=1)
         hint = f"did you mean {near[0]}" if near else f"there are {', '.join(NAMES)}"
         raise UnknownNameError(f"unknown command {name[:40]!r}; {hint}; semrob --help tells what each is for")
@@ -116,7 +116,9 @@ class Command(Generic[OptionsT]):
         options = self.read(arguments)
         try:
             if options is not None:
-                importlib.import_module(f"baselines.commands.work.{self.name}").run(options, make_console())
+                run = importlib.import_module(f"baselines.commands.work.{self.name}").run
+                interrupts.begin_work()
+                run(options, make_console())
         finally:
             leave_folders()
 
@@ -126,6 +128,8 @@ class Command(Generic[OptionsT]):
         Raises:
             InvalidParameterError: An unknown option, or a value that cannot be read; or another SemrobError.
         """
+        from dataclasses import fields, replace
+
         import cyclopts
 
         from baselines.commands.shared.reading import DEFAULTS
@@ -191,6 +195,47 @@ def _print_help() -> None:
     print(HELP.format(commands="\n\n".join(shown)), end="")  # noqa: T201 (what was asked for)
 
 
+@final
+class Output:
+    """Standard output that a full disk behind it does not end the work of: what is said is lost, and told at the end.
+
+    Attributes:
+        error: The first one; None: all was written.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self.error: OSError | None = None
+
+    def write(self, text: str) -> int:
+        """As a stream does.
+
+        Raises:
+            BrokenPipeError: The reader went away.
+        """
+        self._try(self._stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        """As a stream does.
+
+        Raises:
+            BrokenPipeError: The reader went away.
+        """
+        self._try(self._stream.flush)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def _try(self, act: Callable[..., object], *arguments: object) -> None:
+        try:
+            act(*arguments)
+        except OSError as error:
+            self.error = self.error or error
+            if isinstance(error, BrokenPipeError):
+                raise
+
+
 def guarded(call: Callable[[], None], after_interrupt: str | Callable[[], str]) -> int:
     """The exit code of a call: after a SemrobError, Ctrl-C or SIGTERM one line, no traceback.
 
@@ -198,24 +243,38 @@ def guarded(call: Callable[[], None], after_interrupt: str | Callable[[], str]) 
         call: The work.
         after_interrupt: What to say after a signal: where the work stands.
     """
+    # Pictures go into files: which windows there are is not asked, nor is a backend that does not exist.
+    os.environ.pop("MPLBACKEND", None)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal's encoding lacks ends no work
+    usual, output = sys.stdout, Output(sys.stdout)
+    sys.stdout = output if usual is not None else usual
     try:
         with _signals():
             call()
-        sys.stdout.flush()
+        if usual is not None:  # closed by whoever started us
+            output.flush()
+        if output.error is not None:
+            reason = output.error.strerror or output.error
+            raise OutputError(f"the work is done, but what it says could not be written to standard output: {reason}")
     except SemrobError as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201 (the one line that is owed)
+        _tell(f"error: {' '.join(str(error).split())}")
         return BAD_INPUT
     except KeyboardInterrupt as error:
         text = after_interrupt if isinstance(after_interrupt, str) else after_interrupt()
         is_terminated = isinstance(error, _Terminated)
-        print(f"{'terminated' if is_terminated else 'interrupted'}: {text}", file=sys.stderr)  # noqa: T201
+        _tell(f"{'terminated' if is_terminated else 'interrupted'}: {text}")
         return TERMINATED if is_terminated else INTERRUPTED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter's own flush complains
+        if not isinstance(output.error, BrokenPipeError):
+            raise  # a pipe to a worker is another matter
         return BROKEN_PIPE
+    finally:
+        sys.stdout = usual
+        if output.error is not None:
+            _silence(usual)
+        interrupts.end_work()
     return 0
 
 
@@ -226,6 +285,8 @@ class _Terminated(KeyboardInterrupt):
 @contextmanager
 def _signals() -> Iterator[None]:
     """SIGTERM is an interrupt while the work goes on; handlers of a program around us stay as they are."""
+    import threading
+
     is_free = threading.current_thread() is threading.main_thread() and signal.getsignal(SIGTERM) is signal.SIG_DFL
     if is_free:
         signal.signal(SIGTERM, _terminate)
@@ -239,3 +300,19 @@ def _signals() -> Iterator[None]:
 def _terminate(*_: object) -> NoReturn:
     signal.signal(SIGTERM, signal.SIG_IGN)  # the clean-up is not to be cut short
     raise _Terminated
+
+
+def _tell(text: str) -> None:
+    """The one line that is owed."""
+    try:
+        print(text, file=sys.stderr, flush=True)  # noqa: T201
+    except OSError:  # nobody listens: the exit code says it
+        _silence(sys.stderr)
+
+
+def _silence(stream: Any) -> None:
+    """Send the rest nowhere, or the interpreter's own flush at the end complains."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    except (OSError, ValueError):  # one that is no file
+        return

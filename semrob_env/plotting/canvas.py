@@ -93,7 +93,7 @@ def save_figure(figure: Figure, path: str | os.PathLike[str]) -> Path:
         assert isinstance(text, Text)
         shown = text.get_text()
         text.set_text(encodable(shown))
-        if not shown.startswith(r"$\mathdefault"):  # numbers at logarithmic axes are formulas; a name with $ is none
+        if "$" in shown and not shown.startswith(r"$\mathdefault"):  # a name, not a number at a logarithmic axis
             text.set_parse_math(False)
     buffer = io.BytesIO()
     with plain_style(), warnings.catch_warnings():

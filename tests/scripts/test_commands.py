@@ -82,12 +82,18 @@ def program(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_table_the_scripts_and_the_modules_are_of_the_same_commands() -> None:
     for folder in ("scripts", "baselines/commands", "baselines/commands/work"):
-        found = {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__", "__main__", "program", "table"}
+        found = {path.stem for path in (ROOT / folder).glob("*.py")} - {
+            "__init__",
+            "__main__",
+            "program",
+            "start",
+            "table",
+        }
         assert found == set(NAMES), folder
     for path in (ROOT / "scripts").glob("*.py"):
         text = path.read_text(encoding="utf-8")
         assert len(text.splitlines()) <= 15
-        assert "scripts" not in text.split('"""', 2)[2].replace("baselines.commands.program", "")
+        assert "scripts" not in text.split('"""', 2)[2].replace("baselines.commands.start", "")
     assert SMALLEST.keys() == set(NAMES)
 
 
@@ -179,6 +185,58 @@ def test_ctrl_c_is_one_line_while_a_command_is_imported_as_well(
     monkeypatch.setattr(srvr_table_work, "run", lambda options, console: interrupted(""))
     assert semrob(["srvr_table", "--dry-run"]) == INTERRUPTED
     assert capsys.readouterr().err == "interrupted: what was finished is kept; run the same command to go on\n"
+
+
+def test_ctrl_c_before_the_work_ends_at_once_and_is_not_lost_in_an_import_of_the_work(tmp_path: Path) -> None:
+    (tmp_path / "swallows.py").write_text(
+        "import os, signal, time\n"
+        "try:\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(0.1)\n"
+        "except BaseException:\n    pass\n"
+    )
+    code = (
+        "import sys, time\nfrom baselines.commands import start\nstart.interrupts.watch()\n{before}\n"
+        "from baselines.commands import program\nfrom baselines.commands.work import method_table\n"
+        "def run(options, console):\n    import swallows\n    time.sleep(5)\n    print('went on')\n"
+        "method_table.run = run\nsys.exit(program.code_of(['method_table']))"
+    )
+    for before in ("import swallows", ""):
+        ended = program(tmp_path, sys.executable, "-c", code.format(before=before))
+        assert (ended.returncode, ended.stdout) == (INTERRUPTED, "")
+        assert ended.stderr == "interrupted: nothing half-written is left\n"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_an_output_that_is_full_or_narrow_or_closed_loses_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run() -> tuple[int, str]:
+        code = semrob(["method_table", *SMALLEST["method_table"], "--out", str(tmp_path / "methods")])
+        assert (tmp_path / "methods" / "methods.md").exists()
+        shutil.rmtree(tmp_path / "methods")
+        return code, capsys.readouterr().err
+
+    with open("/dev/full", "w", encoding="utf-8") as full, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", full)
+        code, error = run()
+    assert code == BAD_INPUT
+    assert error.startswith("error: the work is done, but what it says could not be written")
+    assert error.count("\n") == 1
+    with open(tmp_path / "told.txt", "w", encoding="ascii") as narrow, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", narrow)
+        assert run() == (0, "")
+    monkeypatch.setattr(sys, "stdout", None)
+    assert run() == (0, "")
+
+
+def test_a_pipe_that_breaks_elsewhere_is_not_taken_for_a_reader_that_went_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def broken(options: object, console: object) -> None:
+        raise BrokenPipeError("a worker is gone")
+
+    monkeypatch.setattr(srvr_table_work, "run", broken)
+    with pytest.raises(BrokenPipeError, match="a worker is gone"):
+        semrob(["srvr_table", "--dry-run"])
 
 
 def test_values_are_read_or_refused() -> None:

@@ -1,0 +1,98 @@
+"""The first moments of a command: Ctrl-C is one line before anything else is imported.
+
+Imports no more than what every Python has loaded: each module more is a moment in which Ctrl-C is a traceback.
+"""
+
+from __future__ import annotations
+
+import _signal  # the part of `signal` that needs no import of its own
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any, NoReturn
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C (128 + SIGINT, as shells have it)."""
+
+INTERRUPT_TEXT = "nothing half-written is left"
+
+
+def semrob() -> int:
+    """Run `semrob COMMAND ...` of the command line and return its exit code."""
+    interrupts.watch()
+    from baselines.commands import program
+
+    return program.code_of(sys.argv[1:])
+
+
+def script(path: str) -> NoReturn:
+    """Run the command that a script is named after, with the arguments of the command line, and exit."""
+    interrupts.watch()
+    from baselines.commands import program
+
+    sys.exit(program.code_of([os.path.splitext(os.path.basename(path))[0], *sys.argv[1:]]))
+
+
+class Interrupts:
+    """What Ctrl-C does in a process that is a command.
+
+    While its modules are imported it ends at once: there is nothing to tidy up, and an import may swallow a
+    KeyboardInterrupt, or wrap it in another error. During the work it is a KeyboardInterrupt, but for the same reason
+    not before an import that is under way has ended.
+    """
+
+    LOOK_AGAIN_S, LONGEST_S = 0.05, 20.0
+
+    def __init__(self) -> None:
+        self._previous: Any = None
+        self.end_work()
+
+    def watch(self) -> None:
+        """Take over Ctrl-C; other threads than the main one cannot."""
+        self.end_work()
+        try:
+            self._previous = _signal.signal(_signal.SIGINT, self._on_signal)
+        except ValueError:  # not in the main thread
+            self._previous = None
+
+    def begin_work(self) -> None:
+        """From now on there may be something to tidy up."""
+        self._is_working = True
+
+    def end_work(self) -> None:
+        """From now on there is nothing to tidy up again."""
+        self._is_working, self._waited_s = False, 0.0
+
+    def __enter__(self) -> None:
+        self.watch()
+
+    def __exit__(self, *error: object) -> None:
+        if self._previous is not None:
+            _signal.signal(_signal.SIGINT, self._previous)
+            self._previous = None
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if not self._is_working:
+            os.write(2, f"interrupted: {INTERRUPT_TEXT}\n".encode())
+            os._exit(INTERRUPTED)
+        if hasattr(_signal, "setitimer") and self._waited_s < self.LONGEST_S and _is_importing(frame):
+            self._waited_s += self.LOOK_AGAIN_S
+            _signal.signal(_signal.SIGALRM, self._on_signal)
+            _signal.setitimer(_signal.ITIMER_REAL, self.LOOK_AGAIN_S)
+            return
+        self._waited_s = 0.0
+        raise KeyboardInterrupt
+
+
+interrupts = Interrupts()
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False

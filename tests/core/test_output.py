@@ -1,0 +1,106 @@
+"""Files and pictures of whatever names, under whatever settings of a user."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from semrob_env.errors import OutputError
+from semrob_env.files import markdown_table, output_folder, write_whole
+from semrob_env.plotting import Cell, gallery_figure, maps_figure, save_figure
+from tests.recorded_maker import wavy_maps
+
+ODD = ["caf\udce9 cup", "a\0b", "\ud800", "100$ cup$", "$\\frac{$", "\u676f"]
+"""Names as files and libraries have them: not UTF-8, with a null byte, half a character, formulas, another script."""
+
+
+def picture(name: str, folder: Path) -> bytes:
+    cell = Cell(np.zeros((3, 8, 8), dtype=np.float32), (name, "0.5"))
+    sheet = save_figure(gallery_figure([(name, [cell])], title=name), folder / "sheet.png").read_bytes()
+    figure = maps_figure(wavy_maps(["ResNet50/cup/0"]), title=name)
+    return sheet + save_figure(figure, folder / "maps.png").read_bytes()
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_a_picture_may_show_any_name(tmp_path: Path, name: str) -> None:
+    assert picture(name, tmp_path).count(b"IEND") == 2
+
+
+def test_the_settings_of_a_user_change_no_picture_and_pictures_no_settings(tmp_path: Path) -> None:
+    expected = picture("cup", tmp_path)
+    theirs = {
+        "text.usetex": True,
+        "savefig.bbox": "tight",
+        "font.size": 30,
+        "font.family": "serif",
+        "axes.grid": True,
+        "figure.facecolor": "red",
+        "lines.linewidth": 9,
+    }
+    with matplotlib.rc_context(theirs):
+        assert picture("cup", tmp_path) == expected
+        assert all(matplotlib.rcParams[name] == value or name == "font.family" for name, value in theirs.items())
+
+
+def test_numbers_at_a_logarithmic_axis_stay_formulas(tmp_path: Path) -> None:
+    figure = Figure()
+    figure.add_subplot().loglog([1, 1e6], [1, 10])
+    figure.canvas.draw()
+    save_figure(figure, tmp_path / "log.png")
+    texts = [text for text in figure.findobj(Text) if isinstance(text, Text) and "mathdefault" in text.get_text()]
+    assert texts
+    assert all(text.get_parse_math() for text in texts)
+
+
+@pytest.mark.parametrize("name", ["no/folder.json", "file/below.json", "x" * 300, "a\0b", "\ud800", ""])
+def test_what_cannot_be_written_is_one_error_of_ours_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match="cannot write"):
+        write_whole(str(tmp_path) + "/" + name, "text")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    if name not in ("", "no/folder.json"):
+        with pytest.raises(OutputError, match="cannot write to folder"):
+            output_folder(str(tmp_path) + "/" + name)
+
+
+def test_a_write_that_fails_at_the_end_removes_its_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(own: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", refuse)
+    with pytest.raises(OutputError, match="No space left"):
+        write_whole(tmp_path / "name", "text")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_name_as_long_as_the_system_takes_is_written(tmp_path: Path) -> None:
+    assert write_whole(tmp_path / ("x" * 255), "text").read_text() == "text"
+
+
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("a|b", r"a\|b"),
+        ("two\nlines\r\nthree", "two lines three"),
+        ("<script>x</script>", r"\<script>x\</script>"),
+        ("[x](http://y)", r"[x\](http://y)"),
+        ("*bold* `code` _it_", r"\*bold\* \`code\` \_it\_"),
+        ("&lt;", r"\&lt;"),
+        ("\x1b[2J", r"\x1b[2J"),
+        ("caf\udce9", r"caf\udce9"),
+        ("oir_b", "oir_b"),
+        ("f <= 0.5 & more", "f <= 0.5 & more"),
+        ("0.5 [0.1, 0.2]", "0.5 [0.1, 0.2]"),
+    ],
+)
+def test_a_cell_of_a_table_is_plain_text_on_one_line(cell: str, shown: str) -> None:
+    table = markdown_table([{"name": cell, "next": "1"}])
+    assert len(table.splitlines()) == 3
+    assert table.splitlines()[2] == f"| {shown} | 1    |"
+    assert markdown_table([{cell: "a"}]).splitlines()[0] == f"| {shown} |"
