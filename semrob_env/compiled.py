@@ -4,44 +4,51 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import cache
 from typing import Any, TypeVar, cast
-
-from numba import njit
-from numba.core.caching import FunctionCache
 
 from semrob_env.errors import CacheWarning
 
 FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 
-class _LenientCache(FunctionCache):  # type: ignore[misc]  # numba has no types
-    """A cache of numba's whose files may be damaged, gone, or on a disk that is full: then nothing is kept."""
-
-    def load_overload(self, *args: Any) -> Any:
-        try:
-            return super().load_overload(*args)
-        except Exception:  # whatever half a pickle raises
-            return None
-
-    def save_overload(self, *args: Any) -> None:
-        try:
-            super().save_overload(*args)
-        except Exception as error:
-            _tell(f"{type(error).__name__}: {error}")
-
-
 def cached_njit(**options: Any) -> Callable[[FunctionT], FunctionT]:
     """As `numba.njit(cache=True, **options)`, but without a cache where none can be kept: told once, by a warning."""
+    from numba import njit  # slow to load
 
     def compile_lazily(function: FunctionT) -> FunctionT:
         compiled: Any = njit(**options)(function)
         try:
-            compiled._cache = _LenientCache(function)  # what enable_caching() does with numba's own
+            compiled._cache = _lenient_cache()(function)  # what enable_caching() does with numba's own
         except RuntimeError as error:  # code in a read-only place, and no home
             _tell(str(error))
         return cast(FunctionT, compiled)
 
     return compile_lazily
+
+
+@cache
+def _lenient_cache() -> Any:
+    from numba.core.caching import FunctionCache
+
+    numbas: Any = FunctionCache
+
+    class LenientCache(numbas):  # type: ignore[misc]
+        """A cache of numba's whose files may be damaged, gone, or on a disk that is full: then nothing is kept."""
+
+        def load_overload(self, *args: Any) -> Any:
+            try:
+                return super().load_overload(*args)
+            except Exception:  # whatever half a pickle raises
+                return None
+
+        def save_overload(self, *args: Any) -> None:
+            try:
+                super().save_overload(*args)
+            except Exception as error:
+                _tell(f"{type(error).__name__}: {error}")
+
+    return LenientCache
 
 
 def _tell(reason: str) -> None:

@@ -464,6 +464,10 @@ def register_scheme(scheme: str, factory: Factory, *, replace: bool = False) -> 
     SCHEMES.register(scheme, factory, replace=replace)
 
 
+MOST_LETTERS, MOST_DEPTH = 2**17, 32
+"""Longest id that is read, and most functions within one another."""
+
+
 def make_function(function_id: str) -> ScoreFunction:
     """The function that an id names; its own `id` is the canonical spelling, which gives the same function again.
 
@@ -472,11 +476,22 @@ def make_function(function_id: str) -> ScoreFunction:
         PluginError: The scheme is of a plug-in that cannot be imported.
         InvalidParameterError: A malformed id.
     """
+    if not isinstance(function_id, str) or len(function_id) > MOST_LETTERS:
+        raise InvalidParameterError(f"function id {function_id!r:.80}: give a text of at most {MOST_LETTERS} letters")
+    if any(letter < " " or letter == "\x7f" or "\ud800" <= letter <= "\udfff" for letter in function_id):
+        raise InvalidParameterError(
+            f"function id {function_id!r:.200} holds a control character or half a character; write the bytes of odd "
+            "names as %XX"
+        )
+    return _made(function_id, 0)
+
+
+def _made(function_id: str, depth: int) -> ScoreFunction:
     parts = _stacked(function_id)
     if len(parts) > 1:
-        return Stack([make_function(part) for part in parts])
+        return Stack([_made(part, depth) for part in parts])
     if function_id.startswith("complement(") and function_id.endswith(")"):
-        return Complement(make_function(function_id[len("complement(") : -1]))
+        return Complement(_made(function_id[len("complement(") : -1], _deeper(depth)))
     if function_id.startswith("frozen(") and function_id.endswith(")"):
         point, _, inner = function_id[len("frozen(") : -1].partition(",")
         parameter, _, number = point.partition("=")
@@ -484,26 +499,34 @@ def make_function(function_id: str) -> ScoreFunction:
             value = float(number)
         except ValueError:
             raise InvalidParameterError(
-                f"cannot read {point!r} of {function_id!r}; write frozen(elevation=30, ID)"
+                f"cannot read {point!r:.80} of {function_id!r:.200}; write frozen(elevation=30, ID)"
             ) from None
-        return Frozen(make_function(inner.strip()), parameter.strip(), value)
+        return Frozen(_made(inner.strip(), _deeper(depth)), parameter.strip(), value)
     scheme, colon, _ = function_id.partition(":")
     if not colon or scheme not in SCHEMES:
         known = ", ".join(f"{own}:" for own in SCHEMES.names())
-        raise UnknownNameError(f"unknown function {function_id!r}; ids begin with {known}, complement( or frozen(")
+        raise UnknownNameError(f"unknown function {function_id!r:.200}; ids begin with {known}, complement( or frozen(")
     return SCHEMES[scheme](function_id)
+
+
+def _deeper(depth: int) -> int:
+    if depth == MOST_DEPTH:
+        raise InvalidParameterError(f"function ids more than {MOST_DEPTH} deep within one another are not read")
+    return depth + 1
 
 
 def _stacked(function_id: str) -> list[str]:
     """The ids of a stack: split at ` + ` outside brackets."""
-    parts = [""]
+    parts: list[list[str]] = []
+    is_open = 0
     for piece in function_id.split(" + "):
-        is_open = parts[-1].count("(") > parts[-1].count(")")
-        if is_open:
-            parts[-1] += f" + {piece}"
+        if is_open > 0:
+            parts[-1].append(piece)
         else:
-            parts.append(piece)
-    return parts[1:]
+            parts.append([piece])
+            is_open = 0
+        is_open += piece.count("(") - piece.count(")")
+    return [" + ".join(part) for part in parts]
 
 
 def split_options(function_id: str) -> tuple[str, dict[str, str]]:

@@ -16,7 +16,7 @@ from typing import final
 
 from baselines.commands.program import Command
 from baselines.commands.shared import options as shared
-from baselines.commands.shared.reading import Count, Counts, Names
+from baselines.commands.shared.reading import Count, Counts, Names, Repeats
 
 
 @final
@@ -32,7 +32,7 @@ class BenchmarkEnvsOptions:
     """queries of an episode"""
     steps: Count = 200
     """steps of one repeat"""
-    repeats: Count = 15
+    repeats: Repeats = 15
     """repeats that medians are taken over"""
     imports: shared.Imports = ()
     seed: shared.Seed = 0

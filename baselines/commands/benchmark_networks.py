@@ -22,7 +22,7 @@ from typing import final
 
 from baselines.commands.program import Command
 from baselines.commands.shared import options as shared
-from baselines.commands.shared.reading import Count
+from baselines.commands.shared.reading import Count, Repeats
 from semrob_env.scene.classifiers.registry import NETWORKS
 
 
@@ -34,7 +34,7 @@ class BenchmarkNetworksOptions(shared.Networks):
     """for torchvision's networks without --weights"""
     batch: Count = 16
     """pictures a call"""
-    repeats: Count = 5
+    repeats: Repeats = 5
     """repeats that medians are taken over"""
     imports: shared.Imports = ()
     seed: shared.Seed = 0

@@ -17,7 +17,7 @@ from cyclopts import Parameter
 
 from baselines.commands.program import Command
 from baselines.commands.shared import options as shared
-from baselines.commands.shared.reading import Count, Names
+from baselines.commands.shared.reading import Count, Names, Repeats
 from semrob_env.recorded.function import DEFAULT_FILE
 
 KNOWN = ("naive", "oir_b")
@@ -33,7 +33,7 @@ class BenchmarkRecordedOptions:
     """shapes of each network"""
     reference_runs: Count = 8
     """runs that the plain loop does"""
-    repeats: Count = 5
+    repeats: Repeats = 5
     """repeats that medians are taken over"""
     out: shared.Out = "results/recorded_speed"
 

@@ -21,7 +21,7 @@ from typing import final
 
 from baselines.commands.program import Command
 from baselines.commands.shared import options as shared
-from baselines.commands.shared.reading import Count
+from baselines.commands.shared.reading import Repeats
 
 
 @final
@@ -30,7 +30,7 @@ class BenchmarkSpeedOptions(shared.ShapeOptions, shared.Networks):
     numbers: shared.ObjectNumbers = (0, 1)
     colors: shared.Colors = "white"
     params: shared.Params = "azimuth,elevation"
-    repeats: Count = 7
+    repeats: Repeats = 7
     """repeats that medians are taken over"""
     gradients: bool = False
     """time derivatives and gradients as well"""

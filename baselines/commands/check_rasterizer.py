@@ -18,7 +18,7 @@ from typing import final
 
 from baselines.commands.program import Command
 from baselines.commands.shared import options as shared
-from baselines.commands.shared.reading import Count, OptionalCount
+from baselines.commands.shared.reading import Count, OptionalCount, Repeats
 
 
 @final
@@ -32,7 +32,7 @@ class CheckRasterizerOptions(shared.ShapeOptions):
     """none: all"""
     views: Count = 6
     """random views a mesh for error and cosine"""
-    repeats: Count = 7
+    repeats: Repeats = 7
     """repeats of each timing"""
     supersample: Count = 2
     """supersampling for the cosine"""

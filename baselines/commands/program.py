@@ -22,6 +22,9 @@ from semrob_env.errors import InvalidParameterError, OutputError, SemrobError, U
 BAD_INPUT, BROKEN_PIPE, TERMINATED = 2, 141, 143
 """Exit codes: a SemrobError, a reader that went away and SIGTERM (128 + the signal, as shells have them)."""
 
+MOST_TOLD = 2000
+"""Most letters of an error."""
+
 KEPT_TEXT = "what was finished is kept; run the same command to go on"
 
 OptionsT = TypeVar("OptionsT")
@@ -259,7 +262,8 @@ def guarded(call: Callable[[], None], after_interrupt: str | Callable[[], str]) 
             reason = output.error.strerror or output.error
             raise OutputError(f"the work is done, but what it says could not be written to standard output: {reason}")
     except SemrobError as error:
-        _tell(f"error: {' '.join(str(error).split())}")
+        told = " ".join(str(error).split())
+        _tell(f"error: {told[:MOST_TOLD]}{' ...' * (len(told) > MOST_TOLD)}")
         return BAD_INPUT
     except KeyboardInterrupt as error:
         text = after_interrupt if isinstance(after_interrupt, str) else after_interrupt()

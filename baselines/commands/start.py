@@ -5,7 +5,8 @@ Imports no more than what every Python has loaded: each module more is a moment 
 
 from __future__ import annotations
 
-import _signal  # the part of `signal` that needs no import of its own
+import _signal  # type: ignore[import-not-found]  # the part of `signal` that needs no import of its own
+import importlib
 import os
 import sys
 
@@ -23,17 +24,18 @@ INTERRUPT_TEXT = "nothing half-written is left"
 def semrob() -> int:
     """Run `semrob COMMAND ...` of the command line and return its exit code."""
     interrupts.watch()
-    from baselines.commands import program
-
-    return program.code_of(sys.argv[1:])
+    return _code_of(sys.argv[1:])
 
 
 def script(path: str) -> NoReturn:
     """Run the command that a script is named after, with the arguments of the command line, and exit."""
     interrupts.watch()
-    from baselines.commands import program
+    sys.exit(_code_of([os.path.splitext(os.path.basename(path))[0], *sys.argv[1:]]))
 
-    sys.exit(program.code_of([os.path.splitext(os.path.basename(path))[0], *sys.argv[1:]]))
+
+def _code_of(arguments: list[str]) -> int:
+    code: int = importlib.import_module("baselines.commands.program").code_of(arguments)
+    return code
 
 
 class Interrupts:

@@ -180,7 +180,7 @@ class SemanticSpace:
         """As `project`, for values (...) of parameter k alone."""
         low, high, turn = self._limits[k]
         if turn is None:
-            return np.minimum(np.maximum(values, low), high)
+            return np.asarray(np.minimum(np.maximum(values, low), high))
         if values.size and not (low <= values.min() and values.max() <= high):
             values = np.array(values, ndmin=1)
             _wrap(values, low, high, turn)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import final
 
 from semrob_env.errors import InvalidParameterError, UnknownNameError
@@ -42,6 +43,11 @@ class Parameter:
     sense: str
 
     def __post_init__(self) -> None:
+        if not all(isinstance(text, str) for text in (self.name, self.unit, self.sense)):
+            raise InvalidParameterError(f"parameter {self.name!r:.80}: name, unit and sense must be text")
+        numbers = (self.low, self.high, self.default, 0.0 if self.period is None else self.period)
+        if not all(map(_is_real, numbers)):
+            raise InvalidParameterError(f"{self.name}: low, high, default and period must be numbers of float64")
         if not self.name.replace("_", "").isalnum() or self.name != self.name.lower():
             raise InvalidParameterError(f"parameter name {self.name!r}: use lower-case letters, digits and _")
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
@@ -62,6 +68,17 @@ class Parameter:
     def contains(self, value: float) -> bool:
         """Whether a value in native units is allowed (NaN is not)."""
         return self.low <= value < self.high if self.period is not None else self.low <= value <= self.high
+
+
+def _is_real(value: object) -> bool:
+    """Whether a value, of a file maybe, is a number that a float64 holds."""
+    if type(value) is bool or not isinstance(value, Real):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True
 
 
 _LENGTH = "half sides"

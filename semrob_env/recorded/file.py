@@ -12,24 +12,26 @@ import io
 import json
 import math
 import os
+import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from semrob_env.errors import InvalidMapsError, MissingFileError, RefusedFileError, SemrobError
-from semrob_env.files import FileCache, require_regular, write_whole
+from semrob_env.files import FileCache, encodable, require_regular, write_whole
 from semrob_env.parameters import Parameter, SemanticSpace
 from semrob_env.recorded.maps import ScoreMaps
 
 FORMAT, VERSION = "semrob maps", 1
 
-MOST_BYTES = 2**30  # largest file, and largest total of its unpacked arrays (1 GiB)
+MOST_BYTES = 2**28  # largest file, and largest total of its unpacked arrays (256 MiB, 40 times the released maps)
 
-_MOST_ARRAYS = 64
+_MOST_ARRAYS, _MOST_DIRECTORY_BYTES, _READ_BYTES = 64, 2**16, 2**20
+_END, _END_MARK = struct.Struct("<10xHI6x"), b"PK\x05\x06"  # of a zip: members and bytes of its directory
 _NPY: Any = np.lib.format  # its functions carry no types
 
 
@@ -65,7 +67,7 @@ def load_maps(path: str | os.PathLike[str]) -> ScoreMaps:
     found = os.path.abspath(path)
     if not os.path.exists(found):
         raise MissingFileError(
-            f"no file of maps at {path}: scripts/import_recorded.py makes one from the released maps, "
+            f"no file of maps at {encodable(str(path))}: scripts/import_recorded.py makes one from the released maps, "
             "scripts/semantic_map.py from a live function"
         )
     return _KEPT.get(found, lambda: _load(found))
@@ -83,7 +85,9 @@ def _load(path: str) -> ScoreMaps:
             tuple(header["facts"]),
             tuple(header["score_range"]),
         )
-    except (KeyError, TypeError, ValueError, SemrobError) as error:
+        if not all(isinstance(value, str) for fact in maps.facts for value in (*fact, *fact.values())):
+            raise InvalidMapsError("facts of maps must be text")
+    except (KeyError, TypeError, ValueError, OverflowError, SemrobError) as error:
         raise InvalidMapsError(f"{path}: damaged: {error}") from error
     if header.get("sha256") != _sha256(maps):
         raise InvalidMapsError(f"{path}: damaged: the scores do not fit their checksum; make the file again")
@@ -114,20 +118,20 @@ def read_arrays(
     """
     try:
         require_regular(path, MOST_BYTES)
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-            if len(entries) > _MOST_ARRAYS or sum(entry.file_size for entry in entries) > MOST_BYTES:
-                raise InvalidMapsError(f"{path}: holds too much; at most {_MOST_ARRAYS} arrays and {MOST_BYTES} bytes")
-            arrays = {entry.filename.removesuffix(".npy"): _array(archive.read(entry)) for entry in entries}
-        header = json.loads(arrays.pop("header").tobytes())
+        with open(path, "rb") as stream:
+            if _directory_bytes(stream) > _MOST_DIRECTORY_BYTES:
+                raise InvalidMapsError(f"{path}: holds too much; at most {_MOST_ARRAYS} arrays")
+            with zipfile.ZipFile(stream) as archive:
+                header, arrays = _read(archive, path)
     except FileNotFoundError as error:
         raise MissingFileError(f"no such file: {path}") from error
     except InvalidMapsError:
         raise
     except RefusedFileError as error:
         raise InvalidMapsError(str(error)) from error
-    except Exception as error:  # zipfile, zlib, struct and json each have their own
-        raise InvalidMapsError(f"{path}: not a file of {file_format!r}, or damaged ({error})") from error
+    except Exception as error:  # zipfile, zlib, struct, json and the system each have their own
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise InvalidMapsError(f"{path}: not a file of {file_format!r}, or damaged ({reason})") from error
     if not isinstance(header, dict) or header.get("format") != file_format:
         raise InvalidMapsError(f"{path}: not a file of {file_format!r}")
     if header.get("version") != version:
@@ -137,15 +141,51 @@ def read_arrays(
     return header, arrays
 
 
-def _array(data: bytes) -> npt.NDArray[Any]:
-    stream = io.BytesIO(data)
-    if _NPY.read_magic(stream) != (1, 0):
+def _directory_bytes(stream: IO[bytes]) -> int:
+    """What the directory of a zip says to hold; all of it is read before any name is known."""
+    stream.seek(0, os.SEEK_END)
+    stream.seek(max(0, stream.tell() - 2**16 - _END.size))
+    tail = stream.read()
+    last = tail[-_END.size :]
+    at = len(tail) - _END.size if last[:4] == _END_MARK and last[-2:] == b"\0\0" else tail.rfind(_END_MARK)
+    if at < 0 or len(tail) - at < _END.size:
+        raise ValueError("not a zip")
+    members, size = _END.unpack_from(tail, at)
+    return int(size) if members <= _MOST_ARRAYS else 2**32
+
+
+def _read(archive: zipfile.ZipFile, path: str | os.PathLike[str]) -> tuple[Any, dict[str, npt.NDArray[Any]]]:
+    """Header and arrays; nothing is unpacked before all sizes that the zip states are within bounds."""
+    entries = archive.infolist()
+    if len(entries) > _MOST_ARRAYS or sum(entry.file_size for entry in entries) > MOST_BYTES:
+        raise InvalidMapsError(f"{path}: holds too much; at most {_MOST_ARRAYS} arrays and {MOST_BYTES} bytes")
+    arrays = {}
+    for entry in entries:
+        with archive.open(entry) as member:  # ends at the stated size, then checks the sum
+            arrays[entry.filename.removesuffix(".npy")] = _array(member, entry.file_size)
+    return json.loads(arrays.pop("header").tobytes()), arrays
+
+
+def _array(member: IO[bytes], size: int) -> npt.NDArray[Any]:
+    """The array in a member of so many bytes, read into its place."""
+    if _NPY.read_magic(member) != (1, 0):
         raise ValueError("an array of an unknown kind")
-    shape, _, dtype = _NPY.read_array_header_1_0(stream)
-    if dtype.hasobject or math.prod(shape) * dtype.itemsize != len(data) - stream.tell():
+    shape, is_fortran, dtype = _NPY.read_array_header_1_0(member)
+    count = math.prod(shape)
+    if dtype.kind not in "biuf" or dtype.itemsize > 8 or is_fortran not in (True, False):
+        raise ValueError(f"an array of {dtype}; only numbers are read")
+    if min(shape, default=0) < 0 or count * dtype.itemsize != size - member.tell():
         raise ValueError("an array whose size does not fit its header")
-    stream.seek(0)
-    return np.asarray(_NPY.read_array(stream, allow_pickle=False))
+    flat = np.empty(count, dtype)
+    into, at = flat.view(np.uint8), 0
+    while at < len(into):
+        read = member.read(min(_READ_BYTES, len(into) - at))
+        if not read:
+            raise ValueError("an array that ends in the middle")
+        into[at : at + len(read)] = np.frombuffer(read, np.uint8)
+        at += len(read)
+    member.read(1)  # nothing is left, so that the sum is checked
+    return np.asarray(flat.reshape(shape, order="F" if is_fortran else "C"))
 
 
 def _sha256(maps: ScoreMaps) -> str:

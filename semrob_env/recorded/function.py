@@ -19,7 +19,7 @@ from urllib.parse import quote, unquote_to_bytes
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.errors import UnknownNameError
+from semrob_env.errors import InvalidMapsError, UnknownNameError
 from semrob_env.functions import ScoreFunction, split_options
 from semrob_env.recorded.file import load_maps
 from semrob_env.recorded.maps import ScoreMaps
@@ -29,6 +29,9 @@ from semrob_env.types import Float32Array, FloatArray, IntArray
 DEFAULT_FILE = "results/recorded/maps.npz"
 FILE_VARIABLE = "SEMROB_MAPS"
 VERSION = "1"  # changes when the same map begins to give other scores between its lines
+
+MOST_CELL_BYTES = 2**31
+"""Most memory (2 GiB) of the corners of all cells: scores times 2^n."""
 
 _CHUNK = 3200
 """Points answered at once: their arrays stay in the cache, and below 128 KiB, from where the allocator is slow."""
@@ -71,6 +74,8 @@ class RecordedMaps(ScoreFunction):
             fingerprints=[{"map": digest, "interpolation": VERSION} for digest in maps.digests],
             family_id=family_id if maps.scores.shape[0] > 1 else None,
         )
+        if (size := 4 * maps.scores.size * 2**maps.space.n) > MOST_CELL_BYTES:
+            raise InvalidMapsError(f"maps whose cells take {size} bytes; at most {MOST_CELL_BYTES} are looked up")
         periodic = maps.space.is_periodic.tolist()
         self._axes = tuple(
             _Axis(

@@ -61,14 +61,17 @@ class ScoreMaps:
                 raise InvalidMapsError(
                     f"axis {parameter.name}: {len(axis)} steps of {step:g} must be one turn of {parameter.period:g}"
                 )
-        scores = np.array(self.scores, dtype=np.float32, order="C")
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is out of range
+            scores = np.array(self.scores, dtype=np.float32, order="C")
         shape = tuple(len(axis) for axis in axes)
         if scores.ndim != space.n + 1 or scores.shape[1:] != shape or not len(scores):
             raise InvalidMapsError(
                 f"scores have shape {scores.shape}, must be (F, {', '.join(map(str, shape))}), F >= 1"
             )
         low, high = self.score_range
-        if not (scores.min() >= low and scores.max() <= high):  # NaN fails as well
+        if not np.isfinite([low, high]).all():
+            raise InvalidMapsError(f"score range ({low}, {high}): give finite numbers")
+        if not (float(scores.min()) >= low and float(scores.max()) <= high):  # NaN fails as well
             raise InvalidMapsError(f"scores must be numbers in the score range [{low:g}, {high:g}]")
         facts = tuple(dict(fact) for fact in self.facts or ({},) * len(scores))
         if len(self.names) != len(scores) or len(facts) != len(scores) or len(set(self.names)) != len(scores):

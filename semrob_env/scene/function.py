@@ -46,6 +46,9 @@ MEMORY_BOUND_BYTES = 128 * 2**20
 PROTOCOL = "1"
 """Version of what is not a parameter (camera, light, normalisation of meshes); enters the keys of stored runs."""
 
+MOST_SIZE = 1024
+"""Largest picture that an id may ask for; a network's memory grows with its square."""
+
 LARGEST_CHUNK = 32
 """Most views in a chunk: more are not faster."""
 
@@ -242,6 +245,8 @@ class SceneId:
     def __post_init__(self) -> None:
         if self.feed not in ("normalized", "unnormalized"):
             raise InvalidParameterError(f"feed {self.feed!r}: choose normalized or unnormalized")
+        if not 0 <= self.size <= MOST_SIZE:
+            raise InvalidParameterError(f"size {self.size}: give 1 to {MOST_SIZE} pixels, or 0 for its own")
         if self.colors not in COLORS:
             raise InvalidParameterError(f"colors {self.colors!r}: choose {' or '.join(COLORS)}")
         score_kind(self.score)

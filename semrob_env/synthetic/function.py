@@ -292,6 +292,8 @@ def _draw(name: str, seed: int, what: str, count: int) -> FloatArray:
 
 
 def _whole(function_id: str, option: str, text: str, least: int, most: int) -> int:
-    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
-        raise InvalidParameterError(f"{option}={text} in {function_id!r}: give a whole number from {least} to {most}")
+    if not (text.isascii() and text.isdigit() and len(text) <= 20 and least <= int(text) <= most):
+        raise InvalidParameterError(
+            f"{option}={text:.40} in {function_id!r:.200}: give a whole number from {least} to {most}"
+        )
     return int(text)

@@ -17,7 +17,21 @@ PACKAGES = ("semrob_env", "optimizers", "baselines", "scripts")
 """From the bottom to the top: each may import itself and those before it."""
 
 LEVELS = {
-    **dict.fromkeys(("containment", "environments", "errors", "lazy", "types", "files", "registry", "sequences"), 0),
+    **dict.fromkeys(
+        (
+            "compiled",
+            "containment",
+            "environments",
+            "processes",
+            "errors",
+            "lazy",
+            "types",
+            "files",
+            "registry",
+            "sequences",
+        ),
+        0,
+    ),
     "parameters": 1,
     "regions": 2,
     "functions": 3,

@@ -20,6 +20,7 @@ from baselines.commands.shared.reading import (
     OptionalCount,
     by,
     count,
+    seed,
 )
 from optimizers.registry import OPTIMIZERS
 from semrob_env.errors import InvalidParameterError
@@ -115,7 +116,7 @@ NetworkNames = Annotated[
     ),
 ]
 Out = Annotated[str, _option(RUN, "output folder")]
-Seed = Annotated[int, _option(RUN, "seed of all that is drawn")]
+Seed = Annotated[int, by(seed, "N"), _option(RUN, "seed of all that is drawn")]
 Resume = Annotated[bool, _option(RUN, "go on with what is in --out", negative="--no-resume")]
 DryRun = Annotated[bool, _option(RUN, "tell what would run and what it costs; at most a short trial")]
 

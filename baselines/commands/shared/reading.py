@@ -13,6 +13,9 @@ from semrob_env.questions import Goal, read_goal
 MOST_NUMBERS, MOST_DIGITS = 10_000, 15
 """Longest range of `numbers`, and longest number in it."""
 
+MOST_REPEATS = 10_000
+"""Most repeats of a timing."""
+
 
 def names(text: str) -> tuple[str, ...]:
     """A comma-separated list; empty parts and repetitions are dropped.
@@ -80,6 +83,29 @@ def count(text: str) -> int:
     return int(text)
 
 
+def repeats(text: str) -> int:
+    """As `count`, at most `MOST_REPEATS`.
+
+    Raises:
+        InvalidBudgetError: It is none, or more.
+    """
+    chosen = count(text)
+    if chosen > MOST_REPEATS:
+        raise InvalidBudgetError(f"give at most {MOST_REPEATS}")
+    return chosen
+
+
+def seed(text: str) -> int:
+    """A seed: a whole number of 0 to 2^63 - 1.
+
+    Raises:
+        InvalidParameterError: It is none.
+    """
+    if not (text.isascii() and text.isdigit() and len(text) <= 19 and int(text) < 2**63):
+        raise InvalidParameterError("give a whole number from 0 to 2^63 - 1")
+    return int(text)
+
+
 def grid_counts(text: str) -> tuple[int, int]:
     """Numbers of azimuths and elevations, as in `12x7`.
 
@@ -123,6 +149,7 @@ Numbers = Annotated[tuple[int, ...], by(numbers, "0-4,7")]
 Counts = Annotated[tuple[int, ...], by(counts, "1-4,7")]
 Reals = Annotated[tuple[float, ...], by(reals, "X,Y,...")]
 Count = Annotated[int, by(count, "N")]
+Repeats = Annotated[int, by(repeats, "N")]
 OptionalCount = Annotated[int | None, by(count, "N")]
 GridCounts = Annotated[
     tuple[int, int], by(grid_counts, "12x7"), Parameter(show_default=lambda value: "x".join(map(str, value)))

@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 import numba
 import numpy as np
+from numba.np.ufunc.parallel import threading_layer
 
 from semrob_env.errors import InvalidParameterError
 from semrob_env.processes import OPENMP, THIS
@@ -101,9 +102,9 @@ class Rasterizer(Renderer):
         options = self._antialias, self._supersample, self._weights
         OPENMP.require()
         if THIS.is_forked:  # says nothing once numba's threads run; others in the parent may have used up OpenMP
-            numba.config.THREADING_LAYER = "forksafe"
+            setattr(numba.config, "THREADING_LAYER", "forksafe")  # noqa: B010 - as above, unknown to type checkers
         before = numba.get_num_threads()
-        layer = numba.threading_layer()
+        layer = threading_layer()
         if layer == "omp":  # the others follow a fork
             OPENMP.enter()
         with contextlib.nullcontext() if layer in ("omp", "tbb") else _turns.lock:
