@@ -19,7 +19,7 @@ from semrob_env.envs.traits import Traits
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, ShapeMismatchError, UnknownNameError
 from semrob_env.functions import Complement, ScoreFunction, make_function
 from semrob_env.oracle import Queries, QueryOracle
-from semrob_env.parameters import AZIMUTH, ELEVATION, SemanticSpace, paper_starts
+from semrob_env.parameters import AZIMUTH, ELEVATION, SemanticSpace, held_paper_starts
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ def start_points(space: SemanticSpace, start: Start) -> FloatArray | None:
         return None
     if start is None:
         is_papers = {AZIMUTH.name, ELEVATION.name} & set(space.names)
-        return paper_starts(space) if is_papers else None
+        held = held_paper_starts(space) if is_papers else np.empty(0)
+        return held if len(held) else None
     if isinstance(start, str):
         return space.point(start)[None]
     if isinstance(start, Sequence) and any(isinstance(one, str) for one in start):

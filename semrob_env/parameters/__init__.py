@@ -5,7 +5,7 @@ period, a default and a sense of rotation. A *space* is an ordered choice of par
 an array (..., n) in native units. One pair of functions maps theta to the unit cube and back.
 """
 
-from semrob_env.parameters.spaces import SemanticSpace, paper_starts
+from semrob_env.parameters.spaces import SemanticSpace, held_paper_starts, paper_starts
 from semrob_env.parameters.table import (
     AZIMUTH,
     ELEVATION,
@@ -24,6 +24,7 @@ __all__ = [
     "PARAMETERS",
     "Parameter",
     "SemanticSpace",
+    "held_paper_starts",
     "markdown_of_parameters",
     "paper_starts",
 ]

@@ -18,7 +18,7 @@ from semrob_env.errors import (
     ShapeMismatchError,
     UnknownNameError,
 )
-from semrob_env.parameters.table import PAPER_STARTS, Parameter, format_parameter, read_parameters
+from semrob_env.parameters.table import PAPER_STARTS, PARAMETERS, Parameter, format_parameter, read_parameters
 from semrob_env.types import BoolArray, FloatArray
 
 _FEW = 16
@@ -251,13 +251,28 @@ def paper_starts(space: SemanticSpace) -> FloatArray:
 
     Points that a part of a range leaves out, and repetitions, are dropped; with none left it is the default point.
     """
+    held = held_paper_starts(space)
+    return held if len(held) else space.default[None].copy()
+
+
+def held_paper_starts(space: SemanticSpace) -> FloatArray:
+    """Those of `paper_starts` that a space holds, at whatever turn it has them (B, n); B may be 0."""
     points: list[FloatArray] = []
     for start in PAPER_STARTS:
         named = {name: value for name, value in _parse_point(start).items() if name in space.names}
-        theta = np.array([named.get(parameter.name, parameter.default) for parameter in space.parameters])
+        theta = np.array([
+            _turned(named.get(parameter.name, parameter.default), parameter) for parameter in space.parameters
+        ])
         if space.contains(theta) and not any(np.array_equal(theta, point) for point in points):
             points.append(theta)
-    return np.array(points or [space.default])
+    return np.array(points).reshape(-1, space.n)
+
+
+def _turned(value: float, parameter: Parameter) -> float:
+    """The same scene in the range of a parameter, where it has it a turn away."""
+    known = PARAMETERS.get(parameter.name)
+    turn = (known.period if known else None) or 0.0
+    return next((near for near in (value, value - turn, value + turn) if parameter.contains(near)), value)
 
 
 def _wrap(values: FloatArray, low: float, high: float, turn: float) -> None:

@@ -186,7 +186,7 @@ def cut_ears(outline: FloatArray, looks: int) -> tuple[IntArray, int]:
     return triangles, looks
 
 
-@njit(cache=True, nogil=True)
+@cached_njit(nogil=True)
 def _sorted_into_cells(outline: FloatArray, side: int) -> tuple[IntArray, IntArray, IntArray, IntArray, IntArray]:
     """Corners (n, 2) sorted into side² cells: the cell (n, 2) of each; start, size and members of cells; places."""
     count = len(outline)

@@ -361,6 +361,7 @@ def test_the_papers_start_points_fit_every_space() -> None:
         assert len(np.unique(starts, axis=0)) == len(starts)
     assert paper_starts(SemanticSpace.of("paper1")).ravel().tolist() == [130.0, 50.0, 200.0, 310.0]
     assert paper_starts(SemanticSpace.of("azimuth[90:180],elevation")).tolist() == [[130.0, 30.0]]
+    assert paper_starts(SemanticSpace.of("azimuth[-180:0]")).ravel().tolist() == [-160.0, -50.0]
     assert paper_starts(SemanticSpace.of("elevation[80:90]")).tolist() == [[80.0]]
     assert (
         paper_starts(SemanticSpace.of("paper10"))[:, 2:].tolist()

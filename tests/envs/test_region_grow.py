@@ -321,6 +321,8 @@ def test_start_points_are_the_papers_random_or_those_given() -> None:
     assert starts(STARTS[:2]) == {tuple(start) for start in STARTS[:2].tolist()}
     assert len(starts("random")) == 40
     assert starts(None, SemanticSpace.of("azimuth[90:180],elevation")) == {(130.0, 30.0)}
+    assert starts(None, SemanticSpace.of("azimuth[-180:180]")) == {(130.0,), (50.0,), (-160.0,), (-50.0,)}
+    assert len(starts(None, SemanticSpace.of("azimuth[-30:30]"))) == 40  # it holds none of the paper's
     x = Parameter("x", "", 0.0, 1.0, None, 0.5, "a number")
     assert len(starts(None, SemanticSpace((x,)))) == 40
     assert starts(None, SemanticSpace((x, *ELEVATION.parameters))) == {(0.5, e) for e in (30.0, 20.0, 15.0, 50.0)}

@@ -104,7 +104,7 @@ class Rasterizer(Renderer):
         if THIS.is_forked:  # says nothing once numba's threads run; others in the parent may have used up OpenMP
             setattr(numba.config, "THREADING_LAYER", "forksafe")  # noqa: B010 - as above, unknown to type checkers
         before = numba.get_num_threads()
-        layer = threading_layer()
+        layer = threading_layer()  # type: ignore[no-untyped-call]
         if layer == "omp":  # the others follow a fork
             OPENMP.enter()
         with contextlib.nullcontext() if layer in ("omp", "tbb") else _turns.lock:
