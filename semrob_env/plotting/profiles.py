@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from semrob_env.plotting.canvas import color_of, label_axes, panels_of, titled_figure
+from semrob_env.plotting.canvas import color_of, label_axes, panels_of, plain_style, titled_figure
 from semrob_env.types import FloatArray
 
 
@@ -56,6 +56,7 @@ MOST_COLUMNS = 2
 LINE_INCHES = 0.15  # height of a line of a legend
 
 
+@plain_style()
 def profiles_figure(panels: Sequence[ProfilePanel], *, title: str) -> Figure:
     """Panels of curves with their intervals; below each, what its colors and numbered crossings are.
 

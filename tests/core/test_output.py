@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import importlib
+import pkgutil
 from pathlib import Path
 
 import matplotlib
@@ -11,6 +13,7 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+import semrob_env.plotting
 from semrob_env.errors import OutputError
 from semrob_env.files import markdown_table, output_folder, write_whole
 from semrob_env.plotting import Cell, gallery_figure, maps_figure, save_figure
@@ -46,6 +49,16 @@ def test_the_settings_of_a_user_change_no_picture_and_pictures_no_settings(tmp_p
     with matplotlib.rc_context(theirs):
         assert picture("cup", tmp_path) == expected
         assert all(matplotlib.rcParams[name] == value or name == "font.family" for name, value in theirs.items())
+
+
+def test_all_that_makes_a_figure_draws_in_the_plain_style() -> None:
+    found = [
+        (module.name, name)
+        for module in pkgutil.iter_modules(semrob_env.plotting.__path__, "semrob_env.plotting.")
+        for name, made in vars(importlib.import_module(module.name)).items()
+        if getattr(made, "__annotations__", {}).get("return") == "Figure" and not hasattr(made, "__wrapped__")
+    ]
+    assert not found, "decorate them with @plain_style()"
 
 
 def test_numbers_at_a_logarithmic_axis_stay_formulas(tmp_path: Path) -> None:
