@@ -71,7 +71,9 @@ class ScoreMaps:
         low, high = self.score_range
         if not np.isfinite([low, high]).all():
             raise InvalidMapsError(f"score range ({low}, {high}): give finite numbers")
-        if not (float(scores.min()) >= low and float(scores.max()) <= high):  # NaN fails as well
+        with np.errstate(over="ignore"):  # compared as float32, which does not hold every range
+            is_inside = scores.min() >= low and scores.max() <= high  # NaN fails as well
+        if not is_inside:
             raise InvalidMapsError(f"scores must be numbers in the score range [{low:g}, {high:g}]")
         facts = tuple(dict(fact) for fact in self.facts or ({},) * len(scores))
         if len(self.names) != len(scores) or len(facts) != len(scores) or len(set(self.names)) != len(scores):
