@@ -217,7 +217,7 @@ def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Flat rows, all with the keys of the first, as a Markdown table with aligned columns; cells are plain text."""
+    """Flat rows, all with the keys of the first, as a Markdown table with aligned columns; cells are plain text, or `Markup`."""
     rows = [{_in_cell(name): _in_cell(cell) for name, cell in row.items()} for row in rows]
     widths = [max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]]
     lines = [list(rows[0]), ["-" * width for width in widths], *(list(row.values()) for row in rows)]
@@ -230,8 +230,15 @@ _MARKUP = re.compile(r"[|*`]|<(?=[A-Za-z/!?])|](?=\()|&(?=#?\w+;)|(?<![^\W_])_|_
 """What Markdown would read as more than text, in names from elsewhere."""
 
 
+@final
+class Markup(str):
+    """A cell that is Markdown already."""
+
+
 def _in_cell(text: str) -> str:
     """Text on one line of which Markdown makes nothing else."""
+    if isinstance(text, Markup):
+        return text
     printable = (one if one.isprintable() else f"\\x{ord(one):02x}" for one in " ".join(encodable(text).splitlines()))
     return _MARKUP.sub(r"\\\g<0>", "".join(printable))
 

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from signal import SIGTERM
 from typing import Annotated, Any, Generic, NoReturn, TypeVar, final
 
-from baselines.commands.start import INTERRUPT_TEXT, INTERRUPTED, interrupts
+from baselines.commands.start import INTERRUPT_TEXT, interrupts
+from baselines.commands.start import INTERRUPTED as INTERRUPTED
 from baselines.commands.table import COMMANDS, NAMES
 from semrob_env.errors import InvalidParameterError, OutputError, SemrobError, UnknownNameError
 

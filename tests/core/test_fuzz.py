@@ -153,7 +153,7 @@ def changed_header(header: Any, rng: np.random.Generator) -> Any:
         copy = dict(header) if isinstance(header, dict) else list(header)
         keys: list[Any] = list(header) if isinstance(header, dict) else list(range(len(header)))
         key = keys[rng.integers(len(keys))]
-        copy[key] = changed_header(header[key], rng)  # type: ignore[index]
+        copy[key] = changed_header(header[key], rng)
         return copy
     return ODD_VALUES[rng.integers(len(ODD_VALUES))]
 

@@ -6,6 +6,7 @@ import errno
 import importlib
 import pkgutil
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -37,7 +38,7 @@ def test_a_picture_may_show_any_name(tmp_path: Path, name: str) -> None:
 
 def test_the_settings_of_a_user_change_no_picture_and_pictures_no_settings(tmp_path: Path) -> None:
     expected = picture("cup", tmp_path)
-    theirs = {
+    theirs: dict[Any, object] = {
         "text.usetex": True,
         "savefig.bbox": "tight",
         "font.size": 30,

@@ -81,7 +81,7 @@ def test_a_copied_or_pickled_environment_of_a_scene_goes_on_alike(live: str, ima
     expected = played(env)
     for again in copies:
         np.testing.assert_equal(played(again), expected)
-    spent = copies[0].unwrapped.oracle  # type: ignore[attr-defined]  # bills are apart
+    spent = copies[0].unwrapped.oracle  # bills are apart
     copies[1].step(np.zeros(2, dtype=np.float32))
     assert spent.forward_queries.tolist() == [1]
 
@@ -90,7 +90,7 @@ def test_a_vector_environment_of_a_scene_can_be_pickled(live: str) -> None:
     env = RegionGrowVectorEnv(live, num_envs=2, budget=40)
     env.reset(seed=3)
     again = pickle.loads(pickle.dumps(env))
-    actions = np.full(env.action_space.shape, 0.3, dtype=np.float32)
+    actions = np.full((2, 4), 0.3, dtype=np.float32)
     np.testing.assert_equal(again.step(actions), env.step(actions))
 
 

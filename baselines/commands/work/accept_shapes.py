@@ -9,7 +9,7 @@ import numpy as np
 from baselines.commands.accept_shapes import AcceptShapesOptions
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from semrob_env.errors import InvalidMapsError, InvalidParameterError, LibraryError, MissingFileError
-from semrob_env.files import markdown_table
+from semrob_env.files import Markup, markdown_table
 from semrob_env.maps import map_name
 from semrob_env.parameters import SemanticSpace
 from semrob_env.recorded import ScoreMaps, load_maps, save_maps
@@ -174,7 +174,7 @@ def markdown(
         f"Mean score over {'x'.join(map(str, options.grid))} views (azimuth x elevation, ends of it included); "
         f"bold: accepted, mean >= {options.threshold:g}. Score: {scores}. Colors: {options.colors}"
         + (", pictures fed in [0, 1]." if options.unnormalized else "."),
-        markdown_table([{key: value.replace("|", "\\|") for key, value in row.items()} for row in rows]),
+        markdown_table(rows),
         summary(reports, networks),
     ]
     failed = [f"- {report.info.label}: {report.error}" for report in reports if report.error]
@@ -189,7 +189,7 @@ def markdown(
 
 
 def mean_text(verdict: Acceptance) -> str:
-    return f"**{verdict.mean:.3f}**" if verdict.is_accepted else f"{verdict.mean:.3f}"
+    return Markup(f"**{verdict.mean:.3f}**") if verdict.is_accepted else f"{verdict.mean:.3f}"
 
 
 def summary(reports: Sequence[ShapeReport], networks: Sequence[str]) -> str:
