@@ -217,7 +217,7 @@ def csv_text(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def markdown_table(rows: Sequence[Mapping[str, str]]) -> str:
-    """Flat rows, all with the keys of the first, as a Markdown table with aligned columns; cells are plain text, or `Markup`."""
+    """Flat rows, all with the keys of the first, as an aligned Markdown table; cells are plain text, or `Markup`."""
     rows = [{_in_cell(name): _in_cell(cell) for name, cell in row.items()} for row in rows]
     widths = [max(len(name), *(len(row[name]) for row in rows)) for name in rows[0]]
     lines = [list(rows[0]), ["-" * width for width in widths], *(list(row.values()) for row in rows)]
