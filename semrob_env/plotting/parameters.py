@@ -14,7 +14,7 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.metrics.reach import Reach
 from semrob_env.metrics.survey import BINS, RIGHT, Survey
 from semrob_env.parameters import SemanticSpace
-from semrob_env.plotting.canvas import color_of, label_axes, legend_below, panels_of, titled_figure
+from semrob_env.plotting.canvas import color_of, label_axes, legend_below, panels_of, plain_style, titled_figure
 from semrob_env.plotting.drawing import axis_label, set_ticks
 from semrob_env.plotting.srvr import short_name
 from semrob_env.types import FloatArray
@@ -23,6 +23,7 @@ _GROUP = 0.84  # height of all bars of a parameter
 _COLUMNS = 4  # panels beside one another
 
 
+@plain_style()
 def reach_figure(reaches: Mapping[str, Reach], *, title: str) -> Figure:
     """Half widths of one region a network as bars to both sides of its start point: a group a parameter, a color each.
 
@@ -88,6 +89,7 @@ def _draw_reach(axis: Axes, found: Reach, at: FloatArray, size: float, color: st
     return 100 * float(room.max())
 
 
+@plain_style()
 def rates_figure(surveys: Mapping[str, Survey], *, title: str, level: float = RIGHT, bins: int = BINS) -> Figure:
     """The rate of right views along each parameter, all others anywhere: a panel a parameter, a color a network.
 
