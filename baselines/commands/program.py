@@ -51,6 +51,8 @@ def semrob(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: None: those of the command line.
     """
+    # Before NumPy is loaded: matrices here are small, threads cost, and workers have one each (the same bytes).
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     name, *rest = [*(sys.argv[1:] if arguments is None else arguments), ""]
     if name in {"", "-h", "--help"}:
         return guarded(_print_help, INTERRUPT_TEXT)
