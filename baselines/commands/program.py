@@ -58,6 +58,8 @@ def semrob(arguments: Sequence[str] | None = None) -> int:
 
 def code_of(arguments: Sequence[str]) -> int:
     """The exit code of `semrob COMMAND ...` in a process that is this command alone."""
+    # Before NumPy is loaded: matrices here are small, threads cost, and workers have one each (the same bytes).
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     name, *rest = [*arguments, ""]
     if name in {"", "-h", "--help"}:
         return guarded(_print_help, INTERRUPT_TEXT)

@@ -314,6 +314,7 @@ class _Ray(Engine):
             if not workers.address:
                 options |= {"num_cpus": min(workers.local_count, most), "include_dashboard": False}
                 options |= {"_node_ip_address": "127.0.0.1"}
+            handler = signal.getsignal(signal.SIGTERM)
             try:
                 ray.init(workers.address or "local", **options)
             except (OSError, ValueError, RuntimeError) as error:
@@ -321,6 +322,8 @@ class _Ray(Engine):
                     f"--scheduler {workers.address}: no Ray cluster answers ({_one_line(error)}); give its address, "
                     "HOST:6379"
                 ) from error
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, handler)  # Ray sets its own, which ends us without a word
         self._most = workers.count
         self._run = ray.remote(max_retries=0)(_in_one_thread)
 

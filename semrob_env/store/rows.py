@@ -156,12 +156,20 @@ def canonical_json(value: object) -> str:
         ) from error
 
 
+def _settings(text: object) -> str:
+    if not isinstance(text, str):
+        raise InvalidParameterError(f"task settings {text!r} are not JSON; build them by canonical_json()")
+    return _canonical_settings(text)
+
+
 @lru_cache(maxsize=1024)  # many tasks, few settings
-def _settings(text: str) -> str:
+def _canonical_settings(text: str) -> str:
     try:
         values = json.loads(text)
-    except (TypeError, ValueError) as error:
-        raise InvalidParameterError(f"task settings {text!r} are not JSON; build them by canonical_json()") from error
+    except (ValueError, RecursionError) as error:
+        raise InvalidParameterError(
+            f"task settings {text[:400]!r} are not JSON; build them by canonical_json()"
+        ) from error
     if not isinstance(values, dict):
         raise InvalidParameterError(f'task settings {text!r}: must be a JSON object such as {{"rate": 0.1}}')
     return canonical_json(values)
