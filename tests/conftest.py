@@ -67,6 +67,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """How many processes the whole suite takes, up to four as each takes a gigabyte; a part of it runs in this one."""
+    is_part = config.getoption("--fast") or config.args_source is not pytest.Config.ArgsSource.TESTPATHS
+    return 0 if is_part else min(os.cpu_count() or 1, 4)
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out files, with --fast: they are not even imported."""
     is_left_out = config.getoption("--fast") and collection_path.suffix == ".py" and collection_path.name not in FAST

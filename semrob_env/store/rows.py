@@ -72,6 +72,8 @@ class RunTask:
             raise InvalidParameterError(f"task question {self.question!r}: give a Question")
         if not isinstance(self.method, str) or not self.method.strip():
             raise InvalidParameterError(f"task method {self.method!r}: give a name")
+        if not isinstance(self.settings, str):
+            raise InvalidParameterError(f"task settings {self.settings!r}: give a JSON text, built by canonical_json()")
         self._set("settings", _settings(self.settings))
         if self.finite_difference is not None:
             steps = plain_numbers("task finite_difference", self.finite_difference)

@@ -205,7 +205,7 @@ def test_an_exception_between_rows_leaves_nothing_of_them(store: RunStore, error
     [
         {"status": None},
         {"status": "\udcff"},
-        {"steps": object()},
+        {"steps": set()},
         {"steps": 2**63},
         {"lower": (math.inf, 0.0)},
         {"trace": (TraceRow(1, (0.0,), (1.0,)),) * 2},

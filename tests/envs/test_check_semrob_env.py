@@ -186,7 +186,6 @@ def test_an_environment_of_another_author_passes() -> None:
         ({"traits": Traits(sees_budget=True)}, "no entry of the observation is the share of the budget that is left"),
         ({"goes_on": True}, r"refuse a step before a reset: step\(\) works before any reset"),
     ],
-    ids=str,
 )
 def test_what_another_author_declares_is_checked(changes: dict[str, Any], message: str) -> None:
     env = bandit_env()

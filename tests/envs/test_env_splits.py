@@ -95,7 +95,6 @@ def test_an_environment_draws_from_its_part_alone() -> None:
         (make_function("synthetic:plateau"), {}, InvalidParameterError, "names no NETWORK/CLASS/SHAPE"),
         (RecordedMaps(flat_maps({"A/cup/0": 0.5})), {}, InvalidParameterError, "1 members to train and 0 to test"),
     ],
-    ids=str,
 )
 def test_what_cannot_be_split_is_one_clear_error(
     function: ScoreFunction, arguments: dict[str, Any], error: type[SemrobError], message: str
