@@ -48,7 +48,7 @@ class SrvrTableOptions(shared.ShapeOptions, shared.Networks, shared.ViewOptions,
     networks: shared.NetworkNames = ()
     colors: shared.Colors = "white"
     maps: shared.Maps = DEFAULT_FILE
-    methods: shared.Methods = ("naive", "oir_b", "oir_w")
+    methods: shared.Methods = ()
     form: Annotated[
         Literal["normalized", "paper"],
         Parameter(
@@ -57,11 +57,17 @@ class SrvrTableOptions(shared.ShapeOptions, shared.Networks, shared.ViewOptions,
             help="paper: the exact form, 600 steps, no budget; tells its cost first",
         ),
     ] = "normalized"
-    judge_points: shared.JudgePoints = 32
+    levels: shared.Levels = ()
+    judge_points: shared.JudgePoints = 16
+    certificate_points: shared.CertificatePoints = 32
+    survey_points: Annotated[
+        int,
+        Parameter(group=shared.QUESTION, help="independent views of each function, for words and profiles; 0: none"),
+    ] = 64
     out: shared.Out = "results/srvr"
     resume: shared.Resume = True
     dry_run: shared.DryRun = False
-    usual_budget: ClassVar[int] = 100
+    usual_budget: ClassVar[int] = 60
 
 
 main = Command(SrvrTableOptions, after_interrupt=KEPT_TEXT)

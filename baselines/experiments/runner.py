@@ -386,6 +386,7 @@ def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
         goal=asked.goal,
         budget=task.method_budget,
         gradient_cost=asked.gradient_cost,
+        levels=asked.levels,
     )
     optimizer = method(
         questions,
@@ -401,6 +402,8 @@ def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
         finite_differences=differences,
     )
     result = run(optimizer, oracle, max_steps=task.max_steps, on_step=on_step)
+    answers = method.answers_goals or not method.uses_goal
+    profile = optimizer.profile(asked.levels) if answers else []
     judged = judge_regions(function, result.regions, members, _judge(task))
     if task.pays_certificate:
         judged = judged.with_certificate(
@@ -426,6 +429,8 @@ def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
             forward_queries=int(result.forward_queries[row] + paid[row]),
             gradient_queries=int(result.gradient_queries[row]),
             steps=int(result.steps[row]),
+            profile_lower=tuple(bound for regions in profile for bound in regions.lower[row].tolist()),
+            profile_upper=tuple(bound for regions in profile for bound in regions.upper[row].tolist()),
             seconds=seconds * float(queries[row] / queries.sum()),
             trace=_trace(result, row),
         )

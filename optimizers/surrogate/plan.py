@@ -141,7 +141,7 @@ class StepPlan:
     @cached_property
     def goals(self) -> tuple[Goal, ...]:
         """The goal, and it at the levels of the profile as far as one process knows of all of them."""
-        others = tuple(self.goal.at(level) for level in self.levels)
+        others = tuple(goal for goal in map(self.goal.at, self.levels) if goal != self.goal)
         probe = np.linspace(0.0, 1.0, 9)
         told = [criterion_of(goal, self.n).told(goal, probe) for goal in (self.goal, *others)]
         return (self.goal, *others) if all(np.array_equal(told[0], one) for one in told) else (self.goal,)

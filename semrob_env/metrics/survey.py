@@ -273,9 +273,18 @@ def survey(function: ScoreFunction, member: int = 0, *, points: int = SURVEY_POI
         InvalidParameterError: points or seed not as above.
         UnknownNameError: No such member.
     """
-    function.require_member(member)
-    theta = function.space.from_unit(_fractions("survey", function, member, points, seed))
+    theta = survey_views(function, member, points, seed)
     return Survey(function.space, theta, _unit_scores(function, theta, member))
+
+
+def survey_views(function: ScoreFunction, member: int, points: int, seed: int) -> FloatArray:
+    """The views (points, n) of a survey; no query.
+
+    Raises:
+        InvalidParameterError, UnknownNameError: As `survey`.
+    """
+    function.require_member(member)
+    return function.space.from_unit(_fractions("survey", function, member, points, seed))
 
 
 @final

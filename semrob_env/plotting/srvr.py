@@ -116,7 +116,7 @@ def accuracy_figure(networks: Sequence[tuple[str, float, SrvrRow]], *, title: st
         axis.annotate(short_name(name), (top1, 100 * row.estimate), (7, 5), textcoords="offset points", fontsize=8)
     axis.margins(x=0.25, y=0.15)
     axis.set_xlabel("published top-1 accuracy on ImageNet (%)")
-    axis.set_ylabel(percent_axis(axis, "SRVR (%), all classes and methods"))
+    axis.set_ylabel(percent_axis(axis, "SRVR (%), mean over classes"))
     axis.grid(lw=0.4)
     axis.set_axisbelow(True)
     handles = [

@@ -22,8 +22,8 @@ from semrob_env.store.sqlite_file import SqliteFile, checksum
 
 APPLICATION_ID = 0x73726F62  # marks a file as a run store: the letters `srob`
 
-STORE_VERSION = 5
-"""Version of what rows mean; a store of another one is refused. 5: checksums."""
+STORE_VERSION = 6
+"""Version of what rows mean; a store of another one is refused. 6: profiles."""
 
 _ESCAPE = r"u(d[89a-f][0-9a-f]{2}|0000|005c)"
 _ESCAPED = re.compile(rf"\\{_ESCAPE}")

@@ -220,6 +220,9 @@ class RunRow(Measures):
         gradient_queries: Charged to the method.
         steps: Steps told.
         seconds: Share of the wall time of its batch; not reproducible.
+        profile_lower: Lower bounds of the regions at the levels of the question, level by level, L n numbers; none
+            where the method cannot answer other goals.
+        profile_upper: Their upper bounds.
         revision: Git revision or package version that ran it.
         created: UTC time, ISO 8601.
         trace: Regions at the checkpoints, by rising queries; `RunStore.rows` leaves it empty.
@@ -238,6 +241,8 @@ class RunRow(Measures):
     gradient_queries: int = 0
     steps: int = 0
     seconds: float = 0.0
+    profile_lower: tuple[float, ...] = ()
+    profile_upper: tuple[float, ...] = ()
     revision: str = ""
     created: str = ""
     trace: tuple[TraceRow, ...] = field(default=(), repr=False)

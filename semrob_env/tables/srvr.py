@@ -63,8 +63,9 @@ class SrvrTable:
     networks: tuple[str, ...]  # in the order to show
     classes: tuple[str, ...]  # in the order to show
     by_method: Mapping[str, tuple[SrvrRow, ...]]  # for each method, what `srvr` gives for its runs
-    overall: tuple[SrvrRow, ...]  # what `srvr` gives for all of them
-    records: RegionRecords  # all runs as `srvr` takes them
+    averaged: tuple[str, ...]  # methods that can be compared, over which the other means go
+    overall: tuple[SrvrRow, ...]  # what `srvr` gives for the runs of these
+    records: RegionRecords  # these runs as `srvr` takes them
     start_size: float  # a region whose median side is below ten times this has not grown; shown in words
     seed: int  # of the intervals
 
@@ -78,20 +79,33 @@ class SrvrTable:
         *,
         start_size: float,
         seed: int,
+        averaged: Sequence[str] = (),
     ) -> SrvrTable:
-        """The table of runs; methods without a run are left out."""
+        """The table of runs; methods without a run are left out; `averaged` are all methods if none of them is left."""
         records, rng = region_records(runs), np.random.default_rng(seed)
         by_method = {name: srvr(records.only(methods=[name]), rng) for name in methods if name in records.method}
-        overall = srvr(records, rng)
-        return cls(tuple(runs), tuple(networks), tuple(classes), by_method, overall, records, start_size, seed)
+        alike = tuple(name for name in by_method if name in averaged) or tuple(by_method)
+        records = records.only(methods=alike)
+        return cls(
+            tuple(runs),
+            tuple(networks),
+            tuple(classes),
+            by_method,
+            alike,
+            srvr(records, rng),
+            records,
+            start_size,
+            seed,
+        )
 
     def lines(self) -> Iterator[tuple[str, SrvrRow]]:
-        """Method and SRVR by network: each class and method, then all classes, then all classes and methods."""
+        """Method and SRVR by network: each class and method, then all classes, then all methods that are averaged."""
         for network in self.networks:
             for class_name in (*self.classes, None):
                 for method, rows in self.by_method.items():
                     yield from ((method, row) for row in rows if (row.network, row.class_name) == (network, class_name))
-            yield from ((ALL, row) for row in self.overall if (row.network, row.class_name) == (network, None))
+            if len(self.averaged) > 1:
+                yield from ((ALL, row) for row in self.overall if (row.network, row.class_name) == (network, None))
 
     def shown(self) -> list[dict[str, str]]:
         """The lines as text, with their query bills; in %."""
@@ -130,7 +144,7 @@ class SrvrTable:
         return rows
 
     def difference(self, first: str, second: str) -> SrvrRow | None:
-        """SRVR of one network minus that of another, over all classes and methods; None without runs in common."""
+        """SRVR of one network minus that of another, all classes, methods averaged; None without runs in common."""
         return overall_difference(self.records, first, second)
 
     def not_grown(self) -> list[str]:
@@ -148,6 +162,7 @@ class SrvrTable:
             run
             for run, own in zip(self.runs, self._groups, strict=True)
             if all(w in (o, ALL) for w, o in zip(wanted, own, strict=True))
+            and (method != ALL or own[2] in self.averaged)
         ]
 
     def _shown(self, method: str, row: SrvrRow) -> dict[str, str]:

@@ -18,6 +18,7 @@ from baselines.commands.shared.reading import (
     NamesOrNone,
     Numbers,
     OptionalCount,
+    Reals,
     by,
     count,
     seed,
@@ -44,8 +45,8 @@ METHOD, QUESTION, RUN = Group("Methods", sort_key=4), Group("Question", sort_key
 DEFAULT_GOAL: Goal = MeanGoal()
 THREE_GOALS: tuple[Goal, ...] = tuple(MeanGoal(1 - least) for least in (0.2, 0.4, 0.6))
 
-PAPER, LOWEST = "paper", "lowest"
-"""Words of --starts: the paper's start points, and those where the score is lowest."""
+PAPER, LOWEST, HIGHEST = "paper", "lowest", "highest"
+"""Words of --starts: the paper's start points, and those where the score is lowest or highest."""
 
 PAPER_STEPS = 600
 """Steps of a run of the paper's authors, which had no budget."""
@@ -71,7 +72,7 @@ Starts = Annotated[
     _option(
         SPACE,
         f"start points by name, ; between them; {PAPER}: its own four (default); {LOWEST}: of evenly spread points, "
-        "those of lowest score (default with --adversarial)",
+        f"those of lowest score (default with --adversarial); {HIGHEST}: those of highest",
     ),
 ]
 Adversarial = Annotated[bool, _option(QUESTION, "regions in which the network is wrong: low + high - f meets the goal")]
@@ -87,6 +88,10 @@ Certify = Annotated[
 Confidence = Annotated[float, _option(QUESTION, "of each region's certificate")]
 Together = Annotated[
     bool, _option(QUESTION, "--confidence is that of all regions at once, so each needs more", negative="")
+]
+Levels = Annotated[
+    Reals,
+    _option(QUESTION, "levels of a robustness profile, comma separated, rising: 0.2,0.5,0.8; none: no profile"),
 ]
 Goals = Annotated[GoalValues, _option(QUESTION, f"a goal of the questions, may be repeated: {GOAL_EXAMPLES}", "--goal")]
 _METHODS = _option(METHOD, f"comma separated; known: {', '.join(REGION_METHODS)}")
@@ -249,6 +254,7 @@ class Asked:
     certify: Certify = "judge"
     confidence: Confidence = CONFIDENCE
     together: Together = False
+    levels: Levels = ()
     imports: Imports = ()
     seed: Seed = 0
     usual_budget: ClassVar[int] = 150

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from baselines.commands.shared.options import LOWEST, Asked, start_points
+from baselines.commands.shared.options import HIGHEST, LOWEST, Asked, start_points
 from baselines.experiments.functions import Functions
 from baselines.experiments.runner import OnStep, execute
 from optimizers.base import Optimizer, Settings
@@ -23,13 +23,8 @@ from semrob_env.sequences import golden_ratios
 from semrob_env.store import FAILED, RunRow, RunTask, canonical_json
 from semrob_env.types import FloatArray
 
-EVEN_POINTS, LOWEST_POINTS = 64, 4
-"""Points that `lowest_starts` looks at, and those that it takes."""
-
-LOWEST_TEXT = (
-    f"start points: the {LOWEST_POINTS} of lowest score among {EVEN_POINTS} evenly spread views of each function, "
-    f"{EVEN_POINTS} queries that no method is charged"
-)
+EVEN_POINTS, RANKED_POINTS = 64, 4
+"""Points that `ranked_starts` looks at, and those that it takes."""
 
 
 def region_methods(names: Sequence[str]) -> dict[str, type[Optimizer[Any]]]:
@@ -94,7 +89,7 @@ def tasks_of(asked: Asked, starts: Mapping[str, FloatArray]) -> list[RunTask]:
     settings = {name: canonical_json(own.to_mapping()) for name, own in settings_of(asked).items()}
     return [
         RunTask(
-            Question(function_id, tuple(start), asked.goal, budget),
+            Question(function_id, tuple(start), asked.goal, budget, levels=levels_of(name, asked.levels)),
             name,
             text,
             max_steps=max_steps,
@@ -111,6 +106,12 @@ def tasks_of(asked: Asked, starts: Mapping[str, FloatArray]) -> list[RunTask]:
     ]
 
 
+def levels_of(method: str, levels: tuple[float, ...]) -> tuple[float, ...]:
+    """Levels that a method is asked a profile at: none if one run of it answers one goal only."""
+    kind = get_optimizer(method)
+    return levels if kind.answers_goals or not kind.uses_goal else ()
+
+
 def run_all(tasks: Sequence[RunTask], function: ScoreFunction, on_step: OnStep) -> list[RunRow]:
     """The rows of tasks about one family.
 
@@ -124,20 +125,31 @@ def run_all(tasks: Sequence[RunTask], function: ScoreFunction, on_step: OnStep) 
     return rows
 
 
-def wants_lowest(asked: Asked, starts: str) -> bool:
-    """Whether start points are those of lowest score."""
-    return starts == LOWEST or (asked.adversarial and not starts)
+def rank_of(asked: Asked, starts: str) -> str:
+    """Whether start points are those of `lowest` or `highest` score; empty: neither."""
+    return LOWEST if asked.adversarial and not starts else starts if starts in (LOWEST, HIGHEST) else ""
+
+
+def rank_words(asked: Asked, starts: str) -> str:
+    """How start points were chosen by their score, and what that cost; empty if they were not."""
+    rank = rank_of(asked, starts)
+    return rank and (
+        f"start points: the {RANKED_POINTS} of {rank} score among {EVEN_POINTS} evenly spread views of each function, "
+        f"{EVEN_POINTS} queries that no method is charged"
+    )
 
 
 def starts_of(asked: Asked, starts: str, function: ScoreFunction, member: int = 0) -> FloatArray:
-    """Start points (S, n) on a member of a function, of which low scores are wrong answers."""
-    return lowest_starts(function, member) if wants_lowest(asked, starts) else start_points(function.space, starts)
+    """Start points (S, n) on a member of a function, chosen as --starts says."""
+    if rank := rank_of(asked, starts):
+        return ranked_starts(function, member, highest=rank == HIGHEST)
+    return start_points(function.space, starts)
 
 
-def lowest_starts(function: ScoreFunction, member: int = 0) -> FloatArray:
-    """Of `EVEN_POINTS` evenly spread points the `LOWEST_POINTS` of lowest score (S, n); nobody is charged."""
+def ranked_starts(function: ScoreFunction, member: int = 0, *, highest: bool) -> FloatArray:
+    """Of `EVEN_POINTS` evenly spread points the `RANKED_POINTS` of lowest or highest score (S, n); not charged."""
     space = function.space
     shares = np.round((0.5 + np.arange(EVEN_POINTS)[:, None] * golden_ratios(space.n)) % 1, 3)
     points = space.project(np.round(space.low + shares * space.width, 6))
     scores = function.scale.unit(function.values(points[None], [member])[0])
-    return np.asarray(points[np.argsort(scores, kind="stable")[:LOWEST_POINTS]])
+    return np.asarray(points[np.argsort(-scores if highest else scores, kind="stable")[:RANKED_POINTS]])

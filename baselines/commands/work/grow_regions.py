@@ -14,14 +14,14 @@ from PIL import Image
 from baselines.commands.grow_regions import GrowRegionsOptions
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import (
-    LOWEST_TEXT,
     prices,
+    rank_of,
+    rank_words,
     run_all,
     settings_of,
     starts_of,
     step_price,
     tasks_of,
-    wants_lowest,
 )
 from baselines.commands.shared.rows import (
     csv_row,
@@ -64,7 +64,7 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
     scenes = options.scenes((options.one_shape(),), options.params, options.colors)
     if len(scenes) != 1:
         raise InvalidParameterError(f"--networks {','.join(options.networks)}: this command takes one network")
-    if not wants_lowest(options, options.starts):
+    if not rank_of(options, options.starts):
         start_points(space, options.starts)
     price = prices(options, space)
     if options.dry_run or space.n > 2:
@@ -86,8 +86,8 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
 
     console.say(f"{scene.id}: {len(scene.meshes[0].faces)} faces")
     starts = starts_of(options, options.starts, scene)
-    if wants_lowest(options, options.starts):
-        console.say(LOWEST_TEXT)
+    if words := rank_words(options, options.starts):
+        console.say(words)
     tasks = tasks_of(options, {asked.member_ids[0]: starts})
     notes = start_notes(asked, starts, np.zeros(len(starts), np.int64), options.goal, options.adversarial)
     labels = [point_label(space, start) if space.n <= 2 else moved(space, start) for start in starts]

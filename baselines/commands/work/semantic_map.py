@@ -11,7 +11,7 @@ import numpy as np
 
 from baselines.commands.semantic_map import SemanticMapOptions
 from baselines.commands.shared.options import start_points
-from baselines.commands.shared.questions import LOWEST_TEXT, prices, run_all, starts_of, tasks_of, wants_lowest
+from baselines.commands.shared.questions import prices, rank_of, rank_words, run_all, starts_of, tasks_of
 from baselines.commands.shared.rows import REGION_WORDS, csv_row, region_line, regions_of, start_notes, verdict
 from baselines.commands.shared.terminal import Console, own_folder, progress_bar, seconds_of
 from optimizers.base import Optimizer
@@ -68,7 +68,7 @@ def run(options: SemanticMapOptions, console: Console) -> None:
         raise InvalidParameterError(f"maps are drawn over 1 or 2 parameters, not {', '.join(maps.space.names)}")
     if options.methods:
         prices(options, maps.space)
-        if not wants_lowest(options, options.starts):
+        if not rank_of(options, options.starts):
             start_points(maps.space, options.starts)
     bias = data_bias(maps, low=options.bias_low, high=options.bias_high) if options.dsm else []
     layers = [("maps", "semantic maps", maps)]
@@ -101,8 +101,8 @@ def run(options: SemanticMapOptions, console: Console) -> None:
         named = [(maps.names[at], row) for own in grown for row, at in zip(own.rows, own.member, strict=True)]
         rows = [{"map": name, **csv_row(row, maps.space)} for name, row in named]
         write_whole(folder / "regions.csv", csv_text(rows))
-        if wants_lowest(options, options.starts):
-            console.say(LOWEST_TEXT)
+        if words := rank_words(options, options.starts):
+            console.say(words)
         if len(maps) <= MOST_SINGLE:
             lines = [line for growth in grown for line in growth.lines(maps, options)]
             console.say(f"{markdown_table(lines)}\n\n{REGION_WORDS}")

@@ -12,31 +12,50 @@ from typing import Any, final
 import numpy as np
 
 from baselines.commands.shared.options import PAPER_STEPS, start_points, workers_of
-from baselines.commands.shared.questions import LOWEST_TEXT, prices, starts_of, tasks_of, wants_lowest
+from baselines.commands.shared.questions import prices, rank_of, rank_words, starts_of, tasks_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar, seconds_of
 from baselines.commands.srvr_table import SrvrTableOptions
+from baselines.experiments.answers import KeptAnswers
 from baselines.experiments.functions import Functions
 from baselines.experiments.pool import Workers
+from baselines.experiments.profiles import profile_records, surveys_of
 from baselines.experiments.runner import CHUNK, RunSummary, run_tasks
+from optimizers.base import BUDGET as SPENT
 from optimizers.base import Optimizer
 from optimizers.corner_method import START_HALF_WIDTH
+from optimizers.registry import get_optimizer
 from semrob_env.errors import InvalidParameterError, OutputError, UnknownNameError
 from semrob_env.files import markdown_table
 from semrob_env.functions import ScoreFunction
+from semrob_env.metrics import Reach, Survey, effects, reach
+from semrob_env.metrics.survey import EFFECT_POINTS
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import PALETTE, srvr_figure
+from semrob_env.plotting.parameters import rates_figure, reach_figure
+from semrob_env.plotting.profiles import ProfileCrossing, ProfileCurve, ProfilePanel, profiles_figure
 from semrob_env.plotting.srvr import accuracy_figure
 from semrob_env.recorded import load_maps
 from semrob_env.recorded.function import map_id
+from semrob_env.regions import Regions
 from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.sources import load_shape
 from semrob_env.store import BUDGET, FAILED, UNPAID, RunRow, RunStore, RunTask
 from semrob_env.tables import AccuracyTable, SrvrTable, Subject, group, srvr_text
+from semrob_env.tables.profiles import ProfileTable, level_words
+from semrob_env.tables.words import certified_words, effect_words, reach_words, survey_words
 
 CLASSES = ("cup", "chair", "bottle", "piano")  # of the default table of live functions
+NUMBERS = (0, 3)
+"""Shapes of each of them that are unlike each other."""
+ANSWER, PAPER_METHODS = "box_quadrature", ("naive", "oir_b", "oir_w")
+LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
+"""Of the usual profile."""
+MOST_DRAWN = 2
+"""Parameters that maps show; with more, words and a picture say which of them ends a region."""
+WHOLE, NOTHING = 1 - 1e-6, 1e-6
 BATCH, LIVE_BATCH = 4096, 16  # runs of one method at once, on maps and on live functions: what a kill can lose
 
 
@@ -101,12 +120,14 @@ class SrvrPlan:
     @classmethod
     def of(cls, options: SrvrTableOptions) -> SrvrPlan:
         """Tasks of a command line; everything that is misspelt is told here, before any work."""
-        space = options.space()
+        options, space = usual(options), options.space()
         prices_of_steps = prices(options, space)
-        if not wants_lowest(options, options.starts):
+        if not rank_of(options, options.starts):
             start_points(space, options.starts)
         ids, functions = recorded_functions(options) if options.functions == "recorded" else scene_functions(options)
         starts = {name: starts_of(options, options.starts, *functions.member(name)) for name in ids}
+        if options.functions == "scenes" and not options.starts and not rank_of(options, options.starts):
+            starts = {name: points[1::2] if len(points) > 1 else points for name, points in starts.items()}
         if options.adversarial:
             starts = {f"complement({name})": points for name, points in starts.items()}
             if options.functions == "recorded":
@@ -159,7 +180,7 @@ class SrvrPlan:
         each = [f"at most {budget} queries"] * (budget is not None) + [f"{max_steps} steps"] * (max_steps is not None)
         shapes = len({(subject.class_name, subject.shape) for subject in self.subjects})
         starts = len(self.tasks) // (len(self.prices) * len(self.subjects))
-        lowest = f"\n{LOWEST_TEXT}" if wants_lowest(self.options, self.options.starts) else ""
+        lowest = (words := rank_words(self.options, self.options.starts)) and f"\n{words}"
         return (
             f"{len(self.tasks)} runs ({self.options.form} form, {', '.join(each)} each): {','.join(self.networks)} x "
             f"{','.join(self.classes)} ({shapes} shapes) x {starts} start points x {','.join(self.prices)}; "
@@ -186,13 +207,20 @@ class SrvrPlan:
         )
 
 
+def usual(options: SrvrTableOptions) -> SrvrTableOptions:
+    """The options with the usual methods and levels: on scenes our answer and its profile beside the paper's methods."""
+    if options.functions == "recorded" or options.form == "paper":
+        return replace(options, methods=options.methods or PAPER_METHODS)
+    return replace(options, methods=options.methods or (ANSWER, *PAPER_METHODS), levels=options.levels or LEVELS)
+
+
 def live(options: SrvrTableOptions) -> SrvrTableOptions:
     """The options of rendered scenes, what is left away at its default."""
     return replace(
         options,
         networks=options.networks or tuple(NETWORKS),
         classes=options.classes or (CLASSES if options.sources == ("procedural",) and not options.class_name else ()),
-        numbers=options.numbers or (0,),
+        numbers=options.numbers or NUMBERS,
     )
 
 
@@ -271,20 +299,32 @@ def report(plan: SrvrPlan, rows: Sequence[RunRow], summary: RunSummary, bundle: 
     if not good:
         raise OutputError(f"no run gave a region: {'; '.join(notes[2:])}")
     options = plan.options
+    answers = [name for name in plan.prices if get_optimizer(name).answers_goals]
     table = SrvrTable.of(
-        good, list(plan.prices), plan.networks, plan.classes, start_size=2 * START_HALF_WIDTH, seed=options.seed
+        good,
+        list(plan.prices),
+        plan.networks,
+        plan.classes,
+        start_size=2 * START_HALF_WIDTH,
+        seed=options.seed,
+        averaged=answers,
     )
     if not any(np.isfinite(row.low) for _, row in table.lines()):
         notes.append("no intervals: one shape tells nothing of others; give more --shapes")
     if still := table.not_grown():
         notes.append(f"the median region of {', '.join(still)} has not left its start size of {table.start_size:g}")
+    notes += [ended_words(name, [row for row in good if row.task.method == name]) for name in plan.prices]
+    found = surveyed(plan, bundle, console) if options.survey_points and options.functions == "scenes" else {}
     differences = table.differences()
     accuracy = AccuracyTable.of(table, own_weights=plan.own)
     notes += accuracy.notes()
+    profiles = profile_tables(plan, good, found)
     body = "\n\n".join([
         "# SRVR: semantic robustness volume ratio",
         f"In % of the space of {' and '.join(plan.space.names)}. Score f: {plan.scores}. Feasible: "
         f"{'adversarial, low + high - f has a ' * options.adversarial}{options.goal.words}.",
+        *[f"**{network}**: {'; '.join(network_words(plan, network, good, found))}." for network in plan.networks],
+        *[part for own in profiles for part in profile_part(own)],
         markdown_table(table.shown()),
         *([markdown_table(accuracy.shown())] if accuracy.networks else []),
         *([markdown_table(differences)] if differences else []),
@@ -301,5 +341,133 @@ def report(plan: SrvrPlan, rows: Sequence[RunRow], summary: RunSummary, bundle: 
         bundle.figure(name, srvr_figure(page, plan.networks, title=title))
     if accuracy.networks:
         bundle.figure("accuracy.png", accuracy_figure(accuracy.points, title=f"accuracy and {title}"))
+    if profiles:
+        bundle.rows("profiles.csv", [line for own in profiles for line in own.exact()])
+        bundle.figure("profiles.png", profiles_figure([profile_panel(profiles)], title="Robustness profiles"))
+    if found:
+        surveys = {network: joined_survey(plan, network, found) for network in plan.networks}
+        bundle.figure("views.png", rates_figure(surveys, title="Right views along each parameter"))
+    if plan.space.n > MOST_DRAWN and (reaches := widest_reaches(plan, good, answers)):
+        bundle.figure("reach.png", reach_figure(reaches, title="What ends the widest certified region first"))
     console.say(body)
-    bundle.close("runs.sqlite")
+    bundle.close("runs.sqlite", *(["answers.sqlite"] if found else []))
+
+
+def ended_words(name: str, rows: Sequence[RunRow]) -> str:
+    """How the runs of a method ended, and how many of its answers are all or nothing."""
+    if not rows:
+        return f"{name}: no run"
+    ended = ", ".join(f"{count} by {status}" for status, count in Counter(row.status for row in rows).items())
+    whole, none = sum(row.share > WHOLE for row in rows), sum(row.share < NOTHING for row in rows)
+    grows = not get_optimizer(name).answers_goals and any(row.status == SPENT for row in rows)
+    return (
+        f"{name}: {len(rows)} runs ended, {ended}; {whole} answers are the whole space, {none} nothing"
+        + "; its regions grow with the budget: compare them at equal budgets only" * grows
+    )
+
+
+def surveyed(plan: SrvrPlan, bundle: Bundle, console: Console) -> dict[str, Survey]:
+    """A survey of each function."""
+    names = list(dict.fromkeys(task.question.function_id for task in plan.tasks))
+    kept = KeptAnswers(bundle.folder / "answers.sqlite")
+    with progress_bar(console, "functions") as progress:
+        bar = progress.add_task("views", total=len(names))
+        return surveys_of(
+            names, plan.functions, plan.options.survey_points, plan.options.seed, kept, lambda: progress.advance(bar)
+        )
+
+
+def joined_survey(plan: SrvrPlan, network: str, found: Mapping[str, Survey]) -> Survey:
+    """The surveys of all shapes of a network as one."""
+    return Survey.joined([own for name, own in found.items() if Subject.of(name).network == network])
+
+
+def network_words(plan: SrvrPlan, network: str, rows: Sequence[RunRow], found: Mapping[str, Survey]) -> list[str]:
+    """What a person wants to know of a network, in sentences."""
+    words = survey_words(joined_survey(plan, network, found)) if found else []
+    if best := widest_certified(network, rows):
+        subject = Subject.of(best.task.question.function_id)
+        region = region_of(plan, best)
+        goal, exact = best.task.question.goal, best.is_exact
+        held = certified_words(
+            region, best.goal_lower, level=goal.threshold, confidence=None if exact else plan.options.confidence
+        )
+        words.append(f"widest certified region, on {subject.class_name} {subject.shape}: {held}")
+        if plan.space.n > MOST_DRAWN:
+            words.append(reach_words(reach(region, np.array(best.task.question.start))))
+    else:
+        words.append("no region is certified")
+    if plan.space.n > MOST_DRAWN and found:
+        name = next(name for name in found if Subject.of(name).network == network)
+        function, member = plan.functions.member(name)
+        points = min(EFFECT_POINTS, len(found[name]))
+        words += effect_words(effects(function, found[name], member, points=points))
+    return words
+
+
+def region_of(plan: SrvrPlan, row: RunRow) -> Regions:
+    return Regions(plan.space, np.array([row.lower]), np.array([row.upper]))
+
+
+def widest_certified(network: str, rows: Sequence[RunRow]) -> RunRow | None:
+    own = [row for row in rows if row.certified and Subject.of(row.task.question.function_id).network == network]
+    return max(own, key=lambda row: row.share, default=None)
+
+
+def widest_reaches(plan: SrvrPlan, rows: Sequence[RunRow], answers: Sequence[str]) -> dict[str, Reach]:
+    """How far the widest certified region of each network reaches."""
+    own = [row for row in rows if row.task.method in answers] or rows
+    best = {network: widest_certified(network, own) for network in plan.networks}
+    return {
+        network: reach(region_of(plan, row), np.array(row.task.question.start))
+        for network, row in best.items()
+        if row is not None
+    }
+
+
+def profile_tables(plan: SrvrPlan, rows: Sequence[RunRow], found: Mapping[str, Survey]) -> list[ProfileTable]:
+    """Profiles of all regions that the first method that answers them gave: all, feasible and certified ones."""
+    own = [row for row in rows if row.profile_lower and get_optimizer(row.task.method).answers_goals]
+    own = [row for row in own if row.task.method == own[0].task.method]
+    if not own or not (found or all(row.is_exact for row in own)):
+        return []
+    every, certified = profile_records(own, plan.functions, found, plan.options.confidence)
+    kinds = {"all regions": every, "feasible": every.only_feasible(), "certified": certified}
+    goal, seed = plan.options.goal, plan.options.seed
+    return [ProfileTable(kind, goal, one, tuple(plan.networks), seed) for kind, one in kinds.items()]
+
+
+def profile_part(table: ProfileTable) -> list[str]:
+    """A profile as text."""
+    crossed = table.crossing_words()
+    return [
+        f"Profile, {table.title}: mean share of the space (%) of the largest region; {level_words(table.goal)}."
+        + f" {'; '.join(crossed)}." * bool(crossed),
+        markdown_table(table.shown()),
+    ]
+
+
+def profile_panel(tables: Sequence[ProfileTable]) -> ProfilePanel:
+    """Feasible regions as curves, certified ones dashed."""
+    shown = {"feasible": False, "certified": True}
+    curves = [
+        ProfileCurve(
+            mean.name + ", certified" * shown[table.title],
+            mean.levels,
+            mean.estimate,
+            mean.low,
+            mean.high,
+            mean.area.estimate,
+            table.networks.index(mean.name),
+            dashed=shown[table.title],
+        )
+        for table in tables
+        if table.title in shown
+        for mean in table.means
+    ]
+    feasible = next(table for table in tables if table.title == "feasible")
+    marks = [
+        ProfileCrossing(one.level, text, one.is_proved)
+        for (_, _, one), text in zip(feasible.crossings, feasible.crossing_words(), strict=True)
+    ]
+    return ProfilePanel(level_words(feasible.goal).capitalize(), "level", tuple(curves), tuple(marks))
