@@ -208,7 +208,7 @@ class SrvrPlan:
 
 
 def usual(options: SrvrTableOptions) -> SrvrTableOptions:
-    """The options with the usual methods and levels: on scenes our answer and its profile beside the paper's methods."""
+    """The options with the usual methods and levels: on scenes our answer beside the paper's methods."""
     if options.functions == "recorded" or options.form == "paper":
         return replace(options, methods=options.methods or PAPER_METHODS)
     return replace(options, methods=options.methods or (ANSWER, *PAPER_METHODS), levels=options.levels or LEVELS)
