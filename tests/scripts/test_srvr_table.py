@@ -45,6 +45,7 @@ def read(maps: Path, out: Path) -> srvr_table.SrvrTableOptions:
 
 def run(folder: Path, *extra: str) -> int:
     arguments = ["--networks", "tiny", "--classes", "cup,chair", "--shapes", "0-1", "--budget", "24"]
+    arguments += [] if {"--starts", "--adversarial"} & {*extra} else ["--starts", "paper"]
     return run_command(srvr_table.main, [*arguments, "--judge-points", "8", "--out", str(folder), *extra])
 
 
@@ -100,6 +101,31 @@ def test_an_interrupted_run_keeps_what_is_finished_and_goes_on(
     assert (broken / "srvr.csv").read_text() == (whole / "srvr.csv").read_text()
 
 
+def test_the_answer_comes_first_in_words_and_profiles(
+    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--methods", "box_quadrature,naive", "--levels", "0.2,0.5", "--survey-points", "96", "--goal", "mean=0.2"]
+    assert run(tmp_path, *few, "--starts", "azimuth=130,elevation=30") == 0
+    text = (tmp_path / "srvr.md").read_text()
+    assert text.index("**tiny**: right in ") < text.index("Profile, certified") < text.index("| network | class")
+    assert "its regions grow with the budget" in text
+    assert "| all | all |" not in " ".join(text.split())
+    lines = list(csv.DictReader((tmp_path / "profiles.csv").read_text().splitlines()))
+    shares = {(line["regions"], line["level"]): float(line["estimate"]) for line in lines}
+    for level in ("0.2", "0.5", "area"):
+        assert 0 <= shares["certified", level] <= shares["all regions", level] + 1e-12
+        assert shares["feasible", level] <= shares["all regions", level]
+    for name in ("profiles.png", "views.png"):
+        with Image.open(tmp_path / name) as image:
+            assert min(image.size) > 300
+    answers = (tmp_path / "answers.sqlite").read_bytes()
+    assert run(tmp_path, *few, "--starts", "azimuth=130,elevation=30") == 0
+    assert (tmp_path / "srvr.md").read_text() == text
+    assert (tmp_path / "answers.sqlite").read_bytes() == answers
+    rows = RunStore(tmp_path / "runs.sqlite").rows(method="box_quadrature")
+    assert all(len(row.profile_lower) == 2 * 2 == len(row.profile_upper) for row in rows)
+
+
 def test_any_region_method_space_start_and_source_makes_a_table(tiny: str, tmp_path: Path) -> None:
     mesh = tmp_path / "mine.obj"
     trimesh.creation.annulus(0.4, 0.5, 1.0).export(mesh)
@@ -131,7 +157,7 @@ def test_every_region_method_has_a_column_on_recorded_maps(tmp_path: Path) -> No
     recorded = ["--functions", "recorded", "--maps", str(maps), "--methods", ",".join(known), "--budget", "30"]
     assert run_command(srvr_table.main, [*recorded, "--out", str(tmp_path / "out")]) == 0
     rows = csv.DictReader((tmp_path / "out" / "srvr.csv").read_text().splitlines())
-    assert {row["method"] for row in rows} == {*known, "all"}
+    assert {row["method"] for row in rows} == {*known}, "ours and the others are not averaged"
     assert (tmp_path / "out" / "srvr_2.png").exists()
 
 
