@@ -67,7 +67,7 @@ class SrvrTableOptions(shared.ShapeOptions, shared.Networks, shared.ViewOptions,
     out: shared.Out = "results/srvr"
     resume: shared.Resume = True
     dry_run: shared.DryRun = False
-    usual_budget: ClassVar[int] = 60
+    usual_budget: ClassVar[int] = 100
 
 
 main = Command(SrvrTableOptions, after_interrupt=KEPT_TEXT)

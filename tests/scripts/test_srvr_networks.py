@@ -57,7 +57,7 @@ def test_accuracy_stands_beside_srvr_with_a_image_and_the_agreement_of_ranks(
     }
     with Image.open(tmp_path / "accuracy.png") as image:
         assert min(image.size) > 300
-    assert "srvr.png, accuracy.png and runs.sqlite" in capsys.readouterr().out
+    assert "srvr.png, accuracy.png, views.png, runs.sqlite and answers.sqlite" in capsys.readouterr().out
 
 
 def test_a_network_without_published_accuracy_gets_no_such_table(tiny: str, tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_two_files_of_weights_of_one_network_are_two_rows(tiny: str, tmp_path: P
     two = ",".join(f"{label}=file:{path}" for label, path in zip(("before", "after"), paths, strict=True))
     assert run(tmp_path / "out", "--networks", two, "--shapes", "0", "--starts", "azimuth=0") == 0
     rows = list(csv.DictReader((tmp_path / "out" / "srvr.csv").read_text().splitlines()))
-    assert [row["network"] for row in rows if row["method"] == "all"] == ["before", "after"]
+    assert [row["network"] for row in rows if row["class_name"] == "all"] == ["before", "after"]
     assert "| before " in (tmp_path / "out" / "srvr.md").read_text()
 
 

@@ -118,10 +118,8 @@ def test_the_answer_comes_first_in_words_and_profiles(
     for name in ("profiles.png", "views.png"):
         with Image.open(tmp_path / name) as image:
             assert min(image.size) > 300
-    answers = (tmp_path / "answers.sqlite").read_bytes()
     assert run(tmp_path, *few, "--starts", "azimuth=130,elevation=30") == 0
     assert (tmp_path / "srvr.md").read_text() == text
-    assert (tmp_path / "answers.sqlite").read_bytes() == answers
     rows = RunStore(tmp_path / "runs.sqlite").rows(method="box_quadrature")
     assert all(len(row.profile_lower) == 2 * 2 == len(row.profile_upper) for row in rows)
 
@@ -187,7 +185,7 @@ def test_the_paper_protocol_tells_its_cost_first_and_names_regions_that_have_not
 
 
 def test_a_goal_reaches_methods_and_judge(tiny: str, tmp_path: Path) -> None:
-    few = ["--methods", "box_quadrature,oir_b", "--classes", "cup", "--shapes", "0"]
+    few = ["--methods", "box_quadrature,oir_b", "--classes", "cup", "--shapes", "0", "--starts", "azimuth=130"]
     for goal in ("mean=0.2", "reliability=0.9,level=0.2"):
         assert run(tmp_path, *few, "--goal", goal) == 0
     rows = RunStore(tmp_path / "runs.sqlite").rows()
@@ -195,7 +193,7 @@ def test_a_goal_reaches_methods_and_judge(tiny: str, tmp_path: Path) -> None:
     assert all(row.feasible == (row.goal_mean >= row.task.question.goal.least) for row in rows)
     assert "score at least 0.2 in 90 % of the views" in (tmp_path / "srvr.md").read_text()
     lines = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
-    assert [line["goal"] for line in lines] == ["reliability=0.9,level=0.2"] * 8
+    assert [line["goal"] for line in lines] == ["reliability=0.9,level=0.2"] * 2
     assert lines[0].keys() >= {"least_half_width", "purity", "status", "lower"}
 
 

@@ -53,6 +53,8 @@ NUMBERS = (0, 3)
 ANSWER, PAPER_METHODS = "box_quadrature", ("naive", "oir_b", "oir_w")
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Of the usual profile."""
+USUAL_BUDGET = 60
+"""Queries of a run on scenes, where each takes milliseconds."""
 MOST_DRAWN = 2
 """Parameters that maps show; with more, words and a picture say which of them ends a region."""
 WHOLE, NOTHING = 1 - 1e-6, 1e-6
@@ -211,7 +213,12 @@ def usual(options: SrvrTableOptions) -> SrvrTableOptions:
     """The options with the usual methods and levels: on scenes our answer beside the paper's methods."""
     if options.functions == "recorded" or options.form == "paper":
         return replace(options, methods=options.methods or PAPER_METHODS)
-    return replace(options, methods=options.methods or (ANSWER, *PAPER_METHODS), levels=options.levels or LEVELS)
+    return replace(
+        options,
+        methods=options.methods or (ANSWER, *PAPER_METHODS),
+        levels=options.levels or LEVELS,
+        budget=options.budget or USUAL_BUDGET,
+    )
 
 
 def live(options: SrvrTableOptions) -> SrvrTableOptions:
@@ -288,6 +295,8 @@ class Streamed:
 
 
 def report(plan: SrvrPlan, rows: Sequence[RunRow], summary: RunSummary, bundle: Bundle, console: Console) -> None:
+    # Workers finish in any order; sums are taken in one.
+    rows = sorted(rows, key=lambda row: (row.task.question.function_id, row.task.method, row.task.question.start))
     good = [row for row in rows if row.has_run]
     notes = [plan.describe().replace("\n", "; "), plan.options.certified_text(len(plan.tasks))]
     for status, words in {FAILED: "failed", UNPAID: "had a budget too small for one step"}.items():
