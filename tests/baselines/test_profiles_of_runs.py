@@ -106,14 +106,14 @@ def test_without_truth_a_region_is_certified_if_its_bound_meets_the_goal(goal: G
         CallableFunction(ALONG, lambda theta: np.clip(0.75 - 0.025 * theta[:, 0], 0, 1), name=LIVE_ID), points=400
     )
     functions, _ = live(found.scores)
-    tops = np.arange(70, -1, -5)
+    tops = range(70, -1, -5)
     rows = [live_row(goal, (top + 10, top, top - 5)) for top in tops]
     every, widest = profile_records(rows, functions, {LIVE_ID: found}, 0.95)
     unsure = 0
     for place, level in enumerate(LEVELS):
         asked = goal.at(level)
         expected = []
-        for top in tops + np.array([10, 0, -5])[place]:
+        for top in (top + (10, 0, -5)[place] for top in tops):
             inside = found.scores[(found.theta[:, 0] <= top)]
             counted = asked.counted(inside)
             bound = (
