@@ -11,8 +11,8 @@ un-normalized pictures are in the recorded scores; `semrob srvr_table --unnormal
 
 The robustness profiles of the networks stand beside them: the largest region by the level that is asked, exact, and
 the paper's headline claim told level by level. The 160 maps of 4 shapes take 1.5 minutes of one core. `--queries 150`
-adds what box_quadrature finds with so many queries, one run for each of two goals, level, map and start point: 11520
-runs of 0.8 s, some 80 minutes on two cores (`--workers 2`); fewer `--levels` take less.
+adds what box_quadrature finds with at most so many queries: one run for each of two goals, map and start point answers
+all levels, 1280 runs of 1 to 2 s each, some 15 minutes on two cores (`--workers 2`).
 
 Written to --out: report.md, report.csv (one line a network, method and kind of region), profiles.csv (one a goal,
 network and level), profiles.png, srvr.png, overlap.png, bounds.png (recorded bounds over the steps with the replayed
@@ -43,7 +43,7 @@ class RecordedReportOptions(shared.WorkersOptions):
     )
     goal: shared.GoalOption = shared.DEFAULT_GOAL
     levels: Annotated[Reals, Parameter(help="levels of the profiles, rising")] = LEVELS
-    queries: Annotated[OptionalCount, Parameter(help="queries of box_quadrature a profile level; none: exact only")] = (
+    queries: Annotated[OptionalCount, Parameter(help="most queries of box_quadrature a profile; none: exact only")] = (
         None
     )
     seed: shared.Seed = 0

@@ -8,8 +8,10 @@ the goal is met and, as the regions were chosen without it, certifies those that
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 
@@ -26,8 +28,9 @@ from semrob_env.store import RunRow
 from semrob_env.tables.srvr import region_records
 from semrob_env.types import FloatArray
 
-LEAST_VIEWS = 12
-"""Fewer certify hardly anything."""
+SPARE = 2
+"""How many times the views that would do if all were perfect a region needs so as to be tested for a lower level, too:
+a test without power would end the sequence."""
 
 _VERSION = 1
 """Goes up when kept surveys must be made again."""
@@ -73,9 +76,10 @@ def profile_records(
 
     At level t the widest certified region is the widest of those that the run answered at t and above, as far as a
     fixed sequence of tests goes: from the highest level down, each test with the whole confidence, until one fails. The
-    order does not depend on the survey, so all of them hold together (W. Maurer, L. A. Hothorn & W. Lehmacher 1995,
-    "Multiple comparisons in drug clinical trials and preclinical assays: a-priori ordered hypotheses"). Regions that
-    fewer than `LEAST_VIEWS` views are expected in have no turn.
+    order does not depend on scores of the survey, so all of level t hold together (W. Maurer, L. A. Hothorn & W.
+    Lehmacher 1995, "Multiple comparisons in drug clinical trials and preclinical assays: a-priori ordered hypotheses").
+    Regions with so few views that even perfect scores would certify nothing, or nearly so, have no turn. Where the
+    truth is known it is the widest that meets the goal.
 
     Args:
         rows: Rows of runs with a profile, which share goal and levels.
@@ -85,7 +89,7 @@ def profile_records(
     """
     asked = rows[0].task.question
     records, goals = region_records(rows), [asked.goal.at(level) for level in asked.levels]
-    columns = np.zeros((3, len(goals), len(rows)))
+    columns = np.zeros((4, len(goals), len(rows)))
     for place, row in enumerate(rows):
         name = row.task.question.function_id
         lower, upper = (np.reshape(side, (len(goals), -1)) for side in (row.profile_lower, row.profile_upper))
@@ -93,18 +97,16 @@ def profile_records(
         regions = Regions(function.space, lower, upper).clip()
         columns[:, :, place] = _judged(function, member, regions, goals, surveys.get(name), confidence)
     levels, every = np.array(asked.levels), np.ones(len(rows), dtype=np.bool_)
-    share, feasible, certified = columns
+    share, feasible, certified, widest = columns
     return (
         ProfileRecords(
             levels,
             tuple(
-                replace(records, share=own, feasible=good > 0, certified=sure >= own)
+                replace(records, share=own, feasible=good > 0, certified=sure > 0)
                 for own, good, sure in zip(share, feasible, certified, strict=True)
             ),
         ),
-        ProfileRecords(
-            levels, tuple(replace(records, share=own, feasible=every, certified=every) for own in certified)
-        ),
+        ProfileRecords(levels, tuple(replace(records, share=own, feasible=every, certified=every) for own in widest)),
     )
 
 
@@ -116,24 +118,41 @@ def _judged(
     found: Survey | None,
     confidence: float,
 ) -> FloatArray:
-    """Shares of regions (L,), whether each meets its goal, and shares of the widest certified ones: (3, L)."""
+    """Shares of regions (L,), whether each meets its goal and surely does, shares of the widest sure ones: (4, L)."""
     share = regions.share()
+    is_met, is_sure = (np.zeros((len(share), len(share)), dtype=np.bool_) for _ in range(2))  # by goal and region
     try:
         known = truth(function, regions, np.full(len(regions), member))
-        is_met = np.array([goal.is_met(*goal.exact(known))[place] for place, goal in enumerate(goals)])
-        return np.stack([share, is_met, share * is_met])
+        for place, goal in enumerate(goals):
+            is_met[place] = is_sure[place] = goal.is_met(*goal.exact(known))
     except NoGroundTruthError:
         if found is None:
             raise
-    inside = [found.scores[regions[np.array([place])].contains(found.theta[None])[0]] for place in range(len(regions))]
-    tested = np.flatnonzero(share * len(found) >= LEAST_VIEWS)
-    columns = np.stack([share, np.zeros(len(share)), np.zeros(len(share))])
-    for place, goal in enumerate(goals):
-        counted = goal.counted(inside[place])
-        columns[1, place] = len(counted) > 0 and bool(goal.is_met(counted.mean(), counted.var()))
-        for other in tested[tested >= place][::-1].tolist():
-            own = goal.counted(inside[other])
-            if len(own) < 2 or not goal.is_met(*goal_bounds(goal, own[None], 1 - confidence))[0]:
-                break
-            columns[2, place] = max(columns[2, place], share[other])
-    return columns
+        alpha = 1 - confidence
+        inside = [found.scores[own] for own in regions.contains(found.theta[None].repeat(len(regions), axis=0))]
+        bounds: dict[bytes, tuple[FloatArray, FloatArray]] = {}  # by what is counted: means are the same at all levels
+        for place, goal in enumerate(goals):
+            own = goal.counted(inside[place])
+            is_met[place, place] = len(own) > 0 and bool(goal.is_met(own.mean(), own.var()))
+            least = _least_views(goal, len(found), alpha)
+            for other in reversed(range(place, len(goals))):
+                counted = goal.counted(inside[other])
+                if len(counted) < least * (SPARE if other > place else 1):
+                    continue
+                if (key := counted.tobytes()) not in bounds:
+                    bounds[key] = goal_bounds(goal, counted[None], alpha)
+                is_sure[place, other] = goal.is_met(*bounds[key])[0]
+                if not is_sure[place, other]:
+                    break
+    widest = np.where(np.triu(is_sure), share, 0.0).max(axis=1)
+    return np.stack([share, is_met.diagonal(), is_sure.diagonal(), widest])
+
+
+@lru_cache
+def _least_views(goal: Goal, most: int, alpha: float) -> int:
+    """How many perfect scores certify a region; most + 1 where as many do not."""
+
+    def is_enough(views: int) -> bool:
+        return bool(goal.is_met(*goal_bounds(goal, np.ones((1, views)), alpha))[0])
+
+    return 2 + bisect_left(range(2, most + 1), True, key=is_enough)

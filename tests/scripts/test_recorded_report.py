@@ -215,11 +215,19 @@ def test_profiles_by_queries_stand_beside_the_exact_ones(tmp_path: Path) -> None
     found = {(line["goal"], line["level"]): line for line in lines if line["regions"] == "6 queries"}
     assert len(found) == 2 * 3
     rows = [row for row in RunStore(out / "runs.sqlite").rows() if row.task.method == "box_quadrature"]
-    assert len(rows) == 2 * 2 * 4
+    assert len(rows) == 2 * 4, "one run a goal and start point answers all levels"
     assert {row.forward_queries for row in rows} == {6}
-    own = [row.share for row in rows if row.task.question.goal == MeanGoal().at(0.3)]
-    assert float(found["mean score at least the level", "0.3"]["estimate"]) == pytest.approx(np.mean(own), rel=1e-12)
+    own = [row for row in rows if row.task.question.goal == MeanGoal()]
+    for place, level in enumerate(("0.3", "0.6")):
+        bounds = [[side[2 * place : 2 * place + 2] for side in (row.profile_lower, row.profile_upper)] for row in own]
+        lower, upper = np.moveaxis(np.array(bounds), 1, 0)
+        mean = float(found["mean score at least the level", level]["estimate"])
+        assert mean == pytest.approx(Regions(SPACE, lower, upper).share().mean(), rel=1e-12)
     assert "mean feasible share over that of the exact profile" in (out / "report.md").read_text()
+    created = [row.created for row in rows]
+    assert report(maps, "none", out, "--levels", "0.3,0.6", "--queries", "6") == 0
+    again = [row.created for row in RunStore(out / "runs.sqlite").rows() if row.task.method == "box_quadrature"]
+    assert again == created, "a second call only redraws"
 
 
 def test_without_traces_replays_stand_alone(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

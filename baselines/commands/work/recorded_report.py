@@ -12,6 +12,7 @@ from baselines.commands.recorded_report import NO_TRACES, RecordedReportOptions
 from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.functions import Functions
+from baselines.experiments.profiles import profile_records
 from baselines.experiments.runner import CHUNK, keys_of, run_tasks
 from optimizers.base import Optimizer, Settings
 from optimizers.corner_method import settings_of_form
@@ -19,7 +20,8 @@ from optimizers.registry import get_optimizer
 from optimizers.run import run as run_optimizer
 from semrob_env.errors import InvalidParameterError, OutputError
 from semrob_env.files import interval_text, markdown_table
-from semrob_env.metrics import ProfileRecords, SrvrRow
+from semrob_env.metrics import SrvrRow
+from semrob_env.metrics.certificates import CONFIDENCE
 from semrob_env.metrics.profiles import checked_levels
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import paper_starts
@@ -41,7 +43,6 @@ from semrob_env.tables import (
     diverged,
     method_difference,
     overlaps,
-    region_records,
 )
 from semrob_env.tables.profiles import (
     EXACT,
@@ -96,14 +97,14 @@ def run(options: RecordedReportOptions, console: Console) -> None:
             return {task: rows[keys[task]] for task in own}
 
         found = rows_of("replays", tasks, REPLAY_CHUNK)
-        found |= rows_of("box_quadrature", [task for goal in asked.values() for own in goal for task in own], CHUNK)
+        found |= rows_of("box_quadrature", list(itertools.chain(*asked.values())), CHUNK)
     runs = {name: [found[task] for task in own] for name, own in replays.items()}
     report = ReleaseReport(function, traces, runs, STARTS, options.goal, options.seed)
     profiles = exact_tables(report, levels, console)
-    for goal, by_level in asked.items():
-        records = tuple(region_records([found[task] for task in level]) for level in by_level)
+    for goal, own in asked.items():
+        records, _ = profile_records([found[task] for task in own], functions, {}, CONFIDENCE)
         title = f"{options.queries} queries"
-        profiles.append(ProfileTable(title, goal, ProfileRecords(levels, records), tuple(report.networks), report.seed))
+        profiles.append(ProfileTable(title, goal, records, tuple(report.networks), report.seed))
     write(report, profiles, bundle, console)
 
 
@@ -151,15 +152,12 @@ QUERY_GOALS: tuple[Goal, ...] = (MEAN, RELIABLE)
 NO_SEAM = "exact, not across the seam"
 
 
-def query_tasks(function: RecordedMaps, goal: Goal, levels: FloatArray, queries: int | None) -> list[list[RunTask]]:
-    """For each level, what asks box_quadrature from every start point of every map."""
+def query_tasks(function: RecordedMaps, goal: Goal, levels: FloatArray, queries: int | None) -> list[RunTask]:
+    """What asks box_quadrature for all levels at once, from every start point of every map."""
     return [
-        [
-            RunTask(Question(member_id, start, goal.at(level), queries), "box_quadrature")
-            for member_id in function.member_ids
-            for start in STARTS
-        ]
-        for level in levels.tolist()
+        RunTask(Question(member_id, start, goal, queries, levels=tuple(levels.tolist())), "box_quadrature")
+        for member_id in function.member_ids
+        for start in STARTS
     ]
 
 
