@@ -9,6 +9,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before NumPy: matrices here are small, and threads cost five times
+if workers := int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "0")):  # threads of several processes wait for each other
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // workers)))  # of torch and OpenVINO
 
 from pathlib import Path
 

@@ -419,9 +419,9 @@ def test_a_budget_that_does_not_pay_one_step_is_told_by_the_row() -> None:
 
 def test_a_budget_can_pay_the_certificate_of_its_region_and_the_method_gets_the_rest() -> None:
     by_judge, by_budget = (
-        execute(make_tasks("box_quadrature", certificate_points=40, certify=payer)) for payer in ("judge", "budget")
+        execute(make_tasks("oir_b", certificate_points=40, certify=payer)) for payer in ("judge", "budget")
     )
-    smaller = execute(make_tasks("box_quadrature", budget=80))
+    smaller = execute(make_tasks("oir_b", budget=80))
     for free, paid, short in zip(by_judge, by_budget, smaller, strict=True):
         assert (paid.lower, paid.upper, paid.steps) == (short.lower, short.upper, short.steps)
         assert 80 < paid.forward_queries == short.forward_queries + 40 <= 120
