@@ -32,8 +32,6 @@ _GROWTH = 1.25
 _EVERY = 4
 """One point a step for so many scores told, up to the batch."""
 _CANDIDATES = 160
-_OTHERS = 1.25
-"""Other goals than that of the question, learned about with fewer points, have so many times its caution."""
 _FULL_AT, _GROWING = 80, 0.4
 """How many scores call for all of the caution, and the power of their number with which it grows until then."""
 _HOPES = (1.0, 0.5, 0.0, -0.5)
@@ -238,8 +236,7 @@ class StepPlan:
     def _safest(self, criterion: Criterion, row: Knowledge) -> IntArray | None:
         """The largest box (n, 2) held for feasible, searched for from that of the row, too; None without any."""
         # The last word is as cautious as it would be after many scores: no later one can correct it.
-        caution = self._caution(_FULL_AT if self.has_converged(row) else len(row.scores))
-        safety = np.array([caution if criterion.goal == self.goal else caution * _OTHERS])
+        safety = np.array([self._caution(_FULL_AT if self.has_converged(row) else len(row.scores))])
         starts = [np.zeros((self.n, 2), dtype=np.int64)] + ([row.box] if row.is_known else [])
         if self.n <= 2:
             starts += [start for start in criterion.screened(safety) if start is not None]
