@@ -59,7 +59,7 @@ class SrvrTableOptions(shared.ShapeOptions, shared.Networks, shared.ViewOptions,
     ] = "normalized"
     levels: shared.Levels = ()
     judge_points: shared.JudgePoints = 16
-    certificate_points: shared.CertificatePoints = 32
+    certificate_points: shared.CertificatePoints = 24
     survey_points: Annotated[
         int,
         Parameter(group=shared.QUESTION, help="independent views of each function, for words and profiles; 0: none"),

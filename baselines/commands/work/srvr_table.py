@@ -53,7 +53,7 @@ NUMBERS = (0, 3)
 ANSWER, PAPER_METHODS = "box_quadrature", ("naive", "oir_b", "oir_w")
 LEVELS = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 """Of the usual profile."""
-USUAL_BUDGET = 60
+USUAL_BUDGET = 40
 """Queries of a run on scenes, where each takes milliseconds."""
 MOST_DRAWN = 2
 """Parameters that maps show; with more, words and a picture say which of them ends a region."""
