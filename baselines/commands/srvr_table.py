@@ -1,7 +1,7 @@
 """SRVR table: how much of the viewpoint space around each start point a network is robust in, by counted queries.
 
 Examples:
-  semrob srvr_table                               the default table, at most 100 queries a run
+  semrob srvr_table                               the default table, at most 40 queries a run
   semrob srvr_table --dry-run                     what would run, its queries and estimated time
   semrob srvr_table --classes cup,chair --shapes 0-4 --methods naive,oir_b,oir_w,grid --budget 300
   semrob srvr_table my_meshes/ --class cup --params azimuth,elevation,distance --goal mean=0.6
@@ -18,15 +18,23 @@ the goal: exactly where the function knows its integrals, as recorded maps do, e
 method paid for. "certified only" counts it only if it surely does, by bounds from independent points that nobody has
 seen. The 95 % intervals speak of other shapes, with the same start points: they need two shapes, and are wide for few.
 
-Without a SOURCE, shapes are procedural: by default object 0 of cup, chair, bottle and piano. --functions recorded
-replays on a file of maps (semrob import_recorded, semrob semantic_map): all of it, or the --networks, --classes and
---shapes given. Networks whose accuracy is published get a table and a picture of it beside their SRVR, and how far the
-ranks agree.
+Without a SOURCE, shapes are procedural: by default objects 0 and 3 of cup, chair, bottle and piano. --functions
+recorded replays on a file of maps (semrob import_recorded, semrob semantic_map): all of it, or the --networks,
+--classes and --shapes given. Networks whose accuracy is published get a table and a picture of it beside their SRVR,
+and how far the ranks agree.
+
+On scenes the answer comes first: by box_quadrature (or any method that answers all levels from the same queries), the
+robustness profile of each network, and in words how many views are right and where they fail, by a survey of
+--survey-points independent views of each function. A region at a level is certified by those that fall into it. The
+paper's methods stand beside it. Without --starts there are two of the paper's start points; --starts highest looks for
+the best of 64 views of each function. With more than two parameters: which of them ends a region first, which have no
+effect.
 
 With --adversarial, a region is one in which the network is wrong, around start points where it is most wrong.
 
-Written to --out: srvr.md, srvr.csv, srvr.png, accuracy.png, runs.csv with one row a run, and runs.sqlite with its
-trace. The same command goes on where an interrupted one stopped; a finished one only draws its tables again.
+Written to --out: srvr.md, srvr.csv, srvr.png, accuracy.png, profiles.csv and .png, views.png (right views along each
+parameter), reach.png (n > 2), runs.csv with one row a run, runs.sqlite with its trace, answers.sqlite (kept surveys).
+The same command goes on where an interrupted one stopped; a finished one only draws its tables again.
 """
 
 from dataclasses import dataclass
@@ -64,6 +72,14 @@ class SrvrTableOptions(shared.ShapeOptions, shared.Networks, shared.ViewOptions,
         int,
         Parameter(group=shared.QUESTION, help="independent views of each function, for words and profiles; 0: none"),
     ] = 64
+    frozen: Annotated[
+        bool,
+        Parameter(
+            group=shared.QUESTION,
+            negative="",
+            help="ask again, once a parameter, with it frozen at its start value: what that wins, told apart",
+        ),
+    ] = False
     out: shared.Out = "results/srvr"
     resume: shared.Resume = True
     dry_run: shared.DryRun = False

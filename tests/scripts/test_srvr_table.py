@@ -124,6 +124,19 @@ def test_the_answer_comes_first_in_words_and_profiles(
     assert all(len(row.profile_lower) == 2 * 2 == len(row.profile_upper) for row in rows)
 
 
+def test_with_more_parameters_it_says_which_ends_a_region_first_and_which_has_no_effect(
+    tiny: str, tmp_path: Path
+) -> None:
+    few = ["--methods", "box_quadrature", "--goal", "mean=0", "--params", "azimuth,elevation,light_azimuth"]
+    start = ["--starts", "azimuth=130,elevation=30", "--frozen", "--classes", "cup", "--shapes", "0"]
+    assert run(tmp_path, *few, *start) == 0
+    text = (tmp_path / "srvr.md").read_text()
+    assert "light_azimuth has no effect" in text
+    assert "is what ends it first" in text or "nothing ends it" in text
+    assert "queries to find that out" in text
+    assert (tmp_path / "reach.png").exists()
+
+
 def test_any_region_method_space_start_and_source_makes_a_table(tiny: str, tmp_path: Path) -> None:
     mesh = tmp_path / "mine.obj"
     trimesh.creation.annulus(0.4, 0.5, 1.0).export(mesh)

@@ -16,6 +16,7 @@ from baselines.commands.shared.questions import prices, rank_of, rank_words, sta
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar, seconds_of
 from baselines.commands.srvr_table import SrvrTableOptions
 from baselines.experiments.answers import KeptAnswers
+from baselines.experiments.frozen import frozen_gains
 from baselines.experiments.functions import Functions
 from baselines.experiments.pool import Workers
 from baselines.experiments.profiles import profile_records, surveys_of
@@ -45,7 +46,7 @@ from semrob_env.scene.sources import load_shape
 from semrob_env.store import BUDGET, FAILED, UNPAID, RunRow, RunStore, RunTask
 from semrob_env.tables import AccuracyTable, SrvrTable, Subject, group, srvr_text
 from semrob_env.tables.profiles import ProfileTable, level_words
-from semrob_env.tables.words import certified_words, effect_words, reach_words, survey_words
+from semrob_env.tables.words import certified_words, effect_words, frozen_words, reach_words, survey_words
 
 CLASSES = ("cup", "chair", "bottle", "piano")  # of the default table of live functions
 NUMBERS = (0, 3)
@@ -324,6 +325,9 @@ def report(plan: SrvrPlan, rows: Sequence[RunRow], summary: RunSummary, bundle: 
         notes.append(f"the median region of {', '.join(still)} has not left its start size of {table.start_size:g}")
     notes += [ended_words(name, [row for row in good if row.task.method == name]) for name in plan.prices]
     found = surveyed(plan, bundle, console) if options.survey_points and options.functions == "scenes" else {}
+    if found:
+        views = sum(own.queries for own in found.values())
+        notes.append(f"surveys: {options.survey_points} views of each function, {views:,} queries, counted apart")
     differences = table.differences()
     accuracy = AccuracyTable.of(table, own_weights=plan.own)
     notes += accuracy.notes()
@@ -404,6 +408,8 @@ def network_words(plan: SrvrPlan, network: str, rows: Sequence[RunRow], found: M
         words.append(f"widest certified region, on {subject.class_name} {subject.shape}: {held}")
         if plan.space.n > MOST_DRAWN:
             words.append(reach_words(reach(region, np.array(best.task.question.start))))
+        if plan.options.frozen and plan.space.n > 1:
+            words += frozen_sentences(plan, best)
     else:
         words.append("no region is certified")
     if plan.space.n > MOST_DRAWN and found:
@@ -412,6 +418,22 @@ def network_words(plan: SrvrPlan, network: str, rows: Sequence[RunRow], found: M
         points = min(EFFECT_POINTS, len(found[name]))
         words += effect_words(effects(function, found[name], member, points=points))
     return words
+
+
+def frozen_sentences(plan: SrvrPlan, row: RunRow) -> list[str]:
+    """What freezing each parameter at the start point of a run would win, and what it cost to find out."""
+    function, _ = plan.functions.member(row.task.question.function_id)
+    gains = frozen_gains(function, row)
+    words = [
+        frozen_words(
+            parameter,
+            start,
+            gain.free if row.feasible else None,
+            gain.frozen if gain.row.feasible else None,
+        )
+        for parameter, start, gain in zip(plan.space.parameters, row.task.question.start, gains, strict=True)
+    ]
+    return [*words, f"{sum(gain.row.forward_queries for gain in gains)} queries to find that out"]
 
 
 def region_of(plan: SrvrPlan, row: RunRow) -> Regions:
