@@ -148,8 +148,6 @@ class Goal(ABC):
     """
 
     name: ClassVar[str]
-    counts_good_views: ClassVar[bool] = False
-    """Whether what it counts is 1 for a good view and 0 for another: certificates then know its distribution."""
 
     @property
     @abstractmethod
@@ -327,7 +325,6 @@ class ReliabilityGoal(Goal):
     """
 
     name = "reliability"
-    counts_good_views = True
     level: float = 0.5
     reliability: float = 0.95
 

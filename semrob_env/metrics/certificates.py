@@ -132,7 +132,7 @@ def goal_bounds(goal: Goal, counted: FloatArray, alpha: float) -> tuple[FloatArr
     """
     own = alpha / 2 if goal.bounds_variance else alpha
     bound = variance_upper_bound(counted, own) if goal.bounds_variance else np.full(len(counted), MOST_VARIANCE)
-    if goal.counts_good_views:
+    if goal.threshold is not None:  # ones and zeros
         return share_lower_bound(counted.sum(axis=-1), counted.shape[-1], own), bound
     return mean_lower_bound(counted, own), bound
 

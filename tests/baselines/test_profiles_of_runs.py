@@ -118,7 +118,7 @@ def test_without_truth_a_region_is_certified_if_its_bound_meets_the_goal(goal: G
             counted = asked.counted(inside)
             bound = (
                 share_lower_bound(counted.sum(), len(counted), 0.05)
-                if asked.counts_good_views
+                if asked.threshold is not None
                 else mean_lower_bound(counted[None], 0.05)[0]
             )
             expected.append((counted.mean() >= asked.least, bound >= asked.least))
