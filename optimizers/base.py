@@ -229,11 +229,6 @@ class Optimizer(ABC, Generic[SettingsT]):
         """
         if goal is None or goal == self.questions.goal or not self.uses_goal:
             return self._recommend()
-        if not self.answers_goals:
-            raise UnsupportedGoalError(
-                f"{self.name} answers the goal that it was asked for, {self.questions.goal}, not {goal}; run it again "
-                "with that goal, or a method that answers every goal from the same queries, such as box_quadrature"
-            )
         return self._recommend_for(goal)
 
     @final
@@ -254,8 +249,11 @@ class Optimizer(ABC, Generic[SettingsT]):
         """The region of each trajectory for the goal of its question, (B, n); works before any tell."""
 
     def _recommend_for(self, goal: Goal) -> Regions:
-        """The region of each trajectory for another goal, (B, n), from the same queries; see `answers_goals`."""
-        raise NotImplementedError(f"{self.name} says that it answers every goal: it must override _recommend_for")
+        """The region of each trajectory for another goal, (B, n), from the same queries, where `answers_goals`."""
+        raise UnsupportedGoalError(
+            f"{self.name} answers the goal that it was asked for, {self.questions.goal}, not {goal}; run it again with "
+            "that goal, or a method that answers every goal from the same queries, such as box_quadrature"
+        )
 
     @abstractmethod
     def _start(self) -> State:

@@ -47,7 +47,7 @@ class CellAxis:
     def __len__(self) -> int:
         return len(self.lengths)
 
-    def reach(self, start: float) -> Reach:
+    def reach(self, start: float) -> CellReach:
         """The intervals between lines that contain a value of the parameter."""
         count = len(self)
         if self.periodic and start < self.lines[0]:
@@ -55,13 +55,13 @@ class CellAxis:
         line = int(np.searchsorted(self.lines, start, side="right")) - 1
         line = min(max(line, 0), count - 1 if self.periodic else count)
         below, above = (count, count) if self.periodic else (line, count - line)
-        return Reach(self, line, below, above, 0 if self.lines[line] == start else 1)
+        return CellReach(self, line, below, above, 0 if self.lines[line] == start else 1)
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Width:
-    """The intervals of a `Reach` with one number of cells and one length, W places; further down comes first."""
+    """The intervals of a `CellReach` with one number of cells and one length, W places; further down comes first."""
 
     cells: int  # the number of cells
     length: float  # the length
@@ -72,7 +72,7 @@ class Width:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Reach:
+class CellReach:
     """The intervals of a `CellAxis` that contain a value: `down` cells below a line and `up` cells above it."""
 
     axis: CellAxis  # the axis
@@ -207,7 +207,7 @@ MOST_REFUSALS = 64
 
 _BLOCK = 512  # sections worked on at once: a few hundred kilobytes an array
 _TOGETHER = 8  # numbers of cells along the scanned axis that are looked at before boxes that are too small are left out
-Interval = tuple[int, int]  # cells (down, up) of a `Reach`
+Interval = tuple[int, int]  # cells (down, up) of a `CellReach`
 
 
 @final
@@ -224,7 +224,7 @@ class CellProblem:
 def best_boxes(
     problem: CellProblem,
     least: Sequence[float],
-    reaches: tuple[Reach, ...],
+    reaches: tuple[CellReach, ...],
     confirm: Callable[[int, list[Interval]], bool],
     ceiling: float = math.inf,
 ) -> list[tuple[float, list[Interval]] | None]:
@@ -282,7 +282,7 @@ class _Block:
 class _Sections:
     """All products of intervals of the axes that are not scanned, by falling area."""
 
-    def __init__(self, problem: CellProblem, scanned: int, reaches: list[Reach]) -> None:
+    def __init__(self, problem: CellProblem, scanned: int, reaches: list[CellReach]) -> None:
         arrays = [problem.integral, *([problem.square] if math.isfinite(problem.most) else [])]
         self._reaches = reaches
         self._tables = [_orthants(np.moveaxis(array, scanned, -1), reaches) for array in arrays]
@@ -309,7 +309,7 @@ class _Sections:
             yield _Block(first, self._area[first : first + _BLOCK], sums[0], sums[1] if len(sums) > 1 else None)
 
 
-def _orthants(cells: FloatArray, reaches: list[Reach]) -> dict[tuple[int, ...], FloatArray]:
+def _orthants(cells: FloatArray, reaches: list[CellReach]) -> dict[tuple[int, ...], FloatArray]:
     """Sums of cells (C_2, ..., C_n, C_1) from the point outwards, along all axes but the last one.
 
     By sides, 0 down and 1 up along each of these axes; entry [i, j, ..., :] is the sum over i, j, ... cells.
@@ -347,7 +347,7 @@ def _summed(tables: dict[tuple[int, ...], FloatArray], ends: list[tuple[IntArray
 class _Running:
     """Running sums of integrals (C, I) outwards from the point along the scanned axis."""
 
-    def __init__(self, integrals: FloatArray, reach: Reach) -> None:
+    def __init__(self, integrals: FloatArray, reach: CellReach) -> None:
         self._up = _outwards(integrals, reach.cells_up, 0)
         self._down = _outwards(integrals, reach.cells_down, 0)[::-1]
 

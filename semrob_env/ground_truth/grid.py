@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from semrob_env.errors import NoGroundTruthError, ShapeMismatchError, UnknownNameError
 from semrob_env.functions import UnitScale
-from semrob_env.ground_truth.cells import CellProblem, Interval, Reach, best_boxes, cell_axes, cell_integrals
+from semrob_env.ground_truth.cells import CellProblem, CellReach, Interval, best_boxes, cell_axes, cell_integrals
 from semrob_env.ground_truth.levels import LevelTable
 from semrob_env.questions import MOST_VARIANCE, Goal, MeanGoal, Moments, Truth
 from semrob_env.recorded.integrals import exact_moments
@@ -135,7 +135,7 @@ class GroundTruth:
             scores = np.clip(self._scale.low + self._scale.high - scores, self._scale.low, self._scale.high)
         return LevelTable(self.maps, self._scale.unit(scores) - level)
 
-    def _reaches_of(self, start: tuple[float, ...]) -> tuple[Reach, ...]:
+    def _reaches_of(self, start: tuple[float, ...]) -> tuple[CellReach, ...]:
         return tuple(axis.reach(at) for axis, at in zip(self._axes, start, strict=True))
 
     def _search_one(self, member: int, start: tuple[float, ...], goal: Goal, complement: bool) -> Optimum:

@@ -10,8 +10,9 @@ import pytest
 
 import baselines  # noqa: F401 - fills the registry
 import optimizers  # noqa: F401 - fills the registry
-from optimizers.registry import OPTIMIZERS
+from optimizers.registry import OPTIMIZERS, get_optimizer
 from optimizers.run import run
+from semrob_env.errors import UnsupportedGoalError
 from semrob_env.functions import ScoreFunction, make_function
 from semrob_env.oracle import Queries, QueryOracle
 from semrob_env.parameters import AZIMUTH, ELEVATION, SemanticSpace
@@ -117,3 +118,13 @@ def test_a_high_mean_is_not_reliability_and_box_quadrature_knows() -> None:
     by_mean = answered("box_quadrature", function, start, MeanGoal(0.5), 40)
     assert function.exact_moments(by_mean)[0][0] >= 0.5
     assert good_share(function, by_mean, 0.5) < 0.9
+
+
+def test_only_a_method_that_can_answers_another_goal_and_one_without_a_goal_the_same() -> None:
+    questions, other = Questions(VIEW, [130.0, 30.0], budget=40), ReliabilityGoal(0.5, 0.9)
+    naive = get_optimizer("naive")(questions)
+    assert (naive.recommend(other).lower == naive.recommend().lower).all()
+    search = get_optimizer("random_search")(questions)
+    assert search.recommend(questions.goal).share() == search.recommend().share()
+    with pytest.raises(UnsupportedGoalError, match="random_search answers the goal that it was asked for, mean=0.5"):
+        search.recommend(other)

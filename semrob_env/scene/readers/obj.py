@@ -61,7 +61,7 @@ class Polygons:
 
 
 @final
-class Lines:
+class ObjLines:
     """The lines of a file, by what they begin with.
 
     Attributes:
@@ -111,7 +111,7 @@ def read_obj(data: bytes, companions: Companions, colors: bool, most_faces: int)
     """
     text = _plain(data)
     check_count(text.count(b"\n"), "lines", LINES_PER_FACE * most_faces)
-    lines = Lines(text)
+    lines = ObjLines(text)
     is_face = lines.are(b"f") | lines.are(b"fo")
     check_count(int(is_face.sum()), "faces", most_faces)
     for word in NOT_READ:
@@ -151,7 +151,7 @@ def read_obj(data: bytes, companions: Companions, colors: bool, most_faces: int)
 
 
 def _plain(data: bytes) -> bytes:
-    """The file as `Lines` knows it: one statement a line, no indents, no comments behind numbers, spaces for tabs."""
+    """The file as `ObjLines` knows it: one statement a line, no indents, no comments behind numbers, spaces for tabs."""
     text = plain_text(data).translate(bytes.maketrans(b"\t\v\f", b"   ")).replace(b"\\\n", b" ")
     if b"\n " in text or text.startswith(b" "):
         text = re.sub(rb"(?m)^ +", b"", text)
@@ -160,7 +160,7 @@ def _plain(data: bytes) -> bytes:
     return text + b"\n"
 
 
-def _rows(lines: Lines, word: bytes, most: int) -> FloatArray:
+def _rows(lines: ObjLines, word: bytes, most: int) -> FloatArray:
     """Numbers of the lines of a word (N, K), as many as the longest has; those that others lack are NaN."""
     which = lines.are(word)
     check_count(int(which.sum()), f"'{word.decode()}' lines", most)
@@ -183,7 +183,7 @@ def _rows(lines: Lines, word: bytes, most: int) -> FloatArray:
 
 
 def _polygons(
-    lines: Lines, is_face: BoolArray, is_vertex: BoolArray, is_texture: BoolArray, most_faces: int
+    lines: ObjLines, is_face: BoolArray, is_vertex: BoolArray, is_texture: BoolArray, most_faces: int
 ) -> Polygons:
     text, starts = lines.take(is_face, b"f")
     above: list[IntArray] = [np.cumsum(which, dtype=np.int64)[is_face] for which in (is_vertex, is_texture)]
@@ -242,7 +242,7 @@ def _parse_faces(text: Bytes, starts: IntArray, vertices_above: IntArray, textur
     return Polygons(vertices - 1, textures - 1, counts, np.add.reduceat(begins_number, starts, dtype=np.int64))
 
 
-def _groups(lines: Lines, is_face: BoolArray) -> tuple[list[str], IntArray]:
+def _groups(lines: ObjLines, is_face: BoolArray) -> tuple[list[str], IntArray]:
     """What stands behind the `usemtl`s that faces follow, in the order of their first faces, and that of each face."""
     places = np.flatnonzero(lines.are(b"usemtl"))
     check_count(len(places), "changes of material", 1_000_000)
