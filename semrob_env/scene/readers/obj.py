@@ -151,7 +151,7 @@ def read_obj(data: bytes, companions: Companions, colors: bool, most_faces: int)
 
 
 def _plain(data: bytes) -> bytes:
-    """The file as `ObjLines` knows it: one statement a line, no indents, no comments behind numbers, spaces for tabs."""
+    """The file as `ObjLines` knows it: one statement a line, no indents, no comments after numbers, no tabs."""
     text = plain_text(data).translate(bytes.maketrans(b"\t\v\f", b"   ")).replace(b"\\\n", b" ")
     if b"\n " in text or text.startswith(b" "):
         text = re.sub(rb"(?m)^ +", b"", text)
