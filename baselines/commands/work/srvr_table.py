@@ -331,7 +331,11 @@ def report(plan: SrvrPlan, rows: Sequence[RunRow], summary: RunSummary, bundle: 
     differences = table.differences()
     accuracy = AccuracyTable.of(table, own_weights=plan.own)
     notes += accuracy.notes()
-    profiles = profile_tables(plan, good, found)
+    if profiles := profile_tables(plan, good, found):
+        notes.append(
+            "certified, in the table: the region as it was returned, which ends where the goal does and seldom surely "
+            "meets it; in the profile: the widest of the nested regions of a run that does"
+        )
     body = "\n\n".join([
         "# SRVR: semantic robustness volume ratio",
         f"In % of the space of {' and '.join(plan.space.names)}. Score f: {plan.scores}. Feasible: "
@@ -353,7 +357,9 @@ def report(plan: SrvrPlan, rows: Sequence[RunRow], summary: RunSummary, bundle: 
         page = dict(methods[begin : begin + len(PALETTE)])
         bundle.figure(name, srvr_figure(page, plan.networks, title=title))
     if accuracy.networks:
-        bundle.figure("accuracy.png", accuracy_figure(accuracy.points, title=f"accuracy and {title}"))
+        bundle.figure(
+            "accuracy.png", accuracy_figure(accuracy.points, title=f"accuracy and SRVR by {','.join(table.averaged)}")
+        )
     if profiles:
         bundle.rows("profiles.csv", [line for own in profiles for line in own.exact()])
         bundle.figure("profiles.png", profiles_figure([profile_panel(profiles)], title="Robustness profiles"))
