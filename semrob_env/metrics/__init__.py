@@ -2,6 +2,7 @@
 
 from semrob_env.metrics.bootstrap import ClusterMeans, cluster_means, cluster_weights, percentile_ends
 from semrob_env.metrics.certificates import Certificate, certify, certify_by_points, goal_bounds
+from semrob_env.metrics.distinct import distances, distinct
 from semrob_env.metrics.judge import Judge, Judgement, judge_regions
 from semrob_env.metrics.measures import Measures
 from semrob_env.metrics.profiles import (
@@ -44,6 +45,8 @@ __all__ = [
     "cluster_means",
     "cluster_weights",
     "crossings",
+    "distances",
+    "distinct",
     "effects",
     "exact_interval",
     "exact_profile",

@@ -24,7 +24,7 @@ from semrob_env.scene.classes import CLASS_INDEX, IMAGENET_NAME
 from semrob_env.scene.classifiers.base import Preprocessing
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
 from semrob_env.scene.classifiers.labels import Labels, imagenet_categories, read_labels
-from semrob_env.scene.classifiers.score_kinds import MARGIN_BOUND, logits_of, score_kind, score_of
+from semrob_env.scene.classifiers.score_kinds import MARGIN_BOUND, ScoreKind, logits_of, score_kind, score_of
 from semrob_env.scene.classifiers.torch_module import Backend, TorchClassifier
 from semrob_env.scene.function import SceneFunction
 from semrob_env.scene.shapes import make_shape
@@ -97,7 +97,7 @@ def test_top1_is_a_step_without_gradient() -> None:
     top1 = TorchClassifier(network, Preprocessing(SIZE), name="small", score="top1")
     softmax = TorchClassifier(network, Preprocessing(SIZE), name="small")
     shown, classes = images(20)
-    best = softmax.answers(shown).argmax(axis=1)
+    best = softmax.probabilities(shown).argmax(axis=1)
     np.testing.assert_array_equal(top1.scores(shown, classes), (best == classes).astype(np.float64))
     with pytest.raises(NoGradientError, match="small of score top1 has no gradient; use finite differences"):
         top1.scores_and_gradients(shown, classes)
@@ -105,6 +105,23 @@ def test_top1_is_a_step_without_gradient() -> None:
     assert "score" not in softmax.fingerprint
     with pytest.raises(InvalidParameterError, match="score 'best': choose softmax, margin, top1"):
         score_kind("best")
+
+
+@pytest.mark.parametrize("score", ["softmax", "margin", "top1"])
+def test_probabilities_and_the_first_answers_do_not_depend_on_what_a_score_is(score: ScoreKind) -> None:
+    shown, _ = images(4)
+    network = small_network()
+    told = TorchClassifier(network, Preprocessing(SIZE), name="small", score=score)
+    with torch.inference_mode():
+        mean, std = (torch.tensor(own).reshape(1, 3, 1, 1) for own in (Preprocessing().mean, Preprocessing().std))
+        expected = torch.softmax(network((torch.from_numpy(shown) - mean) / std), dim=1).double().numpy()
+    np.testing.assert_allclose(told.probabilities(shown), expected, atol=1e-6)
+    for row, answers in zip(expected, told.top(shown, 2), strict=True):
+        assert [own.index for own in answers] == np.argsort(-row)[:2].tolist()
+        assert [own.name for own in answers] == [str(own.index) for own in answers]  # nobody named them
+        np.testing.assert_allclose([own.probability for own in answers], np.sort(row)[::-1][:2], atol=1e-6)
+    with pytest.raises(InvalidParameterError, match="give at least 1"):
+        told.top(shown, 0)
 
 
 def test_a_function_of_margins_has_their_range_and_gradients() -> None:

@@ -149,7 +149,7 @@ class Eager:
 
 def agreement(classifier: TorchClassifier, eager: Eager, images: Float32Array) -> dict[str, float]:
     """Largest difference of the answer of any class, and share of pictures with the same top answer."""
-    expected, found = eager(images), classifier.answers(images)
+    expected, found = eager(images), classifier.probabilities(images)
     return {
         "largest_difference": float(np.abs(found - expected).max()),
         "same_top1": float((found.argmax(axis=1) == expected.argmax(axis=1)).mean()),
@@ -169,7 +169,7 @@ def invariance(
         return max(float(np.abs(answers - whole[rows]).max()) for rows, answers in several)
 
     return {
-        "moved_in_use": moved(classifier.answers),
+        "moved_in_use": moved(classifier.probabilities),
         "moved_torch_chunks": moved(by_torch.answers),
         "moved_eager": moved(eager),
     }

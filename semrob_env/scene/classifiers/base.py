@@ -11,7 +11,13 @@ import numpy as np
 
 from semrob_env.errors import ClassifierError, InvalidParameterError, NoGradientError, UnknownNameError
 from semrob_env.scene.classifiers.labels import Labels
-from semrob_env.scene.classifiers.score_kinds import LOGISTIC_SCORES, SCORE_RANGES, ScoreKind
+from semrob_env.scene.classifiers.score_kinds import (
+    LOGISTIC_SCORES,
+    SCORE_RANGES,
+    ScoreKind,
+    probabilities_of,
+    score_of,
+)
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
 
@@ -49,6 +55,22 @@ class Preprocessing:
     def identity(self) -> str:
         """Text that enters run keys."""
         return f"size={self.size};mean={self.mean};std={self.std}"
+
+
+@final
+@dataclass(frozen=True)
+class Answer:
+    """A class that a network sees in a picture.
+
+    Attributes:
+        index: Number of the class.
+        name: Its shortest name; its number where nobody named it.
+        probability: Of the class, by the network.
+    """
+
+    index: int
+    name: str
+    probability: float
 
 
 class Classifier(ABC):
@@ -111,10 +133,36 @@ class Classifier(ABC):
         """
         self.check_classes(class_index)
         self._follow()
-        answer = np.asarray(self._scores(images, class_index), dtype=np.float64)
-        if answer.shape != (len(images),):
-            raise ClassifierError(f"{self.name} answered shape {answer.shape} to {len(images)} pictures")
-        return self._in_range(answer)
+        answers = self._told(images)
+        return self._in_range(np.asarray(score_of(self.score, answers, class_index), dtype=np.float64))
+
+    @final
+    def probabilities(self, images: Float32Array) -> FloatArray:
+        """Probabilities (N, labels) of all classes for pictures (N, 3, H, W), whatever a score is.
+
+        Raises:
+            ClassifierError: The answer has the wrong shape.
+        """
+        self._follow()
+        answers = np.asarray(self._told(images), dtype=np.float64)
+        return answers if self.score == "softmax" else probabilities_of(answers)
+
+    @final
+    def top(self, images: Float32Array, count: int = 3) -> list[tuple[Answer, ...]]:
+        """The classes of highest probability for each picture (N, 3, H, W), the highest first.
+
+        Raises:
+            ClassifierError: As `probabilities`.
+            InvalidParameterError: Not at least one class.
+        """
+        if count < 1:
+            raise InvalidParameterError(f"the first {count} answers: give at least 1")
+        probabilities = self.probabilities(images)
+        order = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+        return [
+            tuple(Answer(int(index), self.classes.name(int(index)), float(row[index])) for index in indices)
+            for row, indices in zip(probabilities, order, strict=True)
+        ]
 
     @final
     def scores_and_gradients(self, images: Float32Array, class_index: IntArray) -> tuple[FloatArray, Float32Array]:
@@ -167,9 +215,18 @@ class Classifier(ABC):
     def _follow(self) -> None:  # noqa: B027 (most have nothing to follow)
         """Called before every answer: take over what has changed in a network that others go on training."""
 
+    def _told(self, images: Float32Array) -> FloatArray | Float32Array:
+        answers = self._answers(images)
+        if answers.shape != (len(images), self.labels):
+            raise ClassifierError(
+                f"{self.name} answered shape {answers.shape} to {len(images)} pictures; "
+                f"must be ({len(images)}, {self.labels})"
+            )
+        return answers
+
     @abstractmethod
-    def _scores(self, images: Float32Array, class_index: IntArray) -> FloatArray | Float32Array:
-        """Scores (N,)."""
+    def _answers(self, images: Float32Array) -> FloatArray | Float32Array:
+        """Probabilities (N, labels) where the score is `softmax`, else logits up to a constant a row."""
 
     def _scores_and_gradients(
         self, images: Float32Array, class_index: IntArray

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from semrob_env.errors import ClassifierError
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
-from semrob_env.scene.classifiers.score_kinds import ScoreKind, logits_of, score_of
-from semrob_env.types import Float32Array, FloatArray, IntArray
+from semrob_env.scene.classifiers.score_kinds import ScoreKind, logits_of
+from semrob_env.types import Float32Array, FloatArray
 
 
 @final
@@ -51,15 +51,11 @@ class BlackBoxClassifier(Classifier):
         )
         self._probabilities = probabilities
 
-    def _scores(self, images: Float32Array, class_index: IntArray) -> Float32Array | FloatArray:
+    def _answers(self, images: Float32Array) -> FloatArray:
         try:
             answer = np.asarray(self._probabilities(images), dtype=np.float64)
         except Exception as error:  # a remote service, or a stranger's code, may raise anything
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             raise ClassifierError(f"{self.name} failed on {len(images)} pictures, none is charged: {reason}") from error
-        if answer.shape != (len(images), self.labels):
-            raise ClassifierError(
-                f"{self.name} answered shape {answer.shape} to {len(images)} pictures; "
-                f"must be ({len(images)}, {self.labels})"
-            )
-        return score_of(self.score, answer if self.score == "softmax" else logits_of(answer), class_index)
+        # Of another shape, it is told as it is: the base class says which.
+        return answer if self.score == "softmax" or answer.ndim != 2 else logits_of(answer)

@@ -25,8 +25,8 @@ from semrob_env.scene.classifiers.openvino_bounds import check_bounds
 from semrob_env.scene.classifiers.openvino_requests import Requests
 from semrob_env.scene.classifiers.probes import are_probabilities, largest_difference, probe_images
 from semrob_env.scene.classifiers.quiet_openvino import FrontEndManager, openvino
-from semrob_env.scene.classifiers.score_kinds import ScoreKind, logits_of, score_of
-from semrob_env.types import Float32Array, FloatArray, IntArray
+from semrob_env.scene.classifiers.score_kinds import ScoreKind, logits_of, probabilities_of
+from semrob_env.types import Float32Array, FloatArray
 
 REPEATS: Final = 3
 """How often the start-up images are asked, to find a model that changes its answers."""
@@ -120,14 +120,11 @@ class OpenVinoClassifier(Classifier):
             fed = (images - mean) / std
         return np.ascontiguousarray(fed.transpose(0, 2, 3, 1)) if self._is_last else fed
 
-    def _scores(self, images: Float32Array, class_index: IntArray) -> Float32Array | FloatArray:
+    def _answers(self, images: Float32Array) -> Float32Array | FloatArray:
         answers: Float32Array | FloatArray = self._requests.one_each(self._fed(images))
         if self._gives_probabilities:
-            answers = answers if self.score == "softmax" else logits_of(answers)
-        elif self.score == "softmax":
-            powers = np.exp(answers.astype(np.float64) - answers.max(axis=1, keepdims=True, initial=-np.inf))
-            answers = powers / powers.sum(axis=1, keepdims=True)
-        return score_of(self.score, answers, class_index)
+            return answers if self.score == "softmax" else logits_of(answers)
+        return probabilities_of(answers) if self.score == "softmax" else answers
 
 
 def _model_files(path: Path) -> tuple[Path, ...]:

@@ -77,3 +77,11 @@ def logits_of(probabilities: FloatArray | Float32Array) -> FloatArray:
     """Logits up to a constant a row: logarithms of probabilities (N, labels); their differences are the logits'."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.log(np.asarray(probabilities, dtype=np.float64))
+
+
+def probabilities_of(logits: FloatArray | Float32Array) -> FloatArray:
+    """Softmax of logits (N, labels), each row alone, in float64; a row with NaN or +inf is NaN."""
+    shifted = np.asarray(logits, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # inf - inf
+        powers = np.exp(shifted - shifted.max(axis=1, keepdims=True, initial=-np.inf))
+        return np.asarray(powers / powers.sum(axis=1, keepdims=True))

@@ -33,8 +33,8 @@ from semrob_env.scene.classifiers.probes import (
     log_probabilities,
     probe_images,
 )
-from semrob_env.scene.classifiers.score_kinds import MARGIN_BOUND, ScoreKind, score_of
-from semrob_env.types import Float32Array, FloatArray, IntArray
+from semrob_env.scene.classifiers.score_kinds import MARGIN_BOUND, ScoreKind
+from semrob_env.types import Float32Array, IntArray
 
 Backend = Literal["auto", "openvino", "torch"]
 _GraphT = TypeVar("_GraphT", Requests, GradientGraph)
@@ -255,8 +255,7 @@ class TorchClassifier(Classifier):
         by_torch = "torch" if self._device.type == "cpu" else f"torch-{self._device.type}"
         return by_torch if graph is None else "openvino"
 
-    def answers(self, images: Float32Array) -> Float32Array:
-        """What the network says to pictures (N, 3, H, W): probabilities (N, labels), or logits for other scores."""
+    def _answers(self, images: Float32Array) -> Float32Array:
         graph = self._value_graph()
         if graph is not None:
             return graph.one_each(images)
@@ -265,9 +264,6 @@ class TorchClassifier(Classifier):
             for rows, batch, _ in self._chunks(images, np.zeros(len(images), dtype=np.int64)):
                 answers[rows] = self._module(batch).cpu().numpy()[: len(answers[rows])]
         return answers
-
-    def _scores(self, images: Float32Array, class_index: IntArray) -> Float32Array | FloatArray:
-        return score_of(self.score, self.answers(images), class_index)
 
     def _scores_and_gradients(self, images: Float32Array, class_index: IntArray) -> tuple[Float32Array, Float32Array]:
         graph = self._gradient_graph()
