@@ -23,7 +23,7 @@ from semrob_env.scene.classifiers.torch_module import ImageNetwork, TorchClassif
 from semrob_env.scene.function import SceneFunction
 from semrob_env.scene.renderers import Rasterizer
 from semrob_env.scene.shapes import make_shape
-from semrob_env.types import Float32Array
+from semrob_env.types import Float32Array, FloatArray
 
 SPACES = {2: SemanticSpace.of("azimuth,elevation"), 6: SemanticSpace.of("paper6")}
 """Spaces of the cost of a gradient."""
@@ -162,7 +162,7 @@ def invariance(
 ) -> dict[str, Any]:
     """Whether pictures keep their bytes in batches of 1 and 5 and in another order; how far plain torch moves."""
 
-    def moved(ask: Callable[[Float32Array], Float32Array]) -> float:
+    def moved(ask: Callable[[Float32Array], Float32Array | FloatArray]) -> float:
         whole = ask(images)
         order = np.random.default_rng(2).permutation(len(images))
         several = [(rows, ask(images[rows])) for rows in (np.array([0]), np.arange(min(5, len(images))), order)]
@@ -170,6 +170,6 @@ def invariance(
 
     return {
         "moved_in_use": moved(classifier.probabilities),
-        "moved_torch_chunks": moved(by_torch.answers),
+        "moved_torch_chunks": moved(by_torch.probabilities),
         "moved_eager": moved(eager),
     }
