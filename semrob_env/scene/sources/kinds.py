@@ -212,14 +212,15 @@ def select_shapes(
         texts: Each as for `list_shapes` or `resolve_shape`.
         names: Empty: all; else those that `pick` finds among all of them.
         classes: Empty: all; else shapes of these classes only.
-        as_class: Empty: the class that the name of a shape tells; else this class for every shape.
+        as_class: Empty: the class that the name of a shape tells; else this class for every shape, as the network's
+            labels or an index of them have it: only they know it.
         numbers: Object numbers of procedural shapes.
 
     Raises:
         UnknownNameError: An unknown class or name, or nothing is left.
         AmbiguousNameError, LibraryError, InvalidMeshError: As `list_shapes` and `pick`.
     """
-    for name in (*classes, *filter(None, [as_class])):
+    for name in classes:
         if name not in SHAPES:
             class_index(name)
     chosen = list(numbers)
@@ -231,7 +232,9 @@ def select_shapes(
         listed = [pick(listed, name, ", ".join(texts)) for name in names]
     if as_class:
         listed = [
-            shape if shape.source.startswith(f"{PROCEDURAL}:") else replace(shape, class_name=as_class)
+            replace(shape, scored_as="" if as_class == shape.class_name else as_class)
+            if shape.source.startswith(f"{PROCEDURAL}:")
+            else replace(shape, class_name=as_class)
             for shape in listed
         ]
     kept = tuple(dict.fromkeys(shape for shape in listed if not classes or shape.class_name in classes))
