@@ -174,12 +174,19 @@ class Networks:
     unnormalized: Annotated[bool, _option(NETWORK, "feed pictures in [0, 1] as the paper's code did")] = False
     size: Annotated[int | None, by(count, "PIXELS"), _option(NETWORK, "input size; none: the network's own")] = None
     mean: Annotated[
-        str, _option(NETWORK, "of red,green,blue, or one number, in units of --range; none: the network's own")
+        str,
+        _option(
+            NETWORK,
+            "of red,green,blue, or one number, in units of --range; none: the network's own",
+            allow_leading_hyphen=True,
+        ),
     ] = ""
     std: Annotated[str, _option(NETWORK, "as --mean")] = ""
     range: Annotated[
         Literal["0-1", "0-255", "-1-1", "bytes"] | None,
-        _option(NETWORK, "what black and white become; given alone, there is no mean and std"),
+        _option(
+            NETWORK, "what black and white become; given alone, there is no mean and std", allow_leading_hyphen=True
+        ),
     ] = None
     bgr: Annotated[bool | None, _option(NETWORK, "order of the channels", "--bgr", negative="--rgb")] = None
     layout: Annotated[Literal["nchw", "nhwc"] | None, _option(NETWORK, "channels first or last")] = None
@@ -237,10 +244,12 @@ class Networks:
         own = [field for field in fields(Networks) if field.name != "networks"]
         return [field.name.replace("_", "-") for field in own if getattr(self, field.name) != field.default]
 
-    def load(self) -> None:
-        """Load every network: a broken or misspelt one ends here."""
+    def load(self, class_name: str = "") -> None:
+        """Load every network: a broken or misspelt one ends here, and so does a class that it does not know."""
         for spec in self.specs():
-            spec.load(unnormalized=self.unnormalized)
+            classifier = spec.load(unnormalized=self.unnormalized)
+            if class_name:
+                classifier.classes.index(class_name)
 
     def scenes(self, shapes: tuple["ShapeInfo", ...], params: str, colors: str = "white") -> list["SceneId"]:
         """Every network with every shape.

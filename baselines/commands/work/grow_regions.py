@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from baselines.commands.grow_regions import GrowRegionsOptions
+from baselines.commands.shared.networks import introduce
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import (
     prices,
@@ -80,7 +81,6 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
     axes = map_axes(space, map_steps) if space.n <= 2 else ()
     scene = make_scene_function(str(scenes[0]))
     asked: ScoreFunction = Complement(scene) if options.adversarial else scene
-    scene.probe()
     bundle = Bundle(options.out, console)
     export = output_folder(options.export) if options.export else None
 
@@ -88,6 +88,7 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
     starts = starts_of(options, options.starts, scene)
     if words := rank_words(options, options.starts):
         console.say(words)
+    introduce(console, {scene.id: starts})
     tasks = tasks_of(options, {asked.member_ids[0]: starts})
     notes = start_notes(asked, starts, np.zeros(len(starts), np.int64), options.goal, options.adversarial)
     labels = [point_label(space, start) if space.n <= 2 else moved(space, start) for start in starts]

@@ -11,6 +11,7 @@ from typing import Any, final
 
 import numpy as np
 
+from baselines.commands.shared.networks import introduce
 from baselines.commands.shared.options import PAPER_STEPS, start_points, workers_of
 from baselines.commands.shared.questions import prices, rank_of, rank_words, starts_of, tasks_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar, seconds_of
@@ -47,6 +48,7 @@ from semrob_env.store import BUDGET, FAILED, UNPAID, RunRow, RunStore, RunTask
 from semrob_env.tables import AccuracyTable, SrvrTable, Subject, group, srvr_text
 from semrob_env.tables.profiles import ProfileTable, level_words
 from semrob_env.tables.words import certified_words, effect_words, frozen_words, reach_words, survey_words
+from semrob_env.types import FloatArray
 
 CLASSES = ("cup", "chair", "bottle", "piano")  # of the default table of live functions
 NUMBERS = (0, 3)
@@ -69,6 +71,7 @@ def run(options: SrvrTableOptions, console: Console) -> None:
         console.say(plan.estimate())
     if options.dry_run:
         return
+    introduce(console, plan.starts())
     for network in plan.networks:
         plan.function(network).values(plan.space.default[None, None])  # a broken one ends here
     bundle = Bundle(options.out, console)
@@ -159,6 +162,13 @@ class SrvrPlan:
     @property
     def classes(self) -> list[str]:
         return list(dict.fromkeys(subject.class_name for subject in self.subjects))
+
+    def starts(self) -> dict[str, FloatArray]:
+        """Start points of each function."""
+        found: dict[str, dict[tuple[float, ...], None]] = {}
+        for task in self.tasks:
+            found.setdefault(task.question.function_id, {})[tuple(task.question.start)] = None
+        return {name: np.array(list(points)) for name, points in found.items()}
 
     def function(self, network: str) -> ScoreFunction:
         ids = (task.question.function_id for task in self.tasks)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import final
 
 import numpy as np
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from semrob_env.errors import ClassifierError
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
+from semrob_env.scene.classifiers.premises import Sources
 from semrob_env.scene.classifiers.score_kinds import ScoreKind, logits_of
 from semrob_env.types import Float32Array, FloatArray
 
@@ -18,7 +20,8 @@ from semrob_env.types import Float32Array, FloatArray
 class BlackBoxClassifier(Classifier):
     """A callable `probabilities(images (N, 3, size, size) float32 in [0, 1]) -> (N, labels)`.
 
-    The callable does its own normalisation. It must answer each picture alone. What it raises becomes one
+    The callable does its own normalization: it gets images in [0, 1], whatever `preprocessing` says for run keys and
+    people. It must answer each picture alone. What it raises becomes one
     ClassifierError: the oracle then charges nothing of that call.
 
     Args:
@@ -28,6 +31,7 @@ class BlackBoxClassifier(Classifier):
         name: What messages and run keys call it; name the version, as its weights cannot be hashed.
         score: What a score is; `margin` is that of the logarithms of its probabilities.
         categories: Name of each class; None: ImageNet's for 1000 labels.
+        preprocessing: What the callable does with images, its size in place of `size`; None: nothing is told.
     """
 
     def __init__(
@@ -39,10 +43,14 @@ class BlackBoxClassifier(Classifier):
         name: str = "callable",
         score: ScoreKind = "softmax",
         categories: Sequence[str] | None = None,
+        preprocessing: Preprocessing | None = None,
     ) -> None:
+        if preprocessing is None:
+            sources = Sources("as made in Python: size=...", "its callable gets images so, and does the rest")
+            preprocessing = replace(Preprocessing(size).unnormalized(), sources=sources)
         super().__init__(
             name,
-            Preprocessing(size).unnormalized(),
+            preprocessing,
             labels,
             has_gradient=False,
             fingerprint={"backend": "callable"},

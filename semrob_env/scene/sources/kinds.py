@@ -12,7 +12,7 @@ from typing import final
 from semrob_env.errors import InvalidMeshError, InvalidParameterError, LibraryError, UnknownNameError
 from semrob_env.files import FileCache
 from semrob_env.registry import Registry
-from semrob_env.scene.classes import class_index, class_of
+from semrob_env.scene.classes import class_index, class_of, nearest_class
 from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, normalize
 from semrob_env.scene.shapes import SHAPES, make_shape
 from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
@@ -188,7 +188,11 @@ def resolve_shape(text: str) -> ShapeInfo:
         _, root, name = split_source(text)
         shapes = SHAPE_SOURCES[kind].shapes(root)
         return pick(shapes, name, root) if name else shapes[0]
-    raise LibraryError(f"{text}: there is no such file, folder or library; give {ALLOWED}, or one shape as SOURCE#NAME")
+    near = nearest_class(kind) if kind != text else None
+    hint = f"; did you mean {near}:{text.partition(':')[2]}?" if near else ""
+    raise LibraryError(
+        f"{text}: there is no such file, folder or library; give {ALLOWED}, or one shape as SOURCE#NAME{hint}"
+    )
 
 
 def _is_place(text: str) -> bool:
