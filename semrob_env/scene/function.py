@@ -277,8 +277,8 @@ class SceneId:
         """
         if shape.class_name is None:
             raise InvalidParameterError(f"{shape.label}: its name tells no class; give --class NAME")
-        label = {"label": escape(shape.scored_as)} if shape.scored_as else {}
-        return cls(network.network, escape(shape.class_name), shape.source, **label, **network.in_ids(), **others)
+        said = {**network.in_ids(), **others, "label": escape(shape.scored_as)}
+        return cls(network.network, escape(shape.class_name), shape.source, **said)
 
     @classmethod
     def parse(cls, function_id: str) -> SceneId:

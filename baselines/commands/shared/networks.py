@@ -46,8 +46,10 @@ def introduce(console: Console, asked: Mapping[str, FloatArray | None]) -> None:
 
 
 def _introduce(console: Console, scenes: Mapping[SceneId, FloatArray | None]) -> None:
-    firsts = {(scene.class_name, scene.label): scene for scene in reversed(scenes)}  # one of each class before others
-    chosen = list(dict.fromkeys([*reversed(firsts.values()), *scenes]))[:MOST_SHAPES]
+    firsts: dict[tuple[str, str], SceneId] = {}
+    for scene in scenes:
+        firsts.setdefault((scene.class_name, scene.label), scene)
+    chosen = list(dict.fromkeys([*firsts.values(), *scenes]))[:MOST_SHAPES]  # one of each class before others
     functions = [make_scene_function(str(scene)) for scene in chosen]
     classifier, alias = functions[0].classifier, chosen[0].alias
     tell(console, alias, classifier)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -132,8 +133,8 @@ class NetworkOptions:
         width = high - low
         return replace(
             own,
-            mean=own.mean if mean is None else tuple((number - low) / width for number in mean),
-            std=own.std if std is None else tuple(number / width for number in std),
+            mean=own.mean if mean is None else _each(mean, lambda number: (number - low) / width),
+            std=own.std if std is None else _each(std, lambda number: number / width),
             is_bytes=False,
         )
 
@@ -212,6 +213,11 @@ def _three(name: str, text: str) -> tuple[float, float, float] | None:
     if not is_right or (name == "std" and min(numbers) <= 0):
         raise InvalidParameterError(f"{name} {text[:60]!r}: give one number or three, comma separated; std above 0")
     red, green, blue = numbers * (3 // len(numbers))
+    return red, green, blue
+
+
+def _each(numbers: tuple[float, float, float], change: Callable[[float], float]) -> tuple[float, float, float]:
+    red, green, blue = map(change, numbers)
     return red, green, blue
 
 

@@ -166,7 +166,7 @@ class _ImageFeatures(torch.nn.Module):
 
 def _sentences(texts: Encoder, classes: Sequence[str], templates: Sequence[str]) -> Float32Array:
     """Features (labels, d) of classes."""
-    rows = []
+    rows: list[npt.NDArray[np.float64]] = []
     for own in classes:
         features = _array(texts([template.replace("{}", own) for template in templates]))
         if features.ndim != 2 or len(features) != len(templates) or (rows and features.shape[1] != len(rows[0])):
