@@ -12,10 +12,6 @@ import numpy as np
 import pytest
 import torch
 
-from baselines.experiments.functions import Functions
-from baselines.experiments.pool import Workers
-from baselines.experiments.runner import run_tasks
-from baselines.experiments.trial import RunTask
 from semrob_env.errors import ClassifierError, MissingExtraError, RefusedFileError, SemrobError
 from semrob_env.functions import make_function
 from semrob_env.scene.classifiers import options as options_module
@@ -102,28 +98,9 @@ def test_a_state_dict_answers_as_the_module_that_it_is_of(seats: Any) -> None:
 
 def test_a_factory_runs_only_where_it_is_trusted(seats: Any) -> None:
     del seats
-    name = f"scene:file/4/folder:nowhere?weights=seats.pt&size={SIZE}&factory=my_seats:Seats&params=azimuth"
+    name = f"scene:file/cup/procedural:0?weights=seats.pt&size={SIZE}&factory=my_seats:Seats&label=4"
     with pytest.raises(RefusedFileError, match=r"runs the code of that module; give --factory my_seats:Seats"):
         make_function(name)
-
-
-def test_a_worker_makes_the_network_of_a_factory_as_well(seats: Any) -> None:
-    del seats
-    trust_factory("my_seats:Seats")
-    said = f"params=azimuth&size={SIZE}&weights=seats.pt&label=4&factory=my_seats:Seats"
-    scene = make_function(f"scene:file/cup/procedural:0?{said}")
-    from semrob_env.questions import Question
-
-    task = RunTask(Question(scene.id, (100.0,), budget=6), "naive")
-    rows = []
-    for workers in (Workers(1), Workers(2)):
-        summary: list[Any] = []
-        run_tasks(
-            [task], None, functions=Functions([scene.id]), workers=workers, on_rows=lambda r, _, s=summary: s.extend(r)
-        )
-        rows.append(summary[0])
-    assert rows[0].error is None
-    assert (rows[0].lower, rows[0].upper) == (rows[1].lower, rows[1].upper)
 
 
 @pytest.mark.parametrize("wrap", ["module.", "_orig_mod.", "model.", "net."])
