@@ -33,7 +33,7 @@ def introduce(console: Console, asked: Mapping[str, FloatArray | None]) -> None:
             Complements count as what they are of; maps and other functions are passed over.
 
     Raises:
-        SemrobError: As `make_scene_function` and `SceneFunction.probe`: a broken network ends here.
+        SemrobError: As `make_scene_function` and `Classifier.top`.
     """
     networks: dict[SceneId, dict[SceneId, FloatArray | None]] = {}
     for text, starts in asked.items():
@@ -55,7 +55,6 @@ def _introduce(console: Console, scenes: Mapping[SceneId, FloatArray | None]) ->
     tell(console, alias, classifier)
     seen: dict[str, bool] = {}
     for scene, function in zip(chosen, functions, strict=True):
-        function.probe()
         space, index = function.space, int(function.class_indices[0])
         starts = scenes[scene]
         points = paper_starts(space) if starts is None else starts

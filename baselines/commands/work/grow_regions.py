@@ -81,6 +81,7 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
     axes = map_axes(space, map_steps) if space.n <= 2 else ()
     scene = make_scene_function(str(scenes[0]))
     asked: ScoreFunction = Complement(scene) if options.adversarial else scene
+    scene.probe()
     bundle = Bundle(options.out, console)
     export = output_folder(options.export) if options.export else None
 

@@ -1,4 +1,18 @@
-"""Any Python callable as a classifier: a remote service, another framework, a formula. No gradient."""
+"""Any Python callable as a classifier: a remote service, another framework, a formula. No gradient.
+
+A service behind HTTP that takes images as JSON, (N, 3, size, size) in [0, 1], and answers N rows of probabilities:
+
+    import json
+    import urllib.request
+    from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
+
+    def ask(images):
+        request = urllib.request.Request("http://127.0.0.1:8000/classify", json.dumps(images.tolist()).encode())
+        with urllib.request.urlopen(request, timeout=30) as response:
+            return json.load(response)
+
+    service = BlackBoxClassifier(ask, labels=3, size=32, name="service-v3", categories=["lamp", "seat", "table"])
+"""
 
 from __future__ import annotations
 
