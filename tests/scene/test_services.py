@@ -14,7 +14,7 @@ import pytest
 
 from semrob_env import SemanticSpace
 from semrob_env.errors import ClassifierError
-from semrob_env.oracle import FiniteDifferences, QueryOracle
+from semrob_env.oracle import FiniteDifferences, Queries, QueryOracle
 from semrob_env.scene.classifiers import black_box
 from semrob_env.scene.function import SceneFunction
 from semrob_env.scene.shapes import make_shape
@@ -62,7 +62,10 @@ def test_the_example_of_a_service_scores_shapes_and_a_broken_one_charges_nothing
     level = function.images(theta).mean(axis=(2, 3))[0] * [5.0, 2.0, -3.0]
     oracle = QueryOracle(function, budget=20, finite_differences=FiniteDifferences((2.0, 2.0)))
     assert oracle.value(theta[0]) == pytest.approx(np.exp(level[1]) / np.exp(level).sum(), abs=1e-6)
-    oracle.value_and_gradient(theta[0])
+    asked = Queries(theta[None], np.zeros(1, dtype=np.int64), np.ones((1, 1), dtype=bool), wants_gradient=True)
+    gradients = oracle.query(asked).gradients
+    assert gradients is not None
+    assert np.isfinite(gradients).all()
     billed = oracle.forward_queries
     assert billed > 2
     monkeypatch.setattr(Service, "is_broken", True)

@@ -68,7 +68,7 @@ def test_a_class_that_no_start_view_shows_is_a_warning_and_options_reach_the_run
     told = capsys.readouterr().out
     assert "network mine = file:own.pt" in told
     assert "input: 24 x 24 pixels (as asked: size)" in told
-    assert "mean 0.5 0.5 0.5, std 0.5 0.5 0.5 of r g b in 0 to 1; bgr (as asked: range, channels)" in told
+    assert "numbers -1 to 1; bgr (as asked: range, channels)" in told
     assert "classes: 5: lamp, seat, table, ... (as asked: labels)" in told
     assert "as shelf at azimuth 130, elevation 30: seat " in told
     assert "WARNING: shelf: not among the first 3 answers at any start view" in told

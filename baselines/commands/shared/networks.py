@@ -14,6 +14,7 @@ import numpy as np
 from baselines.commands.shared.terminal import Console
 from semrob_env.errors import SemrobError
 from semrob_env.parameters import paper_starts
+from semrob_env.questions import Question
 from semrob_env.scene.classifiers.base import Answer, Classifier
 from semrob_env.scene.classifiers.network_spec import NetworkSpec
 from semrob_env.scene.function import SceneId, make_scene_function
@@ -78,6 +79,14 @@ def tell(console: Console, label: str, classifier: Classifier) -> None:
     console.say(f"network {named}{classifier.name}; ! is a guess")
     for premise in classifier.premises:
         console.say(f"  {'!' if premise.is_assumed else ' '} {premise}")
+
+
+def starts_by_function(questions: Sequence[Question]) -> dict[str, FloatArray | None]:
+    """What `introduce` takes, of questions: the start points of each function, in order."""
+    found: dict[str, dict[tuple[float, ...], None]] = {}
+    for question in questions:
+        found.setdefault(question.function_id, {})[tuple(question.start)] = None
+    return {name: np.array(list(points)) for name, points in found.items()}
 
 
 def asked_of(

@@ -11,7 +11,7 @@ from typing import Any, final
 
 import numpy as np
 
-from baselines.commands.shared.networks import introduce
+from baselines.commands.shared.networks import introduce, starts_by_function
 from baselines.commands.shared.options import PAPER_STEPS, start_points, workers_of
 from baselines.commands.shared.questions import prices, rank_of, rank_words, starts_of, tasks_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar, seconds_of
@@ -48,7 +48,6 @@ from semrob_env.store import BUDGET, FAILED, UNPAID, RunRow, RunStore, RunTask
 from semrob_env.tables import AccuracyTable, SrvrTable, Subject, group, srvr_text
 from semrob_env.tables.profiles import ProfileTable, level_words
 from semrob_env.tables.words import certified_words, effect_words, frozen_words, reach_words, survey_words
-from semrob_env.types import FloatArray
 
 CLASSES = ("cup", "chair", "bottle", "piano")  # of the default table of live functions
 NUMBERS = (0, 3)
@@ -71,7 +70,7 @@ def run(options: SrvrTableOptions, console: Console) -> None:
         console.say(plan.estimate())
     if options.dry_run:
         return
-    introduce(console, plan.starts())
+    introduce(console, starts_by_function([task.question for task in plan.tasks]))
     for network in plan.networks:
         plan.function(network).values(plan.space.default[None, None])  # a broken one ends here
     bundle = Bundle(options.out, console)
@@ -162,13 +161,6 @@ class SrvrPlan:
     @property
     def classes(self) -> list[str]:
         return list(dict.fromkeys(subject.class_name for subject in self.subjects))
-
-    def starts(self) -> dict[str, FloatArray]:
-        """Start points of each function."""
-        found: dict[str, dict[tuple[float, ...], None]] = {}
-        for task in self.tasks:
-            found.setdefault(task.question.function_id, {})[tuple(task.question.start)] = None
-        return {name: np.array(list(points)) for name, points in found.items()}
 
     def function(self, network: str) -> ScoreFunction:
         ids = (task.question.function_id for task in self.tasks)

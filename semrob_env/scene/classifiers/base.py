@@ -107,8 +107,9 @@ class Preprocessing:
             numbers = "mean and std of ImageNet"
         elif self.is_bytes:
             numbers = "none, bytes 0 to 255"
-        elif self.is_plain:
-            numbers = "none, numbers 0 to 1"
+        elif len({*self.mean}) == len({*self.std}) == 1:
+            low, high = (round((shade - self.mean[0]) / self.std[0], 3) for shade in (0, 1))
+            numbers = f"numbers {low:g} to {high:g}"
         else:
             mean, std = (" ".join(f"{number:.4g}" for number in own) for own in (self.mean, self.std))
             numbers = f"mean {mean}, std {std} of r g b in 0 to 1"
