@@ -25,6 +25,8 @@ from semrob_env.types import Float32Array, FloatArray, IntArray
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of red, green and blue, in picture units: what most networks for ImageNet are trained with."""
 
+DEFAULT_SIZE = 224
+
 Channels = Literal["rgb", "bgr"]
 Layout = Literal["nchw", "nhwc"]
 
@@ -51,7 +53,7 @@ class Preprocessing:
             order or layout.
     """
 
-    size: int = 224
+    size: int = DEFAULT_SIZE
     mean: tuple[float, float, float] = IMAGENET_MEAN
     std: tuple[float, float, float] = IMAGENET_STD
     channels: Channels = "rgb"
@@ -114,13 +116,19 @@ class Preprocessing:
             mean, std = (" ".join(f"{number:.4g}" for number in own) for own in (self.mean, self.std))
             numbers = f"mean {mean}, std {std} of r g b in 0 to 1"
         return (
-            Premise("input", f"{self.size} x {self.size} pixels", self.sources.size or AS_MADE),
-            Premise("normalization", f"{numbers}; {order}", self.sources.numbers or AS_MADE),
+            Premise(
+                "input", f"{self.size} x {self.size} pixels", self.sources.size or _made(self.size == DEFAULT_SIZE)
+            ),
+            Premise("normalization", f"{numbers}; {order}", self.sources.numbers or _made(self.mean == IMAGENET_MEAN)),
         )
 
 
 AS_MADE = "as made in Python"
-"""Source of what the code that made a classifier says, or left at a default of ours."""
+"""Source of what the code that made a classifier says."""
+
+
+def _made(is_default: bool) -> str:
+    return f"{AS_MADE}, or left at its default" if is_default else AS_MADE
 
 
 @final
