@@ -103,7 +103,8 @@ def transformers_clip(
     """`zero_shot` of a `CLIPModel` of transformers, or a model like it, and its tokenizer.
 
     Args:
-        model: Put into eval mode; has `get_image_features`, `get_text_features`, `logit_scale` and `config.vision_config.image_size`.
+        model: It is put into eval mode; has `vision_model`, `visual_projection`, `get_text_features`, `logit_scale` and
+            `config.vision_config.image_size`.
         tokenizer: Called with a list of sentences, `padding=True`, `truncation=True`, `return_tensors="pt"`.
         classes: See `zero_shot`, as all that follow.
         templates: Sentences.
