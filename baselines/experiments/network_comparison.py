@@ -1,8 +1,8 @@
 """Asks several networks the same questions at the same views, and sets each beside the first of them.
 
-    >>> from baselines import compare_networks
-    >>> found = compare_networks(["efficientnet_lite0", "efficientnet_lite2"], ["cup:0", "chair:0"])  # doctest: +SKIP
-    >>> print(found[0].words())  # doctest: +SKIP
+>>> from baselines import compare_networks
+>>> found = compare_networks(["efficientnet_lite0", "efficientnet_lite2"], ["cup:0", "chair:0"])  # doctest: +SKIP
+>>> print(found[0].words())  # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ class Asked:
                 f"{self.views} views, seed {self.seed}: give 1 to {_MOST_VIEWS} views, and a seed of 0 or above"
             )
         if not get_optimizer(self.method).answers_goals:
-            raise UnsupportedGoalError(f"{self.method} answers one goal a run; choose {METHOD}, which answers a profile")
+            raise UnsupportedGoalError(
+                f"{self.method} answers one goal a run; choose {METHOD}, which answers a profile"
+            )
 
     def tasks(self, function_id: str, starts: FloatArray) -> list[RunTask]:
         """The runs on one function."""
@@ -190,7 +192,9 @@ def scenes_of(
     if not isinstance(networks, Mapping):
         specs = network_specs(networks)
         ids = [
-            str(SceneId(spec.network, own, source, space.spec, **spec.in_ids())) for spec in specs for own, source in named
+            str(SceneId(spec.network, own, source, space.spec, **spec.in_ids()))
+            for spec in specs
+            for own, source in named
         ]
         return ids, Functions(ids)
     meshes = [load_shape(own, source) for own, source in named]

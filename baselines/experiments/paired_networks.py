@@ -6,6 +6,7 @@ checkpoint replace that one on my test shapes?". *Other shapes*: these shapes ar
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,6 +20,7 @@ from semrob_env.metrics import Flips, PairedViews, in_turn, shapes_needed
 from semrob_env.metrics.intervals import difference_interval
 from semrob_env.questions import Goal
 from semrob_env.regions import Regions
+from semrob_env.scene.sources.texts import unescape
 from semrob_env.store import RunRow
 from semrob_env.tables.words import point_words, stretch_words
 
@@ -30,6 +32,7 @@ under the robustness profile of regions that meet the goal by the common views."
 ALL: Final = "all"
 
 BETTER, WORSE, OPEN, SAME = "better", "worse", "not told apart", "the same"
+
 
 @final
 @dataclass(frozen=True)
@@ -85,6 +88,12 @@ class Line:
         return {**vars(self), "difference": self.difference, "verdict": self.verdict}
 
 
+def short_source(source: str) -> str:
+    """What tells the shapes of one source apart: a number, a name, or the name of a file."""
+    _, _, rest = source.partition(":")
+    return unescape(rest.partition("#")[2] or rest.rpartition("/")[2])
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class OnShape:
@@ -110,12 +119,14 @@ class OnShape:
 
     @property
     def label(self) -> str:
-        """For tables: `cup procedural:3`."""
-        return f"{self.class_name} {self.shape}"
+        """For tables: `cup 3`, `cup old-mug`, `cup mug.obj`."""
+        return f"{self.class_name} {short_source(self.shape)}"
 
     def regions(self) -> tuple[Regions | None, Regions | None]:
-        """The region of each at the first start point, cut to the space; None: its run failed, or it does not meet
-        the goal by the judge's estimate."""
+        """The region of each at the first start point, cut to the space.
+
+        None where its run failed, or it does not meet the goal by the judge's estimate.
+        """
         found = []
         for rows in (self.before, self.after):
             row = rows[0]
@@ -196,10 +207,9 @@ class NetworkComparison:
         told = [own for own in classes if own.low > 0 or own.high < 0]
         for kind, chosen in ((BETTER, [o for o in told if o.low > 0]), (WORSE, [o for o in told if o.high < 0])):
             if chosen:
-                listed = ", ".join(f"{own.group} ({_points(own)})" for own in chosen)
-                sentences.append(f"{kind} on {listed}")
+                sentences += [f"{kind} on {own.group}: {_points(own)}" for own in chosen]
         sentences += self._where()
-        sentences.append(self._flip_words())
+        sentences += [self._flip_words(), self._score_words()]
         sentences += [self._share_words(metric) for metric in (CERTIFIED, AREA)]
         if self.failed:
             sentences.append(f"{len(self.failed)} runs failed; shapes of theirs are left out of SRVR and area")
@@ -212,16 +222,14 @@ class NetworkComparison:
         return pandas.DataFrame([own.record() for own in self.lines])
 
     def _headline(self, whole: Line) -> str:
-        names, points = f"{self.after} beside {self.before}", _points(whole)
-        views = f"{whole.views} views of {_count(whole.shapes, 'shape')}"
-        if whole.low > 0 or whole.high < 0:
-            kind = BETTER if whole.low > 0 else WORSE
-            text = f"{names}: {kind} on these shapes: {points} of right views ({views})"
-            plain = self.line()
-            if plain.shapes_low > 0 or plain.shapes_high < 0:
-                return f"{text}; on other shapes of these classes, too: {_ends(plain.shapes_low, plain.shapes_high)}"
-            return f"{text}; of other shapes that is not shown{self._needed(whole)}"
-        return f"{names}: not told apart: {points} of right views ({views}){self._needed(whole)}"
+        names, views = f"{self.after} beside {self.before}", f"{whole.views} views of {_count(whole.shapes, 'shape')}"
+        if not (whole.low > 0 or whole.high < 0):
+            return f"{names}: not told apart: {_points(whole)}, {views}{self._needed(whole)}"
+        text = f"{names}: {BETTER if whole.low > 0 else WORSE} on these shapes: {_points(whole)}, {views}"
+        plain = self.line()
+        if plain.shapes_low > 0 or plain.shapes_high < 0:
+            return f"{text}; on other shapes of these classes, too: {_ends(plain.shapes_low, plain.shapes_high)}"
+        return f"{text}; of other shapes that is not shown{self._needed(whole)}"
 
     def _needed(self, whole: Line) -> str:
         """How many shapes would show such a difference on others."""
@@ -263,7 +271,8 @@ class NetworkComparison:
         shape, view = self.most_lost()
         theta = shape.views.before.theta[view]
         scores = shape.views.before.scores[view], shape.views.after.scores[view]
-        return f"{text}; for example {shape.label} at {point_words(shape.views.before.space.parameters, theta)}: {_fell(*scores)}"
+        where = point_words(shape.views.before.space.parameters, theta)
+        return f"{text}; for example {shape.label} at {where}: {_fell(*scores)}"
 
     def most_lost(self) -> tuple[OnShape, int]:
         """The flipped view whose score fell most: its shape and number.
@@ -288,6 +297,10 @@ class NetworkComparison:
             raise InvalidParameterError(f"no view flipped from {'right to wrong' if lost else 'wrong to right'}")
         return [(shape, view) for _, shape, view in sorted(every, key=lambda one: -one[0])]
 
+    def _score_words(self) -> str:
+        own = self.line(SCORE)
+        return f"mean score: {own.before:.3f} before, {own.after:.3f} after: {own.verdict}"
+
     def _share_words(self, metric: str) -> str:
         own = self.line(metric)
         text = f"{metric}: {100 * own.before:.1f} % before, {100 * own.after:.1f} % after"
@@ -296,7 +309,8 @@ class NetworkComparison:
         if np.isnan(own.shapes_low):
             return f"{text} (one shape: no interval)"
         is_shown = own.shapes_low > 0 or own.shapes_high < 0
-        return f"{text} (difference {_ends(own.shapes_low, own.shapes_high)} on other shapes{'' if is_shown else ', not shown'})"
+        ends = _ends(own.shapes_low, own.shapes_high)
+        return f"{text}; on other shapes the difference is {ends}{', so none is shown' * (not is_shown)}"
 
     def _groups(self) -> Iterator[tuple[str, tuple[OnShape, ...]]]:
         yield ALL, self.shapes
@@ -340,10 +354,11 @@ class NetworkComparison:
         )
 
 
+_ROUNDING: Final = 1e-6
+"""Of ends that are whole."""
+
 _PLAIN: Final = 0.05
 """Size of a difference that a plan is made for where none was seen."""
-
-
 
 
 def _views(shapes: Sequence[OnShape]) -> PairedViews:
@@ -353,12 +368,17 @@ def _views(shapes: Sequence[OnShape]) -> PairedViews:
 
 
 def _points(line: Line) -> str:
-    """`+12.3 points, 4.0 to 20.1`."""
-    return f"{100 * line.difference:+.1f} points, {_ends(line.low, line.high)}"
+    """`+12.3 points of right views (4.0 to 20.1)`."""
+    return f"{_signed(line.difference)} points of right views ({_ends(line.low, line.high)})"
 
 
 def _ends(low: float, high: float) -> str:
-    return f"{100 * low:.1f} to {100 * high:.1f}"
+    """Ends of an interval in points, rounded outwards."""
+    return f"{math.floor(1000 * low + _ROUNDING) / 10 + 0.0:.1f} to {math.ceil(1000 * high - _ROUNDING) / 10 + 0.0:.1f}"
+
+
+def _signed(difference: float) -> str:
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
 def _fell(before: float, after: float) -> str:

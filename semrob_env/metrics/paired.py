@@ -144,10 +144,7 @@ class PairedViews:
         every = Survey(space, theta, many.astype(np.float64))
         part = Survey(space, theta[flipped], few[flipped].astype(np.float64))
         return [
-            found
-            for name in space.names
-            if every.curve(name).varies(own)
-            for found in part.curve(name).failing(own)
+            found for name in space.names if every.curve(name).varies(own) for found in part.curve(name).failing(own)
         ]
 
 

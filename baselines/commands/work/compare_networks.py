@@ -15,7 +15,7 @@ from baselines.commands.shared.reading import numbers
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar, seconds_of
 from baselines.experiments.functions import Functions
 from baselines.experiments.network_comparison import LEVELS, Asked, compared, usual_starts
-from baselines.experiments.paired_networks import ALL, METRICS, Line, NetworkComparison, OnShape
+from baselines.experiments.paired_networks import ALL, METRICS, RATE, Line, NetworkComparison, OnShape
 from semrob_env.errors import GateError, InvalidParameterError, OutputError
 from semrob_env.files import interval_text, markdown_table
 from semrob_env.functions import ScoreFunction
@@ -54,7 +54,9 @@ def run(options: CompareNetworksOptions, console: Console) -> None:
         return
     bundle = Bundle(options.out, console)
     if not options.resume and (bundle.folder / "runs.sqlite").exists():
-        raise OutputError(f"{bundle.folder} holds runs already; --no-resume wants an empty --out, leave it away to go on")
+        raise OutputError(
+            f"{bundle.folder} holds runs already; --no-resume wants an empty --out, leave it away to go on"
+        )
     with progress_bar(console, "") as progress:
         views, runs = progress.add_task("views", total=len(ids)), progress.add_task("runs", total=len(ids) * starts)
         found = compared(
@@ -121,7 +123,9 @@ def estimate(ids: Sequence[str], functions: Functions, queries: int) -> str:
     for name in names.values():
         function, member = functions.member(name)
         theta = function.space.sample(8, np.random.default_rng(0))[None]
-        seconds += seconds_of(lambda function=function, member=member, theta=theta: function.values(theta, [member])) / 8  # type: ignore[misc]
+        seconds += (
+            seconds_of(lambda function=function, member=member, theta=theta: function.values(theta, [member])) / 8
+        )  # type: ignore[misc]
     each = seconds / len(names)
     return f"estimated time: {queries * each / 60:.1f} minutes ({1e3 * each:.1f} ms a query, mean over networks)"
 
@@ -134,14 +138,15 @@ def report(
     for own in found:
         sentences = own.words()
         parts += ["\n".join(f"- {sentence}" for sentence in sentences)]
-        parts += [markdown_table([shown(line, own) for line in own.lines if line.group == ALL])]
-        if rest := [shown(line, own) for line in own.lines if line.group != ALL]:
-            parts += [markdown_table(rest)]
+        parts += [markdown_table([shown(line, own) for line in own.lines if line.group in {ALL, *own.classes}])]
+        if len(own.shapes) > 1:
+            parts += [markdown_table([shape_line(shape, own) for shape in own.shapes])]
     parts.append("\n".join(f"- {note}" for note in notes(found, options)))
     body = "\n\n".join(parts)
     bundle.text("comparison.md", body)
     bundle.rows(
-        "comparison.csv", [{"network": own.after, "against": own.before, **line.record()} for own in found for line in own.lines]
+        "comparison.csv",
+        [{"network": own.after, "against": own.before, **line.record()} for own in found for line in own.lines],
     )
     bundle.rows("views.csv", [row for own in found for row in view_rows(own)])
     for own in found:
@@ -170,20 +175,41 @@ def shown(line: Line, own: NetworkComparison) -> dict[str, str]:
         "metric": line.metric,
         own.before: f"{100 * line.before:.1f}",
         own.after: f"{100 * line.after:.1f}",
-        "difference": f"{100 * line.difference:+.1f}",
-        "these shapes": interval_text(line.low, line.high),
-        "other shapes": interval_text(line.shapes_low, line.shapes_high),
-        "lost, won": f"{line.lost}, {line.won} of {line.views}" if line.metric == METRICS[0] else "",
+        "difference": signed(line.difference),
+        "on these shapes": interval_text(line.low, line.high),
+        "on other shapes": "cannot tell"
+        if line.shapes_high - line.shapes_low >= 2
+        else interval_text(line.shapes_low, line.shapes_high),
+        "lost, won": f"{line.lost}, {line.won} of {line.views}" if line.metric == RATE else "",
         "verdict": "the same network" if own.is_same else line.verdict,
     }
+
+
+def shape_line(shape: OnShape, own: NetworkComparison) -> dict[str, str]:
+    """A shape for the eye: the rate with its interval, other metrics as differences, in points of %."""
+    rate = own.line(RATE, shape.label)
+    return {
+        "shape": shape.label,
+        f"right views, {own.before}": f"{100 * rate.before:.0f}",
+        own.after: f"{100 * rate.after:.0f}",
+        "difference": signed(rate.difference),
+        "of all its views": interval_text(rate.low, rate.high),
+        "lost, won": f"{rate.lost}, {rate.won}",
+        **{metric: signed(own.line(metric, shape.label).difference) for metric in METRICS if metric != RATE},
+    }
+
+
+def signed(difference: float) -> str:
+    """A difference in points of %, never -0."""
+    return f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
 def notes(found: Sequence[NetworkComparison], options: CompareNetworksOptions) -> list[str]:
     """How to read it, and what it cost."""
     level = f"{100 * options.confidence:g} %"
     return [
-        f"differences are after minus before, in points of %; intervals have {level} each, what is said in words of all "
-        f"shapes and classes has {level} together",
+        f"differences are after minus before, in points of %; intervals have {level} each; what is said in words of right "
+        f"views on all shapes, classes and stretches has {level} together",
         "these shapes: over all their views, from common ones (rate: exact, from flipped views; score: betting bounds); "
         "other shapes: of these classes, wide for few shapes, none for one",
         f"certified SRVR: mean share of the widest region around a start point in which {options.goal.words}, surely; "
@@ -215,7 +241,8 @@ def view_rows(own: NetworkComparison) -> list[dict[str, object]]:
 
 def picture_of(own: NetworkComparison) -> Figure:
     """The shapes on which most views flipped."""
-    order = sorted(own.shapes, key=lambda shape: -(shape.views.flips.lost + shape.views.flips.won))[:MOST_DRAWN]
+    order = sorted(own.shapes, key=lambda shape: -(shape.views.flips.lost + shape.views.flips.won))
+    order = [shape for shape in order if (shape.views.lost | shape.views.won).any()][:MOST_DRAWN] or order[:1]
     rows = [
         FlipRow(
             shape.label,
