@@ -33,7 +33,6 @@ from baselines.commands.program import KEPT_TEXT, Command
 from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Count, Names, Reals, by, count
 from semrob_env.metrics.certificates import CONFIDENCE
-from semrob_env.questions import Goal
 
 
 @final

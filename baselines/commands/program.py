@@ -21,7 +21,7 @@ from baselines.commands.table import COMMANDS, NAMES
 from semrob_env.errors import GateError, InvalidParameterError, OutputError, SemrobError, UnknownNameError
 
 FAILED_GATE, BAD_INPUT, BROKEN_PIPE, TERMINATED = 1, 2, 141, 143
-"""Exit codes: a GateError, another SemrobError, a reader that went away and SIGTERM (128 + the signal, as in shells)."""
+"""Exit codes: a GateError, another SemrobError, a reader that went away, SIGTERM (128 + the signal, as in shells)."""
 
 MOST_TOLD = 2000
 """Most letters of an error."""

@@ -26,13 +26,14 @@ from baselines.experiments.pool import Workers, finished
 from baselines.experiments.profiles import profile_records
 from baselines.experiments.runner import HERE, LIVE_CHUNK, keys_of, run_tasks
 from optimizers.registry import get_optimizer
-from semrob_env.errors import InvalidParameterError, OutputError, UnsupportedGoalError, WorkerError
+from semrob_env.errors import InvalidParameterError, UnsupportedGoalError, WorkerError
 from semrob_env.functions import ScoreFunction
-from semrob_env.metrics import PairedViews, ProfileRecords, Survey
+from semrob_env.metrics import PairedViews, Survey
 from semrob_env.metrics.certificates import CONFIDENCE, require_confidence
 from semrob_env.metrics.profiles import checked_levels
 from semrob_env.parameters import SemanticSpace, paper_starts
 from semrob_env.questions import Goal, MeanGoal, Question
+from semrob_env.regions import Regions
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.network_spec import network_specs
 from semrob_env.scene.classifiers.options import trust_model_file, trusted_model_files
@@ -233,7 +234,7 @@ def compared(
 
     Raises:
         InvalidParameterError: Fewer than two networks.
-        OutputError: No shape is left that both could be asked about.
+        SemrobError: What functions, stores and workers raise.
     """
     by_network: dict[str, list[str]] = {}
     for name in ids:
@@ -279,8 +280,8 @@ def compared(
     rows: dict[str, list[RunRow]] = {}
     for task, key in keys.items():
         rows.setdefault(task.question.function_id, []).append(kept[key])
-    shares = {name: _shares(rows[name], functions, surveys[name], asked) for name in distinct}
-    answers = [[(name, surveys[name], rows[name], shares[name]) for name in columns[place]] for place in source]
+    every = {name: _Answers.of(name, surveys[name], rows[name], functions, asked) for name in distinct}
+    answers = [[every[name] for name in columns[place]] for place in source]
     return [
         NetworkComparison(
             labels[0],
@@ -290,52 +291,81 @@ def compared(
             asked.confidence,
             comparisons=len(labels) - 1,
             is_same=source[other] == 0,
-            queries=sum(_bill(own) for place in {0, source[other]} for own in answers[place]),
+            queries=sum(own.bill for place in {0, source[other]} for own in answers[place]),
             failed=tuple(
-                row.error for place in {0, source[other]} for own in answers[place] for row in own[2] if not row.has_run
+                row.error
+                for place in {0, source[other]}
+                for own in answers[place]
+                for row in own.rows
+                if not row.has_run
             ),
         )
         for other in range(1, len(labels))
     ]
 
 
-Answers = tuple[str, Survey, list[RunRow], "tuple[float, float]"]
+@final
+@dataclass(frozen=True, eq=False)
+class _Answers:
+    """What a network answered on a shape."""
+
+    function_id: str
+    found: Survey
+    rows: tuple[RunRow, ...]  # one a start point
+    certified: float = float("nan")  # mean share of the widest certified regions at the goal's level
+    area: float = float("nan")  # of the profile of feasible regions
+    region: Regions | None = None  # the widest certified one around the first start point
+
+    @classmethod
+    def of(
+        cls, function_id: str, found: Survey, rows: Sequence[RunRow], functions: Functions, asked: Asked
+    ) -> _Answers:
+        """Judged by the common views; without shares if a run failed."""
+        if not all(row.has_run and row.profile_lower for row in rows):
+            return cls(function_id, found, tuple(rows))
+        surveys = {row.task.question.function_id: found for row in rows}
+        every, widest = profile_records(rows, functions, surveys, asked.confidence)
+        at = asked.levels.index(asked.goal.level)
+        shares = widest.records[at].share
+        sides = (np.reshape(side, (len(asked.levels), -1)) for side in (rows[0].profile_lower, rows[0].profile_upper))
+        regions = Regions(found.space, *sides).clip()
+        # The widest certified one is the region that the run answered with at this level or a higher one.
+        level = int(np.abs(regions.share() - shares[0]).argmin())
+        return cls(
+            function_id,
+            found,
+            tuple(rows),
+            float(shares.mean()),
+            float(every.only_feasible().areas.share.mean()),
+            regions[level : level + 1] if shares[0] > 0 else None,
+        )
+
+    @property
+    def bill(self) -> int:
+        """Queries: views, runs and judges."""
+        ran = [row for row in self.rows if row.has_run]
+        return self.found.queries + sum(
+            row.forward_queries + row.gradient_queries + row.judge_queries + row.certificate_queries for row in ran
+        )
 
 
-def _on_shape(before: Answers, after: Answers, functions: Functions) -> OnShape:
-    subject = Subject.of(before[0])
-    metrics = {
-        RATE: (before[1].rate().share, after[1].rate().share),
-        SCORE: (before[1].mean, after[1].mean),
-        CERTIFIED: (before[3][0], after[3][0]),
-        AREA: (before[3][1], after[3][1]),
-    }
+def _on_shape(before: _Answers, after: _Answers, functions: Functions) -> OnShape:
+    subject = Subject.of(before.function_id)
     return OnShape(
         subject.class_name,
         subject.shape,
-        PairedViews(before[1], after[1]),
-        (functions.member(before[0]), functions.member(after[0])),
-        tuple(before[2]),
-        tuple(after[2]),
-        metrics,
+        PairedViews(before.found, after.found),
+        (functions.member(before.function_id), functions.member(after.function_id)),
+        before.rows,
+        after.rows,
+        {
+            RATE: (before.found.rate().share, after.found.rate().share),
+            SCORE: (before.found.mean, after.found.mean),
+            CERTIFIED: (before.certified, after.certified),
+            AREA: (before.area, after.area),
+        },
+        (before.region, after.region),
     )
-
-
-def _shares(rows: Sequence[RunRow], functions: Functions, found: Survey, asked: Asked) -> tuple[float, float]:
-    """Mean share of the widest certified regions at the goal's level, and area of the profile; NaN if a run failed."""
-    if not all(row.has_run and row.profile_lower for row in rows):
-        return float("nan"), float("nan")
-    surveys = {row.task.question.function_id: found for row in rows}
-    every, widest = profile_records(rows, functions, surveys, asked.confidence)
-    feasible: ProfileRecords = every.only_feasible()
-    at = asked.levels.index(asked.goal.level)
-    return float(widest.records[at].share.mean()), float(feasible.areas.share.mean())
-
-
-def _bill(own: Answers) -> int:
-    _, found, rows, _ = own
-    judged = sum(row.judge_queries + row.certificate_queries for row in rows if row.has_run)
-    return found.queries + judged + sum(row.forward_queries + row.gradient_queries for row in rows if row.has_run)
 
 
 def _common_surveys(

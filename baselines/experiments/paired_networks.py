@@ -6,6 +6,7 @@ checkpoint replace that one on my test shapes?". *Other shapes*: these shapes ar
 
 from __future__ import annotations
 
+import importlib
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any, Final, final
 
 import numpy as np
 
-from semrob_env.errors import InvalidParameterError
+from semrob_env.errors import InvalidParameterError, MissingExtraError
 from semrob_env.functions import ScoreFunction
 from semrob_env.metrics import Flips, PairedViews, in_turn, shapes_needed
 from semrob_env.metrics.intervals import difference_interval
@@ -107,6 +108,7 @@ class OnShape:
         before: Runs of the first network, one a start point.
         after: Runs of the other.
         metrics: Two numbers a metric: before and after; NaN where a run failed.
+        regions: The widest certified region of each around the first start point; None: none is certified.
     """
 
     class_name: str
@@ -116,24 +118,12 @@ class OnShape:
     before: tuple[RunRow, ...]
     after: tuple[RunRow, ...]
     metrics: Mapping[str, tuple[float, float]]
+    regions: tuple[Regions | None, Regions | None]
 
     @property
     def label(self) -> str:
         """For tables: `cup 3`, `cup old-mug`, `cup mug.obj`."""
         return f"{self.class_name} {short_source(self.shape)}"
-
-    def regions(self) -> tuple[Regions | None, Regions | None]:
-        """The region of each at the first start point, cut to the space.
-
-        None where its run failed, or it does not meet the goal by the judge's estimate.
-        """
-        found = []
-        for rows in (self.before, self.after):
-            row = rows[0]
-            is_there = row.has_run and row.feasible
-            space = self.views.before.space
-            found.append(Regions(space, np.array([row.lower]), np.array([row.upper])).clip() if is_there else None)
-        return found[0], found[1]
 
 
 @final
@@ -162,6 +152,11 @@ class NetworkComparison:
     is_same: bool
     queries: int
     failed: tuple[str, ...] = ()
+
+    @cached_property
+    def answers_alike(self) -> bool:
+        """Whether no score differs at any common view."""
+        return all(np.array_equal(own.views.before.scores, own.views.after.scores) for own in self.shapes)
 
     @cached_property
     def lines(self) -> tuple[Line, ...]:
@@ -202,6 +197,11 @@ class NetworkComparison:
         """What a person wants to know, in sentences."""
         if self.is_same:
             return [f"{self.after} and {self.before} are the same network: the same weights and code, no difference"]
+        if self.answers_alike:
+            return [
+                f"{self.after} answers exactly as {self.before} does at all {self.flips.views} views: most likely the "
+                "same network in another file"
+            ]
         whole, *classes = self.claims
         sentences = [self._headline(whole)]
         told = [own for own in classes if own.low > 0 or own.high < 0]
@@ -216,9 +216,15 @@ class NetworkComparison:
         return sentences
 
     def to_pandas(self) -> Any:
-        """The lines as a table of pandas."""
-        import pandas
+        """The lines as a table of pandas.
 
+        Raises:
+            MissingExtraError: It is not installed.
+        """
+        try:
+            pandas = importlib.import_module("pandas")
+        except ImportError as error:
+            raise MissingExtraError("a table of pandas needs pandas: pip install pandas") from error
         return pandas.DataFrame([own.record() for own in self.lines])
 
     def _headline(self, whole: Line) -> str:
@@ -333,11 +339,11 @@ class NetworkComparison:
             low, high = views.score_interval(confidence)
         if metric == RATE:
             flips = views.flips
-        shown = np.full(2, np.nan)
+        shown = [float("nan")] * 2
         if len(numbers) > 1:
             weights = np.full(len(numbers), 1 / len(numbers))
             each = (numbers[:, 1] - numbers[:, 0])[None]
-            shown = np.zeros(2) if self.is_same else difference_interval(each, weights, level=confidence)[:, 0]
+            shown = [0.0] * 2 if self.is_same else difference_interval(each, weights, level=confidence)[:, 0].tolist()
         before, after = numbers.mean(axis=0).tolist() if len(numbers) else (float("nan"),) * 2
         return Line(
             name,
@@ -346,7 +352,8 @@ class NetworkComparison:
             after,
             low,
             high,
-            *shown.tolist(),
+            shown[0],
+            shown[1],
             shapes=len(numbers),
             views=len(views) if metric in (RATE, SCORE) else 0,
             lost=flips.lost if flips else 0,

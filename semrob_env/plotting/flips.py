@@ -48,7 +48,7 @@ class FlipRow:
 
     title: str
     views: PairedViews
-    regions: tuple[Regions | None, Regions | None]  # of the network before and after; one region each
+    regions: tuple[Regions | None, Regions | None]  # the certified one of each network, if there is one
     start: FloatArray  # start point of both (n,)
     lost: tuple[FlippedView, ...]  # the ones to show, at most `PICTURES`
     won: tuple[FlippedView, ...]
@@ -75,7 +75,11 @@ def flips_figure(rows: Sequence[FlipRow], names: tuple[str, str], *, title: str)
         for column, (name, found) in enumerate(zip(names, (row.views.before, row.views.after), strict=True)):
             axis = figure.add_subplot(grid[place, column])
             image = _draw_scores(axis, row, found.scores, pair, column)
-            axis.set_title(f"{row.title}: {name}, right in {100 * found.rate().share:.0f} %", fontsize=9)
+            own = row.regions[column]
+            share = "none" if own is None else f"{100 * float(own.share()[0]):.0f} %"
+            axis.set_title(
+                f"{row.title}: {name}, right in {100 * found.rate().share:.0f} %, region {share}", fontsize=9
+            )
             maps.append(axis)
         for column, (kind, chosen, color) in enumerate(
             (("right to wrong", row.lost, LOST_COLOR), ("wrong to right", row.won, WON_COLOR)), start=2
@@ -104,12 +108,12 @@ def flips_figure(rows: Sequence[FlipRow], names: tuple[str, str], *, title: str)
         Patch(fc=color, ec="#999999", lw=0.5, label=label)
         for color, label in (
             (LOST_FILL, "region lost"),
-            (WON_FILL, "region won"),
+            (WON_FILL, "won"),
             (KEPT_FILL, "kept"),
             (OUTSIDE, "in neither"),
         )
     ]
-    handles.append(Line2D([], [], color="black", lw=1.4, label="region of the network around"))
+    handles.append(Line2D([], [], color="black", lw=1.4, label="certified region of the network, around"))
     handles.append(Line2D([], [], ls="", marker="^", color="black", label="this start point"))
     legend_below(figure, handles)
     return figure
@@ -145,9 +149,11 @@ def _draw_scores(axis: Axes, row: FlipRow, scores: FloatArray, pair: list[int], 
             axis.add_patch(Rectangle((left, bottom), right - left, top - bottom, fc=color, lw=0, zorder=0.5))
     for left, bottom, right, top in (before, after)[which]:
         axis.add_patch(Rectangle((left, bottom), right - left, top - bottom, fill=False, ec="black", lw=1.4, zorder=1))
-    image = axis.scatter(*points.T, c=scores, cmap=SCORE_MAP, vmin=0, vmax=1, s=16, lw=0, zorder=2)
+    image = axis.scatter(points[:, 0], points[:, 1], c=scores, cmap=SCORE_MAP, vmin=0, vmax=1, s=16, lw=0, zorder=2)
     for mask, color in ((row.views.lost, LOST_COLOR), (row.views.won, WON_COLOR)):
-        axis.scatter(*points[mask].T, s=62, facecolors="none", edgecolors=color, linewidths=1.7, zorder=3)
+        axis.scatter(
+            points[mask, 0], points[mask, 1], s=62, facecolors="none", edgecolors=color, linewidths=1.7, zorder=3
+        )
     start = row.start[pair] if space.n == 2 else (row.start[pair[0]], 0.03)
     axis.plot(*start, marker="^", color="black", ms=6, mec="white", mew=0.7, zorder=4)
     return image

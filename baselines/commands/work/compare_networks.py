@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -208,13 +209,14 @@ def notes(found: Sequence[NetworkComparison], options: CompareNetworksOptions) -
     """How to read it, and what it cost."""
     level = f"{100 * options.confidence:g} %"
     return [
-        f"differences are after minus before, in points of %; intervals have {level} each; what is said in words of right "
-        f"views on all shapes, classes and stretches has {level} together",
-        "these shapes: over all their views, from common ones (rate: exact, from flipped views; score: betting bounds); "
-        "other shapes: of these classes, wide for few shapes, none for one",
-        f"certified SRVR: mean share of the widest region around a start point in which {options.goal.words}, surely; "
-        "profile area: of regions that meet the level by the common views",
-        f"right: unit score of at least 0.5; {max(own.queries for own in found):,} queries a comparison, judges and views counted",
+        f"differences are after minus before, in points of %; intervals have {level} each; what is said in words of "
+        f"right views on all shapes, classes and stretches has {level} together",
+        "these shapes: over all their views, from common ones (rate: exact, from flipped views; score: betting "
+        "bounds); other shapes: of these classes, wide for few shapes, none for one",
+        f"certified SRVR: mean share of the widest region around a start point with {options.goal.words}, certified by "
+        "the common views; profile area: of regions that meet the level by them",
+        f"right: unit score of at least 0.5; at most {max(own.queries for own in found):,} queries a comparison, views "
+        "and judges counted",
         *(f"a run failed: {error}" for own in found for error in own.failed[:1]),
     ]
 
@@ -247,7 +249,7 @@ def picture_of(own: NetworkComparison) -> Figure:
         FlipRow(
             shape.label,
             shape.views,
-            shape.regions(),
+            shape.regions,
             np.array(shape.before[0].task.question.start),
             flipped_views(shape, lost=True),
             flipped_views(shape, lost=False),
