@@ -124,9 +124,7 @@ def estimate(ids: Sequence[str], functions: Functions, queries: int) -> str:
     for name in names.values():
         function, member = functions.member(name)
         theta = function.space.sample(8, np.random.default_rng(0))[None]
-        seconds += (
-            seconds_of(lambda function=function, member=member, theta=theta: function.values(theta, [member])) / 8
-        )  # type: ignore[misc]
+        seconds += seconds_of(partial(function.values, theta, [member])) / 8
     each = seconds / len(names)
     return f"estimated time: {queries * each / 60:.1f} minutes ({1e3 * each:.1f} ms a query, mean over networks)"
 
