@@ -37,7 +37,7 @@ from semrob_env.metrics.certificates import CONFIDENCE
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class CompareNetworksOptions(shared.Networks, shared.ViewOptions, shared.WorkersOptions):
+class CompareNetworksOptions(shared.PoseOptions, shared.Networks, shared.ViewOptions, shared.WorkersOptions):
     sources: shared.Sources = ()
     networks: shared.NetworkNames = ()
     classes: Annotated[Names, Parameter(group=shared.SHAPES, help="only shapes of these classes")] = ()

@@ -162,7 +162,15 @@ def judge_for_networks(
         )
     for network in networks:
         try:
-            own = SceneId(network.network, info.class_name, info.source, feed=feed, colors=colors, **network.in_ids())
+            own = SceneId(
+                network.network,
+                info.class_name,
+                info.source,
+                feed=feed,
+                colors=colors,
+                **network.in_ids(),
+                **info.pose.in_ids(),
+            )
             function = make_scene_function(str(own))
             faces = len(function.meshes[0].faces)
             facts = facts_of(function)

@@ -9,40 +9,47 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
+from matplotlib.figure import Figure
 from PIL import Image
 
 from baselines import compare_networks
 from baselines.commands import compare_networks as command
 from baselines.commands.program import BAD_INPUT, FAILED_GATE, run_command, semrob
+from baselines.commands.work import compare_networks as work
 from baselines.experiments.paired_networks import ALL, METRICS, RATE, SCORE
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
 from semrob_env.scene.classifiers.registry import NETWORKS, forget_networks, register_network
-from semrob_env.scene.classifiers.torch_module import TorchClassifier
 from semrob_env.store import RunStore
 from semrob_env.types import Float32Array
-from tests.scripts.conftest import make_tiny
 
-QUICK = ["--classes", "cup", "--shapes", "0-1", "--views", "24", "--budget", "12", "--workers", "1"]
+QUICK = ["--classes", "cup", "--shapes", "0", "--views", "24", "--budget", "8", "--workers", "1"]
 
 
-def make_other(noise: float, unnormalized: bool, size: int | None) -> TorchClassifier:
-    """The small network with noise in its weights."""
-    made = make_tiny(unnormalized, size)
-    generator = torch.Generator().manual_seed(1)
-    with torch.no_grad():
-        for weights in made.module.parameters():
-            weights.add_(noise * weights.std() * torch.randn(weights.shape, generator=generator))
-    return TorchClassifier(made.module, made.preprocessing, name="other")
+def by_brightness(name: str, least: float, unnormalized: bool, size: int | None) -> Classifier:
+    """A network that takes bright pictures for cups."""
+    del unnormalized
+
+    def answer(images: Float32Array) -> Float32Array:
+        cup = 1 / (1 + np.exp(-80 * (images.mean(axis=(1, 2, 3), dtype=np.float64) - least)))
+        found = np.repeat((1 - cup[:, None]) / 999, 1000, axis=1)
+        found[:, 968] = cup
+        return found.astype(np.float32)
+
+    return BlackBoxClassifier(answer, size=size or 32, name=name)
+
+
+DIM, BRIGHT, BLIND = (partial(by_brightness, *own) for own in (("dim", 0.06), ("bright", 0.1), ("blind", 2.0)))
 
 
 @pytest.fixture
-def other(tiny: str) -> Iterator[str]:
-    register_network("other", partial(make_other, 0.5))
-    register_network("third", partial(make_other, 0.1))
-    yield tiny
-    for name in ("other", "third"):
+def networks() -> Iterator[None]:
+    known = {"dim": DIM, "bright": BRIGHT, "blind": BLIND}
+    for name, make in known.items():
+        register_network(name, make)
+    forget_networks()
+    yield
+    for name in known:
         del NETWORKS[name]
     forget_networks()
 
@@ -55,115 +62,87 @@ def rows_of(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text().splitlines()))
 
 
-def test_rows_and_pictures_have_the_names_of_the_user_and_the_table_is_that_of_the_views(
-    other: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_rows_and_pictures_have_the_names_of_the_user_and_tables_are_those_of_the_views(
+    networks: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(tmp_path, f"before={other}", "after=other") == 0
+    assert run(tmp_path, "before=dim", "after=bright") == 0
     said = capsys.readouterr().out
     assert "after beside before: " in said
     lines = rows_of(tmp_path / "comparison.csv")
-    assert {(row["network"], row["against"]) for row in lines} == {("after", "before")}
-    assert [row["group"] for row in lines] == [ALL] * 4 + ["cup 0"] * 4 + ["cup 1"] * 4
+    assert {(row["network"], row["against"], row["group"]) for row in lines} == {("after", "before", ALL)}
     views = rows_of(tmp_path / "views.csv")
-    assert len(views) == 48
     lost = sum(float(row["before"]) >= 0.5 > float(row["after"]) for row in views)
     won = sum(float(row["before"]) < 0.5 <= float(row["after"]) for row in views)
-    whole = next(row for row in lines if (row["group"], row["metric"]) == (ALL, RATE))
+    assert len(views) == 24
+    assert lost > 0 == won
+    whole = next(row for row in lines if row["metric"] == RATE)
     assert (int(whole["lost"]), int(whole["won"])) == (lost, won)
-    assert float(whole["difference"]) == pytest.approx((won - lost) / 48)
-    assert f"{lost} of 48 views flipped from right to wrong, {won} from wrong to right" in said
-    score = next(row for row in lines if (row["group"], row["metric"]) == (ALL, SCORE))
+    assert float(whole["difference"]) == pytest.approx(-lost / 24)
+    assert f"{lost} of 24 views flipped from right to wrong, 0 from wrong to right; for example cup 0 at" in said
+    score = next(row for row in lines if row["metric"] == SCORE)
     assert float(score["after"]) == pytest.approx(np.mean([float(row["after"]) for row in views]))
     with Image.open(tmp_path / "comparison.png") as image:
         assert min(image.size) > 300
-    runs = RunStore(tmp_path / "runs.sqlite").rows()
-    starts = {(row.task.question.function_id.split("?")[0].split("/", 1)[1], row.task.question.start) for row in runs}
-    assert len(runs) == 2 * len(starts) == 8  # the same shapes and start points for both
+    runs = list(RunStore(tmp_path / "runs.sqlite").rows())
+    assert len(runs) == 4
+    assert len({row.task.question.start for row in runs}) == 2  # the same start points for both
 
 
-def test_a_network_beside_itself_is_called_the_same_and_differs_by_nothing(
-    other: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_worse_network_fails_the_gate_with_one_line(
+    networks: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(tmp_path, f"before={other}", f"after={other}", "--fail-if-worse") == 0
-    assert "after and before are the same network" in capsys.readouterr().out
-    for row in rows_of(tmp_path / "comparison.csv"):
-        assert float(row["difference"]) == float(row["low"]) == float(row["high"]) == 0
+    assert run(tmp_path, "good=dim", "bad=blind", "--fail-if-worse") == FAILED_GATE == 1
+    told = capsys.readouterr().err
+    assert told.startswith("failed: bad is worse than good on all shapes (-")
+    assert told.count("\n") == 1
 
 
-def test_all_networks_are_set_beside_the_first(other: str, tmp_path: Path) -> None:
-    assert run(tmp_path, other, "other,third") == 0
-    lines = rows_of(tmp_path / "comparison.csv")
-    assert {(row["network"], row["against"]) for row in lines} == {("other", "tiny"), ("third", "tiny")}
-    assert {path.name for path in tmp_path.glob("*.png")} == {"comparison_other.png", "comparison_third.png"}
+def test_all_networks_are_set_beside_the_first_and_only_worse_ones_are_called_so(networks: None) -> None:
+    found = compare_networks(["dim", "again=dim", "bright", "blind"], ["cup:0"], views=24, budget=8)
+    assert [(own.before, own.after) for own in found] == [("dim", "again"), ("dim", "bright"), ("dim", "blind")]
+    same, bright, blind = found
+    assert same.is_same
+    assert same.words() == ["again and dim are the same network: the same weights and code, no difference"]
+    assert all(line.difference == line.low == line.high == 0 for line in same.lines if line.metric == RATE)
+    assert same.worse == ()
+    assert blind.worse == (ALL,)
+    assert blind.line().verdict == "worse on these shapes"
+    assert bright.flips.won == 0 < bright.flips.lost < blind.flips.lost
+    reverse = compare_networks(["blind", "dim"], ["cup:0"], views=24, budget=8)[0]
+    assert reverse.worse == ()
+    assert reverse.line().difference == pytest.approx(-blind.line().difference)
 
 
-def test_a_worse_network_fails_the_gate_with_one_line_and_without_it_does_not(
-    other: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_the_command_goes_on_with_what_is_there_however_it_is_written(
+    networks: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    register_network("blind", partial(make_blind))
-    try:
-        arguments = [f"good={make_sure.__name__}", "bad=blind", "--fail-if-worse"]
-        register_network(make_sure.__name__, make_sure)
-        assert run(tmp_path / "a", *arguments) == FAILED_GATE == 1
-        assert (
-            capsys.readouterr().err == "failed: bad is worse than good on all shapes (-100.0 points of right views)\n"
-        )
-        assert run(tmp_path / "b", *arguments[:2]) == 0
-        assert run(tmp_path / "c", "good=blind", f"bad={make_sure.__name__}", "--fail-if-worse") == 0
-    finally:
-        del NETWORKS["blind"], NETWORKS[make_sure.__name__]
-
-
-def _constant(share: float, name: str, size: int | None) -> Classifier:
-    def answer(images: Float32Array) -> Float32Array:
-        found = np.full((len(images), 1000), (1 - share) / 999, dtype=np.float32)
-        found[:, 968] = share
-        return found
-
-    return BlackBoxClassifier(answer, size=size or 32, name=name)
-
-
-def make_sure(unnormalized: bool, size: int | None) -> Classifier:
-    return _constant(0.9, "sure", size)
-
-
-def make_blind(unnormalized: bool, size: int | None) -> Classifier:
-    return _constant(0.05, "blind", size)
-
-
-def test_the_command_goes_on_with_what_is_there_and_other_words_find_it(
-    other: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arguments = [f"before={other}", "after=other", *QUICK, "--out", str(tmp_path)]
+    monkeypatch.setattr(work, "picture_of", lambda _: Figure())
+    arguments = ["before=dim", "after=bright", *QUICK, "--out", str(tmp_path)]
     assert semrob(["compare_networks", *arguments]) == 0
     text = (tmp_path / "comparison.md").read_text()
-    asked: list[int] = []
-    plain = TorchClassifier.scores
 
-    def counted(self: TorchClassifier, images: Float32Array, index: object) -> object:
-        asked.append(len(images))
-        return plain(self, images, index)  # type: ignore[arg-type]
+    def refuse(*_: object) -> None:
+        raise AssertionError("a view was asked again")
 
-    monkeypatch.setattr(TorchClassifier, "scores", counted)
+    monkeypatch.setattr(BlackBoxClassifier, "_answers", refuse)
     assert semrob(["compare-networks", *arguments]) == 0
     assert (tmp_path / "comparison.md").read_text() == text
-    assert sum(asked) == 0
     assert semrob(["compare-networks", *arguments, "--no-resume"]) == BAD_INPUT
     assert "--no-resume wants an empty --out" in capsys.readouterr().err
 
 
 def test_one_network_or_a_shape_that_is_not_there_is_one_line(
-    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    networks: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(tmp_path, tiny) == BAD_INPUT
+    assert run(tmp_path, "dim") == BAD_INPUT
     assert "1 network to compare: give two or more" in capsys.readouterr().err
-    assert run_command(command.main, [tiny, f"b={tiny}", "--shapes", "nowhere/", "--out", str(tmp_path)]) == BAD_INPUT
+    assert run_command(command.main, ["dim", "b=dim", "--shapes", "nowhere/", "--out", str(tmp_path)]) == BAD_INPUT
     assert "nowhere/: there is no such file" in capsys.readouterr().err
 
 
 def test_python_takes_classifiers_by_label_and_more_parameters() -> None:
     found = compare_networks(
-        {"one": make_tiny(False, None), "two": make_other(0.5, False, None)},
+        {"one": DIM(False, None), "two": BRIGHT(False, None)},
         ["cup:0", "chair:1"],
         params="azimuth,elevation,distance",
         views=24,
@@ -178,7 +157,7 @@ def test_python_takes_classifiers_by_label_and_more_parameters() -> None:
 
 
 @pytest.mark.slow
-def test_workers_give_the_same_answers(other: str, tmp_path: Path) -> None:
+def test_workers_give_the_same_answers(tmp_path: Path) -> None:
     arguments = ["efficientnet_lite0", "x=efficientnet_lite0?score=margin", "--classes", "cup", "--shapes", "0"]
     arguments += ["--views", "8", "--budget", "10"]
     texts = []

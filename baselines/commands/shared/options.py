@@ -127,7 +127,41 @@ DryRun = Annotated[bool, _option(RUN, "tell what would run and what it costs; at
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShapeOptions:
+class PoseOptions:
+    """How the meshes of files are put up (`semrob_env.scene.pose` says what the axes of each format mean)."""
+
+    up: Annotated[
+        Literal["x", "-x", "y", "-y", "z", "-z"], _option(SHAPES, "axis of the files that points up; z: of most STL")
+    ] = "y"
+    front: Annotated[
+        Literal["", "x", "-x", "y", "-y", "z", "-z"],
+        _option(SHAPES, "axis of the files that faces the camera of azimuth 0 (default: -z; glTF has its front at z)"),
+    ] = ""
+    rotate: Annotated[str, _option(SHAPES, "turns in degrees about axes of the files, before all else: x=90,z=-30")] = (
+        ""
+    )
+    scale: Annotated[
+        Literal["unit", "keep"], _option(SHAPES, "unit: meshes fill [-1, 1]; keep: their units are those of the scene")
+    ] = "unit"
+    node: Annotated[str, _option(SHAPES, "only this named node of a glTF file, or object or group of an OBJ file")] = ""
+
+    def posed(self, shapes: "tuple[ShapeInfo, ...]") -> "tuple[ShapeInfo, ...]":
+        """Shapes that are put up as asked; built-in ones stand as they are.
+
+        Raises:
+            InvalidParameterError: A pose that is not well formed, or only built-in shapes.
+        """
+        from semrob_env.scene.pose import Pose
+
+        pose = Pose(self.up, self.front, self.rotate, self.scale, self.node)
+        is_file = [not shape.source.startswith("procedural:") for shape in shapes]
+        if pose != Pose() and not any(is_file):
+            raise InvalidParameterError("--up, --front, --rotate, --scale and --node are for meshes of files; give one")
+        return tuple(replace(own, pose=pose) if file else own for own, file in zip(shapes, is_file, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapeOptions(PoseOptions):
     """Which shapes: words are sources, as `semrob_env.scene.sources.select_shapes` takes them."""
 
     sources: Sources = ("procedural",)
@@ -153,8 +187,10 @@ class ShapeOptions:
         """The shapes, at least one."""
         from semrob_env.scene.sources import select_shapes  # loads meshes
 
-        return select_shapes(
-            self.sources, names=self.names, classes=self.classes, as_class=self.class_name, numbers=self.numbers
+        return self.posed(
+            select_shapes(
+                self.sources, names=self.names, classes=self.classes, as_class=self.class_name, numbers=self.numbers
+            )
         )
 
 
@@ -218,7 +254,16 @@ class Networks:
                 raise InvalidParameterError(f"{shape.label}: its name tells no class; give --class NAME")
         own, text = self.specs(), SemanticSpace.of(params).spec
         return [
-            SceneId(spec.network, str(shape.class_name), shape.source, text, self.feed, colors=colors, **spec.in_ids())
+            SceneId(
+                spec.network,
+                str(shape.class_name),
+                shape.source,
+                text,
+                self.feed,
+                colors=colors,
+                **spec.in_ids(),
+                **shape.pose.in_ids(),
+            )
             for spec in own
             for shape in shapes
         ]

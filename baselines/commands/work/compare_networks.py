@@ -77,7 +77,7 @@ def scenes(options: CompareNetworksOptions) -> tuple[list[str], Functions]:
     """Ids of every network with every shape; a shape or network that cannot be loaded ends here."""
     shapes = shapes_of(options)
     for shape in shapes:
-        load_shape(shape.class_name or "", shape.source, options.colors)
+        load_shape(shape.class_name or "", shape.source, options.colors, shape.pose)
     ids = [str(scene) for scene in options.scenes(shapes, options.params, options.colors)]
     return ids, Functions(ids)
 
@@ -90,12 +90,8 @@ def shapes_of(options: CompareNetworksOptions) -> tuple[ShapeInfo, ...]:
     if counted or not sources:
         sources.append("procedural")
     classes = options.classes or (() if options.shapes and not counted else CLASSES)
-    return select_shapes(
-        sources,
-        classes=classes,
-        as_class=options.class_name,
-        numbers=numbers(counted) if counted else NUMBERS,
-    )
+    chosen = numbers(counted) if counted else NUMBERS
+    return options.posed(select_shapes(sources, classes=classes, as_class=options.class_name, numbers=chosen))
 
 
 def asked_of(options: CompareNetworksOptions) -> Asked:

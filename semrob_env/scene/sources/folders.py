@@ -27,6 +27,8 @@ class Folder(ShapeSource):
     class is told by the folders above the file from the outside in, then by the file, then by the folder itself.
     """
 
+    has_nodes = True
+
     def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
         """Every mesh file, in the order of names; links of folders and links that lead outside do not count.
 
@@ -56,6 +58,10 @@ class Folder(ShapeSource):
     def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
         """The mesh in the file of a shape."""
         return load_mesh(self._file(path, name), colors=colors, within=path)
+
+    def node_mesh(self, path: str, name: str, node: str, *, colors: bool) -> Mesh:
+        """A named part of it."""
+        return load_mesh(self._file(path, name), colors=colors, within=path, node=node)
 
     def canonical_name(self, path: str, name: str) -> str:
         """A name as `shapes` spells it; one that is exact is found without walking; errors as `shapes` and `pick`."""
