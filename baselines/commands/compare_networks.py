@@ -24,15 +24,23 @@ view and what became of it), comparison.png (views, regions of both, and picture
 runs.sqlite and answers.sqlite, with which the same command goes on where an interrupted one stopped.
 """
 
-from dataclasses import dataclass
-from typing import Annotated, ClassVar, final
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, ClassVar, final
 
 from cyclopts import Parameter
 
 from baselines.commands.program import KEPT_TEXT, Command
 from baselines.commands.shared import options as shared
-from baselines.commands.shared.reading import Count, Names, Reals, by, count
+from baselines.commands.shared.reading import Count, Names, Reals, by, count, numbers
 from semrob_env.metrics.certificates import CONFIDENCE
+
+if TYPE_CHECKING:
+    from semrob_env.scene.classifiers.base import Classifier
+    from semrob_env.scene.classifiers.network_spec import NetworkSpec
+    from semrob_env.scene.sources import ShapeInfo
+
+CLASSES, NUMBERS = ("cup", "chair", "bottle", "piano"), (0, 3)
+"""Of built-in shapes, where nobody said which."""
 
 
 @final
@@ -67,6 +75,39 @@ class CompareNetworksOptions(shared.PoseOptions, shared.Networks, shared.ViewOpt
     resume: shared.Resume = True
     dry_run: shared.DryRun = False
     words: ClassVar[str] = "NETWORK"
+
+    def specs(self) -> "tuple[NetworkSpec, ...]":
+        """The networks, words first."""
+        return shared.Networks.specs(replace(self, sources=(), networks=(*self.sources, *self.networks)))
+
+    def trial_network(self) -> "Classifier | None":
+        """The first one."""
+        return None if self.dry_run else self.specs()[0].load()
+
+    def file_shapes(self) -> "tuple[ShapeInfo, ...]":
+        """The shapes of files that are asked for."""
+        return self.chosen_shapes() if any(not is_count(part) for part in self.shapes) else ()
+
+    def chosen_shapes(self) -> "tuple[ShapeInfo, ...]":
+        """The shapes: built-in ones by numbers, and sources.
+
+        Raises:
+            SemrobError: As `select_shapes` and `posed`.
+        """
+        from semrob_env.scene.sources import select_shapes  # loads meshes
+
+        counted = ",".join(filter(is_count, self.shapes))
+        sources = [part for part in self.shapes if not is_count(part)]
+        if counted or not sources:
+            sources.append("procedural")
+        classes = self.classes or (() if self.shapes and not counted else CLASSES)
+        chosen = numbers(counted) if counted else NUMBERS
+        return self.posed(select_shapes(sources, classes=classes, as_class=self.class_name, numbers=chosen))
+
+
+def is_count(part: str) -> bool:
+    """Whether a part of --shapes is a number, or from one to another."""
+    return part.replace("-", "").isdigit()
 
 
 main = Command(CompareNetworksOptions, after_interrupt=KEPT_TEXT)

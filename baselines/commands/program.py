@@ -124,7 +124,10 @@ class Command(Generic[OptionsT]):
             if options is not None:
                 run = importlib.import_module(f"baselines.commands.work.{self.name}").run
                 interrupts.begin_work()
-                run(options, make_console())
+                console = make_console()
+                if (tell := getattr(options, "tell_meshes", None)) is not None:
+                    tell(console)
+                run(options, console)
         finally:
             leave_folders()
 

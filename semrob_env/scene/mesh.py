@@ -20,7 +20,7 @@ import numpy as np
 from semrob_env.errors import InvalidMeshError, RefusedFileError, SemrobError
 from semrob_env.scene.companions import Companions, FolderCompanions
 from semrob_env.scene.readers import READERS
-from semrob_env.scene.readers.nodes import only_node
+from semrob_env.scene.readers.nodes import node_names, only_node
 from semrob_env.scene.readers.parts import Part, check_count
 from semrob_env.types import Float32Array, FloatArray, Int32Array, IntArray
 
@@ -166,7 +166,27 @@ def load_mesh(
         InvalidMeshError: The file is missing, empty, broken, too large, of another type, holds a number that is not
             finite, or has no face with an area; it needs a file outside its folder, or what is not read.
     """
-    path = Path(path)
+    path, data = _read(path)
+    companions = FolderCompanions(path, path.parent if within is None else Path(within))
+    return parse_mesh(data, path.suffix, companions, label=str(path), colors=colors, node=node)
+
+
+def mesh_node_names(path: str | os.PathLike[str]) -> list[str]:
+    """Names by which `load_mesh` takes parts of a file; empty where it has none, or one.
+
+    Raises:
+        InvalidMeshError: The file is missing, too large, of another type, or cannot be read.
+    """
+    path, data = _read(path)
+    try:
+        return node_names(data, path.suffix)
+    except InvalidMeshError as error:
+        raise InvalidMeshError(f"{path}: {error}") from error
+
+
+def _read(place: str | os.PathLike[str]) -> tuple[Path, bytes]:
+    """The bytes of a mesh file, as far as its size and type are allowed."""
+    path = Path(place)
     if not os.path.isfile(path):  # False too where a name is too long for a file
         reason = "is a directory" if os.path.isdir(path) else "no such file"
         raise InvalidMeshError(f"{path}: {reason}; give a mesh file ({', '.join(SUFFIXES)})")
@@ -176,8 +196,7 @@ def load_mesh(
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise _unreadable(str(path), path.suffix, error) from error
-    companions = FolderCompanions(path, path.parent if within is None else Path(within))
-    return parse_mesh(data, path.suffix, companions, label=str(path), colors=colors, node=node)
+    return path, data
 
 
 def parse_mesh(
@@ -212,7 +231,7 @@ def parse_mesh(
         raise _unreadable(label, suffix, error) from error
     if not meshes:
         raise InvalidMeshError(
-            f"{label}: has no faces, as point clouds and drawings of lines have none; make a surface of it first, or give a file with triangles"
+            f"{label}: has no faces (a point cloud, or lines only?); make a surface of it, or give one with triangles"
         )
     return _tidy(merge_meshes(meshes, name=Path(companions.file_name).stem), label)
 

@@ -1,7 +1,7 @@
-"""How the mesh of a file is put up: which part of the file, which of its axes is up and which faces the camera, its size.
+"""How the mesh of a file is put up: which part of it, which axis is up, which one faces the camera, at what scale.
 
-The scene has y up, and the camera of azimuth 0 stands at -z, so what a person calls the front should face -z. What files
-mean by their axes:
+The scene has y up, and the camera of azimuth 0 stands at -z, so what a person calls the front should face -z. What
+files mean by their axes:
 
 | format | up | front | units |
 |---|---|---|---|
@@ -12,8 +12,8 @@ mean by their axes:
 | ShapeNet | +y | -z | about 1 |
 | Sweet Home 3D | put up by the catalogue, its front turned to -z | | centimeters |
 
-Nothing is guessed: a file is taken as having y up and -z in front unless it is told otherwise. `rotate` turns it first, in
-the axes of the file, one turn after the other; then `up` and `front` name the axes that become +y and -z.
+Nothing is guessed: a file is taken as having y up and -z in front unless it is told otherwise. `rotate` turns it
+first, in the axes of the file, one turn after the other; then `up` and `front` name the axes that become +y and -z.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Pose:
 
     Attributes:
         up: Axis of the file, after `rotate`, that points up: x, -x, y, -y, z or -z.
-        front: Axis that faces the camera of azimuth 0; empty: where the shortest turn of `up` leaves it (with y up: -z).
+        front: Axis that faces the camera of azimuth 0; empty: where the shortest turn of `up` leaves it (y up: -z).
         rotate: Turns about axes of the file in degrees, right-handed, in this order: `x=90,z=-30`; empty: none.
         scale: One of `SCALES`.
         node: Name of a node of a glTF file with all below it, or of an object or group of an OBJ file; empty: all.
@@ -108,8 +108,8 @@ class Pose:
         half = float((used.max(axis=0) / 2 - used.min(axis=0) / 2).max())
         if not LEAST_KEPT <= half <= MOST_KEPT:
             raise InvalidMeshError(
-                f"mesh {mesh.name!r} is {2 * half:.3g} units wide: with scale=keep the camera, which stands 1.8 to 6 away, "
-                f"sees meshes of {2 * LEAST_KEPT:g} to {2 * MOST_KEPT:g} units; save it in other units, or give scale=unit"
+                f"mesh {mesh.name!r} is {2 * half:.3g} units wide: with scale=keep the camera sees those "
+                f"of {2 * LEAST_KEPT:g} to {2 * MOST_KEPT:g} units; save it in other units, or give scale=unit"
             )
         return replace(unit, vertices=unit.vertices * half)
 

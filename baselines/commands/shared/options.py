@@ -34,7 +34,9 @@ from semrob_env.store import BUDGET
 from semrob_env.types import FloatArray
 
 if TYPE_CHECKING:
+    from baselines.commands.shared.terminal import Console
     from baselines.experiments.pool import Workers
+    from semrob_env.scene.classifiers.base import Classifier
     from semrob_env.scene.classifiers.network_spec import NetworkSpec
     from semrob_env.scene.function import SceneId
     from semrob_env.scene.sources import ShapeInfo
@@ -145,6 +147,30 @@ class PoseOptions:
     ] = "unit"
     node: Annotated[str, _option(SHAPES, "only this named node of a glTF file, or object or group of an OBJ file")] = ""
 
+    def file_shapes(self) -> "tuple[ShapeInfo, ...]":
+        """The shapes of files that are asked for."""
+        return ()
+
+    def tell_meshes(self, console: "Console") -> None:
+        """Say what is worth knowing of the meshes of files, before the work: other objects, and poses seen far better.
+
+        Raises:
+            SemrobError: A shape or network cannot be loaded.
+        """
+        shapes = [shape for shape in self.file_shapes() if not shape.source.startswith("procedural:")]
+        if shapes:
+            from baselines.commands.shared.meshes import tell_meshes
+
+            tell_meshes(shapes, self.trial_network() if all(own.class_name for own in shapes) else None, console)
+
+    def trial_network(self) -> "Classifier | None":
+        """The network that is to see meshes in several poses before the work; None: there is none."""
+        specs = getattr(self, "specs", None)
+        if specs is None or not getattr(self, "networks", ()) or getattr(self, "dry_run", False):
+            return None
+        loaded: Classifier = specs()[0].load()
+        return loaded
+
     def posed(self, shapes: "tuple[ShapeInfo, ...]") -> "tuple[ShapeInfo, ...]":
         """Shapes that are put up as asked; built-in ones stand as they are.
 
@@ -169,6 +195,10 @@ class ShapeOptions(PoseOptions):
     classes: Annotated[Names, _option(SHAPES, "only shapes of these classes")] = ()
     class_name: ClassName = ""
     numbers: ObjectNumbers = tuple(range(10))
+
+    def file_shapes(self) -> "tuple[ShapeInfo, ...]":
+        """The shapes of files that are asked for."""
+        return self.selected() if any(text != "procedural" for text in self.sources) else ()
 
     def one_shape(self) -> "ShapeInfo":
         """The one shape of commands that take no more.

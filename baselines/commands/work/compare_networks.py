@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,7 +11,6 @@ from matplotlib.figure import Figure
 from baselines.commands.compare_networks import CompareNetworksOptions
 from baselines.commands.shared.options import HIGHEST, LOWEST, start_points, workers_of
 from baselines.commands.shared.questions import ranked_starts
-from baselines.commands.shared.reading import numbers
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar, seconds_of
 from baselines.experiments.functions import Functions
 from baselines.experiments.network_comparison import LEVELS, Asked, compared, usual_starts
@@ -22,19 +20,15 @@ from semrob_env.files import interval_text, markdown_table
 from semrob_env.functions import ScoreFunction
 from semrob_env.plotting.flips import PICTURES, FlippedView, FlipRow, flips_figure
 from semrob_env.scene.function import SceneFunction
-from semrob_env.scene.sources import ShapeInfo, load_shape, select_shapes
+from semrob_env.scene.sources import load_shape
 from semrob_env.tables import Subject
 from semrob_env.types import FloatArray
-
-CLASSES, NUMBERS = ("cup", "chair", "bottle", "piano"), (0, 3)
-"""Of built-in shapes, where nobody said which."""
 
 MOST_DRAWN = 5
 """Shapes on a picture: those on which most views flipped."""
 
 
 def run(options: CompareNetworksOptions, console: Console) -> None:
-    options = replace(options, networks=(*options.sources, *options.networks))
     ids, functions = scenes(options)
     asked = asked_of(options)
     labels = list(dict.fromkeys(Subject.of(name).network for name in ids))
@@ -75,23 +69,11 @@ def run(options: CompareNetworksOptions, console: Console) -> None:
 
 def scenes(options: CompareNetworksOptions) -> tuple[list[str], Functions]:
     """Ids of every network with every shape; a shape or network that cannot be loaded ends here."""
-    shapes = shapes_of(options)
+    shapes = options.chosen_shapes()
     for shape in shapes:
         load_shape(shape.class_name or "", shape.source, options.colors, shape.pose)
     ids = [str(scene) for scene in options.scenes(shapes, options.params, options.colors)]
     return ids, Functions(ids)
-
-
-def shapes_of(options: CompareNetworksOptions) -> tuple[ShapeInfo, ...]:
-    """The shapes: built-in ones by numbers, and sources."""
-    is_number = [part.replace("-", "").isdigit() for part in options.shapes]
-    counted = ",".join(part for part, own in zip(options.shapes, is_number, strict=True) if own)
-    sources = [part for part, own in zip(options.shapes, is_number, strict=True) if not own]
-    if counted or not sources:
-        sources.append("procedural")
-    classes = options.classes or (() if options.shapes and not counted else CLASSES)
-    chosen = numbers(counted) if counted else NUMBERS
-    return options.posed(select_shapes(sources, classes=classes, as_class=options.class_name, numbers=chosen))
 
 
 def asked_of(options: CompareNetworksOptions) -> Asked:

@@ -1,7 +1,7 @@
 """The named parts of a file, and a file cut down to one of them: nodes of glTF, objects and groups of OBJ.
 
-Readers know nothing of it: they are given the bytes of a file without the faces of all other parts, so that what moves the
-part that is left still does.
+Readers know nothing of it: they are given the bytes of a file without the faces of all other parts, so that what moves
+the part that is left still does.
 """
 
 from __future__ import annotations

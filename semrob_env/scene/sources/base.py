@@ -90,7 +90,7 @@ class ShapeSource(ABC):
         form: What stands behind the colon, for messages.
         has_names: Whether a place holds several shapes, so that a text without `#NAME` means all of them.
         is_procedural: Whether the class of the id makes the shape: normalized, without materials.
-        has_nodes: Whether `node_mesh` gives a named part of a shape.
+        has_nodes: Whether `node_names` and `node_mesh` tell of the parts of a shape.
     """
 
     form = "PATH#NAME"
@@ -117,6 +117,10 @@ class ShapeSource(ABC):
             InvalidMeshError: The mesh cannot be used.
             UnknownNameError, AmbiguousNameError: No such shape, or several.
         """
+
+    def node_names(self, path: str, name: str) -> list[str]:
+        """Names of the parts of a shape, as far as its file has some; errors as `mesh`."""
+        return []
 
     def node_mesh(self, path: str, name: str, node: str, *, colors: bool) -> Mesh:
         """A named part of a shape; arguments and errors as `mesh`, required where `has_nodes`."""

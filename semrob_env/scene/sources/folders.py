@@ -11,7 +11,7 @@ from semrob_env.containment import inside, is_plain
 from semrob_env.errors import LibraryError, RefusedFileError
 from semrob_env.files import file_stamp
 from semrob_env.scene.classes import first_class
-from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh
+from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, mesh_node_names
 from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
 from semrob_env.scene.sources.texts import source_text
 
@@ -58,6 +58,10 @@ class Folder(ShapeSource):
     def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
         """The mesh in the file of a shape."""
         return load_mesh(self._file(path, name), colors=colors, within=path)
+
+    def node_names(self, path: str, name: str) -> list[str]:
+        """Names of its parts."""
+        return mesh_node_names(self._file(path, name))
 
     def node_mesh(self, path: str, name: str, node: str, *, colors: bool) -> Mesh:
         """A named part of it."""

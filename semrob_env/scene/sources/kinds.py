@@ -13,7 +13,7 @@ from semrob_env.errors import InvalidMeshError, InvalidParameterError, LibraryEr
 from semrob_env.files import FileCache
 from semrob_env.registry import Registry
 from semrob_env.scene.classes import class_index, class_of
-from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh
+from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, mesh_node_names
 from semrob_env.scene.pose import Pose
 from semrob_env.scene.shapes import SHAPES, make_shape
 from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
@@ -75,6 +75,9 @@ class _File(ShapeSource):
 
     def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
         return load_mesh(path, colors=colors)
+
+    def node_names(self, path: str, name: str) -> list[str]:
+        return mesh_node_names(path)
 
     def node_mesh(self, path: str, name: str, node: str, *, colors: bool) -> Mesh:
         return load_mesh(path, colors=colors, node=node)
