@@ -37,6 +37,7 @@ from semrob_env.regions import Regions
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.network_spec import network_specs
 from semrob_env.scene.classifiers.options import trust_model_file, trusted_model_files
+from semrob_env.scene.pose import Pose
 from semrob_env.sequences import hashed_uniform
 from semrob_env.store import RunRow, RunStore, RunTask
 from semrob_env.tables import Subject
@@ -129,6 +130,7 @@ def compare_networks(
     *,
     class_name: str = "",
     params: str = "azimuth,elevation",
+    pose: Pose | None = None,
     starts: Starts | None = None,
     goal: Goal | None = None,
     levels: Sequence[float] = LEVELS,
@@ -147,6 +149,7 @@ def compare_networks(
         shapes: Sources: `cup:3`, `meshes/`, `mug.obj`, ...
         class_name: Class of every mesh; empty: the one that its name tells.
         params: Parameters, as `SemanticSpace.of` reads them.
+        pose: How the meshes of files are put up; None: as they are.
         starts: Start points of a shape, asked of the first network; None: two of the paper's.
         goal: What regions are to meet; None: a mean score of at least 0.5.
         levels: Of the robustness profile.
@@ -167,7 +170,7 @@ def compare_networks(
     chosen = Asked(goal or MeanGoal(), tuple(levels), method, budget, views, confidence, seed)
     if starts is not None:
         chosen = replace(chosen, starts=starts)
-    ids, functions = scenes_of(networks, shapes, class_name=class_name, params=params)
+    ids, functions = scenes_of(networks, shapes, class_name=class_name, params=params, pose=pose)
     with tempfile.TemporaryDirectory() if folder is None else nullcontext(str(folder)) as place:
         return compared(ids, functions, chosen, place, workers=workers)
 
@@ -179,26 +182,30 @@ def usual_starts(space: SemanticSpace) -> FloatArray:
 
 
 def scenes_of(
-    networks: Sequence[str] | Mapping[str, Classifier], shapes: Sequence[str], *, class_name: str, params: str
+    networks: Sequence[str] | Mapping[str, Classifier],
+    shapes: Sequence[str],
+    *,
+    class_name: str,
+    params: str,
+    pose: Pose | None = None,
 ) -> tuple[list[str], Functions]:
     """Ids of every network with every shape, network by network, and where their functions are found."""
     from semrob_env.scene.function import SceneFunction, SceneId
     from semrob_env.scene.sources import load_shape, select_shapes
 
-    found, space = select_shapes(shapes, as_class=class_name), SemanticSpace.of(params)
+    found, space, stands = select_shapes(shapes, as_class=class_name), SemanticSpace.of(params), pose or Pose()
     for shape in found:
         if shape.class_name is None:
             raise InvalidParameterError(f"{shape.label}: its name tells no class; give class_name")
     named = [(str(shape.class_name), shape.source) for shape in found]
     if not isinstance(networks, Mapping):
-        specs = network_specs(networks)
         ids = [
-            str(SceneId(spec.network, own, source, space.spec, **spec.in_ids()))
-            for spec in specs
+            str(SceneId(spec.network, own, source, space.spec, **spec.in_ids(), **stands.in_ids()))
+            for spec in network_specs(networks)
             for own, source in named
         ]
         return ids, Functions(ids)
-    meshes = [load_shape(own, source) for own, source in named]
+    meshes = [load_shape(own, source, pose=pose) for own, source in named]
     ids = [f"scene-object:{label}/{own}/{source}" for label in networks for own, source in named]
     parts = [
         SceneFunction(

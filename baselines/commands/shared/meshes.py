@@ -56,5 +56,5 @@ def pose_note(shape: ShapeInfo, classifier: Classifier) -> str:
         return ""
     return (
         f"{shape.label} has a mean score of {score[own.up]:.2f} as it stands, and {score[best]:.2f} with --up {best}: "
-        f"does it lie? ({len(AXES) * AZIMUTHS} views of it from around, counted nowhere)"
+        f"does it lie? ({len(AXES) * AZIMUTHS} views of it, part of no bill)"
     )

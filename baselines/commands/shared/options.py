@@ -136,9 +136,9 @@ class PoseOptions:
         Literal["x", "-x", "y", "-y", "z", "-z"], _option(SHAPES, "axis of the files that points up; z: of most STL")
     ] = "y"
     front: Annotated[
-        Literal["", "x", "-x", "y", "-y", "z", "-z"],
+        Literal["x", "-x", "y", "-y", "z", "-z"] | None,
         _option(SHAPES, "axis of the files that faces the camera of azimuth 0 (default: -z; glTF has its front at z)"),
-    ] = ""
+    ] = None
     rotate: Annotated[str, _option(SHAPES, "turns in degrees about axes of the files, before all else: x=90,z=-30")] = (
         ""
     )
@@ -179,7 +179,7 @@ class PoseOptions:
         """
         from semrob_env.scene.pose import Pose
 
-        pose = Pose(self.up, self.front, self.rotate, self.scale, self.node)
+        pose = Pose(self.up, self.front or "", self.rotate, self.scale, self.node)
         is_file = [not shape.source.startswith("procedural:") for shape in shapes]
         if pose != Pose() and not any(is_file):
             raise InvalidParameterError("--up, --front, --rotate, --scale and --node are for meshes of files; give one")

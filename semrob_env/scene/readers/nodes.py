@@ -171,7 +171,9 @@ def _unknown(name: str, known: Iterable[str]) -> InvalidMeshError:
     names = list(dict.fromkeys(known))
     if not names:
         return InvalidMeshError(f"no part is called {name!r}: the file names none; leave the node away")
+    if len(names) <= MOST_LISTED:
+        return InvalidMeshError(f"no part is called {name!r}, or it draws nothing; there are {', '.join(names)}")
     near = difflib.get_close_matches(name.casefold(), [own.casefold() for own in names], n=MOST_LISTED)
     listed = [own for own in names if own.casefold() in near] or names[:MOST_LISTED]
-    more = f" and {len(names) - len(listed)} more" if len(names) > len(listed) else ""
-    return InvalidMeshError(f"no part is called {name!r}, or it draws nothing; there are {', '.join(listed)}{more}")
+    more = f"{', '.join(listed)} and {len(names) - len(listed)} more"
+    return InvalidMeshError(f"no part is called {name!r}, or it draws nothing; there are {more}")
