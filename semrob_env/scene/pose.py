@@ -113,7 +113,7 @@ class Pose:
             )
         return replace(unit, vertices=unit.vertices * half)
 
-    def in_ids(self) -> dict[str, str]:
+    def in_ids(self) -> dict[str, Any]:
         """The fields of a `SceneId` that it sets, those that differ from the default."""
         from semrob_env.scene.sources.texts import escape  # sources know poses
 

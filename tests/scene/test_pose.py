@@ -107,7 +107,7 @@ def test_an_id_holds_the_pose_and_nothing_of_it_by_default(tmp_path: Path) -> No
     file = write_obj(tmp_path / "cup.obj", {"the cup": BOX * [1, 2, 3], "other": BOX + 9})
     source = f"file:{file}"
     pose = Pose("z", "x", "x=90.0,z=-30", node="the cup")
-    scene = SceneId("efficientnet_lite0", "cup", source, **pose.in_ids())  # type: ignore[arg-type]
+    scene = SceneId("efficientnet_lite0", "cup", source, **pose.in_ids())
     assert str(scene).endswith("&up=z&front=x&rotate=x=90,z=-30&node=the%20cup")
     assert SceneId.parse(str(scene)) == scene
     assert SceneId.parse(str(scene)).pose == pose
@@ -191,7 +191,7 @@ def test_a_mesh_that_scores_far_better_with_another_axis_up_is_told(tmp_path: Pa
         is_tall = seen.any(axis=2).sum(axis=1) > 1.3 * seen.any(axis=1).sum(axis=1)
         found = np.full((len(images), 1000), 0.0005, dtype=np.float32)
         found[:, 968] = np.where(is_tall, 0.5, 0.0005)
-        return found / found.sum(axis=1, keepdims=True)
+        return np.asarray(found / found.sum(axis=1, keepdims=True))
 
     classifier = BlackBoxClassifier(tall, size=32)
     lying = select_shapes([str(write_obj(tmp_path / "cup.obj", {"a": BOX * [1, 1, 3]}))], as_class="cup")[0]
