@@ -314,6 +314,8 @@ class NetworkComparison:
             return f"{metric}: not known"
         if np.isnan(own.shapes_low):
             return f"{text} (one shape: no interval)"
+        if own.shapes_high - own.shapes_low >= WHOLE:
+            return f"{text}; so few shapes tell nothing of others"
         is_shown = own.shapes_low > 0 or own.shapes_high < 0
         ends = _ends(own.shapes_low, own.shapes_high)
         return f"{text}; on other shapes the difference is {ends}{', so none is shown' * (not is_shown)}"
@@ -360,6 +362,9 @@ class NetworkComparison:
             won=flips.won if flips else 0,
         )
 
+
+WHOLE: Final = 2.0
+"""Width of an interval that holds every difference of shares."""
 
 _ROUNDING: Final = 1e-6
 """Of ends that are whole."""

@@ -70,8 +70,8 @@ def flips_figure(rows: Sequence[FlipRow], names: tuple[str, str], *, title: str)
     grid = figure.add_gridspec(len(rows), 4, width_ratios=[3, 3, 1.05, 1.05])
     image: PathCollection | None = None
     maps = []
+    pair = shown_parameters([row.views for row in rows])
     for place, row in enumerate(rows):
-        pair = shown_parameters(row.views)
         for column, (name, found) in enumerate(zip(names, (row.views.before, row.views.after), strict=True)):
             axis = figure.add_subplot(grid[place, column])
             image = _draw_scores(axis, row, found.scores, pair, column)
@@ -119,12 +119,12 @@ def flips_figure(rows: Sequence[FlipRow], names: tuple[str, str], *, title: str)
     return figure
 
 
-def shown_parameters(views: PairedViews) -> list[int]:
+def shown_parameters(every: Sequence[PairedViews]) -> list[int]:
     """The two parameters to draw: those along which flipped views are spread least evenly; or all of one or two."""
-    space = views.before.space
+    space = every[0].before.space
     if space.n <= 2:
         return list(range(space.n))
-    flipped = views.before.theta[views.lost | views.won]
+    flipped = np.concatenate([views.before.theta[views.lost | views.won] for views in every])
     shares = (flipped - space.low) / space.width
     counts = [np.histogram(shares[:, k], bins=4, range=(0, 1))[0] for k in range(space.n)]
     uneven = [float(np.var(own)) for own in counts]
@@ -192,5 +192,6 @@ def _draw_picture(axis: Axes, view: FlippedView, space: SemanticSpace, color: st
     for spine in axis.spines.values():
         spine.set(color=color, linewidth=1.6)
     named = zip(space.parameters, view.theta, strict=True)
-    where = ", ".join(f"{own.name[:4]} {value:.{0 if own.unit == 'deg' else 2}f}" for own, value in list(named)[:3])
-    axis.set_xlabel(f"{where}\n{view.before:.2f} to {view.after:.2f}", fontsize=6.5, labelpad=2)
+    words = [f"{own.name[:4]} {value:.{0 if own.unit == 'deg' else 2}f}" for own, value in list(named)[:4]]
+    lines = [", ".join(words[at : at + 2]) for at in range(0, len(words), 2)]
+    axis.set_xlabel("\n".join([*lines, f"{view.before:.2f} to {view.after:.2f}"]), fontsize=6.5, labelpad=2)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from baselines.commands.shared.terminal import Console
+from semrob_env.errors import SemrobError
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.function import SceneFunction
@@ -32,9 +33,11 @@ def tell_meshes(shapes: Sequence[ShapeInfo], classifier: Classifier | None, cons
         console: Where it is said.
     """
     for shape in shapes[:MOST_SHAPES]:
-        if note := object_note(shape):
-            console.say(f"note: {note}")
-        if classifier is not None and (note := pose_note(shape, classifier)):
+        try:
+            notes = [object_note(shape), "" if classifier is None else pose_note(shape, classifier)]
+        except SemrobError:  # the command says of a shape that cannot be used what it is to say
+            continue
+        for note in filter(None, notes):
             console.say(f"note: {note}")
 
 

@@ -14,7 +14,7 @@ from baselines.commands.shared.questions import ranked_starts
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar, seconds_of
 from baselines.experiments.functions import Functions
 from baselines.experiments.network_comparison import LEVELS, Asked, compared, usual_starts
-from baselines.experiments.paired_networks import ALL, METRICS, RATE, Line, NetworkComparison, OnShape
+from baselines.experiments.paired_networks import ALL, METRICS, RATE, WHOLE, Line, NetworkComparison, OnShape
 from semrob_env.errors import GateError, InvalidParameterError, OutputError
 from semrob_env.files import interval_text, markdown_table
 from semrob_env.functions import ScoreFunction
@@ -155,7 +155,7 @@ def shown(line: Line, own: NetworkComparison) -> dict[str, str]:
         "difference": signed(line.difference),
         "on these shapes": interval_text(line.low, line.high),
         "on other shapes": "cannot tell"
-        if line.shapes_high - line.shapes_low >= 2
+        if line.shapes_high - line.shapes_low >= WHOLE
         else interval_text(line.shapes_low, line.shapes_high),
         "lost, won": f"{line.lost}, {line.won} of {line.views}" if line.metric == RATE else "",
         "verdict": "the same network" if own.is_same else line.verdict,
@@ -186,7 +186,7 @@ def notes(found: Sequence[NetworkComparison], options: CompareNetworksOptions) -
     level = f"{100 * options.confidence:g} %"
     return [
         f"differences are after minus before, in points of %; intervals have {level} each; what is said in words of "
-        f"right views on all shapes, classes and stretches has {level} together",
+        f"right views, all shapes and classes, has {level} together, and what of stretches has so, too",
         "these shapes: over all their views, from common ones (rate: exact, from flipped views; score: betting "
         "bounds); other shapes: of these classes, wide for few shapes, none for one",
         f"certified SRVR: mean share of the widest region around a start point with {options.goal.words}, certified by "
