@@ -59,6 +59,7 @@ _VERSION = 1
 """Goes up when kept scores must be asked again."""
 
 _MOST_VIEWS = 2**16
+_SAME_LEVEL = 1e-9
 
 
 @final
@@ -91,7 +92,8 @@ class Asked:
     starts: Starts = lambda function, _: usual_starts(function.space)
 
     def __post_init__(self) -> None:
-        levels = checked_levels(sorted({*self.levels, self.goal.level}))
+        others = {level for level in self.levels if abs(level - self.goal.level) > _SAME_LEVEL}
+        levels = checked_levels(sorted({*others, self.goal.level}))
         object.__setattr__(self, "levels", tuple(levels.tolist()))
         require_confidence(self.confidence)
         if not 1 <= self.views <= _MOST_VIEWS or self.seed < 0:
@@ -251,7 +253,7 @@ def compared(
         raise InvalidParameterError(
             f"{len(labels)} network to compare: give at least two, before=NETWORK@WEIGHTS after=NETWORK@WEIGHTS"
         )
-    pinned = [[functions.fingerprint(name) for name in own] for own in columns]
+    pinned = [[_identity(name, functions) for name in own] for own in columns]
     # The same network under another name answers the same: it is not asked again, so that no random stream differs.
     source = [pinned.index(own) for own in pinned]
     distinct = [name for place in dict.fromkeys(source) for name in columns[place]]
@@ -309,6 +311,13 @@ def compared(
         )
         for other in range(1, len(labels))
     ]
+
+
+def _identity(name: str, functions: Functions) -> tuple[dict[str, str], int]:
+    """Equal for functions that surely answer alike: a callable has no hash of its weights, only itself."""
+    function, member = functions.member(name)
+    pinned = function.fingerprints[member]
+    return pinned, 0 if "weights" in pinned else id(getattr(function, "classifier", function))
 
 
 @final

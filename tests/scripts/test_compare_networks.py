@@ -156,6 +156,13 @@ def test_python_takes_classifiers_by_label_and_more_parameters() -> None:
     assert whole.low <= whole.difference <= whole.high
 
 
+def test_two_callables_of_one_name_are_not_taken_for_the_same_network() -> None:
+    pair = {"one": by_brightness("callable", 0.06, False, 32), "two": by_brightness("callable", 2.0, False, 32)}
+    found = compare_networks(pair, ["cup:0"], views=16, budget=8)[0]
+    assert not found.is_same
+    assert found.flips.lost > 0
+
+
 @pytest.mark.slow
 def test_workers_give_the_same_answers(tmp_path: Path) -> None:
     arguments = ["efficientnet_lite0", "x=efficientnet_lite0?score=margin", "--classes", "cup", "--shapes", "0"]
