@@ -35,6 +35,7 @@ from semrob_env.scene.classifiers.options import ESCAPED, NetworkOptions
 from semrob_env.scene.classifiers.registry import canonical_network, load_network
 from semrob_env.scene.classifiers.score_kinds import score_kind
 from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.pose import Pose
 from semrob_env.scene.renderers import Rasterizer, Renderer, make_renderer
 from semrob_env.scene.shapes import SHAPES
 from semrob_env.scene.sources import COLORS, ShapeInfo, canonical_source, load_shape
@@ -228,6 +229,11 @@ class SceneId:
         layout: `nchw` or `nhwc`.
         answers: `logits` or `probabilities`.
         factory: `module:function`, which this process must trust.
+        up: How the mesh of a file is put up, as the next four: see `semrob_env.scene.pose.Pose`.
+        front: Of the pose.
+        rotate: Of the pose.
+        scale: Of the pose.
+        node: Escaped name of a part of the file.
     """
 
     network: str
@@ -256,6 +262,11 @@ class SceneId:
     layout: str = ""
     answers: str = ""
     factory: str = ""
+    up: str = "y"
+    front: str = ""
+    rotate: str = ""
+    scale: str = "unit"
+    node: str = ""
 
     def __post_init__(self) -> None:
         if self.feed not in ("normalized", "unnormalized"):
@@ -267,6 +278,12 @@ class SceneId:
         score_kind(self.score)
         if self.alias:
             check_alias(self.alias)
+        object.__setattr__(self, "rotate", self.pose.rotate)  # one spelling
+
+    @property
+    def pose(self) -> Pose:
+        """How the mesh is put up."""
+        return Pose.of_ids(vars(self))
 
     @classmethod
     def of(cls, shape: ShapeInfo, network: NetworkSpec, **others: Any) -> SceneId:
@@ -277,7 +294,7 @@ class SceneId:
         """
         if shape.class_name is None:
             raise InvalidParameterError(f"{shape.label}: its name tells no class; give --class NAME")
-        said = {**network.in_ids(), **others, "label": escape(shape.scored_as)}
+        said = {**network.in_ids(), **shape.pose.in_ids(), **others, "label": escape(shape.scored_as)}
         return cls(network.network, escape(shape.class_name), shape.source, **said)
 
     @classmethod
@@ -337,7 +354,7 @@ def make_scene_function(function_id: str) -> SceneFunction:
     # A class of shapes keeps its name: procedural shapes are made of it.
     spelt = wanted if wanted in CLASS_INDEX or wanted in SHAPES else escape(classifier.classes.name(index))
     own = replace(own, label=spelt) if own.label else replace(own, class_name=spelt)
-    mesh = load_shape(own.class_name, own.source, own.colors)
+    mesh = load_shape(own.class_name, own.source, own.colors, own.pose)
     size = classifier.preprocessing.size
     renderer = make_renderer(own.renderer, size, own.supersample, own.blur, own.device)
     smoothed = None

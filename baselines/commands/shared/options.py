@@ -34,7 +34,9 @@ from semrob_env.store import BUDGET
 from semrob_env.types import FloatArray
 
 if TYPE_CHECKING:
+    from baselines.commands.shared.terminal import Console
     from baselines.experiments.pool import Workers
+    from semrob_env.scene.classifiers.base import Classifier
     from semrob_env.scene.classifiers.network_spec import NetworkSpec
     from semrob_env.scene.function import SceneId
     from semrob_env.scene.sources import ShapeInfo
@@ -127,7 +129,65 @@ DryRun = Annotated[bool, _option(RUN, "tell what would run and what it costs; at
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShapeOptions:
+class PoseOptions:
+    """How the meshes of files are put up (`semrob_env.scene.pose` says what the axes of each format mean)."""
+
+    up: Annotated[
+        Literal["x", "-x", "y", "-y", "z", "-z"], _option(SHAPES, "axis of the files that points up; z: of most STL")
+    ] = "y"
+    front: Annotated[
+        Literal["x", "-x", "y", "-y", "z", "-z"] | None,
+        _option(SHAPES, "axis of the files that faces the camera of azimuth 0 (default: -z; glTF has its front at z)"),
+    ] = None
+    rotate: Annotated[str, _option(SHAPES, "turns in degrees about axes of the files, before all else: x=90,z=-30")] = (
+        ""
+    )
+    scale: Annotated[
+        Literal["unit", "keep"], _option(SHAPES, "unit: meshes fill [-1, 1]; keep: their units are those of the scene")
+    ] = "unit"
+    node: Annotated[str, _option(SHAPES, "only this named node of a glTF file, or object or group of an OBJ file")] = ""
+
+    def file_shapes(self) -> "tuple[ShapeInfo, ...]":
+        """The shapes of files that are asked for."""
+        return ()
+
+    def tell_meshes(self, console: "Console") -> None:
+        """Say what is worth knowing of the meshes of files, before the work: other objects, and poses seen far better.
+
+        Raises:
+            SemrobError: A shape or network cannot be loaded.
+        """
+        shapes = [shape for shape in self.file_shapes() if not shape.source.startswith("procedural:")]
+        if shapes:
+            from baselines.commands.shared.meshes import tell_meshes
+
+            tell_meshes(shapes, self.trial_network() if all(own.class_name for own in shapes) else None, console)
+
+    def trial_network(self) -> "Classifier | None":
+        """The network that is to see meshes in several poses before the work; None: there is none."""
+        specs = getattr(self, "specs", None)
+        if specs is None or not getattr(self, "networks", ()) or getattr(self, "dry_run", False):
+            return None
+        loaded: Classifier = specs()[0].load()
+        return loaded
+
+    def posed(self, shapes: "tuple[ShapeInfo, ...]") -> "tuple[ShapeInfo, ...]":
+        """Shapes that are put up as asked; built-in ones stand as they are.
+
+        Raises:
+            InvalidParameterError: A pose that is not well formed, or only built-in shapes.
+        """
+        from semrob_env.scene.pose import Pose
+
+        pose = Pose(self.up, self.front or "", self.rotate, self.scale, self.node)
+        is_file = [not shape.source.startswith("procedural:") for shape in shapes]
+        if pose != Pose() and not any(is_file):
+            raise InvalidParameterError("--up, --front, --rotate, --scale and --node are for meshes of files; give one")
+        return tuple(replace(own, pose=pose) if file else own for own, file in zip(shapes, is_file, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapeOptions(PoseOptions):
     """Which shapes: words are sources, as `semrob_env.scene.sources.select_shapes` takes them."""
 
     sources: Sources = ("procedural",)
@@ -135,6 +195,10 @@ class ShapeOptions:
     classes: Annotated[Names, _option(SHAPES, "only shapes of these classes")] = ()
     class_name: ClassName = ""
     numbers: ObjectNumbers = tuple(range(10))
+
+    def file_shapes(self) -> "tuple[ShapeInfo, ...]":
+        """The shapes of files that are asked for."""
+        return self.selected() if any(text != "procedural" for text in self.sources) else ()
 
     def one_shape(self) -> "ShapeInfo":
         """The one shape of commands that take no more.
@@ -153,8 +217,10 @@ class ShapeOptions:
         """The shapes, at least one."""
         from semrob_env.scene.sources import select_shapes  # loads meshes
 
-        return select_shapes(
-            self.sources, names=self.names, classes=self.classes, as_class=self.class_name, numbers=self.numbers
+        return self.posed(
+            select_shapes(
+                self.sources, names=self.names, classes=self.classes, as_class=self.class_name, numbers=self.numbers
+            )
         )
 
 

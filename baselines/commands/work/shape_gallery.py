@@ -77,7 +77,7 @@ def look_at(
 ) -> Seen:
     """Draw a shape and have it scored; one that cannot be loaded is seen as an error."""
     try:
-        mesh = load_shape(info.class_name or "", info.source, colors)
+        mesh = load_shape(info.class_name or "", info.source, colors, info.pose)
     except SemrobError as error:
         return Seen(info, None, ShapeReport(info), error=" ".join(str(error).split()))
     scenes = Scenes.from_parameters(dict(zip(SPACE.names, views.T, strict=True)))
