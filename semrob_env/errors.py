@@ -1,7 +1,7 @@
 """Every error semrob raises on purpose: one class per reason, each also a builtin error.
 
 A message says what was given, what is allowed and what to do. Scripts catch `SemrobError`, print its message as
-one line and end with exit code 2.
+one line and end with exit code 2; with 1 after a `BelowError`.
 """
 
 from __future__ import annotations
@@ -99,6 +99,10 @@ class InvalidRowError(StoreError):
 
 class WorkerError(SemrobError, RuntimeError):
     """Workers of an engine cannot be reached, die before they finish anything, or lack what others have."""
+
+
+class BelowError(SemrobError, RuntimeError):
+    """A figure is below what was asked of it: the work is done, and the answer is no (exit code 1)."""
 
 
 class OutputError(SemrobError, OSError):

@@ -18,10 +18,10 @@ from typing import Annotated, Any, Generic, NoReturn, TypeVar, final
 from baselines.commands.start import INTERRUPT_TEXT, interrupts
 from baselines.commands.start import INTERRUPTED as INTERRUPTED
 from baselines.commands.table import COMMANDS, NAMES
-from semrob_env.errors import InvalidParameterError, OutputError, SemrobError, UnknownNameError
+from semrob_env.errors import BelowError, InvalidParameterError, OutputError, SemrobError, UnknownNameError
 
-BAD_INPUT, BROKEN_PIPE, TERMINATED = 2, 141, 143
-"""Exit codes: a SemrobError, a reader that went away and SIGTERM (128 + the signal, as shells have them)."""
+BELOW, BAD_INPUT, BROKEN_PIPE, TERMINATED = 1, 2, 141, 143
+"""Exit codes: a figure below what was asked of it, any other SemrobError, a reader that went away and SIGTERM (128 + the signal, as shells have them)."""
 
 MOST_TOLD = 2000
 """Most letters of an error."""
@@ -75,7 +75,7 @@ def code_of(arguments: Sequence[str]) -> int:
 
 
 def run_command(command: Command[Any], arguments: Sequence[str]) -> int:
-    """The exit code of a command: 0, 2 after bad input (one line, no traceback), 130 after Ctrl-C."""
+    """The exit code of a command: 0, 1 and 2 after an error (one line, no traceback), 130 after Ctrl-C."""
     return guarded(lambda: command(arguments), command.after_interrupt)
 
 
@@ -265,9 +265,9 @@ def guarded(call: Callable[[], None], after_interrupt: str | Callable[[], str]) 
             reason = output.error.strerror or output.error
             raise OutputError(f"the work is done, but what it says could not be written to standard output: {reason}")
     except SemrobError as error:
-        told = " ".join(str(error).split())
-        _tell(f"error: {told[:MOST_TOLD]}{' ...' * (len(told) > MOST_TOLD)}")
-        return BAD_INPUT
+        told, is_below = " ".join(str(error).split()), isinstance(error, BelowError)
+        _tell(f"{'failed' if is_below else 'error'}: {told[:MOST_TOLD]}{' ...' * (len(told) > MOST_TOLD)}")
+        return BELOW if is_below else BAD_INPUT
     except KeyboardInterrupt as error:
         text = after_interrupt if isinstance(after_interrupt, str) else after_interrupt()
         is_terminated = isinstance(error, _Terminated)

@@ -35,11 +35,13 @@ from baselines.experiments.functions import Functions
 from baselines.experiments.runner import HERE, LIVE_CHUNK, run_tasks
 from baselines.experiments.pool import Workers
 from semrob_env.errors import InvalidParameterError, NameClashError, OutputError
+from semrob_env.files import encodable
 from semrob_env.functions import Complement
 from semrob_env.metrics import distinct, effects, shrink
 from semrob_env.metrics.certificates import CONFIDENCE
 from semrob_env.metrics.survey import Effects, Survey, survey_views
 from semrob_env.parameters import SemanticSpace
+from semrob_env.plotting.views import example_points
 from semrob_env.questions import Goal, Question, ReliabilityGoal
 from semrob_env.regions import Regions
 from semrob_env.scene.classifiers.base import Classifier
@@ -50,6 +52,7 @@ from semrob_env.scene.function import SceneFunction, SceneId
 from semrob_env.scene.mesh import Mesh, normalize
 from semrob_env.scene.sources import load_shape, select_shapes
 from semrob_env.store import FAILED, RunRow, RunStore, RunTask
+from semrob_env.tables.words import percent, point_words, rate_words
 from semrob_env.types import FloatArray
 
 METHOD = "box_quadrature"
@@ -125,6 +128,7 @@ class Settings:
             "judge": regions * self.judge_points,
             "certificate": regions * self.certificate_points * len(CERTIFY_VOLUMES),
             "effects": space.n * min(self.effect_points, self.survey_points),
+            "pictures": regions * (3 + 2 * space.n),
             "map": sum(counts[0] * counts[1] for _, counts in slices(space)),
         }
 
@@ -445,7 +449,9 @@ def _region(
     certified, paid = None, 0
     if row.share > NOTHING and settings.certificate_points:
         certified, paid = _certified(function, member, found, asked, settings, confidence, kept)
-    scene, _ = scene_of(functions, target.function_id)
+    scene, place = scene_of(functions, target.function_id)
+    shown = example_points(certified.region if certified else found) if row.share > NOTHING else []
+    points = np.array([theta for theta, _ in shown]).reshape(-1, function.space.n)
     is_top1 = scene.classifier.score != "softmax"
     return FoundRegion(
         target.name,
@@ -460,7 +466,10 @@ def _region(
         bool(row.feasible),
         certified,
         confidence,
-        {"search": row.forward_queries + row.gradient_queries, "judge": row.judge_queries, "certificate": paid},
+        look(scene, place, points, kept),
+        tuple(is_inside for _, is_inside in shown),
+        {"search": row.forward_queries + row.gradient_queries, "judge": row.judge_queries, "certificate": paid}
+        | {"pictures": len(shown)},
     )
 
 
@@ -539,17 +548,20 @@ def _effects(
 
 
 def _survey_line(target: Target, functions: Functions, looks: Looks) -> str:
-    from semrob_env.tables.words import percent, point_words, rate_words
-
     function, _ = scene_of(functions, target.function_id)
     best = int(looks.scores.argmax())
     told = ", ".join(f"{one.name} {percent(one.probability)}" for one in answers_at(function, looks, best))
     at = point_words(looks.space.parameters, looks.theta[best])
-    return f"{target.name}: {rate_words(looks.rate)}; at its best view ({at}): {told}"
+    return f"{one_line(target.name)}: {rate_words(looks.rate)}; at its best view ({at}): {told}"
 
 
 def _region_line(found: ShapeEvaluation) -> str:
     robust, failing = found.largest, found.largest_failing
     lines = [f"robust: {robust.words()[0]}"] if robust else []
     lines += [f"failing: {failing.words()[0]}"] if failing else []
-    return f"{found.name}: {'; '.join(lines)}"
+    return f"{one_line(found.name)}: {'; '.join(lines)}"
+
+
+def one_line(name: str) -> str:
+    """A name of a file, which may hold anything, on one line."""
+    return " ".join(encodable(name).split())

@@ -102,9 +102,9 @@ def look(function: SceneFunction, member: int, theta: FloatArray, kept: KeptAnsw
             _asked(function, member, index, theta[first : first + LARGEST_CHUNK])
             for first in range(0, len(theta), LARGEST_CHUNK)
         ]
-        numbers = np.concatenate(parts).ravel().tolist()
+        numbers = np.concatenate(parts).ravel().tolist() if parts else []
         kept.add({key: numbers})
-    table = np.array(numbers, dtype=np.float64).reshape(len(theta), -1)
+    table = np.array(numbers, dtype=np.float64).reshape(len(theta), -1 if len(theta) else 2)
     told = (table.shape[1] - 2) // 2
     return Looks(
         function.space,

@@ -10,8 +10,9 @@ from typing import final
 import numpy as np
 from PIL import Image
 
-from baselines.experiments.evaluation.looks import scene_of
+from baselines.experiments.evaluation.looks import Looks, answers_at, scene_of
 from baselines.experiments.functions import Functions
+from semrob_env.scene.classifiers.base import Answer
 from semrob_env.scene.images import picture
 from semrob_env.types import Float32Array, FloatArray
 
@@ -34,6 +35,10 @@ class Pictures:
         """Pictures (N, 3, H, W) in [0, 1] at views (N, n)."""
         function, member = scene_of(self._functions, function_id)
         return function.images(theta, member)
+
+    def answers(self, function_id: str, looks: Looks, place: int) -> tuple[Answer, ...]:
+        """The first answers at one of some looks, with their names."""
+        return answers_at(scene_of(self._functions, function_id)[0], looks, place)
 
     def image(self, function_id: str, theta: Sequence[float]) -> Float32Array:
         """A picture (3, H, W)."""

@@ -106,6 +106,8 @@ class FoundRegion:
         feasible: Whether these meet the goal.
         certified: The largest box that surely meets the goal; None: none was.
         confidence: Of the certificate.
+        examples: Looks inside what is shown of it, and just outside.
+        is_inside: Which of these are inside.
         bill: Queries by purpose.
     """
 
@@ -121,6 +123,8 @@ class FoundRegion:
     feasible: bool
     certified: Box | None
     confidence: float
+    examples: Looks
+    is_inside: tuple[bool, ...]
     bill: Mapping[str, int]
 
     @property
