@@ -14,8 +14,8 @@ instead; the largest robust region around the best views of the survey, and the 
 box_quadrature; of each the largest box that is certified, by fresh points that no method has seen; which parameter ends
 the region first, and which part each has in the variance of the score; and f over each pair of parameters.
 
---score margin is the default here: a unit score of 0.5 is then exactly where the class becomes the first answer, so that
-right means one thing in rates and in regions. Without a SOURCE, shapes are those of srvr_table.
+--score margin is the default here: a unit score of 0.5 is then exactly where the class becomes the first answer, so
+that right means one thing in rates and in regions. Without a SOURCE, shapes are those of srvr_table.
 
 --fail-below F ends with exit code 1 and one line if a certified figure (--fail-on) is below F; 2 stays for bad input.
   certified_top1          lower end of the interval of the share of right views, over all shapes
@@ -25,7 +25,8 @@ right means one thing in rates and in regions. Without a SOURCE, shapes are thos
 
 Written to --out: report.html (one file, offline), report.json (schema 1: report.schema.json), shapes.csv, failures.csv,
 regions.csv, failures.png, rates.png, reach.png, pictures/ (one PNG a failing view), runs.sqlite and answers.sqlite
-(what was asked). The same command goes on where an interrupted one stopped; a finished one only writes its report again.
+(what was asked). The same command goes on where an interrupted one stopped; a finished one only writes its report
+again.
 """
 
 from dataclasses import dataclass
@@ -36,7 +37,9 @@ from cyclopts import Parameter
 from baselines.commands.program import KEPT_TEXT, Command
 from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import GoalValue, by, count
-from semrob_env.questions import GOAL_EXAMPLES, ReliabilityGoal
+from semrob_env.questions import GOAL_EXAMPLES, Goal, ReliabilityGoal
+
+ROBUST: Goal = ReliabilityGoal()
 
 
 @final
@@ -46,12 +49,14 @@ class EvaluateOptions(shared.ShapeOptions, shared.Networks, shared.WorkersOption
     colors: shared.Colors = "white"
     score: Annotated[
         Literal["softmax", "margin", "top1"],
-        Parameter(group=shared.NETWORK, help="what a score is; margin, top1: 0.5 is where the class is the first answer"),
+        Parameter(
+            group=shared.NETWORK, help="what a score is; margin, top1: 0.5 is where the class is the first answer"
+        ),
     ] = "margin"
     params: shared.Params = "azimuth,elevation"
     goal: Annotated[
         GoalValue, Parameter(group=shared.QUESTION, help=f"what makes a region robust: {GOAL_EXAMPLES}")
-    ] = ReliabilityGoal()
+    ] = ROBUST
     starts: Annotated[
         int,
         by(count, "N"),
@@ -64,7 +69,9 @@ class EvaluateOptions(shared.ShapeOptions, shared.Networks, shared.WorkersOption
     judge_points: shared.JudgePoints = 32
     certificate_points: Annotated[
         int,
-        Parameter(group=shared.QUESTION, help="independent points of each box that is tried for a certificate; 0: none"),
+        Parameter(
+            group=shared.QUESTION, help="independent points of each box that is tried for a certificate; 0: none"
+        ),
     ] = 128
     effect_points: Annotated[
         int, Parameter(group=shared.QUESTION, help="views of which each parameter is changed once; 0: none")
@@ -85,7 +92,6 @@ class EvaluateOptions(shared.ShapeOptions, shared.Networks, shared.WorkersOption
     ] = "certified_top1"
     out: shared.Out = "results/evaluate"
     dry_run: shared.DryRun = False
-
 
 
 main = Command(EvaluateOptions, after_interrupt=KEPT_TEXT)

@@ -21,7 +21,8 @@ from baselines.commands.table import COMMANDS, NAMES
 from semrob_env.errors import BelowError, InvalidParameterError, OutputError, SemrobError, UnknownNameError
 
 BELOW, BAD_INPUT, BROKEN_PIPE, TERMINATED = 1, 2, 141, 143
-"""Exit codes: a figure below what was asked of it, any other SemrobError, a reader that went away and SIGTERM (128 + the signal, as shells have them)."""
+"""Exit codes: a figure below what was asked of it, any other SemrobError, a reader that went away and SIGTERM (128 +
+the signal, as shells have them)."""
 
 MOST_TOLD = 2000
 """Most letters of an error."""

@@ -51,9 +51,13 @@ def rate_words(rate: Rate, *, level: float = RIGHT, confidence: float = CONFIDEN
     """`right in 61 % (55 to 67) of all views`, the interval being the exact one; of another level, what that is."""
     if not rate.views:
         return "no view was asked"
-    low, high = rate.interval(confidence)
-    ends = f"{_floor(low)} to {-_floor(-high)}"
+    ends = interval_words(*rate.interval(confidence))
     return f"{_good(level)} in {percent(rate.share)} ({ends}) of all views"
+
+
+def interval_words(low: float, high: float) -> str:
+    """The ends of an interval of shares as whole percentages, rounded outwards: `55 to 67`."""
+    return f"{_floor(low)} to {-_floor(-high)}"
 
 
 def failing_words(stretch: Failing, *, level: float = RIGHT) -> str:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from dataclasses import fields, replace
-from typing import Any
+from typing import Any, Literal
 
 from rich.progress import TaskID
 
@@ -20,8 +19,8 @@ from baselines.experiments.functions import Functions
 from semrob_env.errors import BelowError, InvalidParameterError
 from semrob_env.files import output_folder, write_whole
 from semrob_env.parameters import SemanticSpace
-from semrob_env.plotting import save_figure
 from semrob_env.scene.sources import load_shape
+from semrob_env.tables.words import interval_words
 
 USUAL_CLASSES, USUAL_NUMBERS = ("cup", "chair", "bottle", "piano"), (0, 3)
 """Built-in shapes where no source is given: those of `srvr_table`."""
@@ -87,9 +86,7 @@ def targets_of(options: EvaluateOptions) -> list[Target]:
     scenes = options.scenes(shapes, options.params, options.colors)
     for shape in shapes:
         load_shape(shape.class_name or "", shape.source, options.colors)
-    return [
-        Target(shape.label, str(shape.class_name), str(scene)) for shape, scene in zip(shapes, scenes, strict=True)
-    ]
+    return [Target(shape.label, str(shape.class_name), str(scene)) for shape, scene in zip(shapes, scenes, strict=True)]
 
 
 def describe(options: EvaluateOptions, settings: Settings, targets: list[Target], space: SemanticSpace) -> str:
@@ -122,8 +119,9 @@ def write(found: Evaluation, gate: dict[str, Any] | None, bundle: Bundle) -> Non
     """The files of the report; the page last, so that what it stands for is there."""
     document = found.to_json() | {"gate": gate}
     bundle.text("report.json", json.dumps(document, indent=1, allow_nan=False))
-    for name in ("shapes", "failures", "regions"):
-        if rows := found.rows(name):  # type: ignore[arg-type]
+    kinds: tuple[Literal["shapes", "failures", "regions"], ...] = ("shapes", "failures", "regions")
+    for name in kinds:
+        if rows := found.rows(name):
             bundle.rows(f"{name}.csv", rows)
         else:
             bundle.text(f"{name}.csv", "")
@@ -132,12 +130,10 @@ def write(found: Evaluation, gate: dict[str, Any] | None, bundle: Bundle) -> Non
     if any(own.largest is not None and own.largest.share > NOTHING for own in found.shapes):
         bundle.figure("reach.png", found.plot_regions())
     folder = output_folder(bundle.folder / "pictures")
-    numbers: Counter[str] = Counter()
     for place, own in enumerate(found.shapes):
         for one in own.failures:
-            name = f"shape_{place + 1:03d}_failure_{one.rank:02d}.png"
-            write_whole(folder / name, png_bytes(found.pictures.image(own.function_id, one.theta)))
-            numbers[own.name] += 1
+            file = f"shape_{place + 1:03d}_failure_{one.rank:02d}.png"
+            write_whole(folder / file, png_bytes(found.pictures.image(own.function_id, one.theta)))
     bundle.text("report.html", page(found, gate=gate))
 
 
@@ -147,7 +143,7 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
         "shape": one_line(row["shape"]),
         "class": row["class"],
         "right views %": 100 * row["top1"],
-        "interval": f"{100 * row['top1_low']:.0f} to {100 * row['top1_high']:.0f}",
+        "interval": interval_words(row["top1_low"], row["top1_high"]),
         "mean probability": row["mean_probability"],
         "certified region %": 100 * row["certified_region"],
         "failing region %": 100 * row["failing_region"],

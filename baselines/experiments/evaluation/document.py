@@ -89,9 +89,7 @@ def _shape(own: ShapeEvaluation) -> dict[str, Any]:
         if effects is None
         else [
             {"parameter": name, "total": float(total), "standard_error": float(error)}
-            for name, total, error in zip(
-                effects.space.names, effects.total, effects.standard_error, strict=True
-            )
+            for name, total, error in zip(effects.space.names, effects.total, effects.standard_error, strict=True)
         ],
         "queries": dict(own.bill),
     }
@@ -184,7 +182,8 @@ def region_rows(found: Evaluation) -> list[dict[str, Any]]:
         row: dict[str, Any] = {"shape": one.shape, "kind": one.kind, "goal": one.goal.text}
         row |= {f"start_{name}": value for name, value in zip(found.space.names, one.start.tolist(), strict=True)}
         for prefix, region in (("found", one.found), ("certified", sure.region if sure else None)):
-            bounds = _bounds(region) if region is not None else dict.fromkeys(found.space.names, [np.nan, np.nan])
+            none = {name: [np.nan, np.nan] for name in found.space.names}
+            bounds = none if region is None else _bounds(region)
             for name, (low, high) in bounds.items():
                 row |= {f"{prefix}_{name}_low": low, f"{prefix}_{name}_high": high}
         row |= {"found_share": one.share, "judged": one.judged, "feasible": one.feasible}

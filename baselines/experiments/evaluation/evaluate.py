@@ -11,8 +11,8 @@ import itertools
 import os
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, final
@@ -20,7 +20,7 @@ from typing import Any, final
 import numpy as np
 
 from baselines.experiments.answers import KeptAnswers, answer_key
-from baselines.experiments.evaluation.looks import Looks, answers_at, look, scene_of
+from baselines.experiments.evaluation.looks import Looks, answers_at, class_words, look, scene_of
 from baselines.experiments.evaluation.pictures import Pictures
 from baselines.experiments.evaluation.values import (
     NOTHING,
@@ -32,8 +32,8 @@ from baselines.experiments.evaluation.values import (
     SliceMap,
 )
 from baselines.experiments.functions import Functions
-from baselines.experiments.runner import HERE, LIVE_CHUNK, run_tasks
 from baselines.experiments.pool import Workers
+from baselines.experiments.runner import HERE, LIVE_CHUNK, run_tasks
 from semrob_env.errors import InvalidParameterError, NameClashError, OutputError
 from semrob_env.files import encodable
 from semrob_env.functions import Complement
@@ -59,8 +59,8 @@ METHOD = "box_quadrature"
 """Who looks for the regions."""
 
 CERTIFY_VOLUMES = (0.9, 0.6, 0.3)
-"""Parts of a found region that are tried for a certificate, the largest first: each costs points and confidence, and the
-region itself ends at the goal's bound."""
+"""Parts of a found region that are tried for a certificate, the largest first: each costs points and confidence, and
+the region itself ends at the goal's bound."""
 
 CELLS = {1: (24, 1), 2: (16, 8)}
 """Cells of a slice along x and y, by the number of parameters; `PAIR_CELLS` with more."""
@@ -175,7 +175,7 @@ def evaluate(
 
     Args:
         network: Name of a network, as commands take it (`efficientnet_lite0`, `mine=file:model.onnx`): its score is the
-            logit margin, so that a view is right where its unit score is 0.5. Or a classifier; best with score `margin`.
+            logit margin, so that a view is right where its unit score is 0.5. Or a classifier, best of score `margin`.
         shapes: Mesh files, folders, `cup:3`, or meshes.
         space: The views: parameters by name, or a space.
         class_name: Class that every shape is scored for; empty: as its name tells.
@@ -188,8 +188,6 @@ def evaluate(
         UnknownNameError, InvalidMeshError, LibraryError, ClassifierError: What cannot be found, loaded or asked.
         OutputError: A search failed; the folder cannot be written.
     """
-    from dataclasses import replace
-
     chosen = settings or Settings()
     if goal is not None:
         chosen = replace(chosen, goal=goal)
@@ -209,17 +207,15 @@ def targets_of(
     if isinstance(network, str) and all(isinstance(shape, str) for shape in shapes):
         spec = NetworkSpec.parse(network, NetworkOptions(score="margin"))
         names = [shape for shape in shapes if isinstance(shape, str)]
-        found = [
-            (info.label, info.class_name, info.source) for info in select_shapes(names, as_class=class_name)
-        ]
+        found = [(info.label, info.class_name, info.source) for info in select_shapes(names, as_class=class_name)]
         for label, own_class, _ in found:
             _require_class(label, own_class)
-        ids = [
-            str(SceneId(spec.network, str(own), source, space.spec, **spec.in_ids())) for _, own, source in found
-        ]
+        ids = [str(SceneId(spec.network, str(own), source, space.spec, **spec.in_ids())) for _, own, source in found]
         targets = [Target(label, str(own), name) for (label, own, _), name in zip(found, ids, strict=True)]
         return targets, Functions(ids)
-    classifier = NetworkSpec.parse(network, NetworkOptions(score="margin")).load() if isinstance(network, str) else network
+    classifier = (
+        NetworkSpec.parse(network, NetworkOptions(score="margin")).load() if isinstance(network, str) else network
+    )
     if not isinstance(classifier, Classifier):
         raise InvalidParameterError(
             f"network {type(network).__name__}: give a name, TorchClassifier(module, Preprocessing(size)) or "
@@ -342,7 +338,7 @@ def _tasks(target: Target, looks: Looks, settings: Settings, confidence: float) 
 def _failing(looks: Looks) -> list[int]:
     """Failing views, the worst first."""
     order = np.argsort(looks.scores, kind="stable")
-    return order[~looks.is_right[order]].tolist()
+    return [int(view) for view in order[~looks.is_right[order]]]
 
 
 def _plain_id(task: RunTask) -> str:
@@ -403,7 +399,9 @@ def _shape(
     failing = _failing(looks)
     chosen = distinct(looks.space, looks.theta[failing], count=settings.failures).tolist() if failing else []
     best = int(looks.scores.argmax())
-    maps = tuple(_slice(function, member, looks.theta[best], axes, counts, kept) for axes, counts in slices(looks.space))
+    maps = tuple(
+        _slice(function, member, looks.theta[best], axes, counts, kept) for axes, counts in slices(looks.space)
+    )
     effect = _effects(function, member, looks, settings, kept)
     wrong = Counter(looks.top_index[~looks.is_right, 0].tolist())
     bill: Counter[str] = Counter(survey=len(looks), map=sum(len(one.looks) for one in maps))
@@ -412,7 +410,7 @@ def _shape(
         bill.update(region.bill)
     return ShapeEvaluation(
         target.name,
-        function.classifier.classes.name(looks.class_index),
+        class_words(function.classifier.classes, looks.class_index),
         target.function_id,
         function.fingerprints[member],
         looks,
@@ -422,7 +420,7 @@ def _shape(
         tuple(region for region in regions if region.kind == "failing"),
         effect,
         maps,
-        tuple((function.classifier.classes.name(index), count) for index, count in wrong.most_common()),
+        tuple((class_words(function.classifier.classes, index), count) for index, count in wrong.most_common()),
         dict(bill),
     )
 
@@ -430,7 +428,7 @@ def _shape(
 def _seen(target: Target, function: SceneFunction, looks: Looks, view: int, rank: int) -> Seen:
     return Seen(
         target.name,
-        function.classifier.classes.name(looks.class_index),
+        class_words(function.classifier.classes, looks.class_index),
         rank,
         tuple(looks.theta[view].tolist()),
         float(looks.scores[view]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import final
 
 import numpy as np
@@ -14,6 +14,7 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.metrics.survey import Rate, Survey
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.classifiers.base import Answer
+from semrob_env.scene.classifiers.labels import Labels
 from semrob_env.scene.function import LARGEST_CHUNK, SceneFunction
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
@@ -68,9 +69,16 @@ class Looks:
 
 def answers_at(function: SceneFunction, looks: Looks, view: int) -> tuple[Answer, ...]:
     """The first answers at one view, with their names."""
-    names = function.classifier.classes
     pairs = zip(looks.top_index[view].tolist(), looks.top_probability[view].tolist(), strict=True)
-    return tuple(Answer(index, names.name(index), probability) for index, probability in pairs)
+    labels = function.classifier.classes
+    return tuple(Answer(index, class_words(labels, index), probability) for index, probability in pairs)
+
+
+@lru_cache(maxsize=4096)
+def class_words(labels: Labels, index: int) -> str:
+    """The name of a class; where another class has the same, its number stands behind it: `rifle (764)`."""
+    name, known = labels.name(index), labels.known
+    return f"{known[index].partition(',')[0]} ({index})" if name == str(index) and known is not None else name
 
 
 def scene_of(functions: Functions, function_id: str) -> tuple[SceneFunction, int]:
@@ -81,7 +89,9 @@ def scene_of(functions: Functions, function_id: str) -> tuple[SceneFunction, int
     """
     function, member = functions.member(function_id)
     if not isinstance(function, SceneFunction):
-        raise InvalidParameterError(f"{function_id}: an evaluation needs rendered scenes; give scene:NETWORK/CLASS/SHAPE")
+        raise InvalidParameterError(
+            f"{function_id}: an evaluation needs rendered scenes; give scene:NETWORK/CLASS/SHAPE"
+        )
     return function, member
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,8 @@ from semrob_env.parameters import Parameter
 from semrob_env.plotting.canvas import SCORE_MAP
 from semrob_env.regions import Regions
 from semrob_env.scene.classifiers.base import Answer
-from semrob_env.tables.words import percent, point_words
+from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
+from semrob_env.tables.words import interval_words, percent, point_words
 
 if TYPE_CHECKING:
     from baselines.experiments.evaluation.values import Evaluation
@@ -71,6 +72,7 @@ def page(found: Evaluation, *, gate: dict[str, Any] | None = None) -> str:
         "created": found.created,
         "parameters": found.space.names,
         "goal": found.goal.words,
+        "is_top1": found.score != SCORE_WORDS["softmax"],
         "gate": gate,
         "cards": _cards(found),
         "words": found.words(),
@@ -116,7 +118,7 @@ def _cards(found: Evaluation) -> list[dict[str, str]]:
     return [
         {
             "value": percent(found.rate.share),
-            "text": f"of {found.rate.views:,} views right ({100 * low:.0f} to {100 * high:.0f} %, these shapes)",
+            "text": f"of {found.rate.views:,} views right ({interval_words(low, high)} %, these shapes)",
         },
         {"value": percent(1 - found.rate.share), "text": "of the views fail"},
         {"value": f"{found.mean_probability:.2f}", "text": "mean probability of the class"},
@@ -149,7 +151,7 @@ def _picture(found: Evaluation, own: ShapeEvaluation, theta: Sequence[float], si
 
 def _interval(looks: Looks) -> str:
     low, high = looks.rate.interval()
-    return f"{100 * low:.0f} to {100 * high:.0f} %"
+    return f"{interval_words(low, high)} %"
 
 
 def _told(top: Sequence[Answer]) -> str:
@@ -238,7 +240,9 @@ def _map(found: Evaluation, own: ShapeEvaluation, one: SliceMap) -> dict[str, An
         top = found.pictures.answers(own.function_id, looks, place)
         lines = [point_words(parameters, looks.theta[place, list(one.axes)])]
         lines += [f"{answer.name} {percent(answer.probability)}" for answer in top]
-        lines.append(f"{own.class_name}: {looks.probability[place]:.3f}, {'right' if looks.is_right[place] else 'wrong'}")
+        lines.append(
+            f"{own.class_name}: {looks.probability[place]:.3f}, {'right' if looks.is_right[place] else 'wrong'}"
+        )
         cells.append({
             "x": f"{x:g}",
             "y": f"{y:.1f}",
@@ -260,7 +264,7 @@ def _map(found: Evaluation, own: ShapeEvaluation, one: SliceMap) -> dict[str, An
         "rows": rows,
         "first": int(looks.scores.argmax()),
         "width": LEFT + across + 14,
-        "height": f"{bottom + BELOW:.0f}",
+        "height": round(bottom + BELOW),
         "left": LEFT,
         "middle_x": LEFT + across / 2,
         "middle_y": f"{TOP + tall / 2:.0f}",
@@ -273,7 +277,9 @@ def _map(found: Evaluation, own: ShapeEvaluation, one: SliceMap) -> dict[str, An
             for kind, region, sure in _outlines(own)
         ],
         "x_ticks": [{"at": f"{x_of(value):.1f}", "text": f"{value:g}"} for value in _ticks(parameters[0])],
-        "y_ticks": [{"at": f"{y_of(value):.1f}", "text": f"{value:g}"} for own in parameters[1:] for value in _ticks(own)],
+        "y_ticks": [
+            {"at": f"{y_of(value):.1f}", "text": f"{value:g}"} for own in parameters[1:] for value in _ticks(own)
+        ],
         "x_label": _label(parameters[0]),
         "y_label": _label(parameters[1]) if len(parameters) > 1 else "",
         "fixed": f"; {', '.join(fixed)} as at the best view" if fixed else "",
@@ -281,26 +287,28 @@ def _map(found: Evaluation, own: ShapeEvaluation, one: SliceMap) -> dict[str, An
     }
 
 
-def _outlines(own: ShapeEvaluation) -> list[tuple[str, Regions, bool]]:
-    """Regions to draw, what is certified last."""
+def _outlines(own: ShapeEvaluation) -> Iterator[tuple[str, Regions, bool]]:
+    """Regions to draw and whether they are certified; those that are come last."""
     every = [one for one in (*own.regions, *own.failing_regions) if one.share > NOTHING]
-    return [(one.kind, one.found, False) for one in every] + [
-        (one.kind, one.certified.region, True) for one in every if one.certified is not None
-    ]
+    for one in every:
+        yield one.kind, one.found, False
+    for one in every:
+        if one.certified is not None:
+            yield one.kind, one.certified.region, True
 
 
 def _outline(region: Regions, axes: tuple[int, ...], x_of: Any, y_of: Any) -> str:
     """The projection of a region as an SVG path; open where it goes on across a seam."""
     cut = region.clip()
-    pieces = [
-        _pieces(region.space.parameters[k], float(cut.lower[0, k]), float(cut.upper[0, k])) for k in axes
-    ]
+    pieces = [_pieces(region.space.parameters[k], float(cut.lower[0, k]), float(cut.upper[0, k])) for k in axes]
     if len(pieces) == 1:
         pieces.append([(0.0, 1.0, True, True)])
     path = []
     for x_low, x_high, has_left, has_right in pieces[0]:
         for y_low, y_high, has_bottom, has_top in pieces[1]:
-            left, right, bottom, top = (f"{value:.1f}" for value in (x_of(x_low), x_of(x_high), y_of(y_low), y_of(y_high)))
+            left, right, bottom, top = (
+                f"{value:.1f}" for value in (x_of(x_low), x_of(x_high), y_of(y_low), y_of(y_high))
+            )
             path += [f"M{left} {bottom}V{top}"] * has_left + [f"M{right} {bottom}V{top}"] * has_right
             path += [f"M{left} {bottom}H{right}"] * has_bottom + [f"M{left} {top}H{right}"] * has_top
     return "".join(path)
@@ -308,19 +316,18 @@ def _outline(region: Regions, axes: tuple[int, ...], x_of: Any, y_of: Any) -> st
 
 def _pieces(own: Parameter, lower: float, upper: float) -> list[tuple[float, float, bool, bool]]:
     """A side in the range of its parameter: bounds, and whether each is an end of it and not the seam."""
+    if own.period is not None and upper - lower >= own.period:
+        return [(own.low, own.high, False, False)]
     if own.period is None or upper <= own.high:
         return [(lower, upper, True, True)]
-    if upper - lower >= own.period:
-        return [(own.low, own.high, False, False)]
     return [(lower, own.high, True, False), (own.low, upper - own.period, False, True)]
 
 
 def _ticks(own: Parameter) -> list[float]:
     if own.period is not None:
-        return np.linspace(own.low, own.high, 5).tolist()
-    if own.unit == "deg":
-        return [value for value in np.arange(-180.0, 181.0, 30.0).tolist() if own.low <= value <= own.high]
-    return [value for value in MaxNLocator(5).tick_values(own.low, own.high).tolist() if own.low <= value <= own.high]
+        return [own.low + quarter * own.period / 4 for quarter in range(5)]
+    ticks = np.arange(-180, 181, 30) if own.unit == "deg" else MaxNLocator(5).tick_values(own.low, own.high)
+    return [float(value) for value in ticks if own.low <= value <= own.high]
 
 
 def _label(own: Parameter) -> str:

@@ -42,8 +42,8 @@ class Pictures:
 
     def image(self, function_id: str, theta: Sequence[float]) -> Float32Array:
         """A picture (3, H, W)."""
-        return self.images(function_id, np.array([theta]))[0]
-
+        image: Float32Array = self.images(function_id, np.array([theta]))[0]
+        return image
 
 
 def thumbnails(images: Float32Array, side: int) -> list[Image.Image]:

@@ -32,7 +32,6 @@ from semrob_env.types import FloatArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-    from pandas import DataFrame
 
     from baselines.experiments.evaluation.pictures import Pictures
 
@@ -154,8 +153,8 @@ class FoundRegion:
         if self.goal.threshold is not None:
             counted = f"{round(self.judged * self.judge_points)} of {self.judge_points}"
         return [
-            f"nothing is certified; the largest found, {percent(self.share)} of the space, is {region_words(self.found)}"
-            f" ({counted} at held-out views)",
+            f"nothing is certified; the largest found, {percent(self.share)} of the space, is "
+            f"{region_words(self.found)} ({counted} at held-out views)",
             reach_words(reach(self.found, self.start)),
         ]
 
@@ -239,9 +238,7 @@ class ShapeEvaluation:
             lines.append(f"no failing view among {len(self.looks)}")
         if self.instead:
             wrong = int((~self.looks.is_right).sum())
-            lines.append(
-                "taken for " + ", ".join(f"{name} ({count} of {wrong})" for name, count in self.instead[:3])
-            )
+            lines.append("taken for " + ", ".join(f"{name} ({count} of {wrong})" for name, count in self.instead[:3]))
         if self.largest is not None:
             lines += [f"robust: {text}" for text in self.largest.words()]
         if self.largest_failing is not None:
@@ -374,14 +371,14 @@ class Evaluation:
 
         return {"shapes": shape_rows, "failures": failure_rows, "regions": region_rows}[what](self)
 
-    def to_pandas(self, what: Literal["shapes", "failures", "regions"] = "shapes") -> DataFrame:
-        """The same as a data frame.
+    def to_pandas(self, what: Literal["shapes", "failures", "regions"] = "shapes") -> Any:
+        """The same as a `pandas.DataFrame`.
 
         Raises:
             MissingExtraError: pandas is not installed.
         """
         try:
-            import pandas
+            import pandas  # type: ignore[import-untyped]
         except ImportError as error:
             raise MissingExtraError("data frames need pandas: pip install pandas; rows() needs nothing") from error
         return pandas.DataFrame(self.rows(what))
@@ -414,10 +411,17 @@ class Evaluation:
         rows: list[tuple[str, Sequence[Cell]]] = []
         for own in self.shapes:
             cells = [
-                Cell(self.pictures.image(own.function_id, failure.theta), (_short_point(failure), _answer(failure)), is_marked=True)
+                Cell(
+                    self.pictures.image(own.function_id, failure.theta),
+                    (_short_point(failure), _answer(failure)),
+                    is_marked=True,
+                )
                 for failure in own.failures[:count]
             ]
-            best = Cell(self.pictures.image(own.function_id, own.best.theta), ("best: " + _short_point(own.best), _answer(own.best)))
+            best = Cell(
+                self.pictures.image(own.function_id, own.best.theta),
+                ("best: " + _short_point(own.best), _answer(own.best)),
+            )
             rows.append((own.name, [best, *cells]))
         return gallery_figure(rows, title=f"{self.network}: the best view of each shape, and failing ones")
 
