@@ -11,7 +11,7 @@ from rich.progress import TaskID
 from baselines.commands.evaluate import EvaluateOptions
 from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, digits_table, progress_bar
-from baselines.experiments.evaluation.evaluate import Settings, Step, Target, evaluate_targets, one_line
+from baselines.experiments.evaluation.asking import Settings, Step, Target, evaluate_targets, one_line
 from baselines.experiments.evaluation.page import page
 from baselines.experiments.evaluation.pictures import png_bytes
 from baselines.experiments.evaluation.values import GATES, NOTHING, Evaluation

@@ -5,6 +5,6 @@
 
 from __future__ import annotations
 
-from baselines.experiments.evaluation.evaluate import Settings as Settings
-from baselines.experiments.evaluation.evaluate import evaluate as evaluate
+from baselines.experiments.evaluation.asking import Settings as Settings
+from baselines.experiments.evaluation.asking import evaluate as evaluate
 from baselines.experiments.evaluation.values import Evaluation as Evaluation
