@@ -13,7 +13,7 @@ from semrob_env.types import Float32Array, FloatArray
 
 SMALL = Settings(survey_points=96, budget=40, judge_points=16, certificate_points=96, effect_points=16, failures=4)
 
-HOSTILE = "<img src=x onerror=alert(1)> & \"plate\"\n</script><b>'"
+HOSTILE = '<img src=x onerror=alert(1)> & "plate"\n</script><b>\''
 """A name that a page must not read."""
 
 

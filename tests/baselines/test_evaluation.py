@@ -37,7 +37,9 @@ def test_rates_are_those_of_the_network_itself_and_intervals_hold_the_truth(foun
     truth = right(found.space.sample(3000, np.random.default_rng(5))).mean()
     low, high = own.looks.rate.interval()
     assert low < truth < high
-    assert own.looks.probability == pytest.approx(network().probabilities(render(plate(), own.looks.theta, size=24))[:, 1])
+    assert own.looks.probability == pytest.approx(
+        network().probabilities(render(plate(), own.looks.theta, size=24))[:, 1]
+    )
     assert found.rate.right == sum(shape.looks.rate.right for shape in found.shapes)
 
 
@@ -118,7 +120,9 @@ def test_the_document_is_of_the_schema_and_rows_are_csv(found: Evaluation) -> No
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.Draft202012Validator(schema).validate({**document, "schema": 2})
     assert len(found.rows("regions")) == len(found.regions) == 4
-    assert csv_text(found.rows("failures")).startswith("shape,class,rank,azimuth,elevation,score,probability,predicted_1")
+    assert csv_text(found.rows("failures")).startswith(
+        "shape,class,rank,azimuth,elevation,score,probability,predicted_1"
+    )
     assert [row["top1"] for row in found.rows()] == [own.looks.rate.share for own in found.shapes]
 
 

@@ -14,11 +14,13 @@ from baselines.commands.shared.terminal import Bundle, Console, digits_table, pr
 from baselines.experiments.evaluation.asking import Settings, Step, Target, evaluate_targets, one_line
 from baselines.experiments.evaluation.page import page
 from baselines.experiments.evaluation.pictures import png_bytes
-from baselines.experiments.evaluation.values import GATES, NOTHING, Evaluation
+from baselines.experiments.evaluation.values import GATES, Evaluation
 from baselines.experiments.functions import Functions
 from semrob_env.errors import BelowError, InvalidParameterError
 from semrob_env.files import output_folder, write_whole
 from semrob_env.parameters import SemanticSpace
+from semrob_env.scene.classifiers.registry import takes_option
+from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.sources import load_shape
 from semrob_env.tables.words import interval_words
 
@@ -68,7 +70,9 @@ def run(options: EvaluateOptions, console: Console) -> None:
 
 
 def usual(options: EvaluateOptions) -> EvaluateOptions:
-    """The options with the usual shapes where no source is given."""
+    """The options with the usual shapes where no source is given, and a score that the network has."""
+    if not all(takes_option(spec.network, "score") for spec in options.specs()):
+        options = replace(options, score="softmax")  # told by `describe`
     is_usual = options.sources == ("procedural",) and not options.class_name
     return replace(
         options,
@@ -95,7 +99,8 @@ def describe(options: EvaluateOptions, settings: Settings, targets: list[Target]
     count = len(targets)
     whose = "for all certificates together" if settings.together else "for each certificate"
     return (
-        f"{options.specs()[0].label} on {count} shapes over {', '.join(space.names)}; "
+        f"{options.specs()[0].label} on {count} shapes over {', '.join(space.names)}; score: "
+        f"{SCORE_WORDS[options.score]}\n"
         f"robust: {settings.goal.words}; {100 * settings.confidence:g} % confidence {whose}\n"
         f"at most {count * sum(each.values()):,} queries: of each shape "
         + ", ".join(f"{most:,} {name}" for name, most in each.items())
@@ -127,7 +132,7 @@ def write(found: Evaluation, gate: dict[str, Any] | None, bundle: Bundle) -> Non
             bundle.text(f"{name}.csv", "")
     bundle.figure("failures.png", found.plot_failures())
     bundle.figure("rates.png", found.plot_rates())
-    if any(own.largest is not None and own.largest.share > NOTHING for own in found.shapes):
+    if any(own.largest is not None and own.largest.is_there for own in found.shapes):
         bundle.figure("reach.png", found.plot_regions())
     folder = output_folder(bundle.folder / "pictures")
     for place, own in enumerate(found.shapes):
@@ -146,6 +151,6 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
         "interval": interval_words(row["top1_low"], row["top1_high"]),
         "mean probability": row["mean_probability"],
         "certified region %": 100 * row["certified_region"],
-        "failing region %": 100 * row["failing_region"],
+        "certified failing %": 100 * row["certified_failing_region"],
         "mostly taken for": row["predicted_instead"],
     }

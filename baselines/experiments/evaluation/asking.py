@@ -47,6 +47,7 @@ from semrob_env.regions import Regions
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.network_spec import NetworkSpec
 from semrob_env.scene.classifiers.options import NetworkOptions
+from semrob_env.scene.classifiers.registry import takes_option
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.function import SceneFunction, SceneId
 from semrob_env.scene.mesh import Mesh, normalize
@@ -205,7 +206,7 @@ def targets_of(
 ) -> tuple[list[Target], Functions]:
     """The shapes of `evaluate`, and the functions that answer for them; errors as there."""
     if isinstance(network, str) and all(isinstance(shape, str) for shape in shapes):
-        spec = NetworkSpec.parse(network, NetworkOptions(score="margin"))
+        spec = spec_of(network)
         names = [shape for shape in shapes if isinstance(shape, str)]
         found = [(info.label, info.class_name, info.source) for info in select_shapes(names, as_class=class_name)]
         for label, own_class, _ in found:
@@ -213,9 +214,7 @@ def targets_of(
         ids = [str(SceneId(spec.network, str(own), source, space.spec, **spec.in_ids())) for _, own, source in found]
         targets = [Target(label, str(own), name) for (label, own, _), name in zip(found, ids, strict=True)]
         return targets, Functions(ids)
-    classifier = (
-        NetworkSpec.parse(network, NetworkOptions(score="margin")).load() if isinstance(network, str) else network
-    )
+    classifier = spec_of(network).load() if isinstance(network, str) else network
     if not isinstance(classifier, Classifier):
         raise InvalidParameterError(
             f"network {type(network).__name__}: give a name, TorchClassifier(module, Preprocessing(size)) or "
@@ -232,6 +231,12 @@ def targets_of(
     if twice := [name for name, count in Counter(target.name for target in targets).items() if count > 1]:
         raise NameClashError(f"two shapes are called {twice[0]!r}; give each a name of its own (Mesh(..., name=...))")
     return targets, Functions(given=[*made, *(Complement(function) for function in made)])
+
+
+def spec_of(network: str) -> NetworkSpec:
+    """A network as commands name it, scored by its margin where it can be: 0.5 is where a view becomes right."""
+    spec = NetworkSpec.parse(network)
+    return NetworkSpec.parse(network, NetworkOptions(score="margin")) if takes_option(spec.network, "score") else spec
 
 
 def _meshes(shape: str | Mesh, number: int, class_name: str) -> list[tuple[str, str | None, Mesh]]:

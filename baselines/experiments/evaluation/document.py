@@ -149,7 +149,6 @@ def shape_rows(found: Evaluation) -> list[dict[str, Any]]:
             "mean_score": float(own.looks.scores.mean()),
             "mean_probability": float(own.looks.probability.mean()),
             "certified_region": own.certified_share,
-            "failing_region": failing.share if failing else 0.0,
             "certified_failing_region": failing.certified_share if failing else 0.0,
             "predicted_instead": own.instead[0][0] if own.instead else "",
             "queries": sum(own.bill.values()),

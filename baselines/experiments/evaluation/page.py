@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from baselines.experiments.evaluation.document import versions
 from baselines.experiments.evaluation.looks import Looks
 from baselines.experiments.evaluation.pictures import data_uri, sheet, thumbnails
-from baselines.experiments.evaluation.values import NOTHING, FoundRegion, Seen, ShapeEvaluation, SliceMap
+from baselines.experiments.evaluation.values import FoundRegion, Seen, ShapeEvaluation, SliceMap
 from semrob_env.files import encodable
 from semrob_env.parameters import Parameter
 from semrob_env.plotting.canvas import SCORE_MAP
@@ -174,12 +174,12 @@ def _shape(found: Evaluation, own: ShapeEvaluation) -> dict[str, Any]:
         "probability": f"{own.looks.probability.mean():.2f}",
         "certified": percent(own.certified_share),
         "certified_key": f"{own.certified_share:.6f}",
-        "failing": percent(failing.share if failing else 0.0),
-        "failing_key": f"{failing.share if failing else 0.0:.6f}",
+        "failing": percent(failing.certified_share if failing else 0.0),
+        "failing_key": f"{failing.certified_share if failing else 0.0:.6f}",
         "instead": own.instead[0][0] if own.instead else "",
         "words": own.words(),
         "maps": [_map(found, own, one) for one in own.maps],
-        "regions": [_region(found, own, one) for one in (own.largest, failing) if one and one.share > NOTHING],
+        "regions": [_region(found, own, one) for one in (own.largest, failing) if one and one.is_there],
     }
 
 
@@ -289,7 +289,7 @@ def _map(found: Evaluation, own: ShapeEvaluation, one: SliceMap) -> dict[str, An
 
 def _outlines(own: ShapeEvaluation) -> Iterator[tuple[str, Regions, bool]]:
     """Regions to draw and whether they are certified; those that are come last."""
-    every = [one for one in (*own.regions, *own.failing_regions) if one.share > NOTHING]
+    every = [one for one in (*own.regions, *own.failing_regions) if one.is_there]
     for one in every:
         yield one.kind, one.found, False
     for one in every:

@@ -132,6 +132,16 @@ class FoundRegion:
         return self.certified.share if self.certified else 0.0
 
     @property
+    def is_there(self) -> bool:
+        """Whether there is something to show: a certified box, or a region that held-out points agree with."""
+        return self.share >= NOTHING and (self.feasible or self.certified is not None)
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """What it is ranked by: the certified share, then that of what was found, as far as it is there."""
+        return self.certified_share, self.share if self.is_there else 0.0
+
+    @property
     def shown(self) -> Regions:
         """The certified box, else what was found."""
         return self.certified.region if self.certified else self.found
@@ -152,9 +162,11 @@ class FoundRegion:
         counted = f"{self.judged:.2f}"
         if self.goal.threshold is not None:
             counted = f"{round(self.judged * self.judge_points)} of {self.judge_points}"
+        where = f"{percent(self.share)} of the space, {region_words(self.found)}"
+        if not self.feasible:
+            return [f"nothing is certified; what was found, {where}, is not {self.kind} at held-out views ({counted})"]
         return [
-            f"nothing is certified; the largest found, {percent(self.share)} of the space, is "
-            f"{region_words(self.found)} ({counted} at held-out views)",
+            f"nothing is certified; the largest found is {where} ({counted} at held-out views)",
             reach_words(reach(self.found, self.start)),
         ]
 
@@ -218,12 +230,12 @@ class ShapeEvaluation:
     @property
     def largest(self) -> FoundRegion | None:
         """The robust region with the largest certified box, else the largest one."""
-        return max(self.regions, key=lambda found: (found.certified_share, found.share), default=None)
+        return max(self.regions, key=lambda found: found.size, default=None)
 
     @property
     def largest_failing(self) -> FoundRegion | None:
         """The same of failing regions."""
-        return max(self.failing_regions, key=lambda found: (found.certified_share, found.share), default=None)
+        return max(self.failing_regions, key=lambda found: found.size, default=None)
 
     def words(self) -> list[str]:
         """What a person wants to know of it, in sentences."""
@@ -436,7 +448,7 @@ class Evaluation:
         reaches = {
             own.name: reach(own.largest.found, own.largest.start)
             for own in self.shapes
-            if own.largest is not None and own.largest.share > NOTHING
+            if own.largest is not None and own.largest.is_there
         }
         return reach_figure(reaches, title=f"{self.network}: what ends the largest robust region first")
 
