@@ -72,7 +72,14 @@ def test_failures_are_wrong_unlike_each_other_and_say_what_was_predicted(found: 
     own = found.shapes[0].failures
     assert [one.rank for one in own] == list(range(1, len(own) + 1))
     assert own[0].score == found.shapes[0].looks.scores.min()
-    assert found.shapes[0].best.score == found.shapes[0].looks.scores.max()
+    looks = found.shapes[0].looks
+    best = looks.theta[looks.best[0]]
+    assert found.shapes[0].best.theta == tuple(best)
+    turned = np.abs(looks.theta - best) / found.space.width
+    turned[:, 0] = np.minimum(turned[:, 0], 1 - turned[:, 0])  # azimuth, the short way round
+    nearest = np.argsort(turned.max(axis=1))[:9]
+    assert looks.around[looks.best[0]] == pytest.approx(looks.scores[nearest].mean())
+    assert looks.around[looks.best[0]] == looks.around.max()
 
 
 def test_the_bill_is_what_the_network_was_asked_and_the_same_call_asks_nothing_again(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class Settings:
 
     Attributes:
         goal: What a robust region meets.
-        starts: Start points of robust regions: the best distinct views of the survey.
+        starts: Start points of robust regions: distinct views of the survey that score best with those around them.
         survey_points: Independent uniform views.
         budget: Most queries of a search for a region.
         judge_points: Held-out points of each region that was found.
@@ -320,12 +320,12 @@ def _survey(target: Target, functions: Functions, settings: Settings, kept: Kept
 
 
 def _tasks(target: Target, looks: Looks, settings: Settings, confidence: float) -> list[RunTask]:
-    """Robust regions around the best distinct views, and a failing one around the worst, if that fails."""
-    best = np.argsort(-looks.scores, kind="stable")
-    starts = best[distinct(looks.space, looks.theta[best], count=settings.starts)]
+    """Robust regions around the best distinct views, and a failing one around the view that fails with most around."""
+    starts = looks.best[distinct(looks.space, looks.theta[looks.best], count=settings.starts)]
     asked = [(target.function_id, start, settings.goal) for start in starts]
-    if not looks.is_right.all():
-        asked.append((f"complement({target.function_id})", _failing(looks)[0], settings.failing_goal))
+    if len(looks.worst):
+        start = looks.worst[looks.around[looks.worst].argmin()]
+        asked.append((f"complement({target.function_id})", start, settings.failing_goal))
     return [
         RunTask(
             Question(name, tuple(looks.theta[start].tolist()), goal, settings.budget),
@@ -338,12 +338,6 @@ def _tasks(target: Target, looks: Looks, settings: Settings, confidence: float) 
         )
         for name, start, goal in asked
     ]
-
-
-def _failing(looks: Looks) -> list[int]:
-    """Failing views, the worst first."""
-    order = np.argsort(looks.scores, kind="stable")
-    return [int(view) for view in order[~looks.is_right[order]]]
 
 
 def _plain_id(task: RunTask) -> str:
@@ -401,9 +395,8 @@ def _shape(
 ) -> ShapeEvaluation:
     function, member = scene_of(functions, target.function_id)
     regions = [_region(target, row, functions, settings, confidence, kept) for row in rows]
-    failing = _failing(looks)
-    chosen = distinct(looks.space, looks.theta[failing], count=settings.failures).tolist() if failing else []
-    best = int(looks.scores.argmax())
+    failing, best = looks.worst, int(looks.best[0])
+    chosen = failing[distinct(looks.space, looks.theta[failing], count=settings.failures)].tolist()
     maps = tuple(
         _slice(function, member, looks.theta[best], axes, counts, kept) for axes, counts in slices(looks.space)
     )
@@ -420,7 +413,7 @@ def _shape(
         function.fingerprints[member],
         looks,
         _seen(target, function, looks, best, 0),
-        tuple(_seen(target, function, looks, failing[place], rank + 1) for rank, place in enumerate(chosen)),
+        tuple(_seen(target, function, looks, view, rank + 1) for rank, view in enumerate(chosen)),
         tuple(region for region in regions if region.kind == "robust"),
         tuple(region for region in regions if region.kind == "failing"),
         effect,
@@ -552,7 +545,7 @@ def _effects(
 
 def _survey_line(target: Target, functions: Functions, looks: Looks) -> str:
     function, _ = scene_of(functions, target.function_id)
-    best = int(looks.scores.argmax())
+    best = int(looks.best[0])
     told = ", ".join(f"{one.name} {percent(one.probability)}" for one in answers_at(function, looks, best))
     at = point_words(looks.space.parameters, looks.theta[best])
     return f"{one_line(target.name)}: {rate_words(looks.rate)}; at its best view ({at}): {told}"

@@ -11,6 +11,7 @@ import numpy as np
 from baselines.experiments.answers import KeptAnswers, answer_key
 from baselines.experiments.functions import Functions
 from semrob_env.errors import InvalidParameterError
+from semrob_env.metrics.distinct import distances
 from semrob_env.metrics.survey import Rate, Survey
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.classifiers.base import Answer
@@ -20,6 +21,9 @@ from semrob_env.types import BoolArray, FloatArray, IntArray
 
 TOLD = 3
 """First answers that are kept of each view."""
+
+NEIGHBORS = 8
+"""Views that stand for the surroundings of one."""
 
 _VERSION = 1
 """Goes up when kept looks must be made again."""
@@ -55,6 +59,26 @@ class Looks:
     def is_right(self) -> BoolArray:
         """Where the class is the first answer (N,)."""
         return np.asarray((self.top_index[:, 0] == self.class_index) & (self.top_probability[:, 0] > 0))
+
+    @cached_property
+    def around(self) -> FloatArray:
+        """Mean unit score of each view and its `NEIGHBORS` nearest ones (N,): a view that is good alone is no start."""
+        near = min(NEIGHBORS + 1, len(self))
+        return np.array([
+            self.scores[np.argsort(distances(self.space, self.theta, point), kind="stable")[:near]].mean()
+            for point in self.theta
+        ])
+
+    @cached_property
+    def best(self) -> IntArray:
+        """All views (N,), those first that score best together with their neighbors."""
+        return np.asarray(np.lexsort((-self.scores, -self.around)))
+
+    @cached_property
+    def worst(self) -> IntArray:
+        """The failing views (F,), the lowest score first."""
+        order = np.argsort(self.scores, kind="stable")
+        return np.asarray(order[~self.is_right[order]])
 
     @property
     def rate(self) -> Rate:

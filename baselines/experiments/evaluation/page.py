@@ -37,8 +37,13 @@ if TYPE_CHECKING:
 CELL, THUMBNAIL, PICTURE = 56, 96, 112
 """Sides in pixels of a rendering on a sheet, of a shape and of a view."""
 
-WIDE, NARROW = (40, 1.0), (44, 0.75)
-"""Width of a map's cells and the height of all its cells over their width: alone, and as one of many."""
+ACROSS, MANY_ACROSS = 640, 430
+"""Width of a map's cells, all together: alone, and as one of many."""
+
+HEIGHTS = {1: 0.1, 2: 0.45}
+"""Their height over their width, by the number of parameters; `PAIR_HEIGHT` with more."""
+
+PAIR_HEIGHT = 0.47
 
 LEFT, BELOW, TOP = 58, 38, 8
 """Room beside a map, for numbers."""
@@ -220,10 +225,9 @@ def _region(found: Evaluation, own: ShapeEvaluation, one: FoundRegion) -> dict[s
 def _map(found: Evaluation, own: ShapeEvaluation, one: SliceMap) -> dict[str, Any]:
     columns, rows = one.counts
     parameters = [found.space.parameters[k] for k in one.axes]
-    cell, shape = WIDE if len(own.maps) == 1 else NARROW
-    across = columns * cell
-    tall = across * (0.45 if found.space.n == 2 else 0.62 if found.space.n > 2 else 0.12) * shape
-    cell_height = tall / rows
+    across = ACROSS if len(own.maps) == 1 else MANY_ACROSS
+    tall = across * HEIGHTS.get(found.space.n, PAIR_HEIGHT)
+    cell, cell_height = across / columns, tall / rows
     looks, bottom = one.looks, TOP + tall
 
     def x_of(value: float) -> float:
@@ -244,13 +248,13 @@ def _map(found: Evaluation, own: ShapeEvaluation, one: SliceMap) -> dict[str, An
             f"{own.class_name}: {looks.probability[place]:.3f}, {'right' if looks.is_right[place] else 'wrong'}"
         )
         cells.append({
-            "x": f"{x:g}",
+            "x": f"{x:.1f}",
             "y": f"{y:.1f}",
             "fill": _color(looks.probability[place]),
             "text": "\n".join(lines),
         })
         if not looks.is_right[place]:
-            wrong.append(f"M{x + cell / 2:g} {y + cell_height / 2:.1f}h0")
+            wrong.append(f"M{x + cell / 2:.1f} {y + cell_height / 2:.1f}h0")
     images = found.pictures.images(own.function_id, looks.theta)
     upwards = [
         small
@@ -268,7 +272,7 @@ def _map(found: Evaluation, own: ShapeEvaluation, one: SliceMap) -> dict[str, An
         "left": LEFT,
         "middle_x": LEFT + across / 2,
         "middle_y": f"{TOP + tall / 2:.0f}",
-        "cell_width": f"{cell + 0.4:g}",
+        "cell_width": f"{cell + 0.4:.1f}",
         "cell_height": f"{cell_height + 0.4:.1f}",
         "cells": cells,
         "wrong": "".join(wrong),

@@ -198,10 +198,10 @@ class ShapeEvaluation:
         function_id: Id of the score function.
         fingerprint: What pins its answers: hashes and versions.
         looks: Independent uniform views of the whole space.
-        best: The view (n,) of highest score among them.
+        best: The view among them that scores best together with its neighbors.
         failures: Distinct failing views among them, the worst first.
         regions: Robust regions.
-        failing_regions: Failing ones, from the worst view.
+        failing_regions: Failing ones, around the view that fails with most around it.
         effects: What part each parameter has in the variance of the score; None: not asked.
         maps: Slices through the best view.
         instead: What was predicted instead of the class at wrong views, and how often, the most frequent first.
