@@ -11,8 +11,9 @@ import trimesh
 
 from baselines.commands import evaluate
 from baselines.commands.program import BAD_INPUT, BELOW, run_command
-from baselines.commands.work import evaluate as work
 from baselines.experiments.evaluation import asking
+from baselines.experiments.evaluation.values import GATES
+from semrob_env.metrics import shrink
 
 QUICK = [
     "--survey-points",
@@ -90,7 +91,6 @@ def test_an_interrupted_one_goes_on_and_ends_with_the_same_report(
 ) -> None:
     whole, halved = tmp_path / "whole", tmp_path / "halved"
     assert run(whole, "cup:0", "cup:3") == 0
-    usual = asking.shrink
 
     def interrupted(*arguments: object, **others: object) -> object:
         raise KeyboardInterrupt
@@ -99,7 +99,7 @@ def test_an_interrupted_one_goes_on_and_ends_with_the_same_report(
     assert run(halved, "cup:0", "cup:3") == 130
     assert "run the same command to go on" in capsys.readouterr().err
     assert not (halved / "report.json").exists()
-    monkeypatch.setattr(asking, "shrink", usual)
+    monkeypatch.setattr(asking, "shrink", shrink)
     assert run(halved, "cup:0", "cup:3") == 0
     both = [json.loads((folder / "report.json").read_text(encoding="utf-8")) for folder in (whole, halved)]
     assert {**both[0], "created": ""} == {**both[1], "created": ""}
@@ -125,4 +125,4 @@ def test_bad_input_is_one_line_before_any_work(
 
 def test_the_help_names_every_figure_of_a_gate() -> None:
     text = str(evaluate.__doc__)
-    assert all(f"  {name} " in text for name in work.GATES)
+    assert all(f"  {name} " in text for name in GATES)

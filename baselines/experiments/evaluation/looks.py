@@ -62,12 +62,15 @@ class Looks:
 
     @cached_property
     def around(self) -> FloatArray:
-        """Mean unit score of each view and its `NEIGHBORS` nearest ones (N,): a view that is good alone is no start."""
-        near = min(NEIGHBORS + 1, len(self))
-        return np.array([
-            self.scores[np.argsort(distances(self.space, self.theta, point), kind="stable")[:near]].mean()
+        """Mean of the unit score of each view and the mean of its `NEIGHBORS` nearest ones (N,).
+
+        A start point should be good itself, and not alone.
+        """
+        means = [
+            self.scores[np.argsort(distances(self.space, self.theta, point), kind="stable")[1 : NEIGHBORS + 1]].mean()
             for point in self.theta
-        ])
+        ]
+        return np.asarray((self.scores + np.array(means)) / 2)
 
     @cached_property
     def best(self) -> IntArray:

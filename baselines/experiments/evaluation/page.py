@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 CELL, THUMBNAIL, PICTURE = 56, 96, 112
 """Sides in pixels of a rendering on a sheet, of a shape and of a view."""
 
-ACROSS, MANY_ACROSS = 640, 430
+ACROSS, MANY_ACROSS = 640, 320
 """Width of a map's cells, all together: alone, and as one of many."""
 
 HEIGHTS = {1: 0.1, 2: 0.45}
