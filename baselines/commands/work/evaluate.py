@@ -12,9 +12,10 @@ from baselines.commands.evaluate import EvaluateOptions
 from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, digits_table, progress_bar
 from baselines.experiments.evaluation.asking import Settings, Step, Target, evaluate_targets, one_line
+from baselines.experiments.evaluation.evaluation import Evaluation
 from baselines.experiments.evaluation.page import page
 from baselines.experiments.evaluation.pictures import png_bytes
-from baselines.experiments.evaluation.values import GATES, Evaluation
+from baselines.experiments.evaluation.values import GATES
 from baselines.experiments.functions import Functions
 from semrob_env.errors import BelowError, InvalidParameterError
 from semrob_env.files import output_folder, write_whole

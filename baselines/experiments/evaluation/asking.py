@@ -20,12 +20,12 @@ from typing import Any, final
 import numpy as np
 
 from baselines.experiments.answers import KeptAnswers, answer_key
+from baselines.experiments.evaluation.evaluation import Evaluation
 from baselines.experiments.evaluation.looks import Looks, answers_at, class_words, look, scene_of
 from baselines.experiments.evaluation.pictures import Pictures
 from baselines.experiments.evaluation.values import (
     NOTHING,
     Box,
-    Evaluation,
     FoundRegion,
     Seen,
     ShapeEvaluation,

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import platform
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from baselines.experiments.evaluation.values import GATES, FoundRegion, Seen, ShapeEvaluation
+from baselines.experiments.evaluation.values import GATES, Findings, FoundRegion, Seen, ShapeEvaluation
 from semrob_env.metrics.survey import Rate
 from semrob_env.parameters import SemanticSpace
 from semrob_env.regions import Regions
-
-if TYPE_CHECKING:
-    from baselines.experiments.evaluation.values import Evaluation
 
 SCHEMA = 1
 """Version of the document: goes up when a reader of the one before would misread it."""
@@ -33,7 +30,7 @@ def versions() -> dict[str, str]:
     return found
 
 
-def document(found: Evaluation) -> dict[str, Any]:
+def document(found: Findings) -> dict[str, Any]:
     """All of an evaluation as data that `json.dumps` takes, NaN nowhere."""
     return {
         "schema": SCHEMA,
@@ -132,7 +129,7 @@ def _region(one: FoundRegion) -> dict[str, Any]:
     }
 
 
-def shape_rows(found: Evaluation) -> list[dict[str, Any]]:
+def shape_rows(found: Findings) -> list[dict[str, Any]]:
     """A flat row a shape."""
     rows = []
     for own in found.shapes:
@@ -156,7 +153,7 @@ def shape_rows(found: Evaluation) -> list[dict[str, Any]]:
     return rows
 
 
-def failure_rows(found: Evaluation) -> list[dict[str, Any]]:
+def failure_rows(found: Findings) -> list[dict[str, Any]]:
     """A flat row a failing view: theta by name, the score, what was predicted."""
     told = max((len(one.top) for one in found.failures()), default=0)
     rows = []
@@ -173,7 +170,7 @@ def failure_rows(found: Evaluation) -> list[dict[str, Any]]:
     return rows
 
 
-def region_rows(found: Evaluation) -> list[dict[str, Any]]:
+def region_rows(found: Findings) -> list[dict[str, Any]]:
     """A flat row a region: bounds of what was found and of what is certified, NaN without."""
     rows = []
     for one in found.regions:

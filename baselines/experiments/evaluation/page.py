@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from jinja2 import Environment
@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from baselines.experiments.evaluation.document import versions
 from baselines.experiments.evaluation.looks import Looks
 from baselines.experiments.evaluation.pictures import data_uri, sheet, thumbnails
-from baselines.experiments.evaluation.values import FoundRegion, Seen, ShapeEvaluation, SliceMap
+from baselines.experiments.evaluation.values import Findings, FoundRegion, Seen, ShapeEvaluation, SliceMap
 from semrob_env.files import encodable
 from semrob_env.parameters import Parameter
 from semrob_env.plotting.canvas import SCORE_MAP
@@ -30,9 +30,6 @@ from semrob_env.regions import Regions
 from semrob_env.scene.classifiers.base import Answer
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.tables.words import interval_words, percent, point_words
-
-if TYPE_CHECKING:
-    from baselines.experiments.evaluation.values import Evaluation
 
 CELL, THUMBNAIL, PICTURE = 56, 96, 112
 """Sides in pixels of a rendering on a sheet, of a shape and of a view."""
@@ -63,7 +60,7 @@ def _environment() -> Environment:
     return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
 
-def page(found: Evaluation, *, gate: dict[str, Any] | None = None) -> str:
+def page(found: Findings, *, gate: dict[str, Any] | None = None) -> str:
     """The report.
 
     Args:
@@ -98,7 +95,7 @@ def page(found: Evaluation, *, gate: dict[str, Any] | None = None) -> str:
     return encodable(_environment().from_string(_source("report.html")).render(context))
 
 
-def excerpt(found: Evaluation) -> str:
+def excerpt(found: Findings) -> str:
     """What a notebook shows: the figures of every shape, in words, with its best and its worst view."""
     shapes = []
     for own in found.shapes:
@@ -116,7 +113,7 @@ def excerpt(found: Evaluation) -> str:
     return encodable(_environment().from_string(_source("excerpt.html")).render(context))
 
 
-def _cards(found: Evaluation) -> list[dict[str, str]]:
+def _cards(found: Findings) -> list[dict[str, str]]:
     low, high = found.rate.interval()
     shapes = len(found.shapes)
     certified = sum(own.certified_share > 0 for own in found.shapes)
@@ -140,7 +137,7 @@ def _counts(bill: Any) -> list[str]:
     return [f"{count:,}" for count in (*own, sum(own))]
 
 
-def _provenance(found: Evaluation) -> list[tuple[str, str]]:
+def _provenance(found: Findings) -> list[tuple[str, str]]:
     shared = dict(found.shapes[0].fingerprint)
     lines = [("network", found.network), ("input", found.preprocessing.identity), ("score", found.score)]
     lines += [(name, value) for name, value in shared.items() if name not in ("mesh", "class_index")]
@@ -149,7 +146,7 @@ def _provenance(found: Evaluation) -> list[tuple[str, str]]:
     return [*lines, *versions().items()]
 
 
-def _picture(found: Evaluation, own: ShapeEvaluation, theta: Sequence[float], side: int) -> str:
+def _picture(found: Findings, own: ShapeEvaluation, theta: Sequence[float], side: int) -> str:
     image = found.pictures.image(own.function_id, theta)
     return data_uri(thumbnails(image[None], side)[0])
 
@@ -163,7 +160,7 @@ def _told(top: Sequence[Answer]) -> str:
     return f"{top[0].name} {percent(top[0].probability)}" if top else ""
 
 
-def _shape(found: Evaluation, own: ShapeEvaluation) -> dict[str, Any]:
+def _shape(found: Findings, own: ShapeEvaluation) -> dict[str, Any]:
     low, high = own.looks.rate.interval()
     failing = own.largest_failing
     return {
@@ -188,7 +185,7 @@ def _shape(found: Evaluation, own: ShapeEvaluation) -> dict[str, Any]:
     }
 
 
-def _failure(found: Evaluation, one: Seen) -> dict[str, Any]:
+def _failure(found: Findings, one: Seen) -> dict[str, Any]:
     own = next(shape for shape in found.shapes if shape.name == one.shape)
     return {
         "picture": _picture(found, own, one.theta, PICTURE),
@@ -202,7 +199,7 @@ def _failure(found: Evaluation, one: Seen) -> dict[str, Any]:
     }
 
 
-def _region(found: Evaluation, own: ShapeEvaluation, one: FoundRegion) -> dict[str, Any]:
+def _region(found: Findings, own: ShapeEvaluation, one: FoundRegion) -> dict[str, Any]:
     looks = one.examples
     images = found.pictures.images(own.function_id, looks.theta)
     names = [found.pictures.answers(own.function_id, looks, place) for place in range(len(looks))]
@@ -222,7 +219,7 @@ def _region(found: Evaluation, own: ShapeEvaluation, one: FoundRegion) -> dict[s
     return {"title": f"Inside and just outside the {one.kind} region ({sure})", "views": views}
 
 
-def _map(found: Evaluation, own: ShapeEvaluation, one: SliceMap) -> dict[str, Any]:
+def _map(found: Findings, own: ShapeEvaluation, one: SliceMap) -> dict[str, Any]:
     columns, rows = one.counts
     parameters = [found.space.parameters[k] for k in one.axes]
     across = ACROSS if len(own.maps) == 1 else MANY_ACROSS

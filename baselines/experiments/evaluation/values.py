@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, final
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 import numpy as np
 
 from baselines.experiments.evaluation.looks import Looks
-from semrob_env.errors import MissingExtraError, UnknownNameError
+from semrob_env.errors import UnknownNameError
 from semrob_env.metrics import reach
 from semrob_env.metrics.survey import Effects, Rate, Survey
 from semrob_env.parameters import SemanticSpace
@@ -31,8 +32,6 @@ from semrob_env.tables.words import (
 from semrob_env.types import FloatArray
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from baselines.experiments.evaluation.pictures import Pictures
 
 GATES = {
@@ -270,10 +269,9 @@ class ShapeEvaluation:
         return ([f"part in the variance of the score: {shown}"] if shown else []) + effect_words(self.effects)
 
 
-@final
 @dataclass(frozen=True, eq=False)
-class Evaluation:
-    """What was found of one network on some shapes.
+class Findings(ABC):
+    """What was found of one network on some shapes; `Evaluation` shows it.
 
     Attributes:
         network: What it is called.
@@ -371,91 +369,6 @@ class Evaluation:
         )
         return lines
 
+    @abstractmethod
     def to_json(self) -> dict[str, Any]:
-        """Plain data for `json.dumps`, of the schema in `report.schema.json` beside this file."""
-        from baselines.experiments.evaluation.document import document
-
-        return document(self)
-
-    def rows(self, what: Literal["shapes", "failures", "regions"] = "shapes") -> list[dict[str, Any]]:
-        """Flat rows: one a shape, a failing view or a region."""
-        from baselines.experiments.evaluation.document import failure_rows, region_rows, shape_rows
-
-        return {"shapes": shape_rows, "failures": failure_rows, "regions": region_rows}[what](self)
-
-    def to_pandas(self, what: Literal["shapes", "failures", "regions"] = "shapes") -> Any:
-        """The same as a `pandas.DataFrame`.
-
-        Raises:
-            MissingExtraError: pandas is not installed.
-        """
-        try:
-            import pandas  # type: ignore[import-untyped]
-        except ImportError as error:
-            raise MissingExtraError("data frames need pandas: pip install pandas; rows() needs nothing") from error
-        return pandas.DataFrame(self.rows(what))
-
-    def to_html(self) -> str:
-        """The report: one page that needs nothing else."""
-        from baselines.experiments.evaluation.page import page
-
-        return page(self)
-
-    def _repr_html_(self) -> str:
-        from baselines.experiments.evaluation.page import excerpt
-
-        return excerpt(self)
-
-    def plot_rates(self) -> Figure:
-        """The share of right views along each parameter, with exact intervals."""
-        from semrob_env.plotting.parameters import rates_figure
-
-        return rates_figure({self.network: self.survey}, title=f"{self.network}: right views along each parameter")
-
-    def plot_failures(self, count: int = 6) -> Figure:
-        """The worst distinct views of each shape, and what was predicted.
-
-        Args:
-            count: Most views of a shape.
-        """
-        from semrob_env.plotting.gallery import Cell, gallery_figure
-
-        rows: list[tuple[str, Sequence[Cell]]] = []
-        for own in self.shapes:
-            cells = [
-                Cell(
-                    self.pictures.image(own.function_id, failure.theta),
-                    (_short_point(failure), _answer(failure)),
-                    is_marked=True,
-                )
-                for failure in own.failures[:count]
-            ]
-            best = Cell(
-                self.pictures.image(own.function_id, own.best.theta),
-                ("best: " + _short_point(own.best), _answer(own.best)),
-            )
-            rows.append((own.name, [best, *cells]))
-        return gallery_figure(rows, title=f"{self.network}: the best view of each shape, and failing ones")
-
-    def plot_regions(self) -> Figure:
-        """How far the largest robust region of each shape reaches along each parameter, and what ends it first.
-
-        Raises:
-            InvalidParameterError: There is no robust region.
-        """
-        from semrob_env.plotting.parameters import reach_figure
-
-        reaches = {
-            own.name: reach(own.largest.found, own.largest.start)
-            for own in self.shapes
-            if own.largest is not None and own.largest.is_there
-        }
-        return reach_figure(reaches, title=f"{self.network}: what ends the largest robust region first")
-
-
-def _short_point(failure: Seen) -> str:
-    return ", ".join(f"{value:.4g}" for value in failure.theta)
-
-
-def _answer(failure: Seen) -> str:
-    return f"{failure.top[0].name} {percent(failure.top[0].probability)}"
+        """All of it as plain data."""
