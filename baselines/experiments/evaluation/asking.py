@@ -36,10 +36,10 @@ from baselines.experiments.pool import Workers
 from baselines.experiments.runner import HERE, LIVE_CHUNK, run_tasks
 from semrob_env.errors import InvalidParameterError, NameClashError, OutputError
 from semrob_env.files import encodable
-from semrob_env.functions import Complement
-from semrob_env.metrics import distinct, effects, shrink
+from semrob_env.functions import Complement, ScoreFunction
+from semrob_env.metrics import Judge, distinct, effects, shrink
 from semrob_env.metrics.certificates import CONFIDENCE
-from semrob_env.metrics.survey import Effects, Survey, survey_views
+from semrob_env.metrics.survey import RIGHT, Effects, Survey, survey_views
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting.views import example_points
 from semrob_env.questions import Goal, Question, ReliabilityGoal
@@ -91,7 +91,7 @@ class Settings:
         seed: Of all that is drawn.
 
     Raises:
-        InvalidParameterError: A count that is too small.
+        InvalidParameterError: A count that is too small, or what `Judge` refuses.
     """
 
     goal: Goal = field(default_factory=ReliabilityGoal)
@@ -110,11 +110,12 @@ class Settings:
         for name, least in (("starts", 1), ("survey_points", 2), ("failures", 1), ("effect_points", 0)):
             if getattr(self, name) < least:
                 raise InvalidParameterError(f"{name.replace('_', ' ')} {getattr(self, name)}: give at least {least}")
+        Judge(self.goal, self.judge_points, self.seed, self.certificate_points, self.confidence)
 
     @property
-    def failing_goal(self) -> ReliabilityGoal:
+    def failing_goal(self) -> Goal:
         """What a failing region meets on the complement: nearly all views fail there."""
-        return self.goal if isinstance(self.goal, ReliabilityGoal) else ReliabilityGoal()
+        return ReliabilityGoal() if self.goal.threshold is None else self.goal
 
     def confidence_each(self, shapes: int) -> float:
         """Confidence of each certificate of so many shapes."""
@@ -282,6 +283,7 @@ def evaluate_targets(
         modules: As `run_tasks`.
         on_step: Told after every step.
     """
+    targets = [_spelled(target, functions) for target in targets]
     kept, count = KeptAnswers(folder / "answers.sqlite"), len(targets)
     surveys = []
     for number, target in enumerate(targets):
@@ -311,6 +313,12 @@ def evaluate_targets(
         datetime.now(timezone.utc).isoformat(timespec="seconds"),
         Pictures(functions),
     )
+
+
+def _spelled(target: Target, functions: Functions) -> Target:
+    """The target with its id as rows have it: the one spelling of network, class and shape."""
+    function, member = scene_of(functions, target.function_id)
+    return replace(target, function_id=function.member_ids[member])
 
 
 def _survey(target: Target, functions: Functions, settings: Settings, kept: KeptAnswers) -> Looks:
@@ -453,7 +461,7 @@ def _region(
         target.name,
         "robust" if is_robust else "failing",
         asked.goal,
-        "" if is_robust else _failing_words(settings.failing_goal.level, is_top1=is_top1),
+        "" if is_robust else _failing_words(asked.goal.threshold, is_top1=is_top1),
         np.array(asked.start),
         found,
         row.share,
@@ -469,13 +477,14 @@ def _region(
     )
 
 
-def _failing_words(level: float, *, is_top1: bool) -> str:
+def _failing_words(level: float | None, *, is_top1: bool) -> str:
     """What a view of a failing region is."""
-    return "wrong" if is_top1 and level == ReliabilityGoal().level else f"score at most {1 - level:g}"
+    level = RIGHT if level is None else level
+    return "wrong" if is_top1 and level == RIGHT else f"score at most {1 - level:g}"
 
 
 def _certified(
-    function: Any,
+    function: ScoreFunction,
     member: int,
     found: Regions,
     asked: Question,
