@@ -36,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"torch", "torchvision", "scipy", "gymnasium", "numba", "matplotlib", "openvino", "trimesh"}
 
 SMALLEST = {
+    "evaluate": ["cup:0", "--dry-run"],
     "srvr_table": ["--functions", "recorded", "--maps", "maps.npz", "--methods", "naive,grid", "--judge-points", "4"],
     "compare_networks": ["efficientnet_lite0", "efficientnet_lite1", "--shapes", "cup:0", "--dry-run"],
     "grow_regions": ["cup:0", "--dry-run"],

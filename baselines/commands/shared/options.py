@@ -168,7 +168,12 @@ class PoseOptions:
         specs = getattr(self, "specs", None)
         if specs is None or not getattr(self, "networks", ()) or getattr(self, "dry_run", False):
             return None
-        loaded: Classifier = specs()[0].load()
+        from semrob_env.scene.classifiers.registry import takes_option
+
+        (first, *_), own = specs(), self
+        if not takes_option(first.network, "score") and hasattr(self, "score"):
+            (first, *_) = replace(own, score="softmax").specs()  # type: ignore[call-arg, attr-defined]
+        loaded: Classifier = first.load(unnormalized=getattr(self, "unnormalized", False))
         return loaded
 
     def posed(self, shapes: "tuple[ShapeInfo, ...]") -> "tuple[ShapeInfo, ...]":

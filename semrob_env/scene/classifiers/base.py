@@ -241,6 +241,20 @@ class Classifier(ABC):
         return answers if self.score == "softmax" else probabilities_of(answers)
 
     @final
+    def scores_and_probabilities(self, images: Float32Array, class_index: IntArray) -> tuple[FloatArray, FloatArray]:
+        """`scores` (N,) of classes (N,) and `probabilities` (N, labels) of all classes, from one answer of the network.
+
+        Raises:
+            ClassifierError, UnknownNameError: As `scores`.
+        """
+        self.check_classes(class_index)
+        self._follow()
+        answers = self._told(images)
+        scores = self._in_range(np.asarray(score_of(self.score, answers, class_index), dtype=np.float64))
+        everything = np.asarray(answers, dtype=np.float64)
+        return scores, everything if self.score == "softmax" else probabilities_of(everything)
+
+    @final
     def top(self, images: Float32Array, count: int = 3) -> list[tuple[Answer, ...]]:
         """The classes of highest probability for each picture (N, 3, H, W), the highest first.
 
