@@ -30,6 +30,11 @@ class Fgsm(PointAttack[AttackSettings]):
     uses_gradient = True
     settings_class = AttackSettings
 
+    @classmethod
+    def points_of_start(cls, settings: AttackSettings) -> int | None:
+        del settings
+        return 2
+
     def _first(self) -> State:
         return {"theta": np.array(self.start)}
 

@@ -44,6 +44,10 @@ class Pgd(PointAttack[PgdSettings]):
     is_stochastic = True
     settings_class = PgdSettings
 
+    @classmethod
+    def points_of_start(cls, settings: PgdSettings) -> int | None:
+        return settings.descent + 1
+
     def _next(self, rows: BoolArray, theta: FloatArray, slope: FloatArray) -> tuple[FloatArray, BoolArray]:
         settings = self.settings
         pace = 2.5 * settings.radius / settings.descent * self.space.width
