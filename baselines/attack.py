@@ -5,8 +5,9 @@ the score at the point, and an attack on a goal succeeds where the point does no
 look for a high score, and succeed where it does.
 
 *Near* is the box theta0 -+ `radius` times the range of each parameter, within the space (around the seam of a periodic
-one, half a turn at most): with a radius of 1, it is the whole space. Attacks by gradients ask the oracle for them: exact ones, or, with `FiniteDifferences`, central differences that
-are billed as forward queries, which makes them black-box attacks.
+one, half a turn at most): with a radius of 1, it is the whole space. Attacks by gradients ask the oracle for them:
+exact ones, or, with `FiniteDifferences`, central differences that are billed as forward queries, which makes them
+black-box attacks.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Attack(Optimizer[AttackSettingsT]):
 
     @classmethod
     def points_of_start(cls, settings: AttackSettingsT) -> int | None:
-        """Points after which a start point is done with, so that a search of the whole space takes many; None: never."""
+        """Points after which a start point is done with: a search of the whole space takes many; None: never."""
         del settings
         return None
 

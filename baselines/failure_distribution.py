@@ -123,9 +123,7 @@ class FailureDistribution(RegionOptimizer[FailureDistributionSettings]):
                 gains = -np.log(np.maximum(1 - answers.values[row], LEAST_SCORE))
                 one = {name: state[name][row] for name in ("mu", "log_sigma", "moments")}
                 step = int(self.steps[row]) + 1
-                moved = gaussian_step(
-                    one, state["drawn"][row], gains, step=step, rate=own.rate, entropy=own.entropy
-                )
+                moved = gaussian_step(one, state["drawn"][row], gains, step=step, rate=own.rate, entropy=own.entropy)
                 for name, value in moved.items():
                     after[name][row] = value
             after["drawn"][row] = self._draw(after, row, told)

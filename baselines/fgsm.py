@@ -32,6 +32,7 @@ class Fgsm(PointAttack[AttackSettings]):
 
     @classmethod
     def points_of_start(cls, settings: AttackSettings) -> int | None:
+        """Theta0 and the one step from it."""
         del settings
         return 2
 

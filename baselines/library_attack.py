@@ -1,6 +1,7 @@
 """What point attacks by a library's minimizer share: its candidates fill the box around theta0, its losses are scores.
 
-The minimizer holds the loop and is asked one candidate at a time (`baselines.solver`); box and answer: `baselines.attack`.
+The minimizer holds the loop and is asked one candidate at a time (`baselines.solver`); box and answer:
+`baselines.attack`.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ class Nevergrad(RegionSearch[NevergradSettings]):
 
 
 def minimize_by_nevergrad(
-    evaluate: Evaluate, size: int, plan: int, seed: int, algorithm: str, *, first: float
+    evaluate: Evaluate, size: int, plan: int, seed: int, algorithm: str, *, first: float | None
 ) -> None:
     """Minimizes over the unit cube of `size` numbers, and does not return.
 
@@ -65,7 +65,7 @@ def minimize_by_nevergrad(
         plan: Candidates that it may count on.
         seed: Of the optimizer.
         algorithm: Its name in nevergrad's registry.
-        first: Every coordinate of its first guess.
+        first: Every coordinate of its first guess; None: uniform ones, so that no algorithm has one course only.
 
     Raises:
         MissingExtraError: nevergrad is not installed.
@@ -78,8 +78,10 @@ def minimize_by_nevergrad(
             f"nevergrad has no optimizer {algorithm!r}; it has {len(known)}, among them NGOpt, "
             "OnePlusOne, CMA, DE, TwoPointsDE, TBPSA"
         )
-    variables = package.p.Array(init=np.full(size, first), lower=0.0, upper=1.0)
-    variables.random_state = np.random.RandomState(seed)
+    random = np.random.RandomState(seed)
+    guess = random.random_sample(size) if first is None else np.full(size, first)
+    variables = package.p.Array(init=guess, lower=0.0, upper=1.0)
+    variables.random_state = random
     optimizer = known[algorithm](variables, budget=plan, num_workers=1)
     while True:
         candidate = optimizer.ask()

@@ -1,6 +1,7 @@
 """Point attack by any optimizer of nevergrad's registry, by name: NGOpt, OnePlusOne, CMA, DE, ...
 
-Library: `baselines.nevergrad`; loop, box and answer: `baselines.library_attack`.
+The first guess is a uniform point of the box. Library: `baselines.nevergrad`; loop, box and answer:
+`baselines.library_attack`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from functools import partial
 from typing import final
 
 from baselines.attack import AttackSettings
-from baselines.library_attack import CENTER, LibraryAttack
+from baselines.library_attack import LibraryAttack
 from baselines.nevergrad import minimize_by_nevergrad
 from optimizers.registry import register
 
@@ -46,4 +47,4 @@ class NevergradAttack(LibraryAttack[NevergradAttackSettings]):
     def _loop(self) -> Callable[..., None]:
         plan = max(1, int(self.questions.budget))
         algorithm = self.settings.algorithm
-        return partial(minimize_by_nevergrad, size=self.space.n, plan=plan, algorithm=algorithm, first=CENTER)
+        return partial(minimize_by_nevergrad, size=self.space.n, plan=plan, algorithm=algorithm, first=None)

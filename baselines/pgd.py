@@ -46,6 +46,7 @@ class Pgd(PointAttack[PgdSettings]):
 
     @classmethod
     def points_of_start(cls, settings: PgdSettings) -> int | None:
+        """A random start and the steps of its descent."""
         return settings.descent + 1
 
     def _next(self, rows: BoolArray, theta: FloatArray, slope: FloatArray) -> tuple[FloatArray, BoolArray]:

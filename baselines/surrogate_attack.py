@@ -3,11 +3,11 @@
 The process is that of box quadrature (`optimizers.surrogate.process`), told every score so far. After `startup` evenly
 spread points, the next one is the candidate with the largest
 
-    P(f(theta) < level) * (least share + novelty),   novelty = min(1, distance to the nearest failure found / apart)
+    P(f(theta) < level) * (old + novelty),   novelty = min(1, distance to the nearest failure found / 0.15)
 
-with the distance of `semrob_env.metrics.distinct`: a likely failure that is unlike those that are known, and where there
-is none a likely one beside them. Other attacks look for the lowest score; this one for many failures. Candidates are the
-next ones of the same even sequence, shifted by the seed. Box and answer: `baselines.attack`.
+with the distance of `semrob_env.metrics.distinct`: a likely failure that is unlike those that are known, and where
+there is none, a likely one beside them. Other attacks look for the lowest score; this one for many failures. Candidates
+are the next points of the same even sequence, shifted by the seed. Box and answer: `baselines.attack`.
 """
 
 from __future__ import annotations

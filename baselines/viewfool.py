@@ -52,7 +52,9 @@ def gaussian_start(theta: FloatArray, box: tuple[FloatArray, FloatArray], spread
     return {"mu": mean, "log_sigma": np.full_like(mean, np.log(spread)), "moments": moments}
 
 
-def gaussian_step(state: State, drawn: FloatArray, gains: FloatArray, *, step: int, rate: float, entropy: float) -> State:
+def gaussian_step(
+    state: State, drawn: FloatArray, gains: FloatArray, *, step: int, rate: float, entropy: float
+) -> State:
     """The Gaussian of one trajectory after a population, by the formulas of the module.
 
     Args:

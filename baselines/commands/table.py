@@ -6,6 +6,7 @@ COMMANDS = {
     "How robust is a network?": {
         "srvr_table": "in how much of the viewpoint space around each start point is it right, for every method?",
         "grow_regions": "which region does a method find on my shape, and what does it look like inside and outside?",
+        "failures": "which views fail, what is answered there instead, and in which regions do most views fail?",
         "semantic_map": "what is the score over all viewpoints, where are traps, and what does it say of the data?",
         "accept_shapes": "which shapes does it recognize at all?",
         "shape_gallery": "what do the shapes look like, and how does it score them?",

@@ -94,7 +94,12 @@ def region_words(region: Regions) -> str:
 
 
 def certified_words(
-    region: Regions, least: float, *, level: float | None = RIGHT, confidence: float | None = CONFIDENCE
+    region: Regions,
+    least: float,
+    *,
+    level: float | None = RIGHT,
+    confidence: float | None = CONFIDENCE,
+    good: str = "",
 ) -> str:
     """What is certified of one region: `right in at least 95 % of the views within azimuth 120 to 260 deg (...)`.
 
@@ -107,6 +112,7 @@ def certified_words(
         least: Lower bound of the share of good views, or of the mean score; `goal_lower` of a certificate.
         level: Unit score from which on a view counts as good; None: it is the mean score that is bounded.
         confidence: Of the bound; None: it is the truth.
+        good: What a good view is called, `wrong` where failures are looked for; empty: by its level.
 
     Raises:
         InvalidRegionError: Not one region.
@@ -121,7 +127,7 @@ def certified_words(
     how = "known exactly" if confidence is None else f"certified at {100 * confidence:g} %"
     if level is None:
         return f"mean score at least {_floor(held) / 100:.2f} over {where} ({how})"
-    return f"{_good(level)} in at least {least_percent(held)} of {where} ({how})"
+    return f"{good or _good(level)} in at least {least_percent(held)} of {where} ({how})"
 
 
 def reach_words(found: Reach) -> str:
