@@ -15,7 +15,7 @@ until independent views certify them (`semrob_env.metrics.shrink`); both are bil
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, final
@@ -25,7 +25,7 @@ import numpy as np
 import baselines  # noqa: F401  (fills the registry)
 from baselines.attack import Attack
 from baselines.experiments.answers import KeptAnswers, answer_key
-from baselines.experiments.methods import read_method
+from baselines.experiments.methods import full_settings, read_method
 from optimizers.registry import OPTIMIZERS, get_optimizer
 from optimizers.run import run
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError
@@ -79,13 +79,14 @@ class Search:
     by_differences: bool = False
 
     @classmethod
-    def of(cls, text: str, radius: float | None = None) -> Search:
+    def of(cls, text: str, level: float = RIGHT) -> Search:
         """The search of a text like `random_attack`, `pgd:descent=5` or `pgd+differences`.
+
+        Where the text tells no radius, its box is the whole space, or `LOCAL_RADIUS` of methods that follow one start.
 
         Args:
             text: A method of points, `+differences` after it, and settings.
-            radius: Reach of its box where the text tells none; None: the whole space, `LOCAL_RADIUS` of methods that
-                follow one start point.
+            level: Unit score below which a view fails, for methods that know one and are told none in the text.
 
         Raises:
             UnknownNameError: No such method.
@@ -101,11 +102,12 @@ class Search:
         by_differences = plain != name
         if by_differences and not method.uses_gradient:
             raise InvalidParameterError(f"{plain} uses no gradient; leave {DIFFERENCES} away")
-        if not any(part.startswith("radius=") for part in settings):
-            is_local = method.points_of_start(method.settings_class.from_mapping(json.loads(full))) is not None
-            own = radius or (LOCAL_RADIUS if is_local else 1.0)
-            full = read_method(":".join([plain, *settings, f"radius={own}"]))[1]
-        return cls(text, plain, full, by_differences)
+        usual = json.loads(full)
+        is_local = method.points_of_start(method.settings_class.from_mapping(usual)) is not None
+        told = {part.partition("=")[0] for part in settings}
+        usual |= {} if "radius" in told else {"radius": LOCAL_RADIUS if is_local else 1.0}
+        usual |= {"level": level} if "level" in usual.keys() - told else {}
+        return cls(text, plain, full_settings(method, usual), by_differences)
 
     @property
     def kind(self) -> type[Attack]:  # type: ignore[type-arg]
@@ -142,10 +144,9 @@ class Asked:
         """Gradient queries charged."""
         return int(self.with_gradient.sum())
 
-    @property
-    def spent(self) -> FloatArray:
-        """Forward + gradient queries charged up to and with each view, (N,)."""
-        return np.cumsum(1.0 + self.with_gradient)
+    def spent(self, gradient_cost: float = 1.0) -> FloatArray:
+        """Forward + gradient_cost * gradient queries charged up to and with each view, (N,)."""
+        return np.cumsum(1.0 + gradient_cost * self.with_gradient)
 
     def failing(self, level: float = RIGHT) -> IntArray:
         """Numbers of the views that fail, the lowest score first, the first asked of equal ones."""
@@ -161,6 +162,7 @@ def ask(
     seed: int = 0,
     *,
     starts: FloatArray | None = None,
+    gradient_cost: float = 1.0,
     on_query: Callable[[float], object] = lambda spent: None,
 ) -> Asked:
     """Let a search spend a budget on one member of a function.
@@ -173,6 +175,7 @@ def ask(
         seed: Of the method, and of the start points.
         starts: Start points (S, n), among which the budget is split evenly; None: as many evenly spread ones as the
             budget pays for.
+        gradient_cost: Weight of a gradient query.
         on_query: Told what was spent so far.
 
     Raises:
@@ -182,16 +185,16 @@ def ask(
     settings = method.settings_class.from_mapping(json.loads(search.settings))
     needs_differences = method.uses_gradient and (search.by_differences or not function.has_gradient)
     differences = FiniteDifferences() if needs_differences else None
-    price = (1 + 2 * space.n) if needs_differences else 1 + method.uses_gradient
+    price = (1.0 + 2 * space.n) if needs_differences else 1 + gradient_cost * method.uses_gradient
     if starts is None:
         points = method.points_of_start(settings)
-        count = 1 if points is None else max(1, budget // (points * price))
+        count = 1 if points is None else max(1, int(budget // (points * price)))
         starts = even_starts(function, member, count, seed)
     each = budget // len(starts)
     if each < price:
         raise InvalidBudgetError(
-            f"budget {budget}: one step of {search.label} costs {price} queries from each of {len(starts)} start "
-            f"points; give at least {price * len(starts)}"
+            f"budget {budget}: one step of {search.label} costs {price:g} queries from each of {len(starts)} start "
+            f"points; give at least {price * len(starts):g}"
         )
     members, name = np.full(len(starts), member, dtype=np.int64), function.member_ids[member]
     tasks = [
@@ -204,8 +207,19 @@ def ask(
         rngs=[task_generator(own) for own in tasks],
     )
     log = QueryLog()
-    oracle = QueryOracle(function, trajectories=len(starts), budget=each, finite_differences=differences, log=log)
-    run(optimizer, oracle, on_step=lambda _, meter: on_query(float(meter.spent.sum())))
+    oracle = QueryOracle(
+        function,
+        trajectories=len(starts),
+        budget=each,
+        gradient_cost=gradient_cost,
+        finite_differences=differences,
+        log=log,
+    )
+
+    def on_step(_: object, meter: QueryOracle) -> None:
+        on_query(float(meter.spent.sum()))
+
+    run(optimizer, oracle, on_step=on_step)
     kept = log.arrays()
     return Asked(
         space,
@@ -387,11 +401,11 @@ def find_failures(
     """
     asked_of = make_function(function) if isinstance(function, str) else function
     asked_of.require_member(member)
-    chosen = Search.of(search) if isinstance(search, str) else search
     if not 0 < level < 1 or count < 1 or regions < 0:
         raise InvalidParameterError(
             f"{count} failures below {level} and {regions} regions: give at least 1, a level in (0, 1), and 0 or more"
         )
+    chosen = Search.of(search, level) if isinstance(search, str) else search
     goal = ReliabilityGoal(level=1 - level, reliability=reliability)
     asked = _kept_search(chosen, asked_of, member, budget, seed, kept, on_query)
     best = distinct_failures(asked, level, count=max(count, 4 * regions))
@@ -517,8 +531,3 @@ def look_at(
         replace(view, answers=top, is_wrong=top[0].index != index, image=image)
         for view, top, image in zip(views, tops, images, strict=True)
     ]
-
-
-def searches(texts: Sequence[str]) -> tuple[Search, ...]:
-    """Searches of texts as `Search.of` takes them."""
-    return tuple(map(Search.of, texts))

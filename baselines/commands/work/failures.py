@@ -42,7 +42,7 @@ SHORT = {
 
 
 def run(options: FailuresOptions, console: Console) -> None:
-    search = Search.of(options.search)
+    search = Search.of(options.search, options.level)
     shapes = options.selected()
     for shape in shapes:
         load_shape(shape.class_name or "", shape.source, options.colors)
@@ -227,7 +227,9 @@ def region_columns(found: Failures, region: FailingRegion) -> dict[str, Any]:
 
 def label(found: Failures) -> str:
     own = Subject.of(found.function_id)
-    return f"{own.class_name} {own.shape} {own.network} {found.found} fail of {found.bill['search']}"
+    network = own.network.replace("_", " ").replace("efficientnet", "")
+    shape = own.shape.removeprefix("procedural:")
+    return f"{own.class_name} {shape} {network} {found.found} of {found.bill['search']} fail"
 
 
 def cells(found: Failures) -> list[Cell]:
