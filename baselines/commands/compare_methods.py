@@ -8,9 +8,15 @@ Examples:
   semrob compare_methods --suite recorded --methods nevergrad:algorithm=DE,nevergrad:algorithm=CMA
   semrob compare_methods --protocol results/comparison/protocol.json --out again
   semrob compare_methods --protocol recorded --dry-run
+  semrob compare_methods --protocol failures
+  semrob compare_methods --suite live --measure failures --methods random_attack,viewfool --goal mean=0.5 --budgets 60
 
 --protocol takes a file, or the name of a published comparison (baselines/experiments/published); --freeze FILE writes a
 protocol without running it, and with --protocol that one for the versions of methods and maps that are here.
+
+With --measure failures, point attacks are compared: how many failing views near a start point that is right (score at
+least that of the goal), for how many queries, how far away, and how many of them are unlike each other. "+differences"
+after a method that uses gradients estimates them from values. --protocol failures is the published one, on five shapes.
 
 --import MODULE imports a module (of the current folder, too) that registers an optimizer; from Python, register it and
 call baselines.commands.compare_methods.main(["--suite", "recorded", "--methods", "naive,mine"]).
@@ -63,6 +69,8 @@ class CompareMethodsOptions(shared.WorkersOptions):
     instances: Numbers = ()
     """synthetic: seeds of the functions"""
     maps: shared.Maps = DEFAULT_FILE
+    measure: Literal["regions", "failures"] = "regions"
+    """regions around start points, or failing views found near them"""
     methods: Annotated[
         Names,
         Parameter(

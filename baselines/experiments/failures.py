@@ -25,8 +25,9 @@ import numpy as np
 import baselines  # noqa: F401  (fills the registry)
 from baselines.attack import Attack
 from baselines.experiments.answers import KeptAnswers, answer_key
-from baselines.experiments.methods import full_settings, read_method
-from optimizers.registry import OPTIMIZERS, get_optimizer
+from baselines.experiments.methods import full_settings
+from baselines.experiments.protocols import Entry
+from optimizers.registry import get_optimizer
 from optimizers.run import run
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError
 from semrob_env.functions import Complement, ScoreFunction, make_function
@@ -46,9 +47,6 @@ if TYPE_CHECKING:
 
 SEARCH = "surrogate_attack"
 """The search unless told otherwise."""
-
-DIFFERENCES = "+differences"
-"""What a search by central differences instead of the function's own gradients is called by, after its method."""
 
 LOCAL_RADIUS = 0.25
 """Reach of methods that follow one start point, where none is told."""
@@ -93,21 +91,16 @@ class Search:
             InvalidParameterError: A setting that it does not have, a method of regions, or differences of a method that
                 uses no gradient.
         """
-        name, *settings = text.split(":")
-        plain = name.removesuffix(DIFFERENCES)
-        method, full = read_method(":".join([plain, *settings]))
-        if method.recommends != "points" or not issubclass(method, Attack):
-            known = ", ".join(own for own, kind in OPTIMIZERS.items() if kind.recommends == "points")
-            raise InvalidParameterError(f"{plain} looks for regions; a search for failures is one of {known}")
-        by_differences = plain != name
-        if by_differences and not method.uses_gradient:
-            raise InvalidParameterError(f"{plain} uses no gradient; leave {DIFFERENCES} away")
-        usual = json.loads(full)
+        entry = Entry.of(text, "failures")
+        method = get_optimizer(entry.method)
+        if not issubclass(method, Attack):
+            raise InvalidParameterError(f"{entry.method} is no attack; a search for failures is one")
+        usual = json.loads(entry.settings)
         is_local = method.points_of_start(method.settings_class.from_mapping(usual)) is not None
-        told = {part.partition("=")[0] for part in settings}
+        told = {part.partition("=")[0] for part in text.split(":")[1:]}
         usual |= {} if "radius" in told else {"radius": LOCAL_RADIUS if is_local else 1.0}
         usual |= {"level": level} if "level" in usual.keys() - told else {}
-        return cls(text, plain, full_settings(method, usual), by_differences)
+        return cls(text, entry.method, full_settings(method, usual), entry.by_differences)
 
     @property
     def kind(self) -> type[Attack]:  # type: ignore[type-arg]
