@@ -21,7 +21,8 @@ after a method that uses gradients estimates them from values. --protocol failur
 --import MODULE imports a module (of the current folder, too) that registers an optimizer; from Python, register it and
 call baselines.commands.compare_methods.main(["--suite", "recorded", "--methods", "naive,mine"]).
 
-Suites: maps of a file (recorded), formulas with known answers (synthetic), rendered scenes (live). Each asks for the
+Suites: maps of a file (recorded), formulas with known answers (synthetic), rendered scenes (live), and their
+complements (failing), whose regions are those of failures. Each asks for the
 largest region around a start point that meets each --goal. What is about the question (goal, budget) is no setting of a
 method: it is told.
 
@@ -54,7 +55,7 @@ class CompareMethodsOptions(shared.WorkersOptions):
             f"{', '.join(published_protocols())}"
         ),
     ] = ""
-    suite: Literal["recorded", "synthetic", "live"] | None = None
+    suite: Literal["recorded", "synthetic", "live", "failing"] | None = None
     """make a new one"""
     networks: Names = ()
     """recorded, live; recorded: all by default"""

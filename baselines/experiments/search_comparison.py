@@ -192,7 +192,7 @@ class SearchComparison:
                 "budget": run.budget,
                 "seed": run.seed,
                 "function_id": run.task.question.function_id,
-                "start": list(run.task.question.start),
+                "start": " ".join(map(repr, run.task.question.start)),
                 **asdict(one),
             }
             for run, one in zip(self.planned, self.found, strict=True)

@@ -125,6 +125,8 @@ def report(comparison: Comparison, bundle: Bundle, console: Console) -> None:
             body += [f"## {goal.words}: {asked} questions", markdown_table(comparison.shown(goal))]
             if amortized := comparison.shown_amortized(goal):
                 body += ["Amortised over the start points of a function:", markdown_table(amortized)]
+            if regions := comparison.shown_regions(goal):
+                body += ["Regions as they are, of methods that need not keep theta0 too:", markdown_table(regions)]
             if by_size := comparison.shown_by_size(goal):
                 body.append(markdown_table(by_size))
     body.append("\n".join(f"- {note}" for note in comparison.notes()))
