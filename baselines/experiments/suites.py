@@ -57,6 +57,7 @@ class SuiteKind:
     defaults: Options  # its options
     places: Callable[[Options, str], list[Place]]  # lists the places of options, given the file of maps
     is_live: bool = False  # whether a query takes milliseconds
+    is_adversarial: bool = False  # whether its functions are complements, whose high scores are failures
 
 
 @final
@@ -210,7 +211,7 @@ SUITES = {
     "recorded": SuiteKind({"networks": (), "classes": (), "shapes": ()}, _recorded),
     "synthetic": SuiteKind({"families": _FAMILIES, "parameters": _SIZES, "instances": ("0", "1", "2")}, _synthetic),
     "live": SuiteKind(_SCENES, _live, is_live=True),
-    "failing": SuiteKind(_SCENES, _failing, is_live=True),
+    "failing": SuiteKind(_SCENES, _failing, is_live=True, is_adversarial=True),
 }
 """Every suite by name."""
 

@@ -25,9 +25,32 @@ def regions_of(rows: Sequence[RunRow], space: SemanticSpace) -> Regions:
     return Regions(space, np.array([row.lower for row in rows]), np.array([row.upper for row in rows]))
 
 
-def csv_row(row: RunRow, space: SemanticSpace) -> dict[str, Any]:
-    """A row as flat columns; scores are unit scores of its function, complements of those of f where it is one."""
-    own = {name: value for name, value in row.record().items() if name not in LEFT_OUT}
+def told_record(row: RunRow, *, adversarial: bool) -> dict[str, Any]:
+    """A row as flat columns, in unit scores of f itself where its function is the complement of f.
+
+    Then the columns of scores are `mean` and `variance` of f, `quantile_95`, `maximum`, and `failing`, the share of views
+    with f <= 0.5, in place of `quantile_05`, `minimum` and `purity`; what the goal counts, of the complement, has
+    `complement_` before its name.
+    """
+    own = row.record()
+    if not adversarial:
+        return own
+    told: dict[str, Any] = {}
+    for name, value in own.items():
+        if name in MIRRORED:
+            told[MIRRORED[name]] = 1 - value
+        else:
+            told[f"complement_{name}" if name.startswith("goal_") else "failing" if name == "purity" else name] = value
+    return told
+
+
+MIRRORED = {"mean": "mean", "quantile_05": "quantile_95", "minimum": "maximum"}
+"""Measures of a complement that are others of f, and 1 less them."""
+
+
+def csv_row(row: RunRow, space: SemanticSpace, *, adversarial: bool) -> dict[str, Any]:
+    """As `told_record`, without bounds and start as lists: they get a column each, or are a point by name."""
+    own = {name: value for name, value in told_record(row, adversarial=adversarial).items() if name not in LEFT_OUT}
     return {**own, "start": space.format_point(row.task.question.start), **bounds_columns(regions_of([row], space), 0)}
 
 

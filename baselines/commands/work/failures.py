@@ -183,11 +183,11 @@ def words(options: FailuresOptions, found: Failures) -> list[str]:
         + " (the class itself is still the first answer)" * (view.is_wrong is False)
         for view in found.views
     ]
-    kind = "wrong" if options.score != "softmax" else f"score below {options.level:g}"
     for region in found.regions:
         where = point_words(found.space.parameters, region.start)
         if region.is_certified:
-            sure = certified_words(region.sure, region.least, confidence=options.confidence, good=kind)
+            level, sure_of = 1 - options.level, options.confidence
+            sure = certified_words(region.sure, region.least, level=level, confidence=sure_of, adversarial=True)
             lines.append(f"- failing region around {where}: {sure}, {100 * region.share:.2f} % of the space")
         else:
             lines.append(f"- failing region around {where}: none is certified")

@@ -54,6 +54,7 @@ from semrob_env.plotting import (
 from semrob_env.regions import MOST_CORNER_PARAMETERS, Regions
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.function import SceneFunction, make_scene_function
+from semrob_env.tables.words import adversarial_words
 from semrob_env.types import FloatArray
 
 LEAST_MAP_STEP = 0.5  # degrees: finest grid of the drawn map
@@ -104,7 +105,7 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
             on_step = partial(record, history, partial(progress.advance, steps))
             own_rows = run_all([task for task in tasks if task.method == name], asked, on_step)
             regions = regions_of(own_rows, space)
-            own_csv = [csv_row(row, space) for row in own_rows]
+            own_csv = [csv_row(row, space, adversarial=options.adversarial) for row in own_rows]
             own_lines = [
                 region_line(row, space, adversarial=options.adversarial, note=note)
                 for row, note in zip(own_rows, notes, strict=True)
@@ -138,7 +139,7 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
     console.say(markdown_table(lines))
     (spec,) = options.specs()
     console.say(
-        f"goal: {'low + high - f has a ' * options.adversarial}{options.goal.words}; f: unit score of the "
+        f"goal: {adversarial_words(options.goal) if options.adversarial else options.goal.words}; f: unit score of the "
         f"{SCORE_WORDS[spec.options.score]}\n{options.certified_text(len(rows))}; surely at least: lower bound of what "
         "the goal wants to be large"
     )
