@@ -206,7 +206,7 @@ class SearchComparison:
         ]
 
     def _curves(self, budget: int) -> tuple[Curve, ...]:
-        at = np.arange(1.0, budget + 1)
+        at: FloatArray = np.arange(1, budget + 1).astype(np.float64)
         firsts = [[self.found[row].first for row in self.rows(entry, budget)] for entry in range(len(self.labels))]
         return tuple(
             Curve(label, at, share_reached(own, at), False) for label, own in zip(self.labels, firsts, strict=True)

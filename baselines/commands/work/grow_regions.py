@@ -115,8 +115,14 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
                 found = shrink(
                     asked, regions, starts, options.goal, points=options.shrink, level=level, seed=options.seed
                 )
-                own_csv = [{**own, **sure_columns(found, row)} for row, own in enumerate(own_csv)]
-                own_lines = [{**own, **sure_line(found, row)} for row, own in enumerate(own_lines)]
+                own_csv = [
+                    {**own, **sure_columns(found, row, adversarial=options.adversarial)}
+                    for row, own in enumerate(own_csv)
+                ]
+                own_lines = [
+                    {**own, **sure_line(found, row, options.goal, adversarial=options.adversarial)}
+                    for row, own in enumerate(own_lines)
+                ]
             rows += own_csv
             lines += own_lines
             kind = "regions in which f is low" if options.adversarial else "regions"
@@ -140,8 +146,8 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
     (spec,) = options.specs()
     console.say(
         f"goal: {adversarial_words(options.goal) if options.adversarial else options.goal.words}; f: unit score of the "
-        f"{SCORE_WORDS[spec.options.score]}\n{options.certified_text(len(rows))}; surely at least: lower bound of what "
-        "the goal wants to be large"
+        f"{SCORE_WORDS[spec.options.score]}\n{options.certified_text(len(rows))}; surely: bounds that hold with "
+        "that confidence, at least of what the goal wants to be large"
     )
     bundle.rows("regions.csv", rows)
     bundle.close(*([f"renders ({export})"] if export else []))
