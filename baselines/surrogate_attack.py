@@ -3,11 +3,12 @@
 The process is that of box quadrature (`optimizers.surrogate.process`), told every score so far. After `startup` evenly
 spread points, the next one is the candidate with the largest
 
-    P(f(theta) < level) * (old + novelty),   novelty = min(1, distance to the nearest failure found / 0.15)
+    P(f(theta) < level) * (old + novelty),   novelty = min(1, distance to the nearest failure found / apart)
 
-with the distance of `semrob_env.metrics.distinct`: a likely failure that is unlike those that are known, and where
-there is none, a likely one beside them. Other attacks look for the lowest score; this one for many failures. Candidates
-are the next points of the same even sequence, shifted by the seed. Box and answer: `baselines.attack`.
+with the distance of `semrob_env.metrics.distinct`, and in each third step the likeliest failure among the candidates
+that are unlike all those found, so that every part of the box has its turn, however much there is beside them. Other
+attacks look for the lowest score; this one for many failures. Candidates are the next points of the same even sequence,
+shifted by the seed. Box and answer: `baselines.attack`.
 """
 
 from __future__ import annotations
@@ -37,6 +38,9 @@ REFIT = 4
 OLD = 0.02
 """What a failure is worth that is no new one."""
 
+NEW_ONLY = 3
+"""Each step of this number asks for a new failure alone."""
+
 
 @final
 @dataclass(frozen=True)
@@ -60,6 +64,7 @@ class SurrogateAttack(Attack[SurrogateAttackSettings]):
     """Looks for many failures that are unlike each other; see the module."""
 
     name = "surrogate_attack"
+    version = 2
     title = "Surrogate attack (ours)"
     is_stochastic = True
     finds = "many views of low score that are unlike each other"
@@ -119,4 +124,5 @@ class SurrogateAttack(Attack[SurrogateAttackSettings]):
         novelty = np.ones(CANDIDATES)
         if fails.any():
             novelty = np.minimum(distances(self.space, there[:, None], known).min(axis=1) / LEAST_DISTANCE, 1.0)
-        return candidates[int((chance * (OLD + novelty)).argmax())], logs
+        worth = novelty >= 1 if told % NEW_ONLY == 0 and (novelty >= 1).any() else OLD + novelty
+        return candidates[int((chance * worth).argmax())], logs
