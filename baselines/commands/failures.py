@@ -9,8 +9,8 @@ Examples:
   semrob failures --classes cup,chair --shapes 0-4 --dry-run
 
 A view fails where the network answers another class: --score margin, the default here, has unit score 0.5 at that
-boundary. With --score softmax a view fails below a softmax of --level, whatever the first answer is. Start points
-are chosen by the search.
+boundary. With --score softmax, which is what a registered network wants whose factory takes no score, a view fails
+below a softmax of --level, whatever the first answer is. Start points are chosen by the search.
 
 --search is a point method and, after colons, its settings. surrogate_attack (ours) looks for many failures that are
 unlike each other, by evenly spread views and a Gaussian process; random_attack, grid_attack, bayesian_attack (Optuna),
@@ -35,7 +35,7 @@ from cyclopts import Parameter
 
 from baselines.commands.program import KEPT_TEXT, Command
 from baselines.commands.shared import options as shared
-from baselines.commands.shared.reading import Count, by, count
+from baselines.commands.shared.reading import Count
 from baselines.experiments.failures import REGION_BUDGET, SEARCH
 from semrob_env.metrics.certificates import CERTIFICATE_POINTS, CONFIDENCE
 from semrob_env.metrics.survey import RIGHT
@@ -55,20 +55,17 @@ class FailuresOptions(shared.ShapeOptions, shared.Networks):
         str, Parameter(group=shared.METHOD, help="NAME, NAME+differences, and :SETTING=VALUE after it")
     ] = SEARCH
     imports: shared.Imports = ()
-    budget: Annotated[
-        int, by(count, "N"), Parameter(group=shared.QUESTION, help="most queries of the search for each shape")
-    ] = 100
+    budget: Count = 100
+    """most queries of the search for each shape"""
     level: Annotated[float, Parameter(group=shared.QUESTION, help="unit score below which a view fails")] = RIGHT
     count: Count = 6
     """failing views shown of each shape, unlike each other"""
     regions: Annotated[int, Parameter(group=shared.QUESTION, help="failing regions of each shape; 0: none")] = 1
-    region_budget: Annotated[
-        int, by(count, "N"), Parameter(group=shared.QUESTION, help="most queries of the search for one region")
-    ] = REGION_BUDGET
+    region_budget: Count = REGION_BUDGET
+    """most queries of the search for one region"""
     reliability: Annotated[float, Parameter(group=shared.QUESTION, help="share of its views that fail")] = 0.9
-    certificate_points: Annotated[
-        int, by(count, "N"), Parameter(group=shared.QUESTION, help="independent views of each box that is tried")
-    ] = CERTIFICATE_POINTS
+    certificate_points: Count = CERTIFICATE_POINTS
+    """independent views of each box that is tried"""
     confidence: shared.Confidence = CONFIDENCE
     seed: shared.Seed = 0
     out: shared.Out = "results/failures"

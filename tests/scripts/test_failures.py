@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,29 @@ from baselines.commands import failures
 from baselines.commands.program import BAD_INPUT, run_command
 from baselines.experiments import failures as engine
 from semrob_env.functions import make_function
+from semrob_env.scene.classifiers.registry import NETWORKS, forget_networks, register_network
+from semrob_env.scene.classifiers.score_kinds import ScoreKind
+from semrob_env.scene.classifiers.torch_module import TorchClassifier
+from tests.scripts.conftest import make_tiny
+
+
+def make_scored(unnormalized: bool, size: int | None, score: ScoreKind) -> TorchClassifier:
+    own = make_tiny(unnormalized, size)
+    return TorchClassifier(own.module, own.preprocessing, name="scored", score=score)
+
+
+@pytest.fixture(autouse=True)
+def scored() -> Iterator[None]:
+    """The tiny network, that can tell margins."""
+    register_network("scored", make_scored)
+    forget_networks()
+    yield
+    del NETWORKS["scored"]
+    forget_networks()
 
 
 def run(folder: Path, *extra: str) -> int:
-    common = ["--networks", "tiny", "--search", "random_attack", "--budget", "40", "--region-budget", "15"]
+    common = ["--networks", "scored", "--search", "random_attack", "--budget", "40", "--region-budget", "15"]
     return run_command(failures.main, [*common, "--out", str(folder), *extra])
 
 
@@ -25,7 +45,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def test_failing_views_are_written_with_what_is_answered_instead(
-    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(tmp_path, "cup:0", "chair:0", "--count", "3", "--certificate-points", "32") == 0
     rows = rows_of(tmp_path / "failures.csv")
@@ -56,7 +76,7 @@ def test_failing_views_are_written_with_what_is_answered_instead(
 
 
 def test_a_repeated_command_asks_nothing_again_and_removes_pictures_that_are_no_more(
-    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert run(tmp_path, "cup:0", "--count", "3", "--regions", "0") == 0
     before, sheet = (tmp_path / "failures.csv").read_text(), len(list((tmp_path / "images").iterdir()))
@@ -73,9 +93,7 @@ def test_a_repeated_command_asks_nothing_again_and_removes_pictures_that_are_no_
     assert run(tmp_path, "cup:0", "--no-resume") == BAD_INPUT
 
 
-def test_a_dry_run_tells_the_bill_and_writes_nothing(
-    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_dry_run_tells_the_bill_and_writes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(tmp_path / "out", "--classes", "cup,chair", "--shapes", "0-1", "--dry-run") == 0
     assert "160 of the search, 60 of failing regions" in capsys.readouterr().out
     assert not (tmp_path / "out").exists()
@@ -94,7 +112,7 @@ def test_a_dry_run_tells_the_bill_and_writes_nothing(
     ids=" ".join,
 )
 def test_bad_input_is_one_line(
-    tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], extra: list[str], message: str
 ) -> None:
     assert run(tmp_path / "out", "cup:0", *extra) == BAD_INPUT
     error = capsys.readouterr().err
