@@ -55,6 +55,9 @@ REGION_METHOD = "box_quadrature"
 REGION_BUDGET = 60
 """Queries of the search for one region, unless told otherwise."""
 
+ANSWERS = 3
+"""First answers of a network that are told of a view."""
+
 _VERSION = 1
 """Of what is kept."""
 
@@ -332,8 +335,11 @@ class Failures:
         for rank, own in enumerate(self.views, 1):
             answers = {
                 f"{word}_{place}": value
-                for place, one in enumerate(own.answers, 1)
-                for word, value in (("predicted", one.name), ("probability", one.probability))
+                for place, one in enumerate([*own.answers, *[None] * (ANSWERS - len(own.answers))], 1)
+                for word, value in (
+                    ("predicted", one.name if one else ""),
+                    ("probability", one.probability if one else ""),
+                )
             }
             rows.append({
                 "function_id": self.function_id,
@@ -505,7 +511,7 @@ def failing_region(
 
 
 def look_at(
-    function: ScoreFunction, member: int, theta: FloatArray, unit_scores: FloatArray, answers: int = 3
+    function: ScoreFunction, member: int, theta: FloatArray, unit_scores: FloatArray, answers: int = ANSWERS
 ) -> list[Failure]:
     """Views (N, n) with their scores, and where they are rendered their pictures and first answers."""
     if not len(theta):

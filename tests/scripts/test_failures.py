@@ -44,6 +44,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
     return list(csv.DictReader(path.read_text().splitlines()))
 
 
+@pytest.mark.slow
 def test_failing_views_are_written_with_what_is_answered_instead(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -88,6 +89,7 @@ def test_a_repeated_command_asks_nothing_again_and_removes_pictures_that_are_no_
     (tmp_path / "images" / "mine.png").touch()
     assert run(tmp_path, "cup:0", "--count", "3", "--regions", "0") == 0
     assert (tmp_path / "failures.csv").read_text() == before
+    assert (tmp_path / "regions.csv").read_text() == ""
     assert run(tmp_path, "cup:0", "--count", "1", "--regions", "0") == 0
     assert len(list((tmp_path / "images").iterdir())) == 1 + 1 <= sheet + 1
     assert run(tmp_path, "cup:0", "--no-resume") == BAD_INPUT

@@ -132,8 +132,11 @@ def report(options: FailuresOptions, found: Sequence[Failures], bundle: Bundle, 
         "\n".join(f"- {note}" for note in notes(options, found)),
     ])
     bundle.text("failures.md", body)
-    bundle.rows("failures.csv", rows)
-    bundle.rows("regions.csv", regions)
+    for name, table in {"failures.csv": rows, "regions.csv": regions}.items():
+        if table:
+            bundle.rows(name, table)
+        else:
+            bundle.text(name, "")  # an older one must not stay
     bundle.text("failures.json", json.dumps(told(options, found, rows, regions), indent=1))
     shown = [own for own in found if own.views]
     for first in range(0, len(shown), ROWS_A_SHEET):
