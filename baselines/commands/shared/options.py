@@ -28,7 +28,7 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.metrics.certificates import CERTIFICATE_POINTS, CONFIDENCE
 from semrob_env.parameters import NAMED_SPACES, SemanticSpace, paper_starts
 from semrob_env.questions import GOAL_EXAMPLES, Goal, MeanGoal
-from semrob_env.scene.classifiers.options import NetworkOptions, trust_model_file
+from semrob_env.scene.classifiers.options import NetworkOptions, trust_factory, trust_model_file
 from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.store import BUDGET
 from semrob_env.types import FloatArray
@@ -172,27 +172,71 @@ class Networks:
         bool, _option(NETWORK, "load TorchScript and torch.export files of --weights, which can run code")
     ] = False
     unnormalized: Annotated[bool, _option(NETWORK, "feed pictures in [0, 1] as the paper's code did")] = False
+    size: Annotated[int | None, by(count, "PIXELS"), _option(NETWORK, "input size; none: the network's own")] = None
+    mean: Annotated[
+        str,
+        _option(
+            NETWORK,
+            "of red,green,blue, or one number, in units of --range; none: the network's own",
+            allow_leading_hyphen=True,
+        ),
+    ] = ""
+    std: Annotated[str, _option(NETWORK, "as --mean")] = ""
+    range: Annotated[
+        Literal["0-1", "0-255", "-1-1", "bytes"] | None,
+        _option(
+            NETWORK, "what black and white become; given alone, there is no mean and std", allow_leading_hyphen=True
+        ),
+    ] = None
+    bgr: Annotated[bool | None, _option(NETWORK, "order of the channels", "--bgr", negative="--rgb")] = None
+    layout: Annotated[Literal["nchw", "nhwc"] | None, _option(NETWORK, "channels first or last")] = None
+    answers: Annotated[
+        Literal["logits", "probabilities"] | None, _option(NETWORK, "what it answers; none: as their sums tell")
+    ] = None
+    factory: Annotated[
+        str, _option(NETWORK, "MODULE:FUNCTION of yours, makes the torch module for a state dict, file:WEIGHTS")
+    ] = ""
 
     @property
     def feed(self) -> str:
         """As ids have it."""
         return "unnormalized" if self.unnormalized else "normalized"
 
+    def said(self) -> NetworkOptions:
+        """What is said about all networks."""
+        channels = {None: "", True: "bgr", False: "rgb"}[self.bgr]
+        return NetworkOptions(
+            self.weights,
+            self.labels,
+            self.score,
+            self.device,
+            self.output,
+            self.size or 0,
+            self.mean,
+            self.std,
+            self.range or "",
+            channels,
+            self.layout or "",
+            self.answers or "",
+            self.factory,
+        )
+
     def specs(self) -> "tuple[NetworkSpec, ...]":
-        """The networks in the order given; with --trust-model-file their files are trusted.
+        """The networks in the order given; with --trust-model-file their files are trusted, and so is --factory.
 
         Raises:
             InvalidParameterError: --weights beside several networks; or what `network_specs` raises.
         """
         from semrob_env.scene.classifiers.network_spec import network_specs
 
-        common = NetworkOptions(self.weights, self.labels, self.score, self.device, self.output)
-        chosen = network_specs(self.networks, common)
+        chosen = network_specs(self.networks, self.said())
         if self.weights and len(chosen) > 1:
             raise InvalidParameterError(f"--weights {self.weights}: {len(chosen)} networks; write NETWORK@WEIGHTS")
         for spec in chosen if self.trust_model_file else ():
             if spec.options.weights:
                 trust_model_file(spec.options.weights)
+        for name in filter(None, {self.factory, *(spec.options.factory for spec in chosen)}):
+            trust_factory(name)
         return chosen
 
     def changed(self) -> list[str]:
@@ -200,10 +244,12 @@ class Networks:
         own = [field for field in fields(Networks) if field.name != "networks"]
         return [field.name.replace("_", "-") for field in own if getattr(self, field.name) != field.default]
 
-    def load(self) -> None:
-        """Load every network: a broken or misspelt one ends here."""
+    def load(self, class_name: str = "") -> None:
+        """Load every network: a broken or misspelt one ends here, and so does a class that it does not know."""
         for spec in self.specs():
-            spec.load(unnormalized=self.unnormalized)
+            classifier = spec.load(unnormalized=self.unnormalized)
+            if class_name:
+                classifier.classes.index(class_name)
 
     def scenes(self, shapes: tuple["ShapeInfo", ...], params: str, colors: str = "white") -> list["SceneId"]:
         """Every network with every shape.
@@ -213,15 +259,8 @@ class Networks:
         """
         from semrob_env.scene.function import SceneId
 
-        for shape in shapes:
-            if shape.class_name is None:
-                raise InvalidParameterError(f"{shape.label}: its name tells no class; give --class NAME")
         own, text = self.specs(), SemanticSpace.of(params).spec
-        return [
-            SceneId(spec.network, str(shape.class_name), shape.source, text, self.feed, colors=colors, **spec.in_ids())
-            for spec in own
-            for shape in shapes
-        ]
+        return [SceneId.of(shape, spec, params=text, feed=self.feed, colors=colors) for spec in own for shape in shapes]
 
 
 @dataclass(frozen=True, kw_only=True)

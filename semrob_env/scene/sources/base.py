@@ -31,6 +31,7 @@ class ShapeInfo:
         class_name: Class of the paper that it is an object of, as far as names tell, or None.
         license: As the source states it; empty where it does not.
         author: As the source states it; empty where it does not.
+        scored_as: Class to score where it is another one than the shape is made of; empty: `class_name`.
     """
 
     source: str
@@ -39,6 +40,7 @@ class ShapeInfo:
     class_name: str | None = None
     license: str = ""
     author: str = ""
+    scored_as: str = ""
 
     @property
     def label(self) -> str:

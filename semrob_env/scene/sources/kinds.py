@@ -12,7 +12,7 @@ from typing import final
 from semrob_env.errors import InvalidMeshError, InvalidParameterError, LibraryError, UnknownNameError
 from semrob_env.files import FileCache
 from semrob_env.registry import Registry
-from semrob_env.scene.classes import class_index, class_of
+from semrob_env.scene.classes import class_index, class_of, nearest_class
 from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, normalize
 from semrob_env.scene.shapes import SHAPES, make_shape
 from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
@@ -188,7 +188,11 @@ def resolve_shape(text: str) -> ShapeInfo:
         _, root, name = split_source(text)
         shapes = SHAPE_SOURCES[kind].shapes(root)
         return pick(shapes, name, root) if name else shapes[0]
-    raise LibraryError(f"{text}: there is no such file, folder or library; give {ALLOWED}, or one shape as SOURCE#NAME")
+    near = nearest_class(kind) if kind != text else None
+    hint = f"; did you mean {near}:{text.partition(':')[2]}?" if near else ""
+    raise LibraryError(
+        f"{text}: there is no such file, folder or library; give {ALLOWED}, or one shape as SOURCE#NAME{hint}"
+    )
 
 
 def _is_place(text: str) -> bool:
@@ -212,14 +216,15 @@ def select_shapes(
         texts: Each as for `list_shapes` or `resolve_shape`.
         names: Empty: all; else those that `pick` finds among all of them.
         classes: Empty: all; else shapes of these classes only.
-        as_class: Empty: the class that the name of a shape tells; else this class for every shape.
+        as_class: Empty: the class that the name of a shape tells; else this class for every shape, as the network's
+            labels or an index of them have it: only they know it.
         numbers: Object numbers of procedural shapes.
 
     Raises:
         UnknownNameError: An unknown class or name, or nothing is left.
         AmbiguousNameError, LibraryError, InvalidMeshError: As `list_shapes` and `pick`.
     """
-    for name in (*classes, *filter(None, [as_class])):
+    for name in classes:
         if name not in SHAPES:
             class_index(name)
     chosen = list(numbers)
@@ -231,7 +236,9 @@ def select_shapes(
         listed = [pick(listed, name, ", ".join(texts)) for name in names]
     if as_class:
         listed = [
-            shape if shape.source.startswith(f"{PROCEDURAL}:") else replace(shape, class_name=as_class)
+            replace(shape, scored_as="" if as_class == shape.class_name else as_class)
+            if shape.source.startswith(f"{PROCEDURAL}:")
+            else replace(shape, class_name=as_class)
             for shape in listed
         ]
     kept = tuple(dict.fromkeys(shape for shape in listed if not classes or shape.class_name in classes))
