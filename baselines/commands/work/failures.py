@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from baselines.commands.failures import FailuresOptions
+from baselines.commands.shared.networks import introduce
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.answers import KeptAnswers
 from baselines.experiments.failures import FailingRegion, Failure, Failures, Search, find_failures
@@ -51,6 +52,7 @@ def run(options: FailuresOptions, console: Console) -> None:
     if options.dry_run:
         return
     options.load()
+    introduce(console, dict.fromkeys(map(str, scenes)))
     bundle = Bundle(options.out, console)
     path = bundle.folder / "answers.sqlite"
     if not options.resume and path.exists():
