@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from baselines.bayesian import Bayesian as Bayesian
     from baselines.bayesian_attack import BayesianAttack as BayesianAttack
     from baselines.cma_es import CmaEs as CmaEs
+    from baselines.dataset import make_dataset as make_dataset
     from baselines.experiments.compare import compare as compare
     from baselines.experiments.runner import execute as execute
     from baselines.experiments.runner import run_tasks as run_tasks
@@ -52,6 +53,7 @@ else:
             "baselines.bayesian": "Bayesian",
             "baselines.bayesian_attack": "BayesianAttack",
             "baselines.cma_es": "CmaEs",
+            "baselines.dataset": "make_dataset",
             "baselines.experiments.compare": "compare",
             "baselines.experiments.runner": "execute run_tasks solve",
             "baselines.fgsm": "Fgsm",
