@@ -30,7 +30,7 @@ FAILING_GOAL = ReliabilityGoal(level=0.5, reliability=0.9)
 LOOKED = 64
 """Evenly spread views of a shape among which start points are looked for."""
 
-MOST_REGIONS, BUDGET = 3, 100
+MOST_REGIONS, BUDGET = 2, 60
 """Failing regions that are grown a shape, and queries of each, unless told otherwise."""
 
 DRAWN = 64

@@ -40,9 +40,9 @@ class DatasetOptions(shared.ShapeOptions, shared.Networks, shared.WorkersOptions
     mix: str = "uniform"
     """uniform, failing, or both:0.5 for a half of each; what fails needs a network"""
     size: Annotated[int, Parameter(help="pixels of a picture; 0: the network's own, or 224")] = 0
-    regions: Count = 3
+    regions: Count = 2
     """failing regions that are looked for on each shape"""
-    budget: Annotated[int, Parameter(help="queries of each of them")] = 100
+    budget: Annotated[int, Parameter(help="queries of each of them")] = 60
     imports: shared.Imports = ()
     seed: shared.Seed = 0
     dry_run: shared.DryRun = False
