@@ -98,7 +98,7 @@ class Study:
         InvalidParameterError: Fewer than two classes, less than 1 of something else, or spaces of other parameters.
     """
 
-    classes: tuple[str, ...] = ("cup", "chair", "bottle", "piano", "bench", "toilet")
+    classes: tuple[str, ...] = ("cup", "bottle", "chair", "bench", "piano")
     shapes: int = 4
     held_out: int = 2
     size: int = 48
@@ -107,10 +107,10 @@ class Study:
     views: int = 40
     added: int = 40
     steps: int = 300
-    more_steps: int = 250
-    test_views: int = 96
+    more_steps: int = 200
+    test_views: int = 128
     regions: int = 2
-    budget: int = 40
+    budget: int = 30
     points: int = 64
 
     def __post_init__(self) -> None:
@@ -230,7 +230,7 @@ def small_network(labels: int, generator: torch.Generator) -> torch.nn.Sequentia
     return network
 
 
-BATCH, RATE = 64, 2e-3
+BATCH, RATE = 32, 2e-3
 
 
 def train(network: torch.nn.Module, data: Pictures, steps: int, generator: torch.Generator) -> None:

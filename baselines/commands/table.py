@@ -12,6 +12,7 @@ COMMANDS = {
     },
     "How do I make it more robust?": {
         "dataset": "pictures to train on: views of shapes, uniform or failing, as an ImageFolder with their parameters",
+        "robust_training": "does training on failing regions buy more than training on random views?",
     },
     "Which method finds that out with the fewest queries?": {
         "compare_methods": "how good is the region that each recommends, after how many queries?",
