@@ -82,6 +82,7 @@ def training_figure(
             axis.plot(mean, row, "D", ms=5, color=color)
         axis.set_yticks(rows, names, fontsize=8)
         axis.set_ylim(count - 0.5, -0.5)
+        axis.set_xlim(left=max(0.0, float(np.nanmin([own.each.min(), *own.low])) - 0.03), right=1.02)
         axis.grid(axis="x", lw=0.3)
         label_axes(axis, title=own.title)
     return figure

@@ -149,7 +149,7 @@ def numbers_of(records: Sequence[dict[str, Any]], name: str) -> dict[str, list[f
 def spread(numbers: dict[str, list[float]]) -> tuple[Any, Any, Any]:
     """Every arm in every trial (A, S), and the ends of the interval of each (A,)."""
     ends = np.array([student_interval(own)[1:] for own in numbers.values()])
-    return np.array(list(numbers.values())), ends[:, 0], ends[:, 1]
+    return np.array(list(numbers.values())), *np.clip(ends.T, 0.0, 1.0)
 
 
 def about(study: Study, records: Sequence[dict[str, Any]]) -> str:
@@ -158,10 +158,10 @@ def about(study: Study, records: Sequence[dict[str, Any]]) -> str:
     return (
         f"{len(study.classes)} classes ({', '.join(study.classes)}), {study.shapes} training and {study.held_out} "
         f"held-out shapes of each a trial, pictures of {study.size} pixels, {study.views} ordinary views a shape "
-        f"({study.ordinary}), {study.steps} steps, then {study.more_steps} of each arm. Before the arms part, the network "
-        f"is right in {base['ordinary']:.1f} % of ordinary views of held-out shapes, {base['whole']:.1f} % of the whole "
-        f"space. Its failing regions ({study.regions} a training shape at most, {study.budget} queries each) add up to "
-        f"{share:.0f} % of the space, where they overlap counted twice."
+        f"({study.ordinary}), {study.steps} steps, then {study.more_steps} of each arm. Before the arms part, the "
+        f"network is right in {base['ordinary']:.1f} % of ordinary views of held-out shapes, {base['whole']:.1f} % of "
+        f"the whole space. Its failing regions ({study.regions} a training shape at most, {study.budget} queries each) "
+        f"add up to {share:.0f} % of the space, where they overlap counted twice."
     )
 
 
@@ -191,8 +191,8 @@ def pairs_table(numbers: dict[str, dict[str, list[float]]]) -> str:
 
 
 def interval(values: Any, sign: str = "") -> str:
-    """A mean in % and its interval, in brackets."""
-    mean, low, high = (100 * number for number in student_interval(values))
+    """A mean in % and its interval, in brackets, cut to what is possible; a sign is that of a difference."""
+    mean, low, high = 100 * np.clip(student_interval(values), -1.0 if sign else 0.0, 1.0)
     return f"{mean:{sign}.1f} ({low:{sign}.1f} to {high:{sign}.1f})" if np.isfinite(low) else f"{mean:{sign}.1f}"
 
 
