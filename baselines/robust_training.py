@@ -213,21 +213,17 @@ def small_network(labels: int, generator: torch.Generator) -> torch.nn.Sequentia
     """Three strided convolutions and a linear layer: 25,000 weights, drawn from a generator; images to logits."""
     layers: list[torch.nn.Module] = []
     for before, after in ((3, 16), (16, 32), (32, 64)):
-        layers += [
-            torch.nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False),
-            torch.nn.BatchNorm2d(after),
-            torch.nn.ReLU(),
-        ]
-    network = torch.nn.Sequential(
-        *layers, torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(), torch.nn.Linear(4 * 64, labels)
-    )
+        # skip_init: the usual weights would be drawn from the global generator, only to be drawn again.
+        convolution = torch.nn.utils.skip_init(torch.nn.Conv2d, before, after, 3, stride=2, padding=1, bias=False)
+        layers += [convolution, torch.nn.BatchNorm2d(after), torch.nn.ReLU()]
+    head = torch.nn.utils.skip_init(torch.nn.Linear, 4 * 64, labels)
     with torch.no_grad():
-        for layer in network:
-            if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear):
-                torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
-        network[-1].bias.zero_()
-        network[-1].weight.mul_(0.1)
-    return network
+        for layer in (*layers[::3], head):
+            assert isinstance(layer.weight, torch.Tensor)
+            torch.nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+        head.bias.zero_()
+        head.weight.mul_(0.1)
+    return torch.nn.Sequential(*layers, torch.nn.AdaptiveAvgPool2d(2), torch.nn.Flatten(), head)
 
 
 BATCH, RATE = 32, 2e-3
@@ -244,7 +240,8 @@ def train(network: torch.nn.Module, data: Pictures, steps: int, generator: torch
                 group["lr"] = RATE * (0.05 + 0.95 * (1 + math.cos(math.pi * step / steps)) / 2)
             rows = torch.randint(len(data), (BATCH,), generator=generator)
             optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(network(_normal(images[rows])), labels[rows]).backward()
+            loss = torch.nn.functional.cross_entropy(network(_normal(images[rows])), labels[rows])
+            loss.backward()  # type: ignore[no-untyped-call]
             optimizer.step()
     network.eval()
 
@@ -262,7 +259,7 @@ def scores(network: torch.nn.Module, data: Pictures) -> FloatArray:
 
 def _answers(network: torch.nn.Module, data: Pictures) -> Float32Array:
     with torch.inference_mode(), one_thread():
-        parts = torch.from_numpy(data.images).split(256)
+        parts = torch.split(torch.from_numpy(data.images), 256)
         return np.asarray(torch.cat([network(_normal(part)) for part in parts]).numpy())
 
 

@@ -54,7 +54,7 @@ def training_figure(
     """
     count = len(maps)
     figure = titled_figure(2.5 * count + 0.8, 5.4, title)
-    upper, lower = figure.subfigures(2, 1, height_ratios=[1, 1.15])
+    upper, lower = figure.subfigures(2, 1, height_ratios=[1, 1.15], squeeze=False)[:, 0]
     axes = upper.subplots(1, count, squeeze=False, sharey=True)[0]
     drawn = None
     for index, (axis, (label, values)) in enumerate(zip(axes, maps.items(), strict=True)):

@@ -102,7 +102,9 @@ def test_failing_views_are_failing_ones_and_lie_in_the_regions_that_are_told(tmp
         if row["origin"] == "failing":
             assert score < 0.5
             regions = told["failing_regions"][row["shape"]]
-            assert any(Regions(SPACE, [own["lower"]], [own["upper"]]).contains(theta)[0] for own in regions)
+            assert any(
+                Regions(SPACE, np.array([own["lower"]]), np.array([own["upper"]])).contains(theta)[0] for own in regions
+            )
     uniform = [float(row["score"]) >= 0.5 for row in rows if row["origin"] == "uniform"]
     assert 0 < np.mean(uniform) < 1
     assert np.mean(list(made.rate.values())) == pytest.approx(np.mean(uniform))

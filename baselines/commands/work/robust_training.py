@@ -134,7 +134,7 @@ def report(study: Study, records: Sequence[dict[str, Any]], bundle: Bundle, cons
     bundle.figure(
         "robust_training.png",
         training_figure(
-            study.space, shares, Regions(study.space, [ordinary.low], [ordinary.high]), measured, title=title
+            study.space, shares, Regions(study.space, ordinary.low[None], ordinary.high[None]), measured, title=title
         ),
     )
     console.say("\n".join(["", *tables, "", words]))
