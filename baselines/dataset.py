@@ -54,6 +54,9 @@ SPLITS = ("train", "val")
 UNIFORM, FAILING = "uniform", "failing"
 """Where views come from."""
 
+COLUMNS = ("file", "split", "class", "shape", "origin")
+"""First columns of `factors.csv`; those of theta and, with a network, of its answers follow."""
+
 PICTURE_SIZE = 224
 """Pixels of a picture, unless told otherwise or a network has its own."""
 
@@ -300,7 +303,7 @@ def write_dataset(
             on_shape(works[at].info.label, len(record["views"]))
     ordered = [records[place] for place in range(len(chosen))]
     rows = list(_rows(chosen, ordered, recipe.space))
-    write_whole(folder / "factors.csv", csv_text(rows))
+    write_whole(folder / "factors.csv", csv_text(rows) if rows else ",".join(COLUMNS) + "\n")
     found = {"complete": True, **_found(chosen, ordered, folder), "left_out": left_out}
     write_whole(folder / "dataset.json", _json({**settings, **found}))
     right: dict[str, list[bool]] = {}

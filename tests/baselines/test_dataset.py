@@ -128,9 +128,14 @@ def test_where_nothing_fails_nothing_is_drawn_and_that_is_told(tmp_path: Path) -
     always = BlackBoxClassifier(
         lambda images: np.tile([0.9, 0.1], (len(images), 1)), labels=2, size=SIZE, categories=["cup", "nothing"]
     )
-    made = make_dataset(["cup:0", "cup:1"], tmp_path, views=6, mix="both:0.5", classifier=always, split=1)
+    assert make_dataset(["cup:0"], tmp_path / "none", views=2, mix="failing", classifier=always, split=1).views == {
+        "train/cup": 0
+    }
+    assert rows_of(tmp_path / "none") == []
+    folder = tmp_path / "both"
+    made = make_dataset(["cup:0", "cup:1"], folder, views=6, mix="both:0.5", classifier=always, split=1)
     assert made.missing == {"cup:0": 3, "cup:1": 3}
-    assert {row["origin"] for row in rows_of(tmp_path)} == {"uniform"}
+    assert {row["origin"] for row in rows_of(folder)} == {"uniform"}
     function = SceneFunction(always, [make_shape("cup:0")], [0], SPACE)
     theta, scores, asked = failing_views(function, 0, None, 5, b"key")
     assert (theta.shape, scores.shape, asked) == ((0, 2), (0,), 64)
