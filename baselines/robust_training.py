@@ -211,12 +211,13 @@ def pictures(shapes: Shapes, theta: Sequence[FloatArray], names: Sequence[str], 
 
 def small_network(labels: int, generator: torch.Generator) -> torch.nn.Sequential:
     """Three strided convolutions and a linear layer: 25,000 weights, drawn from a generator; images to logits."""
+    skip_init: Any = torch.nn.utils.skip_init
     layers: list[torch.nn.Module] = []
     for before, after in ((3, 16), (16, 32), (32, 64)):
         # skip_init: the usual weights would be drawn from the global generator, only to be drawn again.
-        convolution = torch.nn.utils.skip_init(torch.nn.Conv2d, before, after, 3, stride=2, padding=1, bias=False)
+        convolution = skip_init(torch.nn.Conv2d, before, after, 3, stride=2, padding=1, bias=False)
         layers += [convolution, torch.nn.BatchNorm2d(after), torch.nn.ReLU()]
-    head = torch.nn.utils.skip_init(torch.nn.Linear, 4 * 64, labels)
+    head = skip_init(torch.nn.Linear, 4 * 64, labels)
     with torch.no_grad():
         for layer in (*layers[::3], head):
             assert isinstance(layer.weight, torch.Tensor)
