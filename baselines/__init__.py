@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from baselines.bayesian import Bayesian as Bayesian
     from baselines.bayesian_attack import BayesianAttack as BayesianAttack
     from baselines.cma_es import CmaEs as CmaEs
+    from baselines.dataset import make_dataset as make_dataset
     from baselines.experiments.compare import compare as compare
     from baselines.experiments.evaluation import Evaluation as Evaluation
     from baselines.experiments.evaluation import evaluate as evaluate
@@ -61,6 +62,7 @@ else:
             "baselines.bayesian": "Bayesian",
             "baselines.bayesian_attack": "BayesianAttack",
             "baselines.cma_es": "CmaEs",
+            "baselines.dataset": "make_dataset",
             "baselines.experiments.compare": "compare",
             "baselines.experiments.network_comparison": "compare_networks",
             "baselines.experiments.evaluation": "Evaluation evaluate",

@@ -14,6 +14,10 @@ COMMANDS = {
         "accept_shapes": "which shapes does it recognize at all?",
         "shape_gallery": "what do the shapes look like, and how does it score them?",
     },
+    "How do I make it more robust?": {
+        "dataset": "pictures to train on: views of shapes, uniform or failing, as an ImageFolder with their parameters",
+        "robust_training": "does training on failing regions buy more than training on random views?",
+    },
     "Which method finds that out with the fewest queries?": {
         "compare_methods": "how good is the region that each recommends, after how many queries?",
         "method_table": "what does each method ask a step and in all, and which hyperparameters has it?",
