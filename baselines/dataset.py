@@ -344,7 +344,7 @@ def split_shapes(
         if info.class_name is None:
             raise InvalidParameterError(f"{info.label}: its name tells no class; give --class NAME")
         try:
-            meshes[info] = load_shape(info.class_name, info.source, recipe.colors)
+            meshes[info] = load_shape(info.class_name, info.source, recipe.colors, info.pose)
         except SemrobError as error:
             left_out[info.label] = encodable(" ".join(str(error).split()))
     if not meshes:
@@ -397,7 +397,7 @@ class _Draw:
     def _drawn(self, shape: DatasetShape, writers: ThreadPoolExecutor, spent: _Clock) -> dict[str, Any]:
         own = self.recipe
         classifier = None if own.classifier is None else own.classifier()
-        mesh = load_shape(shape.class_name, shape.info.source, own.colors)
+        mesh = load_shape(shape.class_name, shape.info.source, own.colors, shape.info.pose)
         if mesh.digest != shape.digest:
             raise OutputError(f"{shape.info.label} was written anew while its pictures were drawn; begin again")
         index, function = 0, None

@@ -4,7 +4,7 @@ Examples:
   semrob dataset cup:0 cup:1 chair:0 chair:1 --views 500 --out data
   semrob dataset my_meshes/ --class cup --params azimuth,elevation,distance,light_azimuth --colors material --out data
   semrob dataset my_meshes/ --networks mine=file:model.onnx --mix failing --out failures
-  semrob dataset procedural --classes cup,chair --networks efficientnet_lite0 --mix both:0.5 --size 64 --workers 2
+  semrob dataset procedural --classes cup,chair --networks efficientnet_lite0 --mix both:0.5 --image-size 64 --workers 2
 
 Written to --out: train/CLASS/SHAPE_000123.png and val/... as torchvision.datasets.ImageFolder reads them; factors.csv,
 a row a picture: class, shape, origin (uniform or failing), the parameters with their units and, with a network, the
@@ -39,7 +39,7 @@ class DatasetOptions(shared.ShapeOptions, shared.Networks, shared.WorkersOptions
     """share of the shapes of each class that are for training; 1: all"""
     mix: str = "uniform"
     """uniform, failing, or both:0.5 for a half of each; what fails needs a network"""
-    size: Annotated[int, Parameter(help="pixels of a picture; 0: the network's own, or 224")] = 0
+    image_size: Annotated[int, Parameter(help="pixels of a picture; 0: the network's own, or 224")] = 0
     regions: Count = 2
     """failing regions that are looked for on each shape"""
     budget: Annotated[int, Parameter(help="queries of each of them")] = 60

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from baselines.commands.dataset import DatasetOptions
+from baselines.commands.shared.networks import asked_of, introduce
 from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.dataset import SPLITS, Made, Recipe, read_mix, split_shapes, write_dataset
@@ -25,7 +26,7 @@ def run(options: DatasetOptions, console: Console) -> None:
         views=options.views,
         failing=read_mix(options.mix),
         classifier=load,
-        size=options.size,
+        size=options.image_size,
         colors=options.colors,
         seed=options.seed,
         regions=options.regions,
@@ -38,6 +39,8 @@ def run(options: DatasetOptions, console: Console) -> None:
         console.say(f"{len(chosen) * options.views:,} pictures: {' and '.join(sides)}, {options.views} views each")
         tell_left_out(left_out, console)
         return
+    if specs:
+        introduce(console, asked_of(shapes, specs, options.feed, options.colors))
     bundle = Bundle(options.out, console)
     with progress_bar(console, "shapes") as progress:
         bar = progress.add_task("data set", total=len(shapes))
