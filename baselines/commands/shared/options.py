@@ -3,7 +3,9 @@
 Modules of options have no `from __future__ import annotations`: cyclopts reads inherited fields by their types.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -36,7 +38,7 @@ from semrob_env.types import FloatArray
 if TYPE_CHECKING:
     from baselines.experiments.pool import Workers
     from semrob_env.scene.classifiers.network_spec import NetworkSpec
-    from semrob_env.scene.function import SceneId
+    from semrob_env.scene.image_function import ImageId
     from semrob_env.scene.sources import ShapeInfo
 
 SHAPES, NETWORK, SPACE = Group("Shapes", sort_key=1), Group("Networks", sort_key=2), Group("ViewOptions", sort_key=3)
@@ -205,20 +207,25 @@ class Networks:
         for spec in self.specs():
             spec.load(unnormalized=self.unnormalized)
 
-    def scenes(self, shapes: tuple["ShapeInfo", ...], params: str, colors: str = "white") -> list["SceneId"]:
-        """Every network with every shape.
+    def scenes(self, shapes: tuple["ShapeInfo", ...], params: str, colors: str = "white") -> "list[ImageId]":
+        """Every network with every shape or photo.
 
         Raises:
             InvalidParameterError: A shape whose class nobody tells.
         """
         from semrob_env.scene.function import SceneId
+        from semrob_env.scene.photo import PhotoId
+        from semrob_env.scene.sources.texts import escape
 
+        makers: dict[str, Callable[..., ImageId]] = {"scene": partial(SceneId, colors=colors), "photo": PhotoId}
         for shape in shapes:
             if shape.class_name is None:
                 raise InvalidParameterError(f"{shape.label}: its name tells no class; give --class NAME")
         own, text = self.specs(), SemanticSpace.of(params).spec
         return [
-            SceneId(spec.network, str(shape.class_name), shape.source, text, self.feed, colors=colors, **spec.in_ids())
+            makers[shape.scheme](
+                spec.network, escape(str(shape.class_name)), shape.source, text, self.feed, **spec.in_ids()
+            )
             for spec in own
             for shape in shapes
         ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, replace
+from typing import Literal, final
 
 import numpy as np
 
@@ -33,6 +33,9 @@ class Preprocessing:
         size: Height and width of the input in pixels.
         mean: Per channel (r, g, b), in picture units.
         std: Per channel, in picture units.
+        resize: Shorter side of a photograph, in pixels, before its middle is cut out; 0: the usual 256 for a size
+            of 224, and in proportion.
+        interpolation: By which it is resized, in Pillow's words.
 
     Raises:
         InvalidParameterError: Numbers that are not finite, or a std that is not above 0.
@@ -41,19 +44,28 @@ class Preprocessing:
     size: int = 224
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    resize: int = 0
+    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
 
     def __post_init__(self) -> None:
+        if self.resize and self.resize < self.size:
+            raise InvalidParameterError(f"resize {self.resize}: give at least the size, {self.size} pixels, or 0")
         numbers = np.array([*self.mean, *self.std], dtype=np.float64)
         if numbers.shape != (6,) or not np.isfinite(numbers).all() or min(self.std) <= 0:
             raise InvalidParameterError(f"mean {self.mean} and std {self.std}: give 3 finite numbers each, std above 0")
 
     def unnormalized(self) -> Preprocessing:
         """The feed of the paper's released code: pictures in [0, 1] as they are (method section 1)."""
-        return Preprocessing(self.size, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        return replace(self, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+    @property
+    def photo_side(self) -> int:
+        """Shorter side of a photograph, in pixels, before its middle is cut out."""
+        return self.resize or round(self.size * 256 / 224)
 
     @property
     def identity(self) -> str:
-        """Text that enters run keys."""
+        """Text that enters run keys; what concerns photographs alone is in those of `photo:` functions."""
         return f"size={self.size};mean={self.mean};std={self.std}"
 
 

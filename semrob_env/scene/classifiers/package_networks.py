@@ -64,7 +64,9 @@ def efficientnet_lite(
     module = load_weights(
         lambda classes: make() if classes is None else make(num_classes=classes), read_state_dict(path), name
     )
-    preprocessing = Preprocessing(size or LITE_SIZES[variant], (127 / 255,) * 3, (128 / 255,) * 3)
+    cut = size or LITE_SIZES[variant]
+    # Its authors' evaluation keeps a margin of 32 pixels in all around the middle, and resizes by bicubic interpolation.
+    preprocessing = Preprocessing(cut, (127 / 255,) * 3, (128 / 255,) * 3, cut + 32, "bicubic")
     return classifier_of(module, name, path, preprocessing, own, unnormalized=unnormalized)
 
 
@@ -109,8 +111,10 @@ def timm_network(
 
     module = load_weights(make, read_state_dict(path), full_name).eval()
     classes = int(getattr(module, "num_classes", configuration.num_classes))
+    cut = size or int(configuration.input_size[1])
+    kind = configuration.interpolation if configuration.interpolation in ("bilinear", "lanczos") else "bicubic"
     preprocessing = Preprocessing(
-        size or int(configuration.input_size[1]), tuple(configuration.mean), tuple(configuration.std)
+        cut, tuple(configuration.mean), tuple(configuration.std), max(cut, int(cut / configuration.crop_pct)), kind
     )
     categories = None if own.labels else _categories(configuration, classes)
     return classifier_of(module, full_name, path, preprocessing, own, unnormalized=unnormalized, categories=categories)

@@ -87,7 +87,14 @@ def torchvision_network(
     file_name = PurePosixPath(urlsplit(weights.url).path).name
     path = weights_file(own.weights, full_name, weights.url, file_name, f"{weights.meta['_file_size']:.0f} MB")
     pipeline = weights.transforms()
-    preprocessing = Preprocessing(size or pipeline.crop_size[0], tuple(pipeline.mean), tuple(pipeline.std))
+    cut = size or pipeline.crop_size[0]
+    preprocessing = Preprocessing(
+        cut,
+        tuple(pipeline.mean),
+        tuple(pipeline.std),
+        round(pipeline.resize_size[0] * cut / pipeline.crop_size[0]),
+        pipeline.interpolation.value,
+    )
     # Transformers are built for one size; published weights are of theirs.
     built_for = preprocessing.size if size and own.weights else weights.meta["min_size"][0]
 

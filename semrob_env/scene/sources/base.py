@@ -31,6 +31,7 @@ class ShapeInfo:
         class_name: Class of the paper that it is an object of, as far as names tell, or None.
         license: As the source states it; empty where it does not.
         author: As the source states it; empty where it does not.
+        scheme: Of the ids of functions that show it: `scene`, or `photo` for a picture file.
     """
 
     source: str
@@ -39,6 +40,7 @@ class ShapeInfo:
     class_name: str | None = None
     license: str = ""
     author: str = ""
+    scheme: str = "scene"
 
     @property
     def label(self) -> str:
