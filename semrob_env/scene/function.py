@@ -108,6 +108,10 @@ class SceneFunction(ImageFunction):
         columns = dict(zip(self.own_names, theta.T, strict=True)) or {"azimuth": np.zeros(len(theta))}
         return Scenes.from_parameters(columns)
 
+    def described(self, member: int) -> str:
+        """The number of faces."""
+        return f"{len(self.meshes[member].faces)} faces"
+
     def _pictures(self, member: int, theta: FloatArray) -> Float32Array:
         return self.renderer.render(self.meshes[member], self._scenes(theta))
 

@@ -110,6 +110,10 @@ class ImageFunction(ScoreFunction):
         self._probed = True
 
     @abstractmethod
+    def described(self, member: int) -> str:
+        """What a member shows, in a few words."""
+
+    @abstractmethod
     def _pictures(self, member: int, theta: FloatArray) -> Float32Array:
         """Pictures (N, 3, size, size) in [0, 1] of a member at theta (N, len(own_names)), without corruptions."""
 
@@ -169,6 +173,13 @@ class ImageFunction(ScoreFunction):
             for view, gradient in zip(slopes, upstream, strict=True)
         ]).reshape(len(theta), -1)
         return values, gradients
+
+
+def make_image_function(function_id: str) -> ImageFunction:
+    """The function of an `ImageId`; errors as `make_function`."""
+    function = make_function(function_id)
+    assert isinstance(function, ImageFunction), function_id
+    return function
 
 
 class ImageId:

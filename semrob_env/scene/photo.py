@@ -216,6 +216,11 @@ class PhotoFunction(ImageFunction):
             for photo, index in zip(self._photos, self.class_indices, strict=True)
         )
 
+    def described(self, member: int) -> str:
+        """The size of the photo as it is looked up."""
+        height, width, _ = self._photos[member].values.shape
+        return f"a photo, resized to {width} x {height} pixels"
+
     def _pictures(self, member: int, theta: FloatArray) -> Float32Array:
         return self._warped(member, theta, ())[0]
 

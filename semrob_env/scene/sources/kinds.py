@@ -18,7 +18,7 @@ from semrob_env.scene.shapes import SHAPES, make_shape
 from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
 from semrob_env.scene.sources.folders import Folder
 from semrob_env.scene.sources.libraries import Library
-from semrob_env.scene.sources.photos import PHOTO, is_photo_place, list_photos
+from semrob_env.scene.sources.photos import PHOTO, is_photo_place, list_photos, load_photo
 from semrob_env.scene.sources.texts import source_text, unescape
 
 PROCEDURAL = "procedural"
@@ -142,6 +142,14 @@ def load_shape(class_name: str, source: str, colors: str = "white") -> Mesh:
         return mesh if own.is_procedural else normalize(mesh)
 
     return _KEPT.get(key, make)
+
+
+def check_loads(shape: ShapeInfo, colors: str = "white") -> None:
+    """Load a shape or photo, which is kept; errors as `load_shape` or `load_photo`."""
+    if shape.scheme == PHOTO:
+        load_photo(shape.source)
+    else:
+        load_shape(shape.class_name or "", shape.source, colors)
 
 
 def canonical_source(source: str) -> str:
