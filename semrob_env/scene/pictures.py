@@ -20,7 +20,7 @@ from semrob_env.containment import inside, is_plain
 from semrob_env.errors import InvalidPictureError, LibraryError, MissingFileError, RefusedFileError
 from semrob_env.files import FileCache, read_regular
 
-FORMATS: Final = ("PNG", "JPEG", "MPO", "GIF", "BMP", "TGA", "TIFF", "WEBP", "AVIF", "PPM")
+FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "TGA", "TIFF", "WEBP", "AVIF", "PPM")
 """Image formats that are read; Pillow knows others, one of which runs a program."""
 
 SUFFIXES: Final = frozenset(
@@ -82,6 +82,8 @@ def _read(path: str) -> Picture:
                 pixels = _pixels(image, path)
     except InvalidPictureError:
         raise
+    except Image.DecompressionBombError as error:  # Pillow's own bound, before it tells the size
+        raise _too_large(path, "far too many") from error
     except Exception as error:  # fed with a broken file it may raise anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
@@ -96,9 +98,7 @@ def _read(path: str) -> Picture:
 def _pixels(image: Image.Image, path: str) -> Pixels:
     width, height = image.size
     if width * height > MOST_PIXELS:
-        raise InvalidPictureError(
-            f"{path}: {width} x {height} pixels; at most {MOST_PIXELS} are read, as 8192 x 8192; scale it down"
-        )
+        raise _too_large(path, f"{width} x {height}")
     frames = int(getattr(image, "n_frames", 1))
     if frames > 1 and image.format != "MPO":  # whose further pictures are for depth or another eye
         raise InvalidPictureError(f"{path}: {frames} pictures in one file; save the one that is meant as PNG or JPEG")
@@ -116,6 +116,12 @@ def _pixels(image: Image.Image, path: str) -> Pixels:
         white.alpha_composite(turned)
         turned = white
     return np.array(turned.convert("RGB"))
+
+
+def _too_large(path: str, given: str) -> InvalidPictureError:
+    return InvalidPictureError(
+        f"{path}: {given} pixels; at most {MOST_PIXELS} are read, as 8192 x 8192; scale it down"
+    )
 
 
 def picture_files(root: str) -> tuple[str, ...]:
