@@ -18,7 +18,7 @@ over which distance.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
@@ -30,7 +30,9 @@ from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.image_function import ImageFunction, ImageId, resolved
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.renderers import Rasterizer, Renderer, make_renderer
+from semrob_env.scene.renderers.surrounded import GROUNDS, SurroundedRenderer
 from semrob_env.scene.sources import COLORS, canonical_source, load_shape
+from semrob_env.scene.surroundings import canonical_background, canonical_occluder, load_backdrop, read_occluder
 from semrob_env.types import Float32Array, FloatArray
 
 PROTOCOL = "1"
@@ -52,7 +54,7 @@ class SceneFunction(ImageFunction):
         noise_seed: See `ImageFunction`.
 
     Raises:
-        InvalidParameterError: The renderer's pictures do not have the classifier's size.
+        InvalidParameterError: The renderer's pictures do not have the classifier's size, or a parameter is idle in it.
         ShapeMismatchError: Not one class a mesh.
         UnknownNameError: A class index that the classifier does not have, or a parameter that no scene has.
     """
@@ -76,6 +78,9 @@ class SceneFunction(ImageFunction):
             raise ShapeMismatchError(f"{len(self.meshes)} meshes and {len(class_indices)} classes; give one a mesh")
         check_names(name for name in space.names if name not in CORRUPTION_PARAMETERS)
         for own in (self.renderer, self.gradient_renderer):
+            idle = [name for name in space.names if name in own.idle]
+            if idle:
+                raise InvalidParameterError(f"parameter {idle[0]} would change nothing; it needs {own.idle[idle[0]]}")
             if own.size != classifier.preprocessing.size:
                 raise InvalidParameterError(
                     f"pictures of {own.size} pixels for {classifier.name}, which is set to "
@@ -150,6 +155,11 @@ class SceneId(ImageId):
         alias: What tables call the network, to tell two files of weights of one apart; empty: `network`.
         output: Escaped name of an output; see `NetworkOptions`.
         noise_seed: Chooses the pattern of the parameter `noise`.
+        background: What is behind the object, as the next four see `semrob_env.scene.surroundings`; empty: a color.
+        background_crop: The part of a picture that is shown; empty: its middle.
+        background_seed: Chooses a picture of a folder.
+        ground: `none`, `plane` or `shadow`.
+        occluder: What is in front of the object; empty: nothing.
     """
 
     network: str
@@ -172,6 +182,11 @@ class SceneId(ImageId):
     alias: str = ""
     output: str = ""
     noise_seed: int = 0
+    background: str = ""
+    background_crop: str = ""
+    background_seed: int = 0
+    ground: str = "none"
+    occluder: str = ""
 
     scheme: ClassVar[str] = "scene"
     example: ClassVar[str] = "scene:NETWORK/CLASS/procedural:0"
@@ -180,6 +195,8 @@ class SceneId(ImageId):
         self._check()
         if self.colors not in COLORS:
             raise InvalidParameterError(f"colors {self.colors!r}: choose {' or '.join(COLORS)}")
+        if self.ground not in GROUNDS:
+            raise InvalidParameterError(f"ground {self.ground!r}: choose {', '.join(GROUNDS)}")
 
 
 def make_scene_function(function_id: str) -> SceneFunction:
@@ -189,23 +206,38 @@ def make_scene_function(function_id: str) -> SceneFunction:
         UnknownNameError: Unknown network, class, shape or parameter.
         InvalidParameterError: A malformed id.
         InvalidMeshError, LibraryError, AmbiguousNameError: The shape cannot be used or found.
+        InvalidPictureError: A picture behind it cannot be used.
         MissingExtraError, MissingFileError, RefusedFileError, ClassifierError: Network or renderer cannot be loaded.
     """
     own = SceneId.parse(function_id)
     own, classifier, index, space = resolved(own, canonical_source(own.source))
+    own = replace(own, background=canonical_background(own.background), occluder=canonical_occluder(own.occluder))
     mesh = load_shape(own.class_name, own.source, own.colors)
     size = classifier.preprocessing.size
-    renderer = make_renderer(own.renderer, size, own.supersample, own.blur, own.device)
+    backdrop = load_backdrop(
+        own.background,
+        own.background_crop,
+        own.background_seed,
+        size,
+        is_chosen="background_choice" in space.names,
+    )
+    occluder = read_occluder(own.occluder, own.colors)
+
+    def renderer(supersample: int, blur: float) -> Renderer:
+        if backdrop is None and occluder is None and own.ground == "none":
+            return make_renderer(own.renderer, size, supersample, blur, own.device)
+        inner = make_renderer(own.renderer, size, supersample, device=own.device)
+        return SurroundedRenderer(inner, backdrop=backdrop, ground=own.ground, occluder=occluder, blur=blur)
+
     smoothed = None
     if own.gradient_supersample or own.gradient_blur:
-        finer, blur = own.gradient_supersample or own.supersample, own.gradient_blur or own.blur
-        smoothed = make_renderer(own.renderer, size, finer, blur, own.device)
+        smoothed = renderer(own.gradient_supersample or own.supersample, own.gradient_blur or own.blur)
     return SceneFunction(
         classifier,
         [mesh],
         [index],
         space,
-        renderer=renderer,
+        renderer=renderer(own.supersample, own.blur),
         gradient_renderer=smoothed,
         names=[str(own)],
         noise_seed=own.noise_seed,

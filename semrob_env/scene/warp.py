@@ -123,7 +123,7 @@ def look_around(
 ) -> None:
     """Fill `image` (C, S, S) with what is seen of an equirectangular panorama `source` (H, W, C).
 
-    The middle of the panorama lies at azimuth pi, its upper border straight above; longitude grows to the right.
+    The middle of the panorama lies straight ahead, its upper border straight up; longitude grows to the right.
 
     Args:
         source: The panorama.
