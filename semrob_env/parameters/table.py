@@ -143,7 +143,9 @@ _SURROUNDINGS = (
 )  # fmt: skip
 _PHOTO = (
     Parameter("rotation", "deg", -180.0, 180.0, 360.0, 0.0, "0: as taken; grows as the photo turns clockwise"),
-    Parameter("scale", "", 0.5, 2.0, None, 1.0, "1: as the network's own preprocessing; grows as the photo is enlarged"),
+    Parameter(
+        "scale", "", 0.5, 2.0, None, 1.0, "1: as the network's own preprocessing; grows as the photo is enlarged"
+    ),
     Parameter("shear", "deg", -45.0, 45.0, None, 0.0, "0: as taken; grows as what is up moves to the right"),
     Parameter("tilt_x", "deg", -45.0, 45.0, None, 0.0, "0: facing us; grows as the photo's right side turns away"),
     Parameter("tilt_y", "deg", -45.0, 45.0, None, 0.0, "0: facing us; grows as the photo's upper side turns away"),

@@ -121,9 +121,7 @@ class SceneFunction(ImageFunction):
         return self.renderer.render(self.meshes[member], self._scenes(theta))
 
     def _pictures_and_slopes(self, member: int, theta: FloatArray) -> tuple[Float32Array, Float32Array]:
-        return self.gradient_renderer.render_with_derivatives(
-            self.meshes[member], self._scenes(theta), self.own_names
-        )
+        return self.gradient_renderer.render_with_derivatives(self.meshes[member], self._scenes(theta), self.own_names)
 
     def _is_smoothed(self) -> bool:
         return self.gradient_renderer is not self.renderer

@@ -227,15 +227,11 @@ class PhotoFunction(ImageFunction):
     def _pictures_and_slopes(self, member: int, theta: FloatArray) -> tuple[Float32Array, Float32Array]:
         return self._warped(member, theta, self.own_names)
 
-    def _warped(
-        self, member: int, theta: FloatArray, parameters: Sequence[str]
-    ) -> tuple[Float32Array, Float32Array]:
+    def _warped(self, member: int, theta: FloatArray, parameters: Sequence[str]) -> tuple[Float32Array, Float32Array]:
         photo, size = self._photos[member], self.classifier.preprocessing.size
         given = dict(zip(self.own_names, theta.T, strict=True))
         default = np.ones(len(theta))
-        pairs = {
-            name: factor(given.get(name, default * PARAMETERS[name].default)) for name, factor in _FACTORS.items()
-        }
+        pairs = {name: factor(given.get(name, default * PARAMETERS[name].default)) for name, factor in _FACTORS.items()}
         factors = {name: matrix for name, (matrix, _) in pairs.items()}
         images = np.empty((len(theta), 3, size, size), dtype=np.float32)
         slopes = np.empty((len(theta), len(parameters), 3, size, size), dtype=np.float32)

@@ -23,9 +23,22 @@ from semrob_env.files import FileCache, read_regular
 FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "TGA", "TIFF", "WEBP", "AVIF", "PPM")
 """Image formats that are read; Pillow knows others, one of which runs a program."""
 
-SUFFIXES: Final = frozenset(
-    (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".tga", ".tif", ".tiff", ".webp", ".avif", ".ppm", ".pgm")
-)
+SUFFIXES: Final = frozenset((
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".gif",
+    ".bmp",
+    ".tga",
+    ".tif",
+    ".tiff",
+    ".webp",
+    ".avif",
+    ".ppm",
+    ".pgm",
+))
 """Endings by which a picture is found in a folder."""
 
 MOST_BYTES: Final = 512 * 2**20
@@ -119,9 +132,7 @@ def _pixels(image: Image.Image, path: str) -> Pixels:
 
 
 def _too_large(path: str, given: str) -> InvalidPictureError:
-    return InvalidPictureError(
-        f"{path}: {given} pixels; at most {MOST_PIXELS} are read, as 8192 x 8192; scale it down"
-    )
+    return InvalidPictureError(f"{path}: {given} pixels; at most {MOST_PIXELS} are read, as 8192 x 8192; scale it down")
 
 
 def picture_files(root: str) -> tuple[str, ...]:

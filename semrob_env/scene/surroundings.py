@@ -115,7 +115,9 @@ def _square(path: str, crop: str, size: int) -> Pixels:
         left, top, share = _crop(crop)
         x, y, side = left * width, top * height, share * short
         if x + side > width + 1e-6 or y + side > height + 1e-6:
-            raise InvalidParameterError(f"background_crop {crop!r} leaves {path}; give a smaller side, or less left or top")
+            raise InvalidParameterError(
+                f"background_crop {crop!r} leaves {path}; give a smaller side, or less left or top"
+            )
     else:
         side = short
         x, y = (width - side) / 2, (height - side) / 2

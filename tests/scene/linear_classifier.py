@@ -21,16 +21,14 @@ class LinearClassifier(Classifier):
         places = np.linspace(0, 2 * np.pi, own.size)
         phases = rng.uniform(0, 2 * np.pi, (3, 2))
         across, down = np.sin(places + phases[:, :1]), np.sin(1.5 * places + phases[:, 1:])
-        self.weights: FloatArray = 20 / own.size**2 * (across[:, None, :] * down[:, :, None] + 0.2)
+        self.weights: FloatArray = 6 / own.size**2 * (across[:, None, :] * down[:, :, None] + 0.1)
 
     def _answers(self, images: Float32Array) -> FloatArray:
         logits = np.array([np.sum(self.weights * image) for image in images.astype(np.float64)])
         one = 1 / (1 + np.exp(-logits))
         return np.stack([1 - one, one], axis=1)
 
-    def _scores_and_gradients(
-        self, images: Float32Array, class_index: IntArray
-    ) -> tuple[FloatArray, Float32Array]:
+    def _scores_and_gradients(self, images: Float32Array, class_index: IntArray) -> tuple[FloatArray, Float32Array]:
         one = self._answers(images)[:, 1]
         slopes = one * (1 - one) * np.where(class_index == 1, 1, -1)
         scores = np.where(class_index == 1, one, 1 - one)

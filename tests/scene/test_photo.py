@@ -308,7 +308,9 @@ def test_class_folders_tell_classes_and_a_class_may_be_any(tmp_path: Path) -> No
 
 def test_a_photo_of_a_line_is_refused() -> None:
     with pytest.raises(InvalidPictureError, match="32 times"):
-        PhotoFunction(LinearClassifier(), [Picture(np.zeros((2, 100, 3), np.uint8), "")], [1], SemanticSpace.of("scale"))
+        PhotoFunction(
+            LinearClassifier(), [Picture(np.zeros((2, 100, 3), np.uint8), "")], [1], SemanticSpace.of("scale")
+        )
 
 
 def test_all_defaults_leave_the_photo_alone() -> None:

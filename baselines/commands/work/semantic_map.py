@@ -16,9 +16,9 @@ from baselines.commands.shared.rows import REGION_WORDS, csv_row, region_line, r
 from baselines.commands.shared.terminal import Console, own_folder, progress_bar, seconds_of
 from optimizers.base import Optimizer
 from optimizers.registry import get_optimizer
+from semrob_env.envs.rendering import images_of
 from semrob_env.errors import InvalidParameterError, UnknownNameError
 from semrob_env.files import csv_text, markdown_table, write_whole
-from semrob_env.envs.rendering import images_of
 from semrob_env.functions import Complement, ScoreFunction, Stack, UnitScale, make_function
 from semrob_env.maps import (
     ClassBias,

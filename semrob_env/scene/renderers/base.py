@@ -13,7 +13,6 @@ from semrob_env.scene.camera import Scenes
 from semrob_env.scene.mesh import Mesh
 from semrob_env.types import Float32Array
 
-
 SURROUNDINGS: Mapping[str, str] = MappingProxyType({
     "background_azimuth": "background=panorama:FILE",
     "background_choice": "background=folder:PATH",
@@ -45,6 +44,12 @@ class Renderer(ABC):
     @abstractmethod
     def identity(self) -> str:
         """Name, version and options that rule the pixels; enters the keys of stored runs."""
+
+    @final
+    @property
+    def supersample(self) -> int:
+        """How many times larger pictures are drawn."""
+        return self._supersample
 
     @property
     def idle(self) -> Mapping[str, str]:

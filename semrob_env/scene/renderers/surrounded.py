@@ -110,7 +110,7 @@ class SurroundedRenderer(Renderer):
         super().__init__(inner.size)
         self._inner, self._backdrop, self._ground, self._occluder = inner, backdrop, ground, occluder
         self._blur = blur
-        self._front = Rasterizer(inner.size)
+        self._front = Rasterizer(inner.size, inner.supersample)
         is_panorama = backdrop is not None and backdrop.is_panorama
         self._scale = np.float32(1 / 255)
         self._panorama = (backdrop.pictures[0] * self._scale) if backdrop is not None and is_panorama else None
@@ -221,9 +221,7 @@ class SurroundedRenderer(Renderer):
                 tangents[k] = -turned @ to_panorama @ inverse @ views.projection_tangents[view, k, :, :3] @ rays
         return turned @ to_panorama @ rays, tangents
 
-    def _lay_ground(
-        self, mesh: Mesh, views: Views, view: int, image: Float32Array, slope: Float32Array
-    ) -> None:
+    def _lay_ground(self, mesh: Mesh, views: Views, view: int, image: Float32Array, slope: Float32Array) -> None:
         height = float(mesh.vertices[:, 1].min())
         projection = views.projection[view]
         eye = -np.linalg.solve(projection[:, :3], projection[:, 3])
@@ -253,9 +251,7 @@ class SurroundedRenderer(Renderer):
             return self._rectangles(scenes, names, self._occluder)
         return self._mesh_fronts(self._occluder.mesh, scenes, names)
 
-    def _rectangles(
-        self, scenes: Scenes, names: Sequence[str], occluder: Occluder
-    ) -> tuple[_Layer, _Layer]:
+    def _rectangles(self, scenes: Scenes, names: Sequence[str], occluder: Occluder) -> tuple[_Layer, _Layer]:
         half, count = self.size / 2, len(scenes)
         wide, high = half * min(occluder.aspect, 1.0), half * min(1 / occluder.aspect, 1.0)
         across = _covered(half * (1 + scenes.occluder_x), wide * scenes.occluder_size, self.size)
@@ -357,5 +353,7 @@ def _shadow(mesh: Mesh) -> FloatArray:
     scenes = replace(Scenes.from_parameters(columns), background=np.array([[0.0] * 3, [1.0] * 3]))
     black, white = Rasterizer(_TEXELS).render(mesh, scenes)
     hidden = 1 - np.clip(white[0] - black[0], 0, 1).astype(np.float64)
-    soft: FloatArray = ndimage.gaussian_filter(hidden[::-1, ::-1], _SOFTNESS * _TEXELS / (2 * _REACH))  # up is +z, right -x
+    soft: FloatArray = ndimage.gaussian_filter(
+        hidden[::-1, ::-1], _SOFTNESS * _TEXELS / (2 * _REACH)
+    )  # up is +z, right -x
     return soft
