@@ -103,10 +103,14 @@ _SENSE = {
     "distance": "0: camera in the centre; grows away from it, and the object gets smaller; a mesh fills [-1, 1]",
     "roll": "0: upright; grows as the picture turns clockwise, 90: the object's top on the right",
     "field_of_view": "full opening angle of the picture; grows wider, and the object gets smaller",
-    "shift_x": "0: object's centre in the middle; grows as it moves to the right in the picture, whatever the view; of a photo: "
-    "in half sides of the picture",
-    "shift_y": "0: object's centre in the middle; grows as it moves up in the picture, whatever the view; of a photo: in half "
-    "sides of the picture",
+    "shift_x": (
+        "0: object's centre in the middle; grows as it moves to the right in the picture, whatever the view; of a "
+        "photo in half sides of the picture"
+    ),
+    "shift_y": (
+        "0: object's centre in the middle; grows as it moves up in the picture, whatever the view; of a photo in half "
+        "sides of the picture"
+    ),
     "light_azimuth": (
         "0: light from -z, the object's front; grows towards light from +x; no effect at light_elevation 90"
     ),
@@ -153,7 +157,7 @@ _PHOTO = (
 _CORRUPTIONS = (
     Parameter("blur", "% of side", 0.0, 5.0, None, 0.0, "0: none; standard deviation of a Gaussian; grows blurrier"),
     Parameter("brightness", "", 0.0, 2.0, None, 1.0, "factor; 0: black, 1: as it is; above white shows as white"),
-    Parameter("contrast", "", 0.0, 2.0, None, 1.0, "0: the picture's mean gray, 1: as it is; grows away from that gray"),
+    Parameter("contrast", "", 0.0, 2.0, None, 1.0, "0: the picture's mean gray, 1: as it is; grows away from it"),
     Parameter("saturation", "", 0.0, 2.0, None, 1.0, "0: gray, 1: as it is; grows more colorful"),
     Parameter("hue", "deg", -180.0, 180.0, 360.0, 0.0, "0: as it is; grows as red turns towards green"),
     Parameter("noise", "", 0.0, 0.5, None, 0.0, "0: none; standard deviation of a fixed pattern; grows noisier"),

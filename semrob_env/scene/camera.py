@@ -16,8 +16,8 @@ parameters albedo_r, albedo_g, albedo_b. Its derivative is 0 where the color is 
 under the default light, from straight above, upright walls have no slope in light_elevation.
 
 To add a parameter: a row in `semrob_env.parameters`, a field of `Scenes` (if there is none yet), and a line in `_RULES`
-(and `_CHAIN`). Those of what surrounds an object have neither factor nor light here: `renderers.surrounded` draws and
-differentiates it. Camera parameters are factors of the projection, a product of 4x4 matrices: the derivative in one is the
+(and `_CHAIN`). What surrounds an object has neither factor nor light here: `renderers.surrounded` draws it, and its
+derivatives. Camera parameters are factors of the projection, a product of 4x4 matrices: the derivative in one is the
 same product with its factor replaced by the factor's derivative. Light parameters give that of the light table.
 """
 

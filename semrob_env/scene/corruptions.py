@@ -35,7 +35,7 @@ _Pulled = tuple[Float32Array, float]
 
 
 class _Stage(NamedTuple):
-    """What a corruption does with a picture (3, S, S), its value and the seed; and with a gradient after it, or None."""
+    """What a corruption does with a picture (3, S, S), its value and a seed; and with a gradient after it, or None."""
 
     forward: Callable[[Float32Array, float, int], Float32Array]
     pull: Callable[[Float32Array, float, int, Float32Array], _Pulled] | None
@@ -55,7 +55,8 @@ def _dot(one: Float32Array, other: Float32Array) -> float:
 
 def _gray(image: Float32Array) -> Float32Array:
     """(1, S, S); by sums in one order, not by BLAS, whose order is its own."""
-    return (image[:1] * _GRAY[0] + image[1:2] * _GRAY[1]) + image[2:] * _GRAY[2]
+    gray: Float32Array = (image[:1] * _GRAY[0] + image[1:2] * _GRAY[1]) + image[2:] * _GRAY[2]
+    return gray
 
 
 def _gaussian(sigma: float) -> tuple[FloatArray, FloatArray]:
@@ -114,7 +115,7 @@ def _blend(image: Float32Array, other: Float32Array, factor: float) -> Float32Ar
 
 
 def _mean_gray(image: Float32Array) -> Float32Array:
-    return np.mean(_gray(image), dtype=np.float64).astype(np.float32).reshape(1, 1, 1)
+    return np.full((1, 1, 1), np.mean(_gray(image), dtype=np.float64), np.float32)
 
 
 def _contrast(image: Float32Array, factor: float, seed: int) -> Float32Array:

@@ -238,7 +238,8 @@ class ImageId:
                 f"unknown option {unknown[0]!r} of {function_id!r}; known: {', '.join(readers)}"
             )
         try:
-            return cls(*parts, **{name: readers[name](value) for name, value in options.items()})
+            make: Callable[..., Self] = cls
+            return make(*parts, **{name: readers[name](value) for name, value in options.items()})
         except ValueError as error:
             raise InvalidParameterError(f"cannot read the options of {function_id!r}: {error}") from error
 

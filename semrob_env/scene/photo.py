@@ -12,8 +12,10 @@ borders is the photo's own margin, and `beyond` that black, the border, or the m
 so that only the middle moves and black comes in at once, as in attack libraries.
 
 The photo is a plane, seen by a camera with an opening angle of 60 degrees; it is tilted about its vertical middle
-(tilt_x), its horizontal middle (tilt_y), then scaled, sheared, rotated and shifted in the image. Pixels between pixels are
-interpolated bilinearly, and the gradient is the exact one of that. Corruptions of the image come after.
+(tilt_x) and its horizontal middle (tilt_y), then scaled, sheared, rotated and shifted in the image. Between pixels it
+is interpolated bilinearly, and the gradient is the exact one of that. Corruptions of the image come after.
+
+Nothing is averaged where a photo is shrunk: at a scale of 0.5 fine patterns may show as coarser ones.
 """
 
 from __future__ import annotations
@@ -209,7 +211,7 @@ class PhotoFunction(ImageFunction):
 
     @property
     def fingerprints(self) -> tuple[dict[str, str], ...]:
-        """Per member: hashes of weights and photo as it is looked up, versions; those of the weights as they are now."""
+        """Per member: hashes of weights, as they are now, and of the photo as it is looked up; versions."""
         common = {**self.classifier.fingerprint, "warp": f"{VERSION}?beyond={self._beyond}"}
         return tuple(
             {**common, "photo": photo.digest, "class_index": str(index)}

@@ -5,8 +5,8 @@
   turns before. A picture is cut to a square, the largest in its middle or `background_crop=LEFT:TOP:SIDE`: its left and
   upper border as shares of width and height, its side as a share of the shorter of these.
 - `ground=plane` or `ground=shadow`.
-- `occluder=rectangle`, `rectangle:RRGGBB` (its color; gray) or `rectangle:RRGGBB:ASPECT` (width by height); or a mesh as
-  a shape is named: `file:PATH`, `folder:PATH#NAME`, `sh3f:PATH#NAME`.
+- `occluder=rectangle`, `rectangle:RRGGBB` (its color; gray) or `rectangle:RRGGBB:ASPECT` (width by height); or a mesh
+  as a shape is named: `file:PATH`, `folder:PATH#NAME`, `sh3f:PATH#NAME`.
 
 Paths and names are escaped as in shapes.
 """

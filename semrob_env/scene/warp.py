@@ -31,7 +31,8 @@ def _at(source: Float32Array, row: int, column: int, channel: int, beyond: int) 
     else:
         column = column % width if beyond == AROUND else min(max(column, 0), width - 1)
         row = min(max(row, 0), height - 1)
-    return source[row, column, channel]
+    value: float = source[row, column, channel]
+    return value
 
 
 @_compiled

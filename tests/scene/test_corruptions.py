@@ -1,4 +1,4 @@
-"""Corruptions of images: against Pillow and torchvision, by differences, in the order of the table, at their defaults."""
+"""Corruptions of images: against Pillow and torchvision, by differences, in their order, at their defaults."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def picture(seed: int = 0) -> Float32Array:
     """(3, SIZE, SIZE) in steps of 1 / 255, colorful, a little away from black and white."""
     noise = ndimage.gaussian_filter(np.random.default_rng(seed).random((3, SIZE, SIZE)), (0, 2, 2))
     low, high = noise.min(), noise.max()
-    return (np.rint(20 + 215 * (noise - low) / (high - low)) / 255).astype(np.float32)
+    done: Float32Array = (np.rint(20 + 215 * (noise - low) / (high - low)) / 255).astype(np.float32)
+    return done
 
 
 def corrupted(name: str, value: float, image: Float32Array | None = None, seed: int = 0) -> Float32Array:
@@ -40,7 +41,8 @@ def as_pillow(image: Float32Array) -> Image.Image:
 
 
 def from_pillow(image: Image.Image) -> Float32Array:
-    return np.asarray(image, dtype=np.float32).transpose(2, 0, 1) / 255
+    pixels: Float32Array = np.asarray(image, dtype=np.float32).transpose(2, 0, 1) / 255
+    return pixels
 
 
 @pytest.mark.parametrize("value", [0.4, 1.5])

@@ -38,7 +38,7 @@ def smooth_pixels(height: int = 80, width: int = 110, seed: int = 0) -> np.typin
     noise = np.random.default_rng(seed).random((height, width, 3))
     soft = ndimage.gaussian_filter(noise, (9, 9, 0), mode="reflect")
     low, high = soft.min(), soft.max()
-    return np.rint(40 + 170 * (soft - low) / (high - low)).astype(np.uint8)
+    return np.asarray(np.rint(40 + 170 * (soft - low) / (high - low)), np.uint8)
 
 
 def photo(seed: int = 0) -> Picture:
@@ -97,7 +97,8 @@ def pillow_affine(matrix: FloatArray) -> Float32Array:
     whole = to @ matrix @ np.array([[1, 0, -half], [0, 1, -half], [0, 0, 1.0]])
     data = (whole / whole[2, 2]).ravel()[:8].tolist()
     done = resized.transform((SIZE, SIZE), Image.Transform.PERSPECTIVE, data, Image.Resampling.BILINEAR)
-    return np.asarray(done, dtype=np.float32).transpose(2, 0, 1) / 255
+    pixels: Float32Array = np.asarray(done, dtype=np.float32).transpose(2, 0, 1) / 255
+    return pixels
 
 
 def _tilted(degrees: float, axis: int, sense: float) -> FloatArray:

@@ -43,7 +43,7 @@ def smooth(height: int, width: int, seed: int = 0, *, around: bool = False) -> n
     noise = np.random.default_rng(seed).random((height, width, 3))
     soft = ndimage.gaussian_filter(noise, (6, 6, 0), mode="wrap" if around else "reflect")
     low, high = soft.min(), soft.max()
-    return np.rint(20 + 215 * (soft - low) / (high - low)).astype(np.uint8)
+    return np.asarray(np.rint(20 + 215 * (soft - low) / (high - low)), np.uint8)
 
 
 def picture(*colors: tuple[int, int, int]) -> Backdrop:

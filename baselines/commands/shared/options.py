@@ -174,6 +174,14 @@ class Networks:
         bool, _option(NETWORK, "load TorchScript and torch.export files of --weights, which can run code")
     ] = False
     unnormalized: Annotated[bool, _option(NETWORK, "feed pictures in [0, 1] as the paper's code did")] = False
+    scene: Annotated[
+        tuple[str, ...],
+        _option(
+            SHAPES,
+            "an option of the ids of scenes or photos, NAME=VALUE (may be repeated): background=file:room.jpg, "
+            "ground=shadow, occluder=rectangle, beyond=reflect, ...",
+        ),
+    ] = ()
 
     @property
     def feed(self) -> str:
@@ -211,7 +219,7 @@ class Networks:
         """Every network with every shape or photo.
 
         Raises:
-            InvalidParameterError: A shape whose class nobody tells.
+            InvalidParameterError: A shape whose class nobody tells, or an option of --scene that ids do not have.
         """
         from semrob_env.scene.function import SceneId
         from semrob_env.scene.photo import PhotoId
@@ -221,14 +229,15 @@ class Networks:
         for shape in shapes:
             if shape.class_name is None:
                 raise InvalidParameterError(f"{shape.label}: its name tells no class; give --class NAME")
-        own, text = self.specs(), SemanticSpace.of(params).spec
-        return [
+        text, more = SemanticSpace.of(params).spec, "".join(f"&{option}" for option in self.scene)
+        ids = [
             makers[shape.scheme](
                 spec.network, escape(str(shape.class_name)), shape.source, text, self.feed, **spec.in_ids()
             )
-            for spec in own
+            for spec in self.specs()
             for shape in shapes
         ]
+        return [type(own).parse(f"{own}{more}") for own in ids]
 
 
 @dataclass(frozen=True, kw_only=True)

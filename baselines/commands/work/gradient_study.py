@@ -20,7 +20,8 @@ from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import PALETTE
 from semrob_env.plotting.canvas import plain_style
 from semrob_env.questions import Questions
-from semrob_env.scene.function import SceneFunction, SceneId, make_scene_function
+from semrob_env.scene.function import SceneFunction, make_scene_function
+from semrob_env.scene.image_function import ImageId
 from semrob_env.types import FloatArray
 
 SPACE = SemanticSpace.of("paper2")
@@ -261,7 +262,7 @@ def study_figure(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Map
     return figure
 
 
-def functions_of(shape: SceneId, kinds: Sequence[str]) -> dict[str, SceneFunction]:
+def functions_of(shape: ImageId, kinds: Sequence[str]) -> dict[str, SceneFunction]:
     """The function of a shape for each kind of gradient; kinds of the same scene share one."""
     made: dict[tuple[tuple[str, float], ...], SceneFunction] = {}
     for name in kinds:

@@ -65,7 +65,7 @@ def efficientnet_lite(
         lambda classes: make() if classes is None else make(num_classes=classes), read_state_dict(path), name
     )
     cut = size or LITE_SIZES[variant]
-    # Its authors' evaluation keeps a margin of 32 pixels in all around the middle, and resizes by bicubic interpolation.
+    # Its authors' evaluation keeps a margin of 32 pixels in all around the middle, and resizes bicubically.
     preprocessing = Preprocessing(cut, (127 / 255,) * 3, (128 / 255,) * 3, cut + 32, "bicubic")
     return classifier_of(module, name, path, preprocessing, own, unnormalized=unnormalized)
 

@@ -10,8 +10,8 @@ blur too. So every derivative is the product rule of those of the layers, exact 
 - The ground is a gray disc below the lowest point of the mesh that fades out between 1.8 and 2.9 half sides from the
   middle, with a soft shadow as of a large light straight above; or that shadow alone. It has no light of its own: those
   of the scene leave it as it is. Seen from below it is not there.
-- An occluder is a rectangle of one color, or a mesh seen from its upper front right, from far away, in the default light.
-  It lies in the picture, not in the room: the camera leaves it where it is.
+- An occluder is a rectangle of one color, or a mesh seen from its upper front right and from far away, in the default
+  light. It lies in the picture, not in the room: the camera leaves it where it is.
 """
 
 from __future__ import annotations
