@@ -111,7 +111,8 @@ def _brightness_back(image: Float32Array, factor: float, seed: int, upstream: Fl
 
 
 def _blend(image: Float32Array, other: Float32Array, factor: float) -> Float32Array:
-    return image * np.float32(factor) + other * np.float32(1 - factor)
+    blended: Float32Array = image * np.float32(factor) + other * np.float32(1 - factor)
+    return blended
 
 
 def _mean_gray(image: Float32Array) -> Float32Array:

@@ -47,7 +47,7 @@ def smooth(height: int, width: int, seed: int = 0, *, around: bool = False) -> n
 
 
 def picture(*colors: tuple[int, int, int]) -> Backdrop:
-    return Backdrop(np.array([np.broadcast_to(np.uint8(color), (SIZE, SIZE, 3)) for color in colors]), False, "plain")
+    return Backdrop(np.array([np.broadcast_to(color, (SIZE, SIZE, 3)) for color in colors], np.uint8), False, "plain")
 
 
 def panorama() -> Backdrop:

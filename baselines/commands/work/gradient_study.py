@@ -1,7 +1,6 @@
 """Measures which gradient foretells f over which distance, and which grows better regions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -268,8 +267,7 @@ def functions_of(shape: ImageId, kinds: Sequence[str]) -> dict[str, SceneFunctio
     for name in kinds:
         options = tuple(KINDS[name].scene.items())
         if options not in made:
-            text = str(replace(shape, params=SPACE.spec))
-            made[options] = make_scene_function(text + "".join(f"&{key}={value:g}" for key, value in options))
+            made[options] = make_scene_function(str(shape) + "".join(f"&{key}={value:g}" for key, value in options))
     return {name: made[tuple(KINDS[name].scene.items())] for name in kinds}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, final
+from typing import final
 
 import numpy as np
 
@@ -19,6 +19,10 @@ from semrob_env.scene.classifiers.score_kinds import (
     score_of,
 )
 from semrob_env.types import Float32Array, FloatArray, IntArray
+
+
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
+"""How photographs may be resized, in Pillow's words."""
 
 
 @final
@@ -35,7 +39,7 @@ class Preprocessing:
         std: Per channel, in picture units.
         resize: Shorter side of a photograph, in pixels, before its middle is cut out; 0: the usual 256 for a size
             of 224, and in proportion.
-        interpolation: By which it is resized, in Pillow's words.
+        interpolation: One of `INTERPOLATIONS`, by which it is resized.
 
     Raises:
         InvalidParameterError: Numbers that are not finite, or a std that is not above 0.
@@ -45,9 +49,11 @@ class Preprocessing:
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
     std: tuple[float, float, float] = (0.229, 0.224, 0.225)
     resize: int = 0
-    interpolation: Literal["nearest", "bilinear", "bicubic", "lanczos"] = "bilinear"
+    interpolation: str = "bilinear"
 
     def __post_init__(self) -> None:
+        if self.interpolation not in INTERPOLATIONS:
+            raise InvalidParameterError(f"interpolation {self.interpolation!r}: choose {', '.join(INTERPOLATIONS)}")
         if self.resize and self.resize < self.size:
             raise InvalidParameterError(f"resize {self.resize}: give at least the size, {self.size} pixels, or 0")
         numbers = np.array([*self.mean, *self.std], dtype=np.float64)

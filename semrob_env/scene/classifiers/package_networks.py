@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from semrob_env.errors import MissingExtraError, RefusedFileError, UnknownNameError
-from semrob_env.scene.classifiers.base import Preprocessing
+from semrob_env.scene.classifiers.base import INTERPOLATIONS, Preprocessing
 from semrob_env.scene.classifiers.labels import IMAGENET_CLASSES
 from semrob_env.scene.classifiers.names import TIMM
 from semrob_env.scene.classifiers.options import NetworkOptions
@@ -112,7 +112,7 @@ def timm_network(
     module = load_weights(make, read_state_dict(path), full_name).eval()
     classes = int(getattr(module, "num_classes", configuration.num_classes))
     cut = size or int(configuration.input_size[1])
-    kind = configuration.interpolation if configuration.interpolation in ("bilinear", "lanczos") else "bicubic"
+    kind = configuration.interpolation if configuration.interpolation in INTERPOLATIONS else "bicubic"
     preprocessing = Preprocessing(
         cut, tuple(configuration.mean), tuple(configuration.std), max(cut, int(cut / configuration.crop_pct)), kind
     )
