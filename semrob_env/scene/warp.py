@@ -66,6 +66,22 @@ def _look_up(
     return value, across, down
 
 
+@_compiled
+def _fill_inside(source: Float32Array, x: float, y: float, image: Float32Array, row: int, column: int) -> bool:
+    """What `_look_up` says of all channels, in a fraction of its time; False, and nothing done, near the border."""
+    fx, fy = x - 0.5, y - 0.5
+    if not (0.0 <= fx < source.shape[1] - 1 and 0.0 <= fy < source.shape[0] - 1):
+        return False
+    a, b = np.uint64(fx), np.uint64(fy)
+    u, v = fx - np.float64(a), fy - np.float64(b)
+    one = np.uint64(1)
+    for c in range(image.shape[0]):
+        upper = source[b, a, c] * (1.0 - u) + source[b, a + one, c] * u
+        lower = source[b + one, a, c] * (1.0 - u) + source[b + one, a + one, c] * u
+        image[c, row, column] = upper * (1.0 - v) + lower * v
+    return True
+
+
 @cached_njit(nogil=True, error_model="numpy")
 def warp(
     source: Float32Array,
@@ -102,6 +118,8 @@ def warp(
             if not (abs(x) < 1e9 and abs(y) < 1e9):
                 image[:, row, column] = 0.0
                 derivatives[:, :, row, column] = 0.0
+                continue
+            if count == 0 and _fill_inside(source, x, y, image, row, column):
                 continue
             for c in range(channels):
                 value, across, down = _look_up(source, x, y, c, beyond, count > 0)
@@ -148,6 +166,8 @@ def look_around(
             flat, whole = np.sqrt(level), level + up * up
             x = width / 2 + np.arctan2(right, ahead) * per_turn
             y = height / 2 - np.arctan2(up, flat) * per_half
+            if count == 0 and _fill_inside(source, x, y, image, row, column):
+                continue
             for c in range(channels):
                 value, across, down = _look_up(source, x, y, c, AROUND, count > 0)
                 image[c, row, column] = value

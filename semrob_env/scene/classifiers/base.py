@@ -20,7 +20,6 @@ from semrob_env.scene.classifiers.score_kinds import (
 )
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
-
 INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
 """How photographs may be resized, in Pillow's words."""
 
