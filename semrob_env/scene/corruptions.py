@@ -30,6 +30,9 @@ from semrob_env.types import BoolArray, Float32Array, FloatArray, IntArray
 _GRAY: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of red, green and blue in gray: ITU-R BT.601, as Pillow and torchvision have them."""
 
+VERSION: Final = 1
+"""Goes up with every change of the pixels, so that stored runs are never mixed."""
+
 _Pulled = tuple[Float32Array, float]
 """Gradient in the picture before, and in the parameter."""
 
@@ -247,6 +250,11 @@ class Corruptions:
     def __init__(self, names: Sequence[str], seed: int = 0) -> None:
         self._seed = seed
         self._columns = [(name, names.index(name)) for name in _STAGES if name in names]
+
+    @property
+    def fingerprint(self) -> dict[str, str]:
+        """What enters run keys; nothing where there are none."""
+        return {"corruptions": str(VERSION)} if self._columns else {}
 
     def applied(self, pictures: Float32Array, theta: FloatArray) -> Float32Array:
         """Corrupted pictures (N, 3, S, S) at theta (N, k); the same array where nothing is to be done."""

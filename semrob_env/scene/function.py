@@ -98,6 +98,7 @@ class SceneFunction(ImageFunction):
     def fingerprints(self) -> tuple[dict[str, str], ...]:
         """Per member: hashes of weights and mesh, versions; those of the weights as they are now."""
         common = {**self.classifier.fingerprint, "renderer": self.renderer.identity, "protocol": PROTOCOL}
+        common |= self.corruptions.fingerprint
         if self.gradient_renderer is not self.renderer:
             common["gradient_renderer"] = self.gradient_renderer.identity
         return tuple(

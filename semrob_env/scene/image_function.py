@@ -76,7 +76,7 @@ class ImageFunction(ScoreFunction):
         self._own = np.array([name not in CORRUPTION_PARAMETERS for name in space.names])
         self.own_names = tuple(name for name in space.names if name not in CORRUPTION_PARAMETERS)
         corrupting = tuple(name for name in space.names if name in CORRUPTION_PARAMETERS)
-        self._corruptions = Corruptions(corrupting, noise_seed)
+        self.corruptions = Corruptions(corrupting, noise_seed)
         super().__init__(
             space,
             tuple(names),
@@ -126,7 +126,7 @@ class ImageFunction(ScoreFunction):
         return False
 
     def _seen(self, member: int, theta: FloatArray) -> Float32Array:
-        return self._corruptions.applied(self._pictures(member, theta[:, self._own]), theta[:, ~self._own])
+        return self.corruptions.applied(self._pictures(member, theta[:, self._own]), theta[:, ~self._own])
 
     def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
         flat, values = theta.reshape(-1, self.space.n), np.empty(theta[..., 0].size)
@@ -160,13 +160,11 @@ class ImageFunction(ScoreFunction):
         pictures, slopes = self._pictures_and_slopes(member, theta[:, self._own])
         corrupting = theta[:, ~self._own]
         classes = np.full(len(theta), self.class_indices[member])
-        values, upstream = self.classifier.scores_and_gradients(
-            self._corruptions.applied(pictures, corrupting), classes
-        )
+        values, upstream = self.classifier.scores_and_gradients(self.corruptions.applied(pictures, corrupting), classes)
         if self._is_smoothed():
             values = self._chunk_values(member, theta)
         gradients = np.empty(theta.shape)
-        upstream, gradients[:, ~self._own] = self._corruptions.pulled_back(pictures, corrupting, upstream)
+        upstream, gradients[:, ~self._own] = self.corruptions.pulled_back(pictures, corrupting, upstream)
         # One view at a time, in float64: the sum of a view must not depend on how many stand beside it.
         gradients[:, self._own] = np.array([
             [np.sum(slope * gradient, dtype=np.float64) for slope in view]

@@ -213,6 +213,7 @@ class PhotoFunction(ImageFunction):
     def fingerprints(self) -> tuple[dict[str, str], ...]:
         """Per member: hashes of weights, as they are now, and of the photo as it is looked up; versions."""
         common = {**self.classifier.fingerprint, "warp": f"{VERSION}?beyond={self._beyond}"}
+        common |= self.corruptions.fingerprint
         return tuple(
             {**common, "photo": photo.digest, "class_index": str(index)}
             for photo, index in zip(self._photos, self.class_indices, strict=True)

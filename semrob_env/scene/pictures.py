@@ -67,7 +67,7 @@ class Picture:
     digest: str
 
 
-_KEPT: FileCache[Picture] = FileCache(8)
+_KEPT: FileCache[Picture] = FileCache(2)  # of 200 MB each at most
 
 
 def read_picture(path: str | os.PathLike[str]) -> Picture:

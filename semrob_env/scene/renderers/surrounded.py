@@ -297,7 +297,7 @@ class SurroundedRenderer(Renderer):
         light = black[0] * shows[:, None, None, None]
         clear_slopes, light_slopes = np.zeros((2, count, len(names), *shape), np.float32)
         for k, name in enumerate(names):
-            for factor, change in zip(chain.get(name, ()), range(3), strict=True) if name in chain else ():
+            for change, factor in enumerate(chain.get(name, ())):
                 weight = (factor * shows)[:, None, None, None].astype(np.float32)
                 clear_slopes[:, k] += weight * (white[1][:, change] - black[1][:, change])
                 light_slopes[:, k] += weight * black[1][:, change]
