@@ -29,6 +29,7 @@ from semrob_env.scene.camera import Scenes, check_names
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.image_function import ImageFunction, ImageId, resolved
 from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.pose import Pose
 from semrob_env.scene.renderers import Rasterizer, Renderer, make_renderer
 from semrob_env.scene.renderers.surrounded import GROUNDS, SurroundedRenderer
 from semrob_env.scene.sources import COLORS, canonical_source, load_shape
@@ -152,7 +153,19 @@ class SceneId(ImageId):
         label: Escaped name or index of the class to score, where it is not that of the shape; empty: `class_name`.
         renderer: Name, as `make_renderer` reads it.
         alias: What tables call the network, to tell two files of weights of one apart; empty: `network`.
-        output: Escaped name of an output; see `NetworkOptions`.
+        output: Escaped name of an output; see `NetworkOptions`, as for all that follow.
+        mean: Numbers of the normalization.
+        std: Numbers of the normalization.
+        range: Word of the numbers that black and white become.
+        channels: `rgb` or `bgr`.
+        layout: `nchw` or `nhwc`.
+        answers: `logits` or `probabilities`.
+        factory: `module:function`, which this process must trust.
+        up: How the mesh of a file is put up, as the next four: see `semrob_env.scene.pose.Pose`.
+        front: Of the pose.
+        rotate: Of the pose.
+        scale: Of the pose.
+        node: Escaped name of a part of the file.
         noise_seed: Chooses the pattern of the parameter `noise`.
         background: What is behind the object, as the next four see `semrob_env.scene.surroundings`; empty: a color.
         background_crop: The part of a picture that is shown; empty: its middle.
@@ -180,6 +193,18 @@ class SceneId(ImageId):
     renderer: str = "rasterizer"
     alias: str = ""
     output: str = ""
+    mean: str = ""
+    std: str = ""
+    range: str = ""
+    channels: str = ""
+    layout: str = ""
+    answers: str = ""
+    factory: str = ""
+    up: str = "y"
+    front: str = ""
+    rotate: str = ""
+    scale: str = "unit"
+    node: str = ""
     noise_seed: int = 0
     background: str = ""
     background_crop: str = ""
@@ -196,6 +221,12 @@ class SceneId(ImageId):
             raise InvalidParameterError(f"colors {self.colors!r}: choose {' or '.join(COLORS)}")
         if self.ground not in GROUNDS:
             raise InvalidParameterError(f"ground {self.ground!r}: choose {', '.join(GROUNDS)}")
+        object.__setattr__(self, "rotate", self.pose.rotate)  # one spelling
+
+    @property
+    def pose(self) -> Pose:
+        """How the mesh is put up."""
+        return Pose.of_ids(vars(self))
 
 
 def make_scene_function(function_id: str) -> SceneFunction:
@@ -211,7 +242,7 @@ def make_scene_function(function_id: str) -> SceneFunction:
     own = SceneId.parse(function_id)
     own, classifier, index, space = resolved(own, canonical_source(own.source))
     own = replace(own, background=canonical_background(own.background), occluder=canonical_occluder(own.occluder))
-    mesh = load_shape(own.class_name, own.source, own.colors)
+    mesh = load_shape(own.class_name, own.source, own.colors, own.pose)
     size = classifier.preprocessing.size
     backdrop = load_backdrop(
         own.background,

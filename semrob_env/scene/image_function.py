@@ -20,11 +20,13 @@ from semrob_env.parameters import CORRUPTION_PARAMETERS, STEPPED_PARAMETERS, Sem
 from semrob_env.scene.classes import CLASS_INDEX
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.names import check_alias, split_subject
-from semrob_env.scene.classifiers.options import NetworkOptions
+from semrob_env.scene.classifiers.network_spec import NetworkSpec
+from semrob_env.scene.classifiers.options import ESCAPED, NetworkOptions
 from semrob_env.scene.classifiers.registry import canonical_network, load_network
 from semrob_env.scene.classifiers.score_kinds import score_kind
 from semrob_env.scene.corruptions import Corruptions
 from semrob_env.scene.shapes import SHAPES
+from semrob_env.scene.sources import ShapeInfo
 from semrob_env.scene.sources.texts import escape, unescape
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
@@ -202,6 +204,8 @@ class ImageId:
     label: str
     alias: str
     output: str
+    mean: str
+    std: str
     noise_seed: int
 
     def _check(self) -> None:
@@ -215,6 +219,24 @@ class ImageId:
         score_kind(self.score)
         if self.alias:
             check_alias(self.alias)
+
+    @classmethod
+    def of(cls, shape: ShapeInfo, network: NetworkSpec, **others: Any) -> Self:
+        """The id of a shape or photo as a network sees it; others: fields that neither of them says.
+
+        Raises:
+            InvalidParameterError: A shape whose class nobody tells, or a photo with a pose.
+        """
+        if shape.class_name is None:
+            raise InvalidParameterError(f"{shape.label}: its name tells no class; give --class NAME")
+        said = {**network.in_ids(), **shape.pose.in_ids(), **others, "label": escape(shape.scored_as)}
+        odd = said.keys() - {option.name for option in _fields(cls)}
+        if odd:
+            raise InvalidParameterError(
+                f"{shape.label}: a {cls.scheme} has no {', '.join(sorted(odd))}; leave that out"
+            )
+        make: Callable[..., Self] = cls
+        return make(network.network, escape(shape.class_name), shape.source, **said)
 
     @classmethod
     def parse(cls, function_id: str) -> Self:
@@ -271,15 +293,15 @@ def resolved(own: IdT, source: str) -> tuple[IdT, Classifier, int, SemanticSpace
     """
     space = SemanticSpace.of(own.params)
     network = canonical_network(own.network)
-    options = NetworkOptions(
-        unescape(own.weights), unescape(own.labels), score_kind(own.score), own.device, unescape(own.output)
-    )
-    classifier = load_network(network, unnormalized=own.feed == "unnormalized", size=own.size or None, options=options)
+    given: dict[str, Any] = {option.name: getattr(own, option.name) for option in fields(NetworkOptions)}
+    options = NetworkOptions(**{**given, **{name: unescape(given[name]) for name in ESCAPED}})
+    classifier = load_network(network, unnormalized=own.feed == "unnormalized", options=options)
     wanted = unescape(own.label or own.class_name)
     index = classifier.classes.index(wanted)
     # A class of shapes keeps its name: procedural shapes are made of it.
     spelt = wanted if wanted in CLASS_INDEX or wanted in SHAPES else escape(classifier.classes.name(index))
     named = {"label": spelt} if own.label else {"class_name": spelt}
+    named |= {"mean": options.mean, "std": options.std}  # in their one spelling
     whole: Any = own
     canonical: IdT = replace(whole, network=network, params=space.spec, source=source, **named)
     return canonical, classifier, index, space

@@ -289,6 +289,13 @@ class PhotoId(ImageId):
         label: Escaped name or index of the class to score, where it is not `class_name`, which then is a mere word.
         alias: What tables call the network; empty: `network`.
         output: Escaped name of an output; see `NetworkOptions`.
+        mean: As the next six, see `NetworkOptions`.
+        std: Of the network.
+        range: Of the network.
+        channels: Of the network.
+        layout: Of the network.
+        answers: Of the network.
+        factory: Of the network.
         noise_seed: Chooses the pattern of the parameter `noise`.
         beyond: What is beyond the photo: `black`, `edge` or `reflect`.
         margin: `photo`, or `none`: nothing but the middle that the network sees is moved.
@@ -307,6 +314,13 @@ class PhotoId(ImageId):
     label: str = ""
     alias: str = ""
     output: str = ""
+    mean: str = ""
+    std: str = ""
+    range: str = ""
+    channels: str = ""
+    layout: str = ""
+    answers: str = ""
+    factory: str = ""
     noise_seed: int = 0
     beyond: str = "black"
     margin: str = "photo"

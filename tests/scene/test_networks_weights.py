@@ -162,7 +162,7 @@ def test_weights_are_found_in_the_cache_or_a_file_and_answer_as_torchvision_does
     squeezenet_file(cached)
     classifier = load_network(f"torchvision/{SMALLEST}")
     assert isinstance(classifier, TorchClassifier)
-    assert classifier.preprocessing == Preprocessing(224, resize=256)
+    assert classifier.preprocessing == Preprocessing(224)
     given = load_network(f"torchvision/{SMALLEST}", options=NetworkOptions(str(squeezenet_file(tmp_path / "own.pth"))))
     assert given.fingerprint["classifier"] == classifier.fingerprint["classifier"]
     shown = np.random.default_rng(0).random((2, 3, 224, 224), dtype=np.float32)

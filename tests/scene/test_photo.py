@@ -59,9 +59,9 @@ def image_at(params: str, *values: float, **options: str) -> Float32Array:
     ("shape", "preprocessing", "kind"),
     [
         ((80, 110), Preprocessing(SIZE), InterpolationMode.BILINEAR),
-        ((111, 81), Preprocessing(49, resize=60, interpolation="bicubic"), InterpolationMode.BICUBIC),
-        ((50, 52), Preprocessing(SIZE, resize=SIZE), InterpolationMode.BILINEAR),
-        ((33, 47), Preprocessing(SIZE, resize=51), InterpolationMode.BILINEAR),
+        ((111, 81), Preprocessing(49, photo_ratio=60 / 49, interpolation="bicubic"), InterpolationMode.BICUBIC),
+        ((50, 52), Preprocessing(SIZE, photo_ratio=1), InterpolationMode.BILINEAR),
+        ((33, 47), Preprocessing(SIZE, photo_ratio=51 / SIZE), InterpolationMode.BILINEAR),
     ],
 )
 def test_at_its_default_a_photo_is_to_the_last_bit_what_torchvision_feeds(
@@ -145,7 +145,7 @@ def test_growth_goes_where_the_table_says() -> None:
     pixels = np.zeros((SIZE, SIZE, 3), np.uint8)
     pixels[4:10, 20:28] = 255  # a mark above the middle
     function = PhotoFunction(
-        LinearClassifier(preprocessing=Preprocessing(SIZE, resize=SIZE)),
+        LinearClassifier(preprocessing=Preprocessing(SIZE, photo_ratio=1)),
         [Picture(pixels, "")],
         [1],
         SemanticSpace.of(",".join(PHOTO_PARAMETERS)),

@@ -37,6 +37,7 @@ HEAVY = {"torch", "torchvision", "scipy", "gymnasium", "numba", "matplotlib", "o
 
 SMALLEST = {
     "srvr_table": ["--functions", "recorded", "--maps", "maps.npz", "--methods", "naive,grid", "--judge-points", "4"],
+    "compare_networks": ["efficientnet_lite0", "efficientnet_lite1", "--shapes", "cup:0", "--dry-run"],
     "grow_regions": ["cup:0", "--dry-run"],
     "semantic_map": ["--function", "synthetic:hill?n=2&seed=0", "--dry-run"],
     "store_table": ["nowhere.sqlite"],

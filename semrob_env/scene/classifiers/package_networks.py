@@ -26,7 +26,13 @@ from semrob_env.scene.classifiers.labels import IMAGENET_CLASSES
 from semrob_env.scene.classifiers.names import TIMM
 from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
-from semrob_env.scene.classifiers.weights import classifier_of, load_weights, read_state_dict, weights_file
+from semrob_env.scene.classifiers.weights import (
+    classifier_of,
+    load_weights,
+    published_sources,
+    read_state_dict,
+    weights_file,
+)
 
 LITE_SIZES = (224, 240, 260)
 """Native input size of each variant of EfficientNet-Lite in pixels."""
@@ -64,9 +70,16 @@ def efficientnet_lite(
     module = load_weights(
         lambda classes: make() if classes is None else make(num_classes=classes), read_state_dict(path), name
     )
-    cut = size or LITE_SIZES[variant]
+    sources, cut = published_sources("its authors' code", own), size or LITE_SIZES[variant]
     # Its authors' evaluation keeps a margin of 32 pixels in all around the middle, and resizes bicubically.
-    preprocessing = Preprocessing(cut, (127 / 255,) * 3, (128 / 255,) * 3, cut + 32, "bicubic")
+    preprocessing = Preprocessing(
+        cut,
+        (127 / 255,) * 3,
+        (128 / 255,) * 3,
+        sources=sources,
+        photo_ratio=1 + 32 / LITE_SIZES[variant],
+        interpolation="bicubic",
+    )
     return classifier_of(module, name, path, preprocessing, own, unnormalized=unnormalized)
 
 
@@ -114,7 +127,12 @@ def timm_network(
     cut = size or int(configuration.input_size[1])
     kind = configuration.interpolation if configuration.interpolation in INTERPOLATIONS else "bicubic"
     preprocessing = Preprocessing(
-        cut, tuple(configuration.mean), tuple(configuration.std), max(cut, int(cut / configuration.crop_pct)), kind
+        cut,
+        tuple(configuration.mean),
+        tuple(configuration.std),
+        sources=published_sources("timm's data config of its weights", own),
+        photo_ratio=max(1.0, int(cut / configuration.crop_pct) / cut),
+        interpolation=kind,
     )
     categories = None if own.labels else _categories(configuration, classes)
     return classifier_of(module, full_name, path, preprocessing, own, unnormalized=unnormalized, categories=categories)
