@@ -23,7 +23,8 @@ from semrob_env.files import markdown_table, output_folder, write_whole
 from semrob_env.metrics.distinct import LEAST_DISTANCE
 from semrob_env.plotting import Cell, bounds_columns, gallery_figure
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
-from semrob_env.scene.function import SceneId, make_scene_function
+from semrob_env.scene.image_function import ImageId, make_image_function
+from semrob_env.scene.image_ids import read_image_id
 from semrob_env.scene.sources import load_shape
 from semrob_env.tables import Subject
 from semrob_env.tables.words import certified_words, point_words
@@ -64,7 +65,7 @@ def run(options: FailuresOptions, console: Console) -> None:
             progress.update(bar, description=f"{scene.class_name} {number + 1} of {len(scenes)}")
             found.append(
                 find_failures(
-                    make_scene_function(str(scene)),
+                    make_image_function(str(scene)),
                     search=search,
                     budget=options.budget,
                     count=options.count,
@@ -88,7 +89,7 @@ def advance(progress: Any, bar: Any, before: float, spent: float) -> None:
     progress.update(bar, completed=before + spent)
 
 
-def described(options: FailuresOptions, search: Search, scenes: Sequence[SceneId]) -> str:
+def described(options: FailuresOptions, search: Search, scenes: Sequence[ImageId]) -> str:
     boxes = options.regions * len(scenes)
     most = {
         "of the search": len(scenes) * options.budget,
@@ -128,7 +129,9 @@ def report(options: FailuresOptions, found: Sequence[Failures], bundle: Bundle, 
     regions = [region_columns(own, region) for own in found for region in own.regions]
     body = "\n\n".join([
         "# Failing views",
-        described(options, found[0].search, [SceneId.parse(own.function_id) for own in found]),
+        described(
+            options, found[0].search, [own for name in found if (own := read_image_id(name.function_id)) is not None]
+        ),
         markdown_table([summary(own) for own in found]),
         *[part for own in found for part in words(options, own)],
         "\n".join(f"- {note}" for note in notes(options, found)),
