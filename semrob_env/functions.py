@@ -113,7 +113,7 @@ class ScoreFunction(ABC):
     """
 
     is_rendered: ClassVar[bool] = False
-    """Whether it scores pictures that can be looked at: then it is a `semrob_env.scene.function.SceneFunction`."""
+    """Whether it scores pictures that can be looked at: as `semrob_env.scene.image_function.ImageFunction` does."""
 
     def __init__(
         self,
