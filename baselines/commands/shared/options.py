@@ -133,11 +133,16 @@ class PoseOptions:
     """How the meshes of files are put up (`semrob_env.scene.pose` says what the axes of each format mean)."""
 
     up: Annotated[
-        Literal["x", "-x", "y", "-y", "z", "-z"], _option(SHAPES, "axis of the files that points up; z: of most STL")
+        Literal["x", "-x", "y", "-y", "z", "-z"],
+        _option(SHAPES, "axis of the files that points up; z: of most STL", allow_leading_hyphen=True),
     ] = "y"
     front: Annotated[
         Literal["x", "-x", "y", "-y", "z", "-z"] | None,
-        _option(SHAPES, "axis of the files that faces the camera of azimuth 0 (default: -z; glTF has its front at z)"),
+        _option(
+            SHAPES,
+            "axis of the files that faces the camera of azimuth 0 (default: -z; glTF has its front at z)",
+            allow_leading_hyphen=True,
+        ),
     ] = None
     rotate: Annotated[str, _option(SHAPES, "turns in degrees about axes of the files, before all else: x=90,z=-30")] = (
         ""
