@@ -35,6 +35,7 @@ from semrob_env.scene.classifiers.registry import canonical_network, load_networ
 from semrob_env.scene.classifiers.score_kinds import score_kind
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.renderers import Rasterizer, Renderer, make_renderer
+from semrob_env.scene.shading import CREASE_DEG, Shading
 from semrob_env.scene.shapes import SHAPES
 from semrob_env.scene.sources import COLORS, canonical_source, load_shape
 from semrob_env.scene.sources.texts import escape, unescape
@@ -209,7 +210,7 @@ class SceneId:
         size: Picture size; 0: the network's own.
         supersample: Option of the renderer.
         blur: Option of the renderer: sigma in pixels.
-        colors: `white`, or `material`: each face in the color of its material.
+        colors: `white`, `material`: each face in one color of its material, or `texture`: with its textures.
         gradient_supersample: As `supersample`, for the pictures whose gradients are told; 0: as values.
         gradient_blur: As `blur`, for gradients alone.
         score: Option of the network, as the next three and `output`: `softmax`, `margin` or `top1`.
@@ -220,6 +221,9 @@ class SceneId:
         renderer: Name, as `make_renderer` reads it.
         alias: What tables call the network, to tell two files of weights of one apart; empty: `network`.
         output: Escaped name of an output; see `NetworkOptions`.
+        normals: As `Shading`, like the next two: `flat`, `smooth` or `file`.
+        crease: In degrees.
+        specular: Strength of the highlight.
     """
 
     network: str
@@ -241,6 +245,9 @@ class SceneId:
     renderer: str = "rasterizer"
     alias: str = ""
     output: str = ""
+    normals: str = "flat"
+    crease: float = CREASE_DEG
+    specular: float = 0.0
 
     def __post_init__(self) -> None:
         if self.feed not in ("normalized", "unnormalized"):
@@ -248,10 +255,16 @@ class SceneId:
         if not 0 <= self.size <= MOST_SIZE:
             raise InvalidParameterError(f"size {self.size}: give 1 to {MOST_SIZE} pixels, or 0 for its own")
         if self.colors not in COLORS:
-            raise InvalidParameterError(f"colors {self.colors!r}: choose {' or '.join(COLORS)}")
+            raise InvalidParameterError(f"colors {self.colors!r}: choose {', '.join(COLORS[:-1])} or {COLORS[-1]}")
+        _ = self.shading
         score_kind(self.score)
         if self.alias:
             check_alias(self.alias)
+
+    @property
+    def shading(self) -> Shading:
+        """Normals and highlight."""
+        return Shading(self.normals, self.crease, self.specular)
 
     @classmethod
     def parse(cls, function_id: str) -> SceneId:
@@ -312,7 +325,7 @@ def make_scene_function(function_id: str) -> SceneFunction:
     # A class of shapes keeps its name: procedural shapes are made of it.
     spelt = wanted if wanted in CLASS_INDEX or wanted in SHAPES else escape(classifier.classes.name(index))
     own = replace(own, label=spelt) if own.label else replace(own, class_name=spelt)
-    mesh = load_shape(own.class_name, own.source, own.colors)
+    mesh = load_shape(own.class_name, own.source, own.colors, own.shading)
     size = classifier.preprocessing.size
     renderer = make_renderer(own.renderer, size, own.supersample, own.blur, own.device)
     smoothed = None

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from baselines.experiments.pool import Workers
     from semrob_env.scene.classifiers.network_spec import NetworkSpec
     from semrob_env.scene.function import SceneId
+    from semrob_env.scene.shading import Shading
     from semrob_env.scene.sources import ShapeInfo
 
 SHAPES, NETWORK, SPACE = Group("Shapes", sort_key=1), Group("Networks", sort_key=2), Group("ViewOptions", sort_key=3)
@@ -62,7 +63,6 @@ Sources = Annotated[tuple[str, ...], Parameter(parse=False)]
 """Words without an option."""
 
 ClassName = Annotated[str, _option(SHAPES, "score every mesh for this class, whatever its name tells", "--class")]
-Colors = Annotated[Literal["white", "material"], _option(SHAPES, "white, or each face as its material")]
 Maps = Annotated[str, Parameter(group=SHAPES, help="file of recorded maps", name="--maps")]
 Params = Annotated[
     str, _option(SPACE, f"parameters, comma separated, {', '.join(NAMED_SPACES)}, or part of a range, azimuth[90:180]")
@@ -159,6 +159,30 @@ class ShapeOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LookOptions:
+    """What shapes look like; the paper's protocol by default."""
+
+    colors: Annotated[
+        Literal["white", "material", "texture"],
+        _option(SHAPES, "white; each face in one color of its material; with textures"),
+    ] = "white"
+    normals: Annotated[
+        Literal["flat", "smooth", "file"], _option(SHAPES, "flat faces, smooth ones, or as the mesh file says")
+    ] = "flat"
+    crease: Annotated[float, _option(SHAPES, "with --normals smooth: edges that bend by more degrees stay sharp")] = (
+        40.0
+    )
+    specular: Annotated[float, _option(SHAPES, "strength of the highlight of the light, 0 to 1")] = 0.0
+
+    @property
+    def shading(self) -> "Shading":
+        """Normals and highlight."""
+        from semrob_env.scene.shading import Shading  # loads meshes
+
+        return Shading(self.normals, self.crease, self.specular)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Networks:
     """Which networks, and what is said about them beside their names: the one place that reads it."""
 
@@ -205,7 +229,9 @@ class Networks:
         for spec in self.specs():
             spec.load(unnormalized=self.unnormalized)
 
-    def scenes(self, shapes: tuple["ShapeInfo", ...], params: str, colors: str = "white") -> list["SceneId"]:
+    def scenes(
+        self, shapes: tuple["ShapeInfo", ...], params: str, look: LookOptions = LookOptions()
+    ) -> list["SceneId"]:
         """Every network with every shape.
 
         Raises:
@@ -217,8 +243,9 @@ class Networks:
             if shape.class_name is None:
                 raise InvalidParameterError(f"{shape.label}: its name tells no class; give --class NAME")
         own, text = self.specs(), SemanticSpace.of(params).spec
+        looks = {"colors": look.colors, **look.shading.in_ids()}
         return [
-            SceneId(spec.network, str(shape.class_name), shape.source, text, self.feed, colors=colors, **spec.in_ids())
+            SceneId(spec.network, str(shape.class_name), shape.source, text, self.feed, **looks, **spec.in_ids())
             for spec in own
             for shape in shapes
         ]

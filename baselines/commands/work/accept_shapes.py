@@ -55,6 +55,7 @@ def run(options: AcceptShapesOptions, console: Console) -> None:
                 counts=options.grid,
                 threshold=options.threshold,
                 colors=options.colors,
+                shading=options.shading,
                 feed=options.feed,
                 known=known,
                 on_scores=lambda count: progress.advance(bar, count),
@@ -172,7 +173,7 @@ def markdown(
     parts = [
         "# Which shapes are recognized",
         f"Mean score over {'x'.join(map(str, options.grid))} views (azimuth x elevation, ends of it included); "
-        f"bold: accepted, mean >= {options.threshold:g}. Score: {scores}. Colors: {options.colors}"
+        f"bold: accepted, mean >= {options.threshold:g}. Score: {scores}. Colors: {options.colors}, normals: {options.normals}"
         + (", pictures fed in [0, 1]." if options.unnormalized else "."),
         markdown_table(rows),
         summary(reports, networks),

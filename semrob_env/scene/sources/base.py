@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import final
 
-from semrob_env.errors import AmbiguousNameError, UnknownNameError
+from semrob_env.errors import AmbiguousNameError, InvalidParameterError, UnknownNameError
 from semrob_env.files import file_stamp
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.sources.texts import unescape
@@ -112,6 +112,17 @@ class ShapeSource(ABC):
             InvalidMeshError: The mesh cannot be used.
             UnknownNameError, AmbiguousNameError: No such shape, or several.
         """
+
+    def covered_mesh(self, path: str, name: str, *, class_name: str) -> Mesh:
+        """A shape with all that covers it (`Mesh.surface`); errors as `mesh`.
+
+        Raises:
+            InvalidParameterError: This kind of place has no textures and normals.
+        """
+        del path, name, class_name
+        raise InvalidParameterError(
+            "shapes of this kind have no textures and no normals of a file; leave colors=texture and normals=file away"
+        )
 
     def canonical_name(self, path: str, name: str) -> str:
         """The one spelling of a name."""

@@ -57,6 +57,10 @@ class Folder(ShapeSource):
         """The mesh in the file of a shape."""
         return load_mesh(self._file(path, name), colors=colors, within=path)
 
+    def covered_mesh(self, path: str, name: str, *, class_name: str) -> Mesh:
+        """The same with its surface."""
+        return load_mesh(self._file(path, name), surface=True, within=path)
+
     def canonical_name(self, path: str, name: str) -> str:
         """A name as `shapes` spells it; one that is exact is found without walking; errors as `shapes` and `pick`."""
         file = _file_of(Path(path), name)

@@ -14,11 +14,13 @@ from semrob_env.files import FileCache
 from semrob_env.registry import Registry
 from semrob_env.scene.classes import class_index, class_of
 from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, normalize
+from semrob_env.scene.shading import Shading
 from semrob_env.scene.shapes import SHAPES, make_shape
 from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
 from semrob_env.scene.sources.folders import Folder
 from semrob_env.scene.sources.libraries import Library
 from semrob_env.scene.sources.texts import source_text, unescape
+from semrob_env.scene.surface import Surface
 
 PROCEDURAL = "procedural"
 LIBRARY_SUFFIX = ".sh3f"
@@ -28,8 +30,11 @@ MOST_DIGITS = 15
 STANDARD_NUMBERS = range(10)
 """Object numbers of the standard procedural shapes."""
 
-COLORS = ("white", "material")
-"""How a shape may be painted: white as in the paper, or each face by its material, vertex colors or texture."""
+COLORS = ("white", "material", "texture")
+"""How a shape may be painted: white as in the paper, each face in one color of its material, or with its textures."""
+
+FLAT = Shading()
+"""The paper's shading."""
 
 ALLOWED = f"a folder of meshes, a {LIBRARY_SUFFIX} library, a mesh file ({' '.join(SUFFIXES)}), or {PROCEDURAL}"
 """For messages."""
@@ -51,6 +56,11 @@ class _Procedural(ShapeSource):
         if colors:
             raise InvalidParameterError("procedural shapes have no materials; leave colors=material away")
         return make_shape(class_name, int(path))
+
+    def covered_mesh(self, path: str, name: str, *, class_name: str) -> Mesh:
+        raise InvalidParameterError(
+            "procedural shapes have neither textures nor a file; leave colors=texture and normals=file away"
+        )
 
     def stamp(self, path: str, name: str, class_name: str) -> Hashable:
         return SHAPES.get(class_name)
@@ -74,6 +84,9 @@ class _File(ShapeSource):
 
     def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
         return load_mesh(path, colors=colors)
+
+    def covered_mesh(self, path: str, name: str, *, class_name: str) -> Mesh:
+        return load_mesh(path, surface=True)
 
     def split(self, text: str) -> tuple[str, str] | None:
         return unescape(text), ""
@@ -111,13 +124,14 @@ def file_source(path: str) -> str:
 _KEPT: FileCache[Mesh] = FileCache(256)
 
 
-def load_shape(class_name: str, source: str, colors: str = "white") -> Mesh:
+def load_shape(class_name: str, source: str, colors: str = "white", shading: Shading = FLAT) -> Mesh:
     """The normalized mesh that a source text names; kept, until a file of it is written anew or its class replaced.
 
     Args:
         class_name: Class of the shape; procedural shapes are made of it, others do not need it.
         source: See the package.
         colors: One of `COLORS`.
+        shading: Normals and highlight.
 
     Raises:
         UnknownNameError: Another kind of source, an unknown procedural class, or no shape of that name.
@@ -128,14 +142,23 @@ def load_shape(class_name: str, source: str, colors: str = "white") -> Mesh:
         InvalidParameterError: Other colors, or materials of a procedural shape.
     """
     if colors not in COLORS:
-        raise InvalidParameterError(f"colors {colors!r}: choose {' or '.join(COLORS)}")
+        raise InvalidParameterError(f"colors {colors!r}: choose {', '.join(COLORS[:-1])} or {COLORS[-1]}")
     kind, path, name = split_source(source)
-    own, is_painted = SHAPE_SOURCES[kind], colors == "material"
-    key = (own, path, name, class_name, is_painted, own.stamp(path, name, class_name))
+    own = SHAPE_SOURCES[kind]
+    key = (own, path, name, class_name, colors, shading, own.stamp(path, name, class_name))
 
     def make() -> Mesh:
-        mesh = own.mesh(path, name, class_name=class_name, colors=is_painted)
-        return mesh if own.is_procedural else normalize(mesh)
+        covered = None
+        if colors == "texture" or shading.normals == "file":
+            covered = own.covered_mesh(path, name, class_name=class_name)
+        if covered is not None and colors == "texture":
+            mesh = covered
+        else:
+            mesh = own.mesh(path, name, class_name=class_name, colors=colors == "material")
+            if covered is not None and covered.surface is not None:  # of the same faces: only their looks differ
+                surface = replace(Surface.plain(len(mesh.faces)), normals=covered.surface.normals)
+                mesh = replace(mesh, surface=surface)
+        return shading.on(mesh if own.is_procedural else normalize(mesh))
 
     return _KEPT.get(key, make)
 
