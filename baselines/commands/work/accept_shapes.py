@@ -173,7 +173,8 @@ def markdown(
     parts = [
         "# Which shapes are recognized",
         f"Mean score over {'x'.join(map(str, options.grid))} views (azimuth x elevation, ends of it included); "
-        f"bold: accepted, mean >= {options.threshold:g}. Score: {scores}. Colors: {options.colors}, normals: {options.normals}"
+        f"bold: accepted, mean >= {options.threshold:g}. Score: {scores}. "
+        f"Colors: {options.colors}, normals: {options.normals}"
         + (", pictures fed in [0, 1]." if options.unnormalized else "."),
         markdown_table(rows),
         summary(reports, networks),
