@@ -25,7 +25,7 @@ SCENES = Scenes.from_parameters({**VIEWS, "light_elevation": np.full(3, 55.0), "
 
 
 def by_vtk(mesh: Mesh, view: int, background: float) -> npt.NDArray[Any]:
-    """A picture (3, SIZE, SIZE) of a mesh with corners of its own, a texture a group of faces, averaged from a finer one."""
+    """A picture (3, SIZE, SIZE) of a mesh with corners of its own, a texture a group of faces."""
     from vtk.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
 
     surface = mesh.surface
