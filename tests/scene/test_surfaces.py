@@ -14,7 +14,6 @@ from PIL import Image
 from textured_maker import MESHES, ball, blob, box, checker, encoded, label, obj_lines, vase, write_glb, write_obj
 
 from semrob_env.errors import InvalidMeshError, InvalidParameterError, LookWarning
-from semrob_env.functions import make_function
 from semrob_env.scene.camera import Scenes
 from semrob_env.scene.function import SceneId
 from semrob_env.scene.mesh import Mesh, load_mesh, merge_meshes, normalize
@@ -57,7 +56,7 @@ def quarters() -> npt.NDArray[Any]:
 
 def cosine(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float:
     x, y = first.ravel().astype(np.float64), second.ravel().astype(np.float64)
-    return float(x @ y / np.sqrt((x @ x) * (y @ y)))
+    return float(x @ y / np.sqrt((x @ x) * (y @ y))) if x.any() or y.any() else 1.0
 
 
 def written(folder: Path, image: bytes, **changes: Any) -> Path:
@@ -112,7 +111,7 @@ def test_what_is_far_away_on_a_tilted_face_is_printed_smaller() -> None:
     edges = np.flatnonzero(np.diff((picture > 0.5).astype(int)))
     gaps = np.diff(edges)
     assert len(gaps) >= 5
-    assert gaps[0] < 0.8 * gaps[-1]
+    assert gaps[-1] < 0.8 * gaps[0]  # the upper edge is nearer to the camera
     # Where a stripe of the plane lies, by the camera's own formula: y / depth.
     e, focal = np.deg2rad(65.0), 112 / np.tan(np.deg2rad(30))
     heights = 1 - np.arange(8, 64, 8) / 32
@@ -146,10 +145,11 @@ def test_holes_of_a_texture_show_what_is_behind() -> None:
     behind = Mesh(mesh.vertices - np.array([0, 0, 0.5]), mesh.faces, np.tile(np.float32([0, 0, 1]), (2, 1)))
     picture = seen(merge_meshes([mesh, behind]))
     assert picture[:, 32, 32] == pytest.approx([0, 0, 1], abs=1e-3)
-    assert picture[:, 10, 10] == pytest.approx([1, 1, 1], abs=1e-3)
+    assert picture[:, 16, 16] == pytest.approx([1, 1, 1], abs=1e-3)
     assert (seen(poster(pixels))[:, 32, 32] > 0.99).all()  # without a cutoff alpha does not count
-    inner = picture[2, 20:44, 20:44]  # no outline along the diagonal of the two faces, where there is a hole
+    inner = picture[2, 25:39, 25:39]  # no outline along the diagonal of the two faces, where there is a hole
     np.testing.assert_allclose(inner, 1.0, atol=1e-3)
+    np.testing.assert_allclose(picture[0, 25:39, 25:39], 0.0, atol=1e-3)
 
 
 @pytest.mark.parametrize("name", MESHES)
@@ -159,14 +159,14 @@ def test_derivatives_through_textures_and_smooth_normals_are_those_of_smoothed_p
     mesh = Shading("smooth", specular=0.3).on(normalize(load_mesh(MESHES[name](tmp_path), surface=True)))
     random = np.random.default_rng(3)
     values = {
-        "azimuth": random.uniform(0, 360, 5),
-        "elevation": random.uniform(-10, 80, 5),
-        "distance": np.full(5, 2.9),
-        "light_azimuth": random.uniform(0, 360, 5),
-        "light_elevation": random.uniform(20, 70, 5),
-        "shift_x": np.zeros(5),
+        "azimuth": random.uniform(0, 360, 3),
+        "elevation": random.uniform(-10, 80, 3),
+        "distance": np.full(3, 2.9),
+        "light_azimuth": random.uniform(0, 360, 3),
+        "light_elevation": random.uniform(20, 70, 3),
+        "shift_x": np.zeros(3),
     }
-    renderer = Rasterizer(112, blur=1.5)
+    renderer = Rasterizer(112, supersample=2, blur=1.5)
     images, derivatives = renderer.render_with_derivatives(mesh, Scenes.from_parameters(values), list(values))
     assert images.tobytes() == renderer.render(mesh, Scenes.from_parameters(values)).tobytes()
     for k, (key, step) in enumerate(zip(values, (0.4, 0.4, 0.008, 0.2, 0.2, 0.008), strict=True)):
@@ -174,7 +174,7 @@ def test_derivatives_through_textures_and_smooth_normals_are_those_of_smoothed_p
             renderer.render(mesh, Scenes.from_parameters(values | {key: values[key] + sign * step})) for sign in (1, -1)
         )
         difference = (high - low) / (2 * step)
-        assert np.median([cosine(derivatives[view, k], difference[view]) for view in range(5)]) >= 0.95, key
+        assert np.median([cosine(derivatives[view, k], difference[view]) for view in range(3)]) >= 0.95, key
 
 
 def test_a_textured_view_has_the_same_bytes_in_any_batch_and_with_any_number_of_threads(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_what_cannot_be_put_on_is_one_clear_line(tmp_path: Path) -> None:
     with pytest.raises(InvalidMeshError, match="cannot be read: no image"):
         load_mesh(path, surface=True)
     Image.new("1", (20_000, 20_000)).save(tmp_path / "a.png")
-    with pytest.raises(InvalidMeshError, match="20000 x 20000 pixels"):
+    with pytest.raises(InvalidMeshError, match=r"400000000 pixels.*; scale it down"):
         load_mesh(path, surface=True)
     gltf = json.loads(written(tmp_path, encoded(label(8))).read_text())
     gltf["images"][0] = {"uri": "gone.png"}
@@ -359,7 +359,7 @@ def test_colors_and_shading_are_options_of_the_id_and_of_the_digest(tmp_path: Pa
     with pytest.raises(InvalidMeshError, match="has no normals; choose normals=smooth"):
         load_shape("vase", source, "white", Shading("file"))
     with pytest.raises(InvalidParameterError, match="leave colors=texture"):
-        make_function("scene:efficientnet_lite0/cup/procedural:0?colors=texture")
+        load_shape("cup", "procedural:0", "texture")
     assert load_shape("cup", "procedural:0", "white", Shading("smooth")).surface is not None
 
 

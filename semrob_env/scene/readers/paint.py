@@ -109,7 +109,8 @@ def open_image(data: bytes, name: str, most_pixels: int, mode: str = "RGB") -> U
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
             reason = f"no image that is read ({', '.join(FORMATS)})"
-        raise InvalidMeshError(f"its texture {name!r} cannot be read: {reason}; save it anew as PNG") from error
+        hint = "scale it down" if isinstance(error, Image.DecompressionBombError) else "save it anew as PNG"
+        raise InvalidMeshError(f"its texture {name!r} cannot be read: {reason}; {hint}") from error
     finally:
         logger.setLevel(level)
     raise InvalidMeshError(

@@ -513,7 +513,7 @@ def _paint_colors(
     image: Float32Array,
     live: UInt8Array,
 ) -> None:
-    """Give every pixel of `image` (3, S, S) the color that `_look` finds without gloss, and set `live` of its face to 1.
+    """Give every pixel of `image` (3, S, S) the color that `_look` finds without gloss, and set `live` of its face.
 
     Here because most of the time of a picture goes by here: a call of `_look` costs as much as what it does.
     """
@@ -658,10 +658,14 @@ def _smooth_surface_edges(
 ) -> None:
     """As `kernels._smooth_edges`, where a face on a side of an edge has the color that it shows on the edge there.
 
-    What lies behind an edge has the color of its pixel. Edges across which the surface goes on make no step.
+    What lies behind an edge has the color of its pixel, and so has the face before it where its pixel shows it. Edges
+    across which the surface goes on make no step.
     """
     size, count = len(nearest), len(tangents)
     plain, plain_changes = image.copy(), derivative.copy()
+    vertices, faces, corners, emission = mesh.vertices, mesh.faces, coat.corners, coat.emission
+    texture_of, texels, levels, counts, wraps = coat.texture_of, coat.texels, coat.levels, coat.counts, coat.wraps
+    cutoffs, gloss = coat.cutoffs, coat.gloss
     colors, slopes, changes, change = np.empty((2, 3)), np.empty((2, 3)), np.empty((2, count, 3)), np.empty(3)
     chosen = np.empty(len(mesh.edges), np.int32)
     for e in chosen[: _choose_edges(screen, mesh, live, nearest, chosen)]:
@@ -694,22 +698,27 @@ def _smooth_surface_edges(
             if _hides(nearest[row_q, column_q], w + right_growth * (q + 0.5 - u), mesh, a, b):
                 continue
             x, y = (v + 0.5, u) if across else (u, v + 0.5)
+            is_outline = left < 0 or right < 0
             shown = 0
             for side in range(2):
                 face = left if side == 0 else right
                 row, column = (row_p, column_p) if side == 0 else (row_q, column_q)
+                is_seen = face == nearest[row, column] & FACE
+                if is_outline and is_seen:
+                    shown += 1
+                    face = -1
                 if face >= 0:
                     _look(
-                        mesh.vertices,
-                        mesh.faces,
-                        coat.corners,
-                        coat.emission,
-                        coat.texture_of,
-                        coat.texels,
-                        coat.levels,
-                        coat.counts,
-                        coat.wraps,
-                        coat.gloss,
+                        vertices,
+                        faces,
+                        corners,
+                        emission,
+                        texture_of,
+                        texels,
+                        levels,
+                        counts,
+                        wraps,
+                        gloss,
                         screen,
                         facing,
                         light,
@@ -721,8 +730,8 @@ def _smooth_surface_edges(
                         found,
                         texel,
                     )
-                    texture = coat.texture_of[face]
-                    if texture >= 0 and found[_ALPHA] < coat.cutoffs[texture]:
+                    texture = texture_of[face]
+                    if texture >= 0 and found[_ALPHA] < cutoffs[texture]:
                         face = -1
                 if face >= 0:
                     shown += 1
@@ -730,9 +739,7 @@ def _smooth_surface_edges(
                         colors[side, c] = found[_COLOR + c]
                         slopes[side, c] = found[(_SLOPE_Y if across else _SLOPE_X) + c]
                     for k in range(count):
-                        _change(
-                            found, x, y, coat.gloss, light, matrix_changes[k], light_changes[k], eye_changes[k], change
-                        )
+                        _change(found, x, y, gloss, light, matrix_changes[k], light_changes[k], eye_changes[k], change)
                         for c in range(3):
                             changes[side, k, c] = change[c]
                 else:
