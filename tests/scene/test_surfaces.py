@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from gltf_maker import Gltf, png
 from PIL import Image
-from textured_maker import MESHES, ball, blob, box, checker, encoded, label, obj_lines, vase, write_glb, write_obj
 
 from semrob_env.errors import InvalidMeshError, InvalidParameterError, LookWarning
 from semrob_env.scene.camera import Scenes
@@ -22,6 +20,20 @@ from semrob_env.scene.shading import Shading, smooth_normals
 from semrob_env.scene.sources import file_source, load_shape
 from semrob_env.scene.surface import Surface, Texture, display_values, linear_light, shrunk
 from semrob_env.types import Float32Array
+from tests.scene.gltf_maker import Gltf, png
+from tests.scene.textured_maker import (
+    MESHES,
+    ball,
+    blob,
+    box,
+    checker,
+    encoded,
+    label,
+    obj_lines,
+    vase,
+    write_glb,
+    write_obj,
+)
 
 SIZE = 64
 PLAIN = Rasterizer(SIZE)
@@ -86,13 +98,13 @@ def test_light_multiplies_a_texture_as_it_does_a_plain_color() -> None:
     plain = poster(pixels)
     colored = Mesh(plain.vertices, plain.faces, np.full((2, 3), 180 / 255, dtype=np.float32))
     values = {"ambient": 0.3, "directional": 0.6, "light_elevation": 30.0, "light_azimuth": 160.0, "azimuth": 150.0}
-    np.testing.assert_allclose(seen(plain, **values), seen(colored, **values), atol=1e-4)
+    np.testing.assert_allclose(seen(plain, PLAIN, **values), seen(colored, PLAIN, **values), atol=1e-4)
 
 
 def test_a_surface_with_nothing_on_it_looks_like_flat_faces() -> None:
     vertices, faces, _ = blob(20)
     random = np.random.default_rng(0)
-    plain = normalize(Mesh(vertices, faces.astype(np.int32), random.uniform(0, 1, faces.shape)))
+    plain = normalize(Mesh(vertices, faces.astype(np.int32), random.uniform(0, 1, faces.shape).astype(np.float32)))
     covered = Mesh(plain.vertices, plain.faces, plain.albedo, surface=Surface.plain(len(faces)))
     scenes = Scenes.from_parameters({"azimuth": [10.0, 200.0], "elevation": [20.0, 60.0]})
     names = ["azimuth", "distance", "light_elevation"]
@@ -142,7 +154,7 @@ def test_holes_of_a_texture_show_what_is_behind() -> None:
     pixels = np.full((32, 32, 4), 255)
     pixels[8:24, 8:24, 3] = 0
     mesh = poster(pixels, cutoff=0.5)
-    behind = Mesh(mesh.vertices - np.array([0, 0, 0.5]), mesh.faces, np.tile(np.float32([0, 0, 1]), (2, 1)))
+    behind = Mesh(mesh.vertices - np.array([0, 0, 0.5]), mesh.faces, np.full((2, 3), (0.0, 0.0, 1.0), dtype=np.float32))
     picture = seen(merge_meshes([mesh, behind]))
     assert picture[:, 32, 32] == pytest.approx([0, 0, 1], abs=1e-3)
     assert picture[:, 16, 16] == pytest.approx([1, 1, 1], abs=1e-3)
@@ -234,7 +246,7 @@ def test_factors_vertex_colors_and_textures_of_gltf_are_multiplied(tmp_path: Pat
     gltf = Gltf(vertices.astype(np.float32), faces.astype(np.uint32))
     gltf.paint(png((200, 100, 50)), places.astype(np.float32))
     gltf.json["materials"][0]["pbrMetallicRoughness"]["baseColorFactor"] = [0.5, 1.0, 1.0, 1.0]
-    gltf.primitive["attributes"]["COLOR_0"] = gltf.add(np.tile(np.float32([1.0, 0.25, 1.0]), (len(vertices), 1)))
+    gltf.primitive["attributes"]["COLOR_0"] = gltf.add(np.full((len(vertices), 3), (1.0, 0.25, 1.0), dtype=np.float32))
     mesh = normalize(load_mesh(gltf.write(tmp_path), surface=True))
     linear = linear_light(np.array([200, 100, 50]) / 255) * (0.5, 0.25, 1.0)  # factors of glTF are linear light
     assert seen(mesh)[:, 32, 32] == pytest.approx(display_values(linear), abs=0.02)

@@ -10,12 +10,12 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy.ndimage import binary_dilation, binary_erosion
-from textured_maker import MESHES
 
 from semrob_env.scene.camera import Scenes
 from semrob_env.scene.mesh import Mesh, load_mesh, normalize
 from semrob_env.scene.renderers import Rasterizer
 from semrob_env.scene.shading import Shading
+from tests.scene.textured_maker import MESHES
 
 vtk = pytest.importorskip("vtk", reason="VTK is not installed")
 
@@ -26,7 +26,10 @@ SCENES = Scenes.from_parameters({**VIEWS, "light_elevation": np.full(3, 55.0), "
 
 def by_vtk(mesh: Mesh, view: int, background: float) -> npt.NDArray[Any]:
     """A picture (3, SIZE, SIZE) of a mesh with corners of its own, a texture a group of faces."""
-    from vtk.util.numpy_support import numpy_to_vtk, numpy_to_vtkIdTypeArray, vtk_to_numpy
+    from vtkmodules.util import numpy_support
+
+    untyped: Any = numpy_support
+    numpy_to_vtk, vtk_to_numpy = untyped.numpy_to_vtk, untyped.vtk_to_numpy
 
     surface = mesh.surface
     assert surface is not None
@@ -39,7 +42,7 @@ def by_vtk(mesh: Mesh, view: int, background: float) -> npt.NDArray[Any]:
             data, points, cells = vtk.vtkPolyData(), vtk.vtkPoints(), vtk.vtkCellArray()
             points.SetData(numpy_to_vtk(mesh.vertices[mesh.faces[own]].reshape(-1, 3), deep=True))
             ids = np.concatenate([np.full((len(own), 1), 3), np.arange(3 * len(own)).reshape(-1, 3)], axis=1)
-            cells.SetCells(len(own), numpy_to_vtkIdTypeArray(ids.ravel(), deep=True))
+            cells.SetCells(len(own), untyped.numpy_to_vtkIdTypeArray(ids.ravel(), deep=True))
             data.SetPoints(points)
             data.SetPolys(cells)
             actor, mapper = vtk.vtkActor(), vtk.vtkPolyDataMapper()

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from gltf_maker import Gltf
 from PIL import Image
+
+from tests.scene.gltf_maker import Gltf
 
 Numbers = npt.NDArray[Any]
 Grid = tuple[Numbers, Numbers, Numbers]

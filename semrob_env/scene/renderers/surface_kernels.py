@@ -131,15 +131,16 @@ def _level(footprint: float, count: int) -> float:
     """The level of a texture of `count` in which a pixel is a texel wide: half of log2, off by less than 0.05."""
     bits = np.float32(min(max(footprint, 1.0), 1e18)).view(np.int32)
     logarithm = (bits >> 23) - 127 + np.float32(bits & 0x7FFFFF) * np.float32(2.0**-23)
-    return min(np.float32(0.5) * logarithm, np.float32(count - 1))
+    level: float = min(np.float32(0.5) * logarithm, np.float32(count - 1))
+    return level
 
 
 @_compiled
 def _inside(place: float, wrap: int) -> float:
     """The same place of a texture nearer to it: in [0, 1], [0, 2] where it is mirrored, near it where it is clamped."""
-    if wrap == 0:
-        return place - np.floor(place)
-    return place - 2 * np.floor(place / 2) if wrap == 2 else min(max(place, -1.0), 2.0)
+    period = 2.0 if wrap == 2 else 1.0
+    found: float = min(max(place, -1.0), 2.0) if wrap == 1 else place - period * np.floor(place / period)
+    return found
 
 
 @_compiled
@@ -485,7 +486,7 @@ def _bilinear(
 ) -> tuple[float, float, float]:
     """Linear light of a level, as `_read_level` has it."""
     x, y = u * width - 0.5, v * height - 0.5
-    column, row = int(np.floor(x)), int(np.floor(y))
+    column, row = np.int64(x + 1e6) - 1000000, np.int64(y + 1e6) - 1000000  # floor, without its price
     right, down = np.float32(x - column), np.float32(y - row)
     column_0, column_1 = _wrapped(column, width, wrap_u), _wrapped(column + 1, width, wrap_u)
     row_0, row_1 = start + _wrapped(row, height, wrap_v) * width, start + _wrapped(row + 1, height, wrap_v) * width
