@@ -11,6 +11,10 @@ class SemrobError(Exception):
     """Base of all errors that semrob raises on purpose."""
 
 
+class GateError(SemrobError):
+    """What was asked for as a condition of success does not hold: a command ends with exit code 1, not 2."""
+
+
 class InvalidParameterError(SemrobError, ValueError):
     """A parameter, space, hyperparameter or point is not well formed."""
 

@@ -165,8 +165,7 @@ def judge_for_networks(
         )
     for network in networks:
         try:
-            looks = {"feed": feed, "colors": colors, **shading.in_ids()}
-            own = SceneId(network.network, info.class_name, info.source, **looks, **network.in_ids())
+            own = SceneId.of(info, network, feed=feed, colors=colors, **shading.in_ids())
             function = make_scene_function(str(own))
             faces = len(function.meshes[0].faces)
             facts = facts_of(function)

@@ -17,5 +17,5 @@ def shape_images(shape: ShapeInfo, space: SemanticSpace) -> Callable[[FloatArray
     Raises:
         InvalidMeshError, LibraryError: It cannot be loaded.
     """
-    mesh, renderer = load_shape(shape.class_name or "", shape.source), Rasterizer()
+    mesh, renderer = load_shape(shape.class_name or "", shape.source, pose=shape.pose), Rasterizer()
     return lambda theta: renderer.render(mesh, Scenes.from_parameters(dict(zip(space.names, theta.T, strict=True))))

@@ -58,17 +58,21 @@ def rate_words(rate: Rate, *, level: float = RIGHT, confidence: float = CONFIDEN
 
 def failing_words(stretch: Failing, *, level: float = RIGHT) -> str:
     """`mostly fails from elevation 50 deg upwards (right in 14 of 96 views there)`."""
-    own, rate = stretch.parameter, stretch.rate
+    rate = stretch.rate
+    return f"mostly fails {stretch_words(stretch)} ({_good(level)} in {rate.right} of {rate.views} views there)"
+
+
+def stretch_words(stretch: Failing) -> str:
+    """Where a stretch lies: `from elevation 50 deg upwards`."""
+    own = stretch.parameter
     at_low, at_high = stretch.lower <= own.low, stretch.upper >= own.high
     if at_low and at_high:
-        where = f"at any {own.name}"
-    elif own.period is None and at_high:
-        where = f"from {_at(own, stretch.lower)} upwards"
-    elif own.period is None and at_low:
-        where = f"up to {_at(own, stretch.upper)}"
-    else:
-        where = f"within {_side(own, stretch.lower, stretch.upper)}"
-    return f"mostly fails {where} ({_good(level)} in {rate.right} of {rate.views} views there)"
+        return f"at any {own.name}"
+    if own.period is None and at_high:
+        return f"from {_at(own, stretch.lower)} upwards"
+    if own.period is None and at_low:
+        return f"up to {_at(own, stretch.upper)}"
+    return f"within {_side(own, stretch.lower, stretch.upper)}"
 
 
 def worst_words(found: Survey) -> str:

@@ -44,7 +44,10 @@ PLACES = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], dtype=np.float32)
 def seen(mesh: Mesh, renderer: Rasterizer = PLAIN, **values: float) -> Float32Array:
     """One picture (3, H, W), in full light unless the values say otherwise."""
     chosen = {"azimuth": 180.0, **BRIGHT, **values}
-    return renderer.render(mesh, Scenes.from_parameters({name: [value] for name, value in chosen.items()}))[0]
+    picture: Float32Array = renderer.render(
+        mesh, Scenes.from_parameters({name: [value] for name, value in chosen.items()})
+    )[0]
+    return picture
 
 
 def poster(pixels: npt.NDArray[Any], places: npt.NDArray[Any] = PLACES, **more: Any) -> Mesh:
@@ -356,7 +359,7 @@ def test_colors_and_shading_are_options_of_the_id_and_of_the_digest(tmp_path: Pa
     assert str(SceneId.parse(text)) == text
     looks = [("white", Shading()), ("material", Shading()), ("texture", Shading()), ("texture", Shading("smooth"))]
     looks += [("white", Shading("smooth")), ("white", Shading(specular=0.5))]
-    meshes = [load_shape("vase", source, *look) for look in looks]
+    meshes = [load_shape("vase", source, colors, None, shading) for colors, shading in looks]
     assert len({mesh.digest for mesh in meshes}) == len(looks)
     assert meshes[0].surface is None
     assert meshes[0].digest == Mesh(meshes[0].vertices, meshes[0].faces).digest
@@ -369,10 +372,10 @@ def test_colors_and_shading_are_options_of_the_id_and_of_the_digest(tmp_path: Pa
         with pytest.raises(InvalidParameterError, match=reason):
             SceneId("n", "vase", source, **options)
     with pytest.raises(InvalidMeshError, match="has no normals; choose normals=smooth"):
-        load_shape("vase", source, "white", Shading("file"))
+        load_shape("vase", source, "white", None, Shading("file"))
     with pytest.raises(InvalidParameterError, match="leave colors=texture"):
         load_shape("cup", "procedural:0", "texture")
-    assert load_shape("cup", "procedural:0", "white", Shading("smooth")).surface is not None
+    assert load_shape("cup", "procedural:0", "white", None, Shading("smooth")).surface is not None
 
 
 def test_normals_of_files_are_used_and_follow_the_nodes_of_a_scene(tmp_path: Path) -> None:
@@ -397,7 +400,7 @@ def test_normals_of_files_are_used_and_follow_the_nodes_of_a_scene(tmp_path: Pat
         for line in lines
     )
     (tmp_path / "a.obj").write_text(text + "\n")
-    own = load_shape("cup", file_source(str(tmp_path / "a.obj")), "white", Shading("file"))
+    own = load_shape("cup", file_source(str(tmp_path / "a.obj")), "white", None, Shading("file"))
     assert own.surface is not None
     assert own.surface.normals is not None
     assert own.albedo is None

@@ -6,6 +6,7 @@ from functools import partial
 from typing import final
 
 from baselines.commands.shape_gallery import ONE_VIEW, SIX_VIEWS, ShapeGalleryOptions
+from baselines.commands.shared.networks import asked_of, introduce
 from baselines.commands.shared.options import LookOptions, read_points
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from semrob_env.errors import SemrobError
@@ -34,7 +35,8 @@ def run(options: ShapeGalleryOptions, console: Console) -> None:
         return
     views = read_points(SPACE, options.views or (ONE_VIEW if options.columns == "shapes" else SIX_VIEWS), "--views")
     if networks:
-        options.load()
+        options.load(options.class_name)
+        introduce(console, asked_of(shapes, networks, options.feed, options.in_ids()))
     bundle = Bundle(options.out, console)
     with progress_bar(console, "shapes") as progress:
         look = partial(look_at, networks=networks, views=views, look=options, feed=options.feed)
@@ -81,7 +83,7 @@ def look_at(
 ) -> Seen:
     """Draw a shape and have it scored; one that cannot be loaded is seen as an error."""
     try:
-        mesh = load_shape(info.class_name or "", info.source, look.colors, look.shading)
+        mesh = load_shape(info.class_name or "", info.source, look.colors, info.pose, look.shading)
     except SemrobError as error:
         return Seen(info, None, ShapeReport(info), error=" ".join(str(error).split()))
     scenes = Scenes.from_parameters(dict(zip(SPACE.names, views.T, strict=True)))

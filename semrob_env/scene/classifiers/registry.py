@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 from semrob_env.errors import InvalidParameterError, NameClashError, UnknownNameError
@@ -22,8 +23,8 @@ from semrob_env.scene.classifiers.options import NetworkOptions
 ClassifierFactory = Callable[..., Classifier]
 """Called with `unnormalized` (bool) and `size` (pixels, or None for the network's own); gives a classifier.
 
-Beside these it gets `options`, whole, if it takes an argument of that name; else, of `weights`, `labels`, `score`,
-`device` and `output`, those that differ from their defaults: it need only take those that it can honour.
+Beside these it gets `options`, whole, if it takes an argument of that name; else those fields of `NetworkOptions` that
+differ from their defaults: it need only take those that it can honour.
 """
 
 # Named, not imported: names must be known, and misspelt ones told, without loading torch.
@@ -84,6 +85,8 @@ def load_network(
         MissingExtraError, MissingFileError, RefusedFileError, ClassifierError: As the makers of each family.
     """
     own, chosen = canonical_network(name), options or NetworkOptions()
+    chosen = replace(chosen, size=size or chosen.size)
+    size = chosen.size or None
     family, _, rest = own.partition("/")
     if own in NETWORKS:
         factory = NETWORKS[own]
@@ -111,7 +114,7 @@ def forget_networks() -> None:
 def _made(
     factory: ClassifierFactory, name: str, rest: str, unnormalized: bool, size: int | None, options: NetworkOptions
 ) -> Classifier:
-    changed = options.changed()
+    changed = {name: value for name, value in options.changed().items() if name != "size"}
     taken = inspect.signature(factory).parameters
     takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
     refused = [option for option in changed if not {option, "options"} & taken.keys() and not takes_all]

@@ -12,8 +12,9 @@ from typing import final
 from semrob_env.errors import InvalidMeshError, InvalidParameterError, LibraryError, UnknownNameError
 from semrob_env.files import FileCache
 from semrob_env.registry import Registry
-from semrob_env.scene.classes import class_index, class_of
-from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, normalize
+from semrob_env.scene.classes import class_index, class_of, nearest_class
+from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, mesh_node_names
+from semrob_env.scene.pose import Pose
 from semrob_env.scene.shading import Shading
 from semrob_env.scene.shapes import SHAPES, make_shape
 from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
@@ -57,7 +58,7 @@ class _Procedural(ShapeSource):
             raise InvalidParameterError("procedural shapes have no materials; leave colors=material away")
         return make_shape(class_name, int(path))
 
-    def covered_mesh(self, path: str, name: str, *, class_name: str) -> Mesh:
+    def covered_mesh(self, path: str, name: str, *, class_name: str, node: str = "") -> Mesh:
         raise InvalidParameterError(
             "procedural shapes have neither textures nor a file; leave colors=texture and normals=file away"
         )
@@ -72,7 +73,7 @@ class _Procedural(ShapeSource):
 
 @final
 class _File(ShapeSource):
-    form, has_names = "PATH", False
+    form, has_names, has_nodes = "PATH", False, True
 
     def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
         file = Path(path)
@@ -85,8 +86,14 @@ class _File(ShapeSource):
     def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
         return load_mesh(path, colors=colors)
 
-    def covered_mesh(self, path: str, name: str, *, class_name: str) -> Mesh:
-        return load_mesh(path, surface=True)
+    def covered_mesh(self, path: str, name: str, *, class_name: str, node: str = "") -> Mesh:
+        return load_mesh(path, surface=True, node=node)
+
+    def node_names(self, path: str, name: str) -> list[str]:
+        return mesh_node_names(path)
+
+    def node_mesh(self, path: str, name: str, node: str, *, colors: bool) -> Mesh:
+        return load_mesh(path, colors=colors, node=node)
 
     def split(self, text: str) -> tuple[str, str] | None:
         return unescape(text), ""
@@ -124,13 +131,16 @@ def file_source(path: str) -> str:
 _KEPT: FileCache[Mesh] = FileCache(256)
 
 
-def load_shape(class_name: str, source: str, colors: str = "white", shading: Shading = FLAT) -> Mesh:
+def load_shape(
+    class_name: str, source: str, colors: str = "white", pose: Pose | None = None, shading: Shading = FLAT
+) -> Mesh:
     """The normalized mesh that a source text names; kept, until a file of it is written anew or its class replaced.
 
     Args:
         class_name: Class of the shape; procedural shapes are made of it, others do not need it.
         source: See the package.
         colors: One of `COLORS`.
+        pose: How it is put up, which part of it, and whether it keeps its scale; None: as it is.
         shading: Normals and highlight.
 
     Raises:
@@ -139,26 +149,34 @@ def load_shape(class_name: str, source: str, colors: str = "white", shading: Sha
         AmbiguousNameError: Several shapes of that name.
         LibraryError: The folder or library cannot be used.
         InvalidMeshError: The mesh cannot be used.
-        InvalidParameterError: Other colors, or materials of a procedural shape.
+        InvalidParameterError: Other colors, or materials or a pose of a procedural shape.
     """
     if colors not in COLORS:
         raise InvalidParameterError(f"colors {colors!r}: choose {', '.join(COLORS[:-1])} or {COLORS[-1]}")
     kind, path, name = split_source(source)
-    own = SHAPE_SOURCES[kind]
-    key = (own, path, name, class_name, colors, shading, own.stamp(path, name, class_name))
+    own, chosen = SHAPE_SOURCES[kind], pose or Pose()
+    if own.is_procedural and chosen != Pose():
+        raise InvalidParameterError(
+            "built-in shapes stand as they are; up, front, rotate, scale and node are for files"
+        )
+    key = (own, path, name, class_name, colors, chosen, shading, own.stamp(path, name, class_name))
+
+    def bare() -> Mesh:
+        is_painted = colors == "material"
+        if chosen.node:
+            return own.node_mesh(path, name, chosen.node, colors=is_painted)
+        return own.mesh(path, name, class_name=class_name, colors=is_painted)
 
     def make() -> Mesh:
-        covered = None
+        mesh = None if colors == "texture" else bare()
         if colors == "texture" or shading.normals == "file":
-            covered = own.covered_mesh(path, name, class_name=class_name)
-        if covered is not None and colors == "texture":
-            mesh = covered
-        else:
-            mesh = own.mesh(path, name, class_name=class_name, colors=colors == "material")
-            if covered is not None and covered.surface is not None:  # of the same faces: only their looks differ
-                surface = replace(Surface.plain(len(mesh.faces)), normals=covered.surface.normals)
-                mesh = replace(mesh, surface=surface)
-        return shading.on(mesh if own.is_procedural else normalize(mesh))
+            covered = own.covered_mesh(path, name, class_name=class_name, node=chosen.node)
+            if mesh is None:
+                mesh = covered
+            elif covered.surface is not None:  # of the same faces: only their looks differ
+                mesh = replace(mesh, surface=replace(Surface.plain(len(mesh.faces)), normals=covered.surface.normals))
+        assert mesh is not None
+        return shading.on(mesh if own.is_procedural else chosen.applied(mesh))
 
     return _KEPT.get(key, make)
 
@@ -211,7 +229,11 @@ def resolve_shape(text: str) -> ShapeInfo:
         _, root, name = split_source(text)
         shapes = SHAPE_SOURCES[kind].shapes(root)
         return pick(shapes, name, root) if name else shapes[0]
-    raise LibraryError(f"{text}: there is no such file, folder or library; give {ALLOWED}, or one shape as SOURCE#NAME")
+    near = nearest_class(kind) if kind != text else None
+    hint = f"; did you mean {near}:{text.partition(':')[2]}?" if near else ""
+    raise LibraryError(
+        f"{text}: there is no such file, folder or library; give {ALLOWED}, or one shape as SOURCE#NAME{hint}"
+    )
 
 
 def _is_place(text: str) -> bool:
@@ -235,14 +257,15 @@ def select_shapes(
         texts: Each as for `list_shapes` or `resolve_shape`.
         names: Empty: all; else those that `pick` finds among all of them.
         classes: Empty: all; else shapes of these classes only.
-        as_class: Empty: the class that the name of a shape tells; else this class for every shape.
+        as_class: Empty: the class that the name of a shape tells; else this class for every shape, as the network's
+            labels or an index of them have it: only they know it.
         numbers: Object numbers of procedural shapes.
 
     Raises:
         UnknownNameError: An unknown class or name, or nothing is left.
         AmbiguousNameError, LibraryError, InvalidMeshError: As `list_shapes` and `pick`.
     """
-    for name in (*classes, *filter(None, [as_class])):
+    for name in classes:
         if name not in SHAPES:
             class_index(name)
     chosen = list(numbers)
@@ -254,7 +277,9 @@ def select_shapes(
         listed = [pick(listed, name, ", ".join(texts)) for name in names]
     if as_class:
         listed = [
-            shape if shape.source.startswith(f"{PROCEDURAL}:") else replace(shape, class_name=as_class)
+            replace(shape, scored_as="" if as_class == shape.class_name else as_class)
+            if shape.source.startswith(f"{PROCEDURAL}:")
+            else replace(shape, class_name=as_class)
             for shape in listed
         ]
     kept = tuple(dict.fromkeys(shape for shape in listed if not classes or shape.class_name in classes))

@@ -249,7 +249,7 @@ class Library(ShapeSource):
         """As `load_piece`."""
         return load_piece(path, name, colors=colors)
 
-    def covered_mesh(self, path: str, name: str, *, class_name: str) -> Mesh:
+    def covered_mesh(self, path: str, name: str, *, class_name: str, node: str = "") -> Mesh:
         """The same with its surface."""
         return load_piece(path, name, surface=True)
 
