@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Any
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
