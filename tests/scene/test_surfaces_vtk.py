@@ -41,8 +41,8 @@ def by_vtk(mesh: Mesh, view: int, background: float) -> npt.NDArray[Any]:
             own = rows if mesh.albedo is None else rows[(mesh.albedo[rows] == albedo).all(axis=1)]
             data, points, cells = vtk.vtkPolyData(), vtk.vtkPoints(), vtk.vtkCellArray()
             points.SetData(numpy_to_vtk(mesh.vertices[mesh.faces[own]].reshape(-1, 3), deep=True))
-            ids = np.concatenate([np.full((len(own), 1), 3), np.arange(3 * len(own)).reshape(-1, 3)], axis=1)
-            cells.SetCells(len(own), untyped.numpy_to_vtkIdTypeArray(ids.ravel(), deep=True))
+            for first in range(0, 3 * len(own), 3):
+                cells.InsertNextCell(3, (first, first + 1, first + 2))
             data.SetPoints(points)
             data.SetPolys(cells)
             actor, mapper = vtk.vtkActor(), vtk.vtkPolyDataMapper()
