@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from semrob_env.scene.function import SceneId
 from semrob_env.scene.mesh import Mesh, load_mesh, merge_meshes, normalize
 from semrob_env.scene.renderers import Rasterizer
 from semrob_env.scene.shading import Shading, smooth_normals
-from semrob_env.scene.sources import file_source, load_shape
+from semrob_env.scene.sources import file_source, load_shape, resolve_shape
 from semrob_env.scene.surface import Surface, Texture, display_values, linear_light, shrunk
 from semrob_env.types import Float32Array
 from tests.scene.gltf_maker import Gltf, png
@@ -405,3 +406,20 @@ def test_normals_of_files_are_used_and_follow_the_nodes_of_a_scene(tmp_path: Pat
     assert own.surface.normals is not None
     assert own.albedo is None
     assert np.abs((own.surface.normals * own.vertices[own.faces]).sum(axis=2)).min() > 0.999
+
+
+def test_a_piece_of_a_furniture_library_has_the_textures_of_its_model(tmp_path: Path) -> None:
+    model = MESHES["mug"](tmp_path)
+    library = tmp_path / "lib.sh3f"
+    with zipfile.ZipFile(library, "w") as archive:
+        archive.writestr("PluginFurnitureCatalog.properties", "id#1=mug\nname#1=Mug\nmodel#1=/mugs/mug.obj\n")
+        for file in (model, model.with_suffix(".mtl"), model.with_suffix(".png")):
+            archive.write(file, f"mugs/{file.name}")
+    smooth = Shading("smooth")
+    alone = load_shape("cup", file_source(str(model)), "texture", None, smooth)
+    piece = load_shape("cup", resolve_shape(f"{library}#mug").source, "texture", None, smooth)
+    views = {"elevation": 25.0, "light_elevation": 40.0, "ambient": 0.4, "directional": 0.6}
+    one = seen(alone, PLAIN, azimuth=60.0, light_azimuth=100.0, **views)
+    other = seen(piece, PLAIN, azimuth=240.0, light_azimuth=280.0, **views)  # their fronts look at the camera
+    assert one.std(axis=(1, 2)).min() > 0.05
+    np.testing.assert_allclose(other, one, atol=2e-3)
