@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from baselines.experiments.pool import Workers
     from semrob_env.scene.classifiers.base import Classifier
     from semrob_env.scene.classifiers.network_spec import NetworkSpec
-    from semrob_env.scene.function import SceneId
+    from semrob_env.scene.image_function import ImageId
     from semrob_env.scene.shading import Shading
     from semrob_env.scene.sources import ShapeInfo
 
@@ -65,6 +65,10 @@ Sources = Annotated[tuple[str, ...], Parameter(parse=False)]
 """Words without an option."""
 
 ClassName = Annotated[str, _option(SHAPES, "score every mesh for this class, whatever its name tells", "--class")]
+Colors = Annotated[
+    Literal["white", "material", "texture"],
+    _option(SHAPES, "white; each face in one color of its material; with textures"),
+]
 Maps = Annotated[str, Parameter(group=SHAPES, help="file of recorded maps", name="--maps")]
 Params = Annotated[
     str, _option(SPACE, f"parameters, comma separated, {', '.join(NAMED_SPACES)}, or part of a range, azimuth[90:180]")
@@ -168,7 +172,12 @@ class PoseOptions:
         specs = getattr(self, "specs", None)
         if specs is None or not getattr(self, "networks", ()) or getattr(self, "dry_run", False):
             return None
-        loaded: Classifier = specs()[0].load()
+        from semrob_env.scene.classifiers.registry import takes_option
+
+        (first, *_), own = specs(), self
+        if not takes_option(first.network, "score") and hasattr(self, "score"):
+            (first, *_) = replace(own, score="softmax").specs()  # type: ignore[call-arg, attr-defined]
+        loaded: Classifier = first.load(unnormalized=getattr(self, "unnormalized", False))
         return loaded
 
     def posed(self, shapes: "tuple[ShapeInfo, ...]") -> "tuple[ShapeInfo, ...]":
@@ -228,10 +237,7 @@ class ShapeOptions(PoseOptions):
 class LookOptions:
     """What shapes look like; the paper's protocol by default."""
 
-    colors: Annotated[
-        Literal["white", "material", "texture"],
-        _option(SHAPES, "white; each face in one color of its material; with textures"),
-    ] = "white"
+    colors: Colors = "white"
     normals: Annotated[
         Literal["flat", "smooth", "file"], _option(SHAPES, "flat faces, smooth ones, or as the mesh file says")
     ] = "flat"
@@ -290,6 +296,14 @@ class Networks:
     factory: Annotated[
         str, _option(NETWORK, "MODULE:FUNCTION of yours, makes the torch module for a state dict, file:WEIGHTS")
     ] = ""
+    scene: Annotated[
+        tuple[str, ...],
+        _option(
+            SHAPES,
+            "an option of the ids of scenes or photos, NAME=VALUE (may be repeated): background=file:room.jpg, "
+            "ground=shadow, occluder=rectangle, beyond=reflect, ...",
+        ),
+    ] = ()
 
     @property
     def feed(self) -> str:
@@ -347,18 +361,21 @@ class Networks:
 
     def scenes(
         self, shapes: tuple["ShapeInfo", ...], params: str, look: LookOptions = LookOptions()
-    ) -> list["SceneId"]:
-        """Every network with every shape.
+    ) -> "list[ImageId]":
+        """Every network with every shape or photo.
 
         Raises:
-            InvalidParameterError: A shape whose class nobody tells.
+            InvalidParameterError: A shape whose class nobody tells, or an option of --scene that ids do not have.
         """
-        from semrob_env.scene.function import SceneId
+        from semrob_env.scene.image_ids import image_id_of
 
-        own, text = self.specs(), SemanticSpace.of(params).spec
-        return [
-            SceneId.of(shape, spec, params=text, feed=self.feed, **look.in_ids()) for spec in own for shape in shapes
+        text, more = SemanticSpace.of(params).spec, "".join(f"&{option}" for option in self.scene)
+        ids = [
+            image_id_of(shape, spec, params=text, feed=self.feed, **look.in_ids())
+            for spec in self.specs()
+            for shape in shapes
         ]
+        return [type(own).parse(f"{own}{more}") for own in ids]
 
 
 @dataclass(frozen=True, kw_only=True)
