@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from baselines.experiments.runner import run_tasks as run_tasks
     from baselines.experiments.runner import solve as solve
     from baselines.fgsm import Fgsm as Fgsm
+    from baselines.fixed_box import FixedBox as FixedBox
     from baselines.grid import Grid as Grid
     from baselines.nevergrad import Nevergrad as Nevergrad
     from baselines.pgd import Pgd as Pgd
@@ -55,6 +56,7 @@ else:
             "baselines.experiments.compare": "compare",
             "baselines.experiments.runner": "execute run_tasks solve",
             "baselines.fgsm": "Fgsm",
+            "baselines.fixed_box": "FixedBox",
             "baselines.grid": "Grid",
             "baselines.nevergrad": "Nevergrad",
             "baselines.pgd": "Pgd",
