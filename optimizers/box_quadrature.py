@@ -52,14 +52,12 @@ import numpy as np
 from optimizers.base import RegionOptimizer, Settings, State
 from optimizers.limits import number, whole_number
 from optimizers.registry import register
+from optimizers.surrogate.boxes import native_bounds
 from optimizers.surrogate.plan import Knowledge, StepPlan, packed
 from semrob_env.oracle import Answers
 from semrob_env.questions import Goal
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray
-
-LEAST_SHARE = 1e-9
-"""Least half width of a region as a share of the range; that of the region while none is held for feasible."""
 
 
 @final
@@ -157,10 +155,5 @@ class BoxQuadrature(RegionOptimizer[BoxQuadratureSettings]):
 
     def _bounds_of(self, rows: list[Knowledge]) -> tuple[FloatArray, FloatArray]:
         """Lower and upper bounds (B, n) of the recommended boxes in native units, the start point well inside."""
-        bounds = [self._plan.bounds(row) for row in rows]
-        lower, upper = (self._origin + np.stack(ends) * self.space.width for ends in zip(*bounds, strict=True))
-        least = LEAST_SHARE * self.space.width  # far above rounding, so that theta0 stays inside
-        plain = ~self.space.is_periodic
-        lower, upper = np.minimum(lower, self.start - least), np.maximum(upper, self.start + least)
-        lower = np.where(plain, np.maximum(lower, self.space.low), lower)
-        return lower, np.where(plain, np.minimum(upper, self.space.high), upper)
+        lower, upper = map(np.stack, zip(*(self._plan.bounds(row) for row in rows), strict=True))
+        return native_bounds(self.space, self.start, lower, upper)

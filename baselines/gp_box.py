@@ -1,0 +1,30 @@
+"""A plain Gaussian process, asked where it knows least, and its largest safe box: what anybody would build first.
+
+Uncertainty sampling (MacKay, *Information-based objective functions for active data selection*, Neural Computation 4,
+1992): each point is the one at which the score is least certain, over the whole space up to two parameters, from three
+on over the box that may be feasible (`optimizers.surrogate.method.HOPE`). Process, box and margin: there, too.
+
+Tuned on recorded objects 0 and 1, mean >= 0.2, 0.4, 0.6: `caution` among 0, 0.5, 1, 2.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+from optimizers.registry import register
+from optimizers.surrogate.method import CANDIDATES, Model, SurrogateMethod, SurrogateSettings, greedy
+from semrob_env.types import FloatArray
+
+
+@final
+@register
+class GpBox(SurrogateMethod[SurrogateSettings]):
+    """Uncertainty sampling; see the module."""
+
+    name = "gp_box"
+    title = "Gaussian process, uncertainty sampling (MacKay 1992)"
+    settings_class = SurrogateSettings
+
+    def _choose(self, row: int, model: Model, told: int, count: int) -> FloatArray:
+        places = model.places(CANDIDATES * told, CANDIDATES)
+        return greedy(model.process, places, count, lambda mean, deviation: deviation.copy())
