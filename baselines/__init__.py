@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from baselines.reinforcement import register_policy as register_policy
     from baselines.scipy_search import ScipySearch as ScipySearch
     from baselines.sobol_box import SobolBox as SobolBox
+    from baselines.solution_box import SolutionBox as SolutionBox
     from semrob_env.store import RunRow as RunRow
     from semrob_env.store import RunStore as RunStore
     from semrob_env.store import RunTask as RunTask
@@ -76,6 +77,7 @@ else:
             "baselines.reinforcement": "Reinforcement register_policy",
             "baselines.scipy_search": "ScipySearch",
             "baselines.sobol_box": "SobolBox",
+            "baselines.solution_box": "SolutionBox",
             "semrob_env.store": "RunRow RunStore RunTask",
         },
     )

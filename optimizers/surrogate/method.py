@@ -155,12 +155,10 @@ class SurrogateMethod(RegionOptimizer[SurrogateSettingsT]):
         points = evenly_spread(self.space.n, 0, count - 1)
         return np.concatenate([self._center[row][None], np.where(self.space.is_periodic, points - 0.5, points)])
 
-    @final
     @property
     def _first_size(self) -> int:
         return self.space.n + 2
 
-    @final
     def _ask_size(self, told: int) -> int:
         """Points asked after so many scores."""
         return min(max(told // EVERY, 1), self.settings.batch) if told else self._first_size
