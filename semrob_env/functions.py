@@ -450,6 +450,7 @@ SCHEMES: Registry[Factory] = Registry(
         "synthetic": "semrob_env.synthetic:make_synthetic",
         "scene": "semrob_env.scene.function:make_scene_function",
         "recorded": "semrob_env.recorded:make_recorded",
+        "tangled": "semrob_env.synthetic:make_tangled",
     },
 )
 """What ids begin with; named, not imported: recorded and synthetic work must not load torch."""
