@@ -132,7 +132,7 @@ def bump(
         mass: Share of all points below which nothing is peeled.
     """
     lower, upper = low.copy(), low + 1.0
-    inside = np.ones(len(points), dtype=np.bool_)
+    inside: BoolArray = np.ones(len(points), dtype=np.bool_)
 
     def missed(chosen: BoolArray) -> float:
         own = counted[chosen]
@@ -150,7 +150,8 @@ def bump(
             )):
                 if (bound > center[k]) if side == 0 else (bound < center[k]):
                     continue
-                left = inside & ((points[:, k] >= bound) if side == 0 else (points[:, k] <= bound))
+                stays = (points[:, k] >= bound) if side == 0 else (points[:, k] <= bound)
+                left: BoolArray = np.asarray(inside & stays)
                 lost = count - int(left.sum())
                 if lost and left.any() and (best is None or (now - missed(left)) / lost > best[0]):
                     best = ((now - missed(left)) / lost, k, side, bound, left)

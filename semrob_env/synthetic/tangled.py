@@ -21,7 +21,6 @@ n <= 2 tests hold it against brute force.
 
 from __future__ import annotations
 
-import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
