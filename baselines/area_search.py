@@ -21,6 +21,7 @@ from typing import final
 
 import numpy as np
 
+from optimizers.base import State
 from optimizers.limits import number, whole_number
 from optimizers.registry import register
 from optimizers.surrogate.boxes import legal, log_volumes
@@ -57,8 +58,9 @@ class AreaSearch(SurrogateMethod[AreaSearchSettings]):
     is_plain = False
     settings_class = AreaSearchSettings
 
-    def _choose(self, row: int, model: Model, told: int, count: int) -> FloatArray:
+    def _choose(self, row: int, model: Model, state: State, count: int) -> FloatArray:
         process, goal, n = model.process, self.questions.goal, self.space.n
+        told = int(state["told"][row])
         by_mean = MeanCriterion(process, goal)
         boxes = self._regions(model, told)
         least = float(model.criterion.told(goal, np.asarray(goal.least))) if goal.threshold is None else goal.least
@@ -71,7 +73,7 @@ class AreaSearch(SurrogateMethod[AreaSearchSettings]):
         box_cross, with_box = by_mean.covariances(boxes, places, nothing)
         gained = (with_box - box_cross @ known.T) ** 2 / variance  # nu^2 (G, P)
         worth = volume @ _chances(mean - least, deviation**2, gained, NormalDist().inv_cdf(self.settings.probability))
-        return np.asarray(places[np.argsort(-worth, kind="stable")[:count]])
+        return self._absolute(row, places[np.argsort(-worth, kind="stable")[:count]])
 
     def _regions(self, model: Model, told: int) -> IntArray:
         """Boxes (G, n, 2) that may be the answer."""

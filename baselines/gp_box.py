@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import final
 
+from optimizers.base import State
 from optimizers.registry import register
 from optimizers.surrogate.method import CANDIDATES, Model, SurrogateMethod, SurrogateSettings, greedy
 from semrob_env.types import FloatArray
@@ -25,6 +26,7 @@ class GpBox(SurrogateMethod[SurrogateSettings]):
     title = "Gaussian process, uncertainty sampling (MacKay 1992)"
     settings_class = SurrogateSettings
 
-    def _choose(self, row: int, model: Model, told: int, count: int) -> FloatArray:
-        places = model.places(CANDIDATES * told, CANDIDATES)
-        return greedy(model.process, places, count, lambda mean, deviation: deviation.copy())
+    def _choose(self, row: int, model: Model, state: State, count: int) -> FloatArray:
+        places = model.places(CANDIDATES * int(state["told"][row]), CANDIDATES)
+        chosen = greedy(model.process, places, count, lambda mean, deviation: deviation.copy())
+        return self._absolute(row, chosen)

@@ -15,6 +15,7 @@ from typing import final
 
 import numpy as np
 
+from optimizers.base import State
 from optimizers.registry import register
 from optimizers.surrogate.method import CANDIDATES, Model, SurrogateMethod, SurrogateSettings, greedy
 from semrob_env.types import FloatArray
@@ -30,8 +31,9 @@ class LevelSet(SurrogateMethod[SurrogateSettings]):
     is_stochastic = True
     settings_class = SurrogateSettings
 
-    def _choose(self, row: int, model: Model, told: int, count: int) -> FloatArray:
+    def _choose(self, row: int, model: Model, state: State, count: int) -> FloatArray:
         goal, reach = self.questions.goal, np.sqrt(self.rngs[row].chisquare(2))
         level = float(model.criterion.told(goal, np.asarray(goal.level)))
         places = model.places(int(self.rngs[row].integers(2**20)), CANDIDATES)
-        return greedy(model.process, places, count, lambda mean, deviation: reach * deviation - np.abs(mean - level))
+        chosen = greedy(model.process, places, count, lambda mean, deviation: reach * deviation - np.abs(mean - level))
+        return self._absolute(row, chosen)

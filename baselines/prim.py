@@ -139,19 +139,19 @@ def bump(
         return float(goal.shortfall(own.mean(), own.var())) if len(own) else np.inf
 
     while missed(inside) > 0:
-        now, count, best = missed(inside), int(inside.sum()), None
+        best: tuple[float, int, int, float, BoolArray] | None = None
+        now, count = missed(inside), int(inside.sum())
         if count <= max(mass * len(points), _LEAST_INSIDE):
             return center, center
         for k in range(len(center)):
             ordered, cut = np.sort(points[inside, k]), max(int(peel * count), 1)
             for side, bound in enumerate((
-                (ordered[cut - 1] + ordered[cut]) / 2,
-                (ordered[-cut] + ordered[-cut - 1]) / 2,
+                float(ordered[cut - 1] + ordered[cut]) / 2,
+                float(ordered[-cut] + ordered[-cut - 1]) / 2,
             )):
                 if (bound > center[k]) if side == 0 else (bound < center[k]):
                     continue
-                stays = (points[:, k] >= bound) if side == 0 else (points[:, k] <= bound)
-                left: BoolArray = np.asarray(inside & stays)
+                left = inside & (points[:, k] >= bound) if side == 0 else inside & (points[:, k] <= bound)
                 lost = count - int(left.sum())
                 if lost and left.any() and (best is None or (now - missed(left)) / lost > best[0]):
                     best = ((now - missed(left)) / lost, k, side, bound, left)

@@ -58,9 +58,9 @@ class RegionSearch(SurrogateMethod[SearchSettingsT]):
 
     def _first(self, row: int, count: int) -> FloatArray:
         """The start point, and points of the first candidate."""
-        return np.concatenate([self._center[row][None], self._points(row)])
+        return np.concatenate([self._absolute(row, self._center[row][None]), self._points(row)])
 
-    def _choose(self, row: int, model: Model, told: int, count: int) -> FloatArray:
+    def _choose(self, row: int, model: Model, state: State, count: int) -> FloatArray:
         """Values the candidate; the points of the next one are not known before the minimiser has heard of it."""
         process, n = model.process, self.space.n
         lower, upper = (bound[0] for bound in self._bounds_of(row))
@@ -84,7 +84,7 @@ class RegionSearch(SurrogateMethod[SearchSettingsT]):
         after["heard"] = state["heard"] + rows
         self._candidate = after["candidate"]
         for row in np.flatnonzero(rows):
-            after["upcoming"][row, : self.settings.points] = self._absolute(row, self._points(row))
+            after["upcoming"][row, : self.settings.points] = self._points(row)
         spent = after["told"] + self.settings.points
         return after | {"converged": after["converged"] | (spent > self.questions.budget)}
 
@@ -93,8 +93,8 @@ class RegionSearch(SurrogateMethod[SearchSettingsT]):
         return bounds(self.space, self.start[row][None], self._candidate[row][None])
 
     def _points(self, row: int) -> FloatArray:
-        """Fresh points (m, n) of the candidate, relative to the start point."""
+        """Fresh points (m, n) of the candidate, in unit coordinates of the space."""
         lower, upper = self._bounds_of(row)
         fractions = latin_hypercube(self.settings.points, self.space.n, self.rngs[row])
         inside = (lower + fractions * (upper - lower) - self.space.low) / self.space.width
-        return self._relative(row, inside)
+        return np.asarray(np.where(self.space.is_periodic, np.mod(inside, 1.0), inside))

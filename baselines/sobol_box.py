@@ -14,6 +14,7 @@ from typing import final
 
 import numpy as np
 
+from optimizers.base import State
 from optimizers.registry import register
 from optimizers.surrogate.method import Model, SurrogateMethod, SurrogateSettings
 from semrob_env.types import FloatArray
@@ -30,13 +31,11 @@ class SobolBox(SurrogateMethod[SurrogateSettings]):
     settings_class = SurrogateSettings
 
     def _first(self, row: int, count: int) -> FloatArray:
-        return self._spread(row, 0, count)
+        return sobol_points(self.space.n, count)
 
-    def _choose(self, row: int, model: Model, told: int, count: int) -> FloatArray:
-        return self._spread(row, told, count)
-
-    def _spread(self, row: int, first: int, count: int) -> FloatArray:
-        return self._relative(row, sobol_points(self.space.n, first + count)[first:])
+    def _choose(self, row: int, model: Model, state: State, count: int) -> FloatArray:
+        told = int(state["told"][row])
+        return sobol_points(self.space.n, told + count)[told:]
 
 
 def sobol_points(n: int, count: int) -> FloatArray:

@@ -146,14 +146,20 @@ class SurrogateMethod(RegionOptimizer[SurrogateSettingsT]):
     is_plain: ClassVar[bool] = True
     """Whether its process is the plain one, not that of box quadrature."""
 
+    def _caution(self, told: int) -> float:
+        """Standard deviations by which what is recommended after so many scores keeps its bounds."""
+        del told
+        return self.settings.caution
+
     @abstractmethod
-    def _choose(self, row: int, model: Model, told: int, count: int) -> FloatArray:
-        """The next points (count, n) of a trajectory, relative to its start point, after so many scores told."""
+    def _choose(self, row: int, model: Model, state: State, count: int) -> FloatArray:
+        """The next points (count, n) of a trajectory, in unit coordinates of the space."""
 
     def _first(self, row: int, count: int) -> FloatArray:
-        """The first points (count, n), relative to the start point: it, and evenly spread ones."""
+        """The first points (count, n), in unit coordinates of the space: the start point, and evenly spread ones."""
         points = evenly_spread(self.space.n, 0, count - 1)
-        return np.concatenate([self._center[row][None], np.where(self.space.is_periodic, points - 0.5, points)])
+        spread = np.where(self.space.is_periodic, points - 0.5, points)
+        return self._absolute(row, np.concatenate([self._center[row][None], spread]))
 
     @property
     def _first_size(self) -> int:
@@ -185,7 +191,7 @@ class SurrogateMethod(RegionOptimizer[SurrogateSettingsT]):
         count, n, most = len(self), self.space.n, self.settings.most_queries + self._widest
         upcoming = np.zeros((count, self._widest, n))
         for row in range(count):
-            upcoming[row, : self._first_size] = self._absolute(row, self._first(row, self._first_size))
+            upcoming[row, : self._first_size] = self._first(row, self._first_size)
         logs, _ = self._prior
         lower, upper = native_bounds(self.space, self.start, self._center, self._center)
         return {
@@ -233,8 +239,7 @@ class SurrogateMethod(RegionOptimizer[SurrogateSettingsT]):
             after["lower"][row], after["upper"][row] = self._bounds(row, model)
             following = self._ask_size(told)
             after["converged"][row] = told + following > self.settings.most_queries
-            chosen = self._choose(row, model, told, following)
-            after["upcoming"][row, :following] = self._absolute(row, chosen)
+            after["upcoming"][row, :following] = self._choose(row, model, after, following)
         return after
 
     @final
@@ -245,9 +250,9 @@ class SurrogateMethod(RegionOptimizer[SurrogateSettingsT]):
 
     @final
     def _fitted(self, state: State, row: int, goal: Goal) -> FloatArray:
-        points, scores = self._told_of(state, row)
-        told = criterion_of(goal, self.space.n).told(goal, scores)
-        return fit(state["logs"][row], points, told, self.space.is_periodic, None, self._prior)
+        count = int(state["told"][row])  # in coordinates of the space: the same bits for every start point
+        told = criterion_of(goal, self.space.n).told(goal, state["scores"][row, :count])
+        return fit(state["logs"][row], state["points"][row, :count], told, self.space.is_periodic, None, self._prior)
 
     @final
     def _model(self, state: State, row: int, goal: Goal, logs: FloatArray) -> Model:
@@ -257,7 +262,7 @@ class SurrogateMethod(RegionOptimizer[SurrogateSettingsT]):
         process = Process(logs, points, kind.told(goal, scores), _lattice(center.tobytes(), periodic.tobytes()), None)
         before = state["box"][row] if state["is_known"][row] else None
         criterion = kind(process, goal)
-        return Model(criterion, center, safest(criterion, self.settings.caution, before))
+        return Model(criterion, center, safest(criterion, self._caution(len(scores)), before))
 
     @final
     def _bounds(self, row: int, model: Model) -> tuple[FloatArray, FloatArray]:

@@ -176,7 +176,7 @@ class StepPlan:
 
     def _caution(self, told: int) -> float:
         """Standard deviations by which a recommended box keeps its limits after so many scores."""
-        return float(min((told / _FULL_AT) ** _GROWING, 1.0) * NormalDist().inv_cdf(self.confidence))
+        return grown_caution(told, self.confidence)
 
     def first(self, center: FloatArray) -> Knowledge:
         """What a trajectory knows before its first score."""
@@ -311,6 +311,11 @@ def halved(brackets: FloatArray, is_high: BoolArray) -> FloatArray:
     reach, high = line_reach(brackets), is_high.reshape(brackets.shape[:2])
     inner = np.where(high, reach, brackets[..., 0])
     return np.stack([inner, np.where(high, brackets[..., 1], reach)], axis=-1)
+
+
+def grown_caution(told: int, confidence: float) -> float:
+    """Standard deviations of a normal quantile, fewer while scores are few: a bold box is worth more then."""
+    return float(min((told / _FULL_AT) ** _GROWING, 1.0) * NormalDist().inv_cdf(confidence))
 
 
 def line_reach(brackets: FloatArray) -> FloatArray:
