@@ -151,7 +151,8 @@ def bump(
             )):
                 if (bound > center[k]) if side == 0 else (bound < center[k]):
                     continue
-                left = inside & (points[:, k] >= bound) if side == 0 else inside & (points[:, k] <= bound)
+                left = inside.copy()
+                left[points[:, k] < bound if side == 0 else points[:, k] > bound] = False
                 lost = count - int(left.sum())
                 if lost and left.any() and (best is None or (now - missed(left)) / lost > best[0]):
                     best = ((now - missed(left)) / lost, k, side, bound, left)
@@ -165,7 +166,7 @@ def bump(
             for k in range(len(center))
             for side in (0, 1)
             for lower_upper in [_pasted(points, (lower, upper), low, k, side, max(int(peel * inside.sum()), 1))]
-            for within in [((points >= lower_upper[0]) & (points <= lower_upper[1])).all(axis=1)]
+            for within in [_inside(points, *lower_upper)]
             if (lower_upper[side][k] != (lower, upper)[side][k]) and missed(within) == 0
         ]
         if not widened:
@@ -179,7 +180,7 @@ def _pasted(
     """The box with one face moved out over so many points, to midway before the next one or to the wall."""
     lower, upper = box[0].copy(), box[1].copy()
     others = np.arange(len(lower)) != k
-    beside = ((points >= lower) & (points <= upper))[:, others].all(axis=1)
+    beside = _inside(points[:, others], lower[others], upper[others])
     if side == 0:
         beyond = np.sort(points[beside & (points[:, k] < lower[k]), k])[::-1]
         lower[k] = (beyond[count - 1] + beyond[count]) / 2 if len(beyond) > count else low[k]
@@ -187,6 +188,14 @@ def _pasted(
         beyond = np.sort(points[beside & (points[:, k] > upper[k]), k])
         upper[k] = (beyond[count - 1] + beyond[count]) / 2 if len(beyond) > count else low[k] + 1.0
     return lower, upper
+
+
+def _inside(points: FloatArray, lower: FloatArray, upper: FloatArray) -> BoolArray:
+    """Which points (N, n) are within bounds (n,)."""
+    inside: BoolArray = np.ones(len(points), dtype=np.bool_)
+    for k in range(points.shape[1]):
+        inside[(points[:, k] < lower[k]) | (points[:, k] > upper[k])] = False
+    return inside
 
 
 def _size(told: int) -> int:
