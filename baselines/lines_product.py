@@ -6,8 +6,7 @@ make one profile a parameter; f is taken to be a + b prod_k h_k(x_k) (cut high d
 for the largest, for the regression. The answer is the largest box of the model with a margin of `caution` times the
 root mean square of what the regression leaves. From three parameters on it is a rival; below it runs, too.
 
-Tuned on the synthetic instances 0 of the product families, n = 4 and 6: `rounds` among 3, 4, 5, `caution` among 0, 0.5,
-1.
+Not tuned: `rounds` is that of `box_quadrature`, `caution` a guess.
 """
 
 from __future__ import annotations

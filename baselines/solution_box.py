@@ -11,7 +11,8 @@ For fair use at budgets of some hundred queries, points that still lie inside ar
 ones a step). What is bad: with a goal on a share, scores below its level, until the share is met; with a mean, the
 lowest scores in order until the mean of what is left reaches it.
 
-Tuned on recorded objects 0 and 1: `points` among 5, 10, 20, `margin` among 0, 0.05.
+Tuned on recorded objects 0 and 1 (ResNet50, three classes, mean >= 0.4, 100 queries): `points` among 5,
+10, `margin` among 0, 0.05.
 """
 
 from __future__ import annotations

@@ -14,9 +14,9 @@ Ids are `tangled:FAMILY?n=N&seed=S`, n from 1 to 20, over the spaces of `semrob_
 tests hold it against 2^18 random points (n = 2 to 6). Judges, optimum and tables all use the same points, so a region
 is feasible or not for everybody.
 
-**Optimum.** No formula: the largest feasible box found by a search that sees the formula, from several starts, moving
-single sides and pairs. What it states is a lower bound; a region that a method finds may have a quality above 1. For
-n <= 2 tests hold it against brute force.
+**Optimum.** No formula: the largest feasible box found by a search that sees the formula, from several small boxes,
+moving single sides and pairs; for two parameters also from the best box of a grid, and tests hold it against brute
+force. From three on what it states is a lower bound: a region that a method finds may have a quality above 1.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ _SEARCHED = 512
 """Points of a box while the optimum is searched for."""
 _STEPS = (0.16, 0.06, 0.02, 0.006, 0.002)
 _SEEDS = (0.01, 0.05, 0.15)
+_CELLS = 48
+"""Of a grid a parameter, on which the best box of two parameters is looked up."""
 _UNITS, _LEVELS = 32, 5
 _NEAR = 0.12
 _AT_ONCE = 2**21
@@ -312,8 +314,11 @@ def _largest(function: TangledFunction, point: FloatArray, goal: Goal) -> Region
     singles = np.concatenate([sides, -sides])
     pairs = np.array([out - inn for out in sides for inn in sides if (out != inn).any()])
     best, most = None, -np.inf
-    for seed in _SEEDS:
-        ways = legal(np.minimum(walls, seed)[None])[0]
+    small = [np.minimum(walls, seed) for seed in _SEEDS]
+    for seed in (*small, *([_coarse(formula, start, goal)] if n == 2 else [])):
+        ways = legal(seed[None])[0]
+        while ways.max() > _SEEDS[0] and short_by(ways[None], _SEARCHED)[0] > 0:
+            ways = 0.97 * ways
         if short_by(ways[None], _SEARCHED)[0] > 0:
             continue
         for step in _STEPS:
@@ -344,6 +349,29 @@ def _largest(function: TangledFunction, point: FloatArray, goal: Goal) -> Region
             return region
         best = best * 0.995
     return None
+
+
+def _coarse(formula: Formula, start: FloatArray, goal: Goal) -> FloatArray:
+    """How far the sides (2, 2) of the best box of two parameters are from start (2,), by sums over cells of a grid."""
+    origin = np.where(formula.is_periodic, start - 0.5, 0.0)
+    middle = (np.arange(_CELLS) + 0.5) / _CELLS
+    grid = np.stack(np.meshgrid(*(origin[:, None] + middle), indexing="ij"), axis=-1)
+    counted = goal.counted(formula.values(grid))
+    sums = np.zeros((2, _CELLS + 1, _CELLS + 1))
+    sums[:, 1:, 1:] = np.stack([counted, counted**2]).cumsum(axis=1).cumsum(axis=2)
+    first, second = ((start - origin) * _CELLS).astype(np.int64).clip(0, _CELLS - 1).tolist()
+    low, high = np.arange(second + 1)[:, None], np.arange(second + 1, _CELLS + 1)
+    best, most = np.zeros((2, 2)), 0
+    for left in range(first + 1):
+        for right in range(first + 1, _CELLS + 1):
+            count, strip = (right - left) * (high - low), sums[:, right] - sums[:, left]
+            mean, square = (strip[:, None, high] - strip[:, low]) / count
+            size = np.where(goal.is_met(mean, square - mean**2), count, 0)
+            if size.max() > most:
+                below, above = np.unravel_index(int(size.argmax()), size.shape)
+                ends = np.array([[left, low[below, 0]], [right, high[above]]]) / _CELLS + origin
+                best, most = np.stack([start - ends[0], ends[1] - start]), int(size.max())
+    return best
 
 
 def _formula(name: str, seed: int, space: SemanticSpace) -> Formula:
