@@ -27,6 +27,7 @@ SearchSettingsT = TypeVar("SearchSettingsT", bound=SearchSettings)
 class RegionSearch(SurrogateMethod[SearchSettingsT]):
     """A search over the 2n bounds of a region; a method gives its minimiser only."""
 
+    version = 2
     is_stochastic = True
     paradigm = "search over bounds"
     plans_by_budget = True
