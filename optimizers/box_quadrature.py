@@ -24,10 +24,10 @@ scores.
 Goals. A bound on the mean is judged by means over boxes of the unit scores. A bound on the share of views with a score
 of at least a level is judged, up to n = 2, by where the process, told the scores themselves, is above that level, and
 the recommended box is asked about as well; from n = 3 on by means of a ramp around the level (`surrogate.criteria`).
-0/1 answers would tell too little of the border. Of version 3, on the recorded maps that took no part in
-tuning, at most 150 queries, level 0.5, reliability 0.95 and 0.9: 96 and 98 % of the regions were reliable, their median
-share of the optimum 0.91 and 0.86. The same scores answer other goals (`recommend(goal)`) and all levels of a profile; levels that the question
-names take turns with its goal, those where most is to gain more often.
+0/1 answers would tell too little of the border. Of version 3, on the recorded maps that took no part in tuning, at most
+150 queries, level 0.5, reliability 0.95 and 0.9: 96 and 98 % of the regions were reliable, their median share of the
+optimum 0.91 and 0.86. The same scores answer other goals (`recommend(goal)`) and all levels of a profile; levels that
+the question names take turns with its goal, those where most is to gain more often.
 
 The end. A trajectory ends as converged when, for a while, hardly any gain in volume has been expected (`tolerance`);
 its last region is as cautious as after many scores. `expected_gain` tells what more queries might win.
