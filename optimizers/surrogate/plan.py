@@ -32,7 +32,7 @@ _GROWTH = 1.25
 _EVERY = 4
 """One point a step for so many scores told, up to the batch."""
 _CANDIDATES = 160
-_FULL_AT, _GROWING = 80, 0.4
+_FULL_AT, _GROWING = 80, 0.2
 """How many scores call for all of the caution, and the power of their number with which it grows until then."""
 _HOPES = (1.0, 0.5, 0.0, -0.5)
 """Boxes that may be worth learning about are sought with these shares of the optimism."""
@@ -294,17 +294,15 @@ class StepPlan:
     ) -> tuple[IntArray, float]:
         """Boxes (1 or 2, n, 2) to learn about, among some (M, n, 2): where most gain in volume is expected; the gain.
 
-        Up to n = 2, every second step looks at the whole space, too, and all do where hardly any gain is expected: the
-        process, told mostly of one place, would be too sure of others, and what it recommends would not last.
+        Where hardly any is, half of the points look at the whole space (n < 3): the process, told mostly of one
+        place, may be wrong about others.
         """
         gain = np.maximum(volumes - recommended, 0.0) * criterion.chance(boxes)
         order = np.argsort(-gain, kind="stable")[:2]
         first, second = boxes[order[0]], boxes[order[-1]]
-        if self.n <= 2:
+        if self.n <= 2 and gain.max() < _WORTH * max(recommended, _TINY_BOX):
             half = np.where(self.periodic, _STEPS // 2, _STEPS)
-            whole, is_small = np.stack([half, half], axis=1), gain.max() < _WORTH * max(recommended, _TINY_BOX)
-            turn = [whole] if is_small else [whole, first] if len(criterion.process.points) % 2 else [first]
-            return np.stack(turn), float(gain.max())
+            return np.stack([np.stack([half, half], axis=1), first]), float(gain.max())
         return (first[None] if np.array_equal(first, second) else np.stack([first, second])), float(gain.max())
 
 
