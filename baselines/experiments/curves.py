@@ -25,7 +25,7 @@ def medians(comparison: Comparison) -> list[Panel]:
         for index, entry in enumerate(comparison.protocol.entries):
             if entry.plans:
                 ends = [comparison.rows(goal, index, budget) for budget in comparison.protocol.budgets]
-                heights = [median(comparison.outcomes.quality[rows]) for rows in ends]
+                heights = [-median(-comparison.outcomes.quality[rows]) for rows in ends]
                 curves.append(Curve(entry.label, np.array(comparison.protocol.budgets), np.array(heights), True))
                 continue
             rows = np.flatnonzero(comparison.rows(goal, index, comparison.protocol.budgets[-1]))

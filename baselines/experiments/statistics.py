@@ -55,7 +55,8 @@ def cluster_median(
 ) -> tuple[float, float, float]:
     """The median of Q values, infinite ones among them, and the ends of its percentile interval over groups.
 
-    The least value that half of them do not exceed: no mean of two, for one may be infinite.
+    The least value that more than half of them do not exceed: no mean of two, for one may be infinite, and of a method
+    that solves half of the questions the time is infinite.
 
     Args:
         values: One a question (Q,).
@@ -74,7 +75,7 @@ def cluster_median(
 
     def medians(weights: FloatArray) -> FloatArray:
         run = np.cumsum(weights, axis=1)
-        return np.asarray(ordered[(run < run[:, -1:] / 2).sum(axis=1)])
+        return np.asarray(ordered[(run <= run[:, -1:] / 2).sum(axis=1)])
 
     middle = float(medians(np.ones((1, len(values))))[0])
     if len(names) < 2:

@@ -271,7 +271,7 @@ class Comparison:
         queries, quality, purity = out.queries[rows], out.quality[rows], out.purity[rows]
         return {
             "runs": int(rows.sum()),
-            **self._median("median_quality", rows, self._over_seeds(rows)),
+            **self._median("median_quality", rows, self._over_seeds(rows), sign=-1.0),
             "feasible": _over(np.mean, out.feasible[rows]),
             "certified": _over(np.mean, out.certified[rows]),
             "purity": _over(np.nanmean, purity if np.isfinite(purity).any() else purity[:0]),
@@ -298,13 +298,17 @@ class Comparison:
         _, owner = np.unique(self.outcomes.question[rows], return_inverse=True)
         return np.asarray(np.bincount(owner, weights=self.outcomes.quality[rows]) / np.bincount(owner))
 
-    def _median(self, name: str, rows: BoolArray, values: FloatArray) -> dict[str, Any]:
-        """Cells of the median of values (Q,) of the questions of rows, and of its interval."""
+    def _median(self, name: str, rows: BoolArray, values: FloatArray, sign: float = 1.0) -> dict[str, Any]:
+        """Cells of the median of values (Q,) of the questions of rows, and of its interval.
+
+        Of two in the middle the worse one: the higher time; the lower quality, with the sign -1.
+        """
         questions = np.unique(self.outcomes.question[rows])
         rng, protocol = np.random.default_rng(self.protocol.bootstrap_seed), self.protocol
         groups = np.array([self.suite.groups[question] for question in questions], dtype=np.str_)
-        found = cluster_median(values, groups, rng, resamples=protocol.resamples, level=protocol.level)
-        return {f"{name}{end}": _cell(value) for end, value in zip(("", "_low", "_high"), found, strict=True)}
+        found = cluster_median(sign * values, groups, rng, resamples=protocol.resamples, level=protocol.level)
+        names = ("", "_low", "_high") if sign > 0 else ("", "_high", "_low")
+        return {f"{name}{end}": _cell(sign * value) for end, value in zip(names, found, strict=True)}
 
     def _ranks(self, goal: Goal, budget: int, part: str, n: int | None) -> ClusterMeans:
         """Ranks of the entries by their mean quality over seeds."""
@@ -329,8 +333,8 @@ def _running_time(entry: Entry, own: Mapping[int, dict[str, Any]], name: str) ->
 
 
 def median(values: FloatArray) -> float:
-    """Of numbers (N,), the least that half of them do not exceed; NaN without any."""
-    return float(np.sort(values)[(len(values) - 1) // 2]) if len(values) else math.nan
+    """Of numbers (N,), the least that more than half of them do not exceed; NaN without any."""
+    return float(np.sort(values)[len(values) // 2]) if len(values) else math.nan
 
 
 def _time(cell: float | str) -> str:

@@ -79,6 +79,7 @@ def test_medians_stand_infinite_values_and_their_intervals_resample_whole_groups
     np.testing.assert_allclose([low, high], np.quantile(drawn, [0.05, 0.95], method="nearest"), atol=0.05)
     thrice = cluster_median(values.repeat(3), names.repeat(3), np.random.default_rng(0), resamples=2000, level=0.9)
     assert thrice == (middle, low, high)
+    assert cluster_median(np.array([1.0, INF]), np.array(["a", "b"]), rng, resamples=10, level=0.9)[0] == INF
     alone = cluster_median(values, np.repeat("a", 41), np.random.default_rng(0), resamples=10, level=0.9)
     assert alone[0] == middle
     assert np.isnan(alone[1:]).all()
