@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from baselines.bayesian_attack import BayesianAttack as BayesianAttack
     from baselines.cma_es import CmaEs as CmaEs
     from baselines.experiments.compare import compare as compare
+    from baselines.experiments.evaluation import Evaluation as Evaluation
+    from baselines.experiments.evaluation import evaluate as evaluate
+    from baselines.experiments.network_comparison import compare_networks as compare_networks
     from baselines.experiments.runner import execute as execute
     from baselines.experiments.runner import run_tasks as run_tasks
     from baselines.experiments.runner import solve as solve
@@ -62,6 +65,8 @@ else:
             "baselines.bayesian_attack": "BayesianAttack",
             "baselines.cma_es": "CmaEs",
             "baselines.experiments.compare": "compare",
+            "baselines.experiments.network_comparison": "compare_networks",
+            "baselines.experiments.evaluation": "Evaluation evaluate",
             "baselines.experiments.runner": "execute run_tasks solve",
             "baselines.fgsm": "Fgsm",
             "baselines.fixed_box": "FixedBox",

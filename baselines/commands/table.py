@@ -4,9 +4,12 @@ from __future__ import annotations
 
 COMMANDS = {
     "How robust is a network?": {
+        "evaluate": "how robust is it on my meshes, where does it fail, and is that good enough for a merge?",
         "srvr_table": "in how much of the viewpoint space around each start point is it right, for every method?",
+        "compare_networks": "is the new checkpoint better, where is it worse, and which views flipped?",
         "grow_regions": "which region does a method find on my shape, and what does it look like inside and outside?",
         "semantic_map": "what is the score over all viewpoints, where are traps, and what does it say of the data?",
+        "store_table": "what do all the runs of a run store say, without running anything again?",
         "accept_shapes": "which shapes does it recognize at all?",
         "shape_gallery": "what do the shapes look like, and how does it score them?",
     },

@@ -51,24 +51,32 @@ def rate_words(rate: Rate, *, level: float = RIGHT, confidence: float = CONFIDEN
     """`right in 61 % (55 to 67) of all views`, the interval being the exact one; of another level, what that is."""
     if not rate.views:
         return "no view was asked"
-    low, high = rate.interval(confidence)
-    ends = f"{_floor(low)} to {-_floor(-high)}"
+    ends = interval_words(*rate.interval(confidence))
     return f"{_good(level)} in {percent(rate.share)} ({ends}) of all views"
+
+
+def interval_words(low: float, high: float) -> str:
+    """The ends of an interval of shares as whole percentages, rounded outwards: `55 to 67`."""
+    return f"{_floor(low)} to {-_floor(-high)}"
 
 
 def failing_words(stretch: Failing, *, level: float = RIGHT) -> str:
     """`mostly fails from elevation 50 deg upwards (right in 14 of 96 views there)`."""
-    own, rate = stretch.parameter, stretch.rate
+    rate = stretch.rate
+    return f"mostly fails {stretch_words(stretch)} ({_good(level)} in {rate.right} of {rate.views} views there)"
+
+
+def stretch_words(stretch: Failing) -> str:
+    """Where a stretch lies: `from elevation 50 deg upwards`."""
+    own = stretch.parameter
     at_low, at_high = stretch.lower <= own.low, stretch.upper >= own.high
     if at_low and at_high:
-        where = f"at any {own.name}"
-    elif own.period is None and at_high:
-        where = f"from {_at(own, stretch.lower)} upwards"
-    elif own.period is None and at_low:
-        where = f"up to {_at(own, stretch.upper)}"
-    else:
-        where = f"within {_side(own, stretch.lower, stretch.upper)}"
-    return f"mostly fails {where} ({_good(level)} in {rate.right} of {rate.views} views there)"
+        return f"at any {own.name}"
+    if own.period is None and at_high:
+        return f"from {_at(own, stretch.lower)} upwards"
+    if own.period is None and at_low:
+        return f"up to {_at(own, stretch.upper)}"
+    return f"within {_side(own, stretch.lower, stretch.upper)}"
 
 
 def worst_words(found: Survey) -> str:
@@ -94,7 +102,12 @@ def region_words(region: Regions) -> str:
 
 
 def certified_words(
-    region: Regions, least: float, *, level: float | None = RIGHT, confidence: float | None = CONFIDENCE
+    region: Regions,
+    least: float,
+    *,
+    level: float | None = RIGHT,
+    confidence: float | None = CONFIDENCE,
+    good: str = "",
 ) -> str:
     """What is certified of one region: `right in at least 95 % of the views within azimuth 120 to 260 deg (...)`.
 
@@ -107,6 +120,7 @@ def certified_words(
         least: Lower bound of the share of good views, or of the mean score; `goal_lower` of a certificate.
         level: Unit score from which on a view counts as good; None: it is the mean score that is bounded.
         confidence: Of the bound; None: it is the truth.
+        good: What such a view is, in words; empty: as the level says.
 
     Raises:
         InvalidRegionError: Not one region.
@@ -121,7 +135,7 @@ def certified_words(
     how = "known exactly" if confidence is None else f"certified at {100 * confidence:g} %"
     if level is None:
         return f"mean score at least {_floor(held) / 100:.2f} over {where} ({how})"
-    return f"{_good(level)} in at least {least_percent(held)} of {where} ({how})"
+    return f"{good or _good(level)} in at least {least_percent(held)} of {where} ({how})"
 
 
 def reach_words(found: Reach) -> str:

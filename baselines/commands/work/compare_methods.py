@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 
 from baselines.commands.compare_methods import CompareMethodsOptions
+from baselines.commands.shared.networks import introduce, starts_by_function
 from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.compare import compare
@@ -29,6 +30,8 @@ def run(options: CompareMethodsOptions, console: Console) -> None:
     if options.dry_run:
         console.say(estimated(protocol, suite, runs, console))
         return
+    if suite.is_live:
+        introduce(console, starts_by_function([run.task.question for run in runs]))
     bundle = Bundle(options.out, console)
     bundle.keep("protocol.json", protocol.to_json(), "comparison")
     with progress_bar(console, "runs and regions") as progress:

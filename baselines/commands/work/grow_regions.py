@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from baselines.commands.grow_regions import GrowRegionsOptions
+from baselines.commands.shared.networks import introduce
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import (
     prices,
@@ -88,6 +89,7 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
     starts = starts_of(options, options.starts, scene)
     if words := rank_words(options, options.starts):
         console.say(words)
+    introduce(console, {scene.id: starts})
     tasks = tasks_of(options, {asked.member_ids[0]: starts})
     notes = start_notes(asked, starts, np.zeros(len(starts), np.int64), options.goal, options.adversarial)
     labels = [point_label(space, start) if space.n <= 2 else moved(space, start) for start in starts]

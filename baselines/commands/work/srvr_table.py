@@ -11,6 +11,7 @@ from typing import Any, final
 
 import numpy as np
 
+from baselines.commands.shared.networks import introduce, starts_by_function
 from baselines.commands.shared.options import PAPER_STEPS, start_points, workers_of
 from baselines.commands.shared.questions import prices, rank_of, rank_words, starts_of, tasks_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar, seconds_of
@@ -69,6 +70,7 @@ def run(options: SrvrTableOptions, console: Console) -> None:
         console.say(plan.estimate())
     if options.dry_run:
         return
+    introduce(console, starts_by_function([task.question for task in plan.tasks]))
     for network in plan.networks:
         plan.function(network).values(plan.space.default[None, None])  # a broken one ends here
     bundle = Bundle(options.out, console)
@@ -238,7 +240,7 @@ def scene_functions(options: SrvrTableOptions) -> tuple[list[str], Functions]:
     order = {name: number for number, name in enumerate(own.classes)}
     shapes = tuple(sorted(own.selected(), key=lambda shape: order.get(str(shape.class_name), 0)))
     for shape in shapes:
-        load_shape(shape.class_name or "", shape.source, own.colors)
+        load_shape(shape.class_name or "", shape.source, own.colors, shape.pose)
     ids = [str(scene) for scene in own.scenes(shapes, own.params, own.colors)]
     return ids, Functions(ids)
 
