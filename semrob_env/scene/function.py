@@ -79,6 +79,8 @@ class SceneFunction(ScoreFunction):
         UnknownNameError: A class index that the classifier does not have, or a parameter that no scene has.
     """
 
+    is_rendered = True
+
     def __init__(
         self,
         classifier: Classifier,

@@ -14,6 +14,7 @@ from semrob_env.metrics.certificates import CONFIDENCE
 from semrob_env.metrics.reach import Reach
 from semrob_env.metrics.survey import RIGHT, Effects, Failing, Rate, Survey
 from semrob_env.parameters import Parameter
+from semrob_env.questions import Goal
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray
 
@@ -108,6 +109,7 @@ def certified_words(
     level: float | None = RIGHT,
     confidence: float | None = CONFIDENCE,
     good: str = "",
+    adversarial: bool = False,
 ) -> str:
     """What is certified of one region: `right in at least 95 % of the views within azimuth 120 to 260 deg (...)`.
 
@@ -121,6 +123,7 @@ def certified_words(
         level: Unit score from which on a view counts as good; None: it is the mean score that is bounded.
         confidence: Of the bound; None: it is the truth.
         good: What such a view is, in words; empty: as the level says.
+        adversarial: Whether what was certified is the complement of f, which is told as f: `wrong in at least ...`.
 
     Raises:
         InvalidRegionError: Not one region.
@@ -134,8 +137,15 @@ def certified_words(
     where = "all views" if is_whole else f"the views within {bounds}"
     how = "known exactly" if confidence is None else f"certified at {100 * confidence:g} %"
     if level is None:
-        return f"mean score at least {_floor(held) / 100:.2f} over {where} ({how})"
-    return f"{good or _good(level)} in at least {least_percent(held)} of {where} ({how})"
+        bound = f"most {(100 - _floor(held)) / 100:.2f}" if adversarial else f"least {_floor(held) / 100:.2f}"
+        return f"mean score at {bound} over {where} ({how})"
+    own = good or (_bad(1 - level) if adversarial else _good(level))
+    return f"{own} in at least {least_percent(held)} of {where} ({how})"
+
+
+def adversarial_words(goal: Goal) -> str:
+    """What f has where its complement meets a goal: `mean score at most 0.5`."""
+    return goal.words.replace(f"at least {goal.level:g}", f"at most {1 - goal.level:g}")
 
 
 def reach_words(found: Reach) -> str:
@@ -175,6 +185,10 @@ def survey_words(found: Survey, *, level: float = RIGHT, confidence: float = CON
 
 def _good(level: float) -> str:
     return "right" if level == RIGHT else f"score at least {level:g}"
+
+
+def _bad(level: float) -> str:
+    return "wrong" if level == RIGHT else f"score at most {level:g}"
 
 
 def _floor(share: float) -> int:

@@ -44,6 +44,8 @@ SMALLEST = {
     "store_table": ["nowhere.sqlite"],
     "accept_shapes": ["cup:0", "--dry-run"],
     "shape_gallery": ["cup:0", "--no-scores"],
+    "robust_training": ["--quick", "--workers", "1"],
+    "dataset": ["cup:0", "cup:1", "--views", "2", "--size", "16"],
     "compare_methods": [
         "--suite",
         "synthetic",

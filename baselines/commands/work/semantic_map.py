@@ -100,7 +100,7 @@ def run(options: SemanticMapOptions, console: Console) -> None:
     write_tables(traps, bias, folder, options)
     if grown:
         named = [(maps.names[at], row) for own in grown for row, at in zip(own.rows, own.member, strict=True)]
-        rows = [{"map": name, **csv_row(row, maps.space)} for name, row in named]
+        rows = [{"map": name, **csv_row(row, maps.space, adversarial=options.adversarial)} for name, row in named]
         write_whole(folder / "regions.csv", csv_text(rows))
         if words := rank_words(options, options.starts):
             console.say(words)
