@@ -20,8 +20,8 @@ setting `radius`, which should be the same for all that are compared. A view fai
 
 `comparison.csv`, a line for every entry and budget: means of these over runs and the ends (`_low`, `_high`) of their
 bootstrap intervals over groups, shapes as a rule: `success` (share of runs with a failure), `per_100` (failures per 100
-queries of a run's bill), `distinct`; `expected_queries` to the first failure (`running_times`, all queries of
-all runs over successes, all scenes together); medians of both distances over the runs with a failure; `queries`, the mean bill.
+queries of a run's bill), `distinct`; `expected_queries` to the first failure (`running_times`, all queries of all runs
+over successes, all scenes together); medians of both distances over the runs with a failure; `queries`, the mean bill.
 """
 
 from __future__ import annotations
