@@ -72,11 +72,11 @@ def test_a_comparison_is_written_whole_and_its_protocol_gives_the_same_again(
     maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, again = tmp_path / "out", tmp_path / "again"
-    assert new(maps, out, "--methods", "naive,oir_b,random_search:points=3", "--seeds", "0,1") == 0
+    assert new(maps, out, "--methods", "naive,oir_b,solution_box:points=3", "--seeds", "0,1") == 0
     assert {path.name for path in out.iterdir()} == WRITTEN
     told = capsys.readouterr().out
     assert "## mean score at least 0.7: " in told
-    assert "random_search:points=3" in told
+    assert "solution_box:points=3" in told
     assert compare(maps, again, "--protocol", str(out / "protocol.json")) == 0
     for name in ("comparison.csv", "runs.csv", "comparison.md", "protocol.json"):
         assert (again / name).read_text() == (out / name).read_text()
