@@ -29,7 +29,7 @@ RIVALS = ("solution_box", "prim", "area_search", "level_set", "gp_box", "sobol_b
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", (*RIVALS, "shared_quadrature"))
+@pytest.mark.parametrize("name", [*RIVALS, "shared_quadrature"])
 def test_every_rival_keeps_every_promise(name: str) -> None:
     check_optimizer(OPTIMIZERS[name], functions=example_functions()[2:3])
 
