@@ -32,7 +32,7 @@ _GROWTH = 1.25
 _EVERY = 4
 """One point a step for so many scores told, up to the batch."""
 _CANDIDATES = 160
-_FULL_AT, _GROWING = 80, 0.2
+_FULL_AT, _GROWING = 80, 0.4
 """How many scores call for all of the caution, and the power of their number with which it grows until then."""
 _HOPES = (1.0, 0.5, 0.0, -0.5)
 """Boxes that may be worth learning about are sought with these shares of the optimism."""
