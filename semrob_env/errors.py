@@ -57,6 +57,10 @@ class InvalidMeshError(SemrobError, ValueError):
     """A mesh file or mesh cannot be used."""
 
 
+class InvalidPictureError(SemrobError, ValueError):
+    """A picture file cannot be used."""
+
+
 class ClassifierError(SemrobError, RuntimeError):
     """A classifier answered something that is not a score."""
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from baselines.experiments.pool import Workers
     from semrob_env.scene.classifiers.base import Classifier
     from semrob_env.scene.classifiers.network_spec import NetworkSpec
-    from semrob_env.scene.function import SceneId
+    from semrob_env.scene.image_function import ImageId
     from semrob_env.scene.sources import ShapeInfo
 
 SHAPES, NETWORK, SPACE = Group("Shapes", sort_key=1), Group("Networks", sort_key=2), Group("ViewOptions", sort_key=3)
@@ -267,6 +267,14 @@ class Networks:
     factory: Annotated[
         str, _option(NETWORK, "MODULE:FUNCTION of yours, makes the torch module for a state dict, file:WEIGHTS")
     ] = ""
+    scene: Annotated[
+        tuple[str, ...],
+        _option(
+            SHAPES,
+            "an option of the ids of scenes or photos, NAME=VALUE (may be repeated): background=file:room.jpg, "
+            "ground=shadow, occluder=rectangle, beyond=reflect, ...",
+        ),
+    ] = ()
 
     @property
     def feed(self) -> str:
@@ -322,16 +330,21 @@ class Networks:
             if class_name:
                 classifier.classes.index(class_name)
 
-    def scenes(self, shapes: tuple["ShapeInfo", ...], params: str, colors: str = "white") -> list["SceneId"]:
-        """Every network with every shape.
+    def scenes(self, shapes: tuple["ShapeInfo", ...], params: str, colors: str = "white") -> "list[ImageId]":
+        """Every network with every shape or photo.
 
         Raises:
-            InvalidParameterError: A shape whose class nobody tells.
+            InvalidParameterError: A shape whose class nobody tells, or an option of --scene that ids do not have.
         """
-        from semrob_env.scene.function import SceneId
+        from semrob_env.scene.image_ids import image_id_of
 
-        own, text = self.specs(), SemanticSpace.of(params).spec
-        return [SceneId.of(shape, spec, params=text, feed=self.feed, colors=colors) for spec in own for shape in shapes]
+        text, more = SemanticSpace.of(params).spec, "".join(f"&{option}" for option in self.scene)
+        ids = [
+            image_id_of(shape, spec, params=text, feed=self.feed, colors=colors)
+            for spec in self.specs()
+            for shape in shapes
+        ]
+        return [type(own).parse(f"{own}{more}") for own in ids]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -34,6 +34,7 @@ class ShapeInfo:
         author: As the source states it; empty where it does not.
         scored_as: Class to score where it is another one than the shape is made of; empty: `class_name`.
         pose: How the mesh is to be put up.
+        scheme: Of the ids of functions that show it: `scene`, or `photo` for a picture file.
     """
 
     source: str
@@ -44,6 +45,7 @@ class ShapeInfo:
     author: str = ""
     scored_as: str = ""
     pose: Pose = field(default_factory=Pose)
+    scheme: str = "scene"
 
     @property
     def label(self) -> str:

@@ -19,6 +19,7 @@ from semrob_env.scene.shapes import SHAPES, make_shape
 from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
 from semrob_env.scene.sources.folders import Folder
 from semrob_env.scene.sources.libraries import Library
+from semrob_env.scene.sources.photos import PHOTO, is_photo_place, list_photos, load_photo
 from semrob_env.scene.sources.texts import source_text, unescape
 
 PROCEDURAL = "procedural"
@@ -32,7 +33,10 @@ STANDARD_NUMBERS = range(10)
 COLORS = ("white", "material")
 """How a shape may be painted: white as in the paper, or each face by its material, vertex colors or texture."""
 
-ALLOWED = f"a folder of meshes, a {LIBRARY_SUFFIX} library, a mesh file ({' '.join(SUFFIXES)}), or {PROCEDURAL}"
+ALLOWED = (
+    f"a folder of meshes or photos, a {LIBRARY_SUFFIX} library, a mesh file ({' '.join(SUFFIXES)}), a photo, or "
+    f"{PROCEDURAL}"
+)
 """For messages."""
 
 
@@ -154,6 +158,14 @@ def load_shape(class_name: str, source: str, colors: str = "white", pose: Pose |
     return _KEPT.get(key, make)
 
 
+def check_loads(shape: ShapeInfo, colors: str = "white") -> None:
+    """Load a shape or photo, which is kept; errors as `load_shape` or `load_photo`."""
+    if shape.scheme == PHOTO:
+        load_photo(shape.source)
+    else:
+        load_shape(shape.class_name or "", shape.source, colors, shape.pose)
+
+
 def canonical_source(source: str) -> str:
     """The one spelling of a source text: numbers without leading zeros, names as listed; errors as `load_shape`."""
     kind, path, name = split_source(source)
@@ -162,6 +174,8 @@ def canonical_source(source: str) -> str:
 
 def list_shapes(root: str, *, numbers: Iterable[int] = STANDARD_NUMBERS) -> tuple[ShapeInfo, ...]:
     """The shapes of a folder, a .sh3f library, a mesh file, or of `procedural`: objects `numbers` of every class.
+
+    A picture file is a photo, and so is each of a folder that holds pictures and no mesh.
 
     The path is not escaped; also taken is a kind in `SHAPE_SOURCES` and a path, escaped as in ids: `KIND:PATH`.
 
@@ -174,6 +188,8 @@ def list_shapes(root: str, *, numbers: Iterable[int] = STANDARD_NUMBERS) -> tupl
     if _is_place(root):
         kind, _, path = root.partition(":")
         return SHAPE_SOURCES[kind].shapes(unescape(path))
+    if is_photo_place(root):
+        return list_photos(root)
     is_library = Path(root).suffix.lower() == LIBRARY_SUFFIX
     return SHAPE_SOURCES["folder" if os.path.isdir(root) else "sh3f" if is_library else "file"].shapes(root)
 
@@ -238,14 +254,15 @@ def select_shapes(
         UnknownNameError: An unknown class or name, or nothing is left.
         AmbiguousNameError, LibraryError, InvalidMeshError: As `list_shapes` and `pick`.
     """
-    for name in classes:
-        if name not in SHAPES:
-            class_index(name)
     chosen = list(numbers)
     listed: list[ShapeInfo] = []
     for text in texts:
         is_root = text == PROCEDURAL or os.path.exists(text) or _is_place(text)
         listed += list_shapes(text, numbers=chosen) if is_root else [resolve_shape(text)]
+    if any(shape.scheme != PHOTO for shape in listed):  # photos have the classes of their networks
+        for name in classes:
+            if name not in SHAPES:
+                class_index(name)
     if names:
         listed = [pick(listed, name, ", ".join(texts)) for name in names]
     if as_class:
