@@ -174,7 +174,9 @@ def accuracy_of(answers: PhotoAnswers) -> Figure:
     """Share of right answers, with the exact interval; those that cannot be read do not count."""
     count = int(answers.is_read.sum())
     low, high = exact_interval(answers.right, count)
-    return Figure(answers.right / count, float(low), float(high), count, answers.right, 1 / len(answers.photos.candidates))
+    return Figure(
+        answers.right / count, float(low), float(high), count, answers.right, 1 / len(answers.photos.candidates)
+    )
 
 
 def anomaly_of(unknown: PhotoAnswers, known: PhotoAnswers) -> Figure:

@@ -135,9 +135,7 @@ def average_precision(positives: FloatArray, negatives: FloatArray) -> float:
     return float(np.sum(np.diff(found, prepend=0) / len(positives) * (found / (ends + 1))))
 
 
-def average_precision_interval(
-    estimate: float, positives: int, confidence: float = CONFIDENCE
-) -> tuple[float, float]:
+def average_precision_interval(estimate: float, positives: int, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Logit interval of an AUPR by its number of positives; NaN at 0 and 1, where it has none.
 
     Raises:

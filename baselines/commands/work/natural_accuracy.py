@@ -132,7 +132,8 @@ def asked(
     found: dict[str, dict[str, tuple[Figure, tuple[PhotoAnswers, ...]]]] = {own.benchmark.name: {} for own in sets}
     with progress_bar(console, "photographs") as progress:
         bars: dict[str, TaskID] = {
-            label: progress.add_task(label, total=sum(len(own) for own in (*sets, known) if own)) for label in classifiers
+            label: progress.add_task(label, total=sum(len(own) for own in (*sets, known) if own))
+            for label in classifiers
         }
         for label, classifier in classifiers.items():
             step = partial(advance, progress, bars[label])
@@ -151,9 +152,7 @@ def advance(progress: Progress, bar: TaskID, count: int) -> None:
     progress.advance(bar, count)
 
 
-def measured_figures(
-    photos: PhotoSet, found: Mapping[str, tuple[Figure, tuple[PhotoAnswers, ...]]]
-) -> Figures:
+def measured_figures(photos: PhotoSet, found: Mapping[str, tuple[Figure, tuple[PhotoAnswers, ...]]]) -> Figures:
     words = [f"{photos.words}, measured here"]
     figure, behind = next(iter(found.values()))
     if photos.benchmark.is_anomaly:

@@ -1,7 +1,7 @@
 """Published accuracy of networks on natural photographs beside ImageNet: ImageNetV2, ImageNet-A and ImageNet-R.
 
-Figures are top-1 in % by timm's evaluation of August 2026, at the input size of the weights, among 200 classes for -A and
--R: `results/results-imagenet*.csv` of https://github.com/huggingface/pytorch-image-models.
+Figures are top-1 in % by timm's evaluation as of August 2026, at the input size of the weights, among 200 classes for
+-A and -R: `results/results-imagenet*.csv` of https://github.com/huggingface/pytorch-image-models.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Final, final
 
 from semrob_env.scene.classifiers.names import paper_network
 
-_PAGE: Final = "https://github.com/huggingface/pytorch-image-models/tree/main/results"
+SOURCE: Final = "https://github.com/huggingface/pytorch-image-models/tree/main/results (2026-08)"
+"""Where the figures are published."""
 
 _FIRST: Final = ".IMAGENET1K_V1"
 """What torchvision calls the weights that a name without weights means."""
@@ -56,11 +57,11 @@ class NaturalAccuracy:
 
     Attributes:
         figures: By benchmark: `val`, `v2`, `a`, `r`; what is not published is not in it.
-        source: Where it is published, and under which name.
+        row: The name of the network there.
     """
 
     figures: MappingProxyType[str, float]
-    source: str
+    row: str
 
 
 def published_natural_accuracy(network: str) -> NaturalAccuracy | None:
@@ -71,7 +72,7 @@ def published_natural_accuracy(network: str) -> NaturalAccuracy | None:
         return None
     named = dict(zip(("val", "v2", "a", "r"), found[1:], strict=True))
     told = {benchmark: top1 for benchmark, top1 in named.items() if top1 is not None}
-    return NaturalAccuracy(MappingProxyType(told), f"{_PAGE} (2026-08, {found[0]})")
+    return NaturalAccuracy(MappingProxyType(told), found[0])
 
 
 def networks_with_natural_accuracy() -> tuple[str, ...]:
