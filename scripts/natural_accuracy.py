@@ -1,4 +1,4 @@
-"""Accuracy on natural photographs beside SRVR; `python scripts/natural_accuracy.py --help`, `semrob ...` is the same."""
+"""The command natural_accuracy: `semrob natural_accuracy` is the same."""
 
 from baselines.commands.start import script
 

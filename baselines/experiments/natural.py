@@ -94,8 +94,8 @@ def check_network(classifier: Classifier) -> None:
     """
     if not classifier.classes.is_imagenet:
         raise InvalidParameterError(
-            f"{classifier.name} has {classifier.labels} classes, not the 1000 of ImageNet-1k in their order, which these "
-            "photographs are labelled by; give another network"
+            f"{classifier.name} has {classifier.labels} classes, not the 1000 of ImageNet-1k in their order, by which "
+            "these photographs are labelled; give another network"
         )
 
 

@@ -1,9 +1,9 @@
 """Ranks: whether two figures order networks alike, and whether a score tells one kind of pictures from another.
 
-Sources: M. Kendall 1938, "A new measure of rank correlation", Biometrika 30 (tau; b: with ties). E. Fieller, H. Hartley &
-E. Pearson 1957, "Tests for rank correlation coefficients I", Biometrika 44: the variance of atanh(tau) is near
-0.437 / (n - 4), an approximation for n of 10 and more. K. Boyd, K. Eng & C. Page 2013, "Area under the precision-recall
-curve: point estimates and confidence intervals", ECML: the logit interval.
+Sources: M. Kendall 1938, "A new measure of rank correlation", Biometrika 30 (tau; b: with ties). E. Fieller,
+H. Hartley & E. Pearson 1957, "Tests for rank correlation coefficients I", Biometrika 44: the variance of atanh(tau) is
+near 0.437 / (n - 4), an approximation for n of 10 and more. K. Boyd, K. Eng & C. Page 2013, "Area under the
+precision-recall curve: point estimates and confidence intervals", ECML: the logit interval.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class RankAgreement:
         if not math.isfinite(self.tau):
             return f"{self.count} networks: too few for a rank agreement"
         told = (
-            f"Kendall's tau {self.tau:+.2f} over {self.count} networks ({self.same} of {pairs} pairs in the same order), "
+            f"Kendall's tau {self.tau:+.2f} over {self.count} networks, {self.same} of {pairs} pairs in the same order, "
             f"{'exact ' if self.is_exact else ''}p {self.p:.2g}"
         )
         if self.least_p > 0.05:

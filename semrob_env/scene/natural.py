@@ -1,8 +1,8 @@
 """Folders of natural photographs: ImageNet's validation pictures, V2, A, R, O and V, and which answers count in each.
 
-Every layout is a folder a class, with photographs in it: named by WordNet ids (`imagenet-a/n01498041/*.jpg`), by indices
-of ImageNet-1k (`imagenetv2-matched-frequency-format-val/0/*.jpeg`) or by names of classes. A number is read as a number:
-in the order of text 10 comes before 2, and labels that are places in a sorted list are then wrong for most folders.
+Every layout is a folder a class, with photographs in it: named by WordNet ids (`imagenet-a/n01498041/*.jpg`), by
+indices of ImageNet-1k (`imagenetv2-matched-frequency-format-val/0/*.jpeg`) or by names of classes. A number is read as
+a number: in the order of text 10 comes before 2, and labels that are places in a sorted list are then mostly wrong.
 
 | name | benchmark | counted |
 |---|---|---|

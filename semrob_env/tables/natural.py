@@ -155,8 +155,8 @@ class NaturalTable:
         notes = [f"{own.title}: {agreement.words}" for own, agreement in self.agreements()]
         if notes:
             notes.append(
-                "tau takes networks for independent draws; those of one family, or trained alike, are not, and SRVR has "
-                "its own interval: ranks of networks whose intervals overlap are not proved"
+                "tau takes networks for independent draws; those of one family, or trained alike, are not. SRVR has an "
+                "interval of its own: the ranks of networks whose intervals overlap are not proved"
             )
         return [*notes, *(own.words for own in ((self.srvr,) if self.srvr else ()) + self.benchmarks)]
 

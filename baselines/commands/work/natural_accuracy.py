@@ -17,6 +17,7 @@ from semrob_env.files import markdown_table
 from semrob_env.plotting.natural import NaturalPanel, natural_figure
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.natural_accuracy import (
+    SOURCE,
     NaturalAccuracy,
     networks_with_natural_accuracy,
     published_natural_accuracy,
@@ -97,7 +98,7 @@ def load(options: NaturalAccuracyOptions, sets: Sequence[PhotoSet], console: Con
 def names(
     options: NaturalAccuracyOptions, srvr: Figures | None, classifiers: Mapping[str, Classifier]
 ) -> tuple[str, ...]:
-    """Networks to show: those that were asked, else those of --networks, of --srvr, or all that something is known of."""
+    """Networks to show: those that were asked, else those of --networks, of --srvr, or all that are known."""
     if classifiers:
         return tuple(classifiers)
     if options.networks:
@@ -131,10 +132,8 @@ def asked(
     """By benchmark and network: the figure, and the answers behind it."""
     found: dict[str, dict[str, tuple[Figure, tuple[PhotoAnswers, ...]]]] = {own.benchmark.name: {} for own in sets}
     with progress_bar(console, "photographs") as progress:
-        bars: dict[str, TaskID] = {
-            label: progress.add_task(label, total=sum(len(own) for own in (*sets, known) if own))
-            for label in classifiers
-        }
+        total = sum(len(own) for own in (*sets, known) if own)
+        bars: dict[str, TaskID] = {label: progress.add_task(label, total=total) for label in classifiers}
         for label, classifier in classifiers.items():
             step = partial(advance, progress, bars[label])
             usual = photo_answers(classifier, known, kept, step) if known else None
@@ -196,9 +195,8 @@ def report(
     console: Console,
 ) -> None:
     notes = table.notes()
-    sources = [f"{label}: {own.source}" for label, own in public.items() if own is not None]
     if any(not own.is_measured for own in table.benchmarks):
-        notes += [f"published: {'; '.join(sources)}"]
+        notes.append(f"published: {SOURCE}, there by the names of natural.csv; photographs prepared as timm has it")
     if any(own.title == "ImageNet-A" for own in table.benchmarks):
         notes.append("ImageNet-A was chosen by the errors of torchvision's ResNet-50, which has no fair figure there")
     body = "\n\n".join([
@@ -228,7 +226,7 @@ def report(
         title = "SRVR and accuracy on natural photographs; bars: 95 % intervals"
         bundle.figure("natural.png", natural_figure(panels, table.networks, title=title, srvr="SRVR (%)"))
     else:
-        bundle.text("natural.png", "") if (bundle.folder / "natural.png").exists() else None
+        (bundle.folder / "natural.png").unlink(missing_ok=True)  # an older one must not stay
     console.say(body)
 
 
@@ -256,7 +254,7 @@ def csv_rows(
                 "high": high,
                 "photos": figure.photos if figure else "",
                 "right": "" if figure is None or figure.right is None else figure.right,
-                "source": "measured" if own.is_measured or source is None else source.source,
+                "source": "measured" if own.is_measured or source is None else f"{SOURCE} {source.row}",
                 "srvr": "" if share is None else share[0],
                 "srvr_low": "" if share is None else share[1],
                 "srvr_high": "" if share is None else share[2],
