@@ -61,8 +61,8 @@ class RankAgreement:
         if not math.isfinite(self.tau):
             return f"{self.count} networks: too few for a rank agreement"
         told = (
-            f"Kendall's tau {self.tau:+.2f} over {self.count} networks, {self.same} of {pairs} pairs in the same order, "
-            f"{'exact ' if self.is_exact else ''}p {self.p:.2g}"
+            f"Kendall's tau {self.tau:+.2f} over {self.count} networks, {self.same} of {pairs} pairs in the same "
+            f"order, {'exact ' if self.is_exact else ''}p {self.p:.2g}"
         )
         if self.least_p > 0.05:
             return f"{told}: {self.count} networks cannot show anything (the least p is {self.least_p:.2g})"

@@ -126,9 +126,8 @@ class PhotoSet:
 
     def only(self, classes: frozenset[int]) -> PhotoSet:
         """Those of some classes alone."""
-        kept = [place for place, label in enumerate(self.labels) if label in classes]
-        photos, labels = (tuple(own[place] for place in kept) for own in (self.photos, self.labels))
-        return replace(self, photos=photos, labels=labels)
+        kept = [own for own in zip(self.photos, self.labels, strict=True) if own[1] in classes]
+        return replace(self, photos=tuple(name for name, _ in kept), labels=tuple(label for _, label in kept))
 
     def __len__(self) -> int:
         return len(self.photos)
