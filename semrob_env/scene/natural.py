@@ -75,8 +75,10 @@ BENCHMARKS: Final = MappingProxyType({
 })
 """All benchmarks by name."""
 
-_FOLDERS: Final = re.compile(r"imagenet(v2|a|r|o|v)(?![a-z])|(?:imagenet|ilsvrc2012|ilsvrc)?(val)(?:idation)?$")
-"""What the names of their folders begin with, or are, without hyphens and underscores and in small letters."""
+_FOLDERS: Final = re.compile(
+    r"imagenet[-_ ]?(v2|a|r|o|v)(?![a-z0-9])|(?:(?:imagenet|ilsvrc2012|ilsvrc)[-_ ]?)?(val)(?:idation)?$"
+)
+"""What the names of their folders begin with, or are, in small letters."""
 
 
 @final
@@ -145,8 +147,7 @@ def _split(text: str) -> tuple[Benchmark, str]:
     name, equals, root = text.partition("=")
     if equals and name in BENCHMARKS and not os.path.isdir(text):
         return BENCHMARKS[name], root
-    own = re.sub(r"[-_ ]", "", Path(os.path.abspath(text)).name.casefold())
-    found = _FOLDERS.match(own)
+    found = _FOLDERS.match(Path(os.path.abspath(text)).name.casefold())
     if found is None:
         raise InvalidParameterError(
             f"{text}: its name tells no benchmark; write BENCHMARK=FOLDER with one of {', '.join(BENCHMARKS)}"
