@@ -68,7 +68,7 @@ class RankAgreement:
             return f"{told}: {self.count} networks cannot show anything (the least p is {self.least_p:.2g})"
         interval = f", 95 % interval {self.low:+.2f} to {self.high:+.2f}" if math.isfinite(self.low) else ""
         shown = "the orders agree" if self.tau > 0 else "the orders are opposed"
-        return f"{told}{interval}: {shown if self.p < 0.05 else 'chance alone explains it'}"
+        return f"{told}{interval}: {shown if self.p < 0.05 else 'chance alone could explain it'}"
 
 
 def rank_agreement(first: FloatArray, second: FloatArray) -> RankAgreement:

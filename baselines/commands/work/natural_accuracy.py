@@ -208,7 +208,7 @@ def report(
     bundle.rows("natural.csv", csv_rows(table, found, public))
     panels = [
         NaturalPanel(
-            own.title,
+            own.title + ("" if own.is_measured else ", published"),
             f"{'AUPR' if own.title == BENCHMARKS['o'].title else 'top-1 accuracy'} (%)",
             f"tau {agreement.tau:+.2f}, p {agreement.p:.2g}, n = {agreement.count}"
             if agreement.p == agreement.p
