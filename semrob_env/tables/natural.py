@@ -74,8 +74,12 @@ def read_srvr(path: str, method: str = "", kind: RegionKind = "feasible") -> Fig
     missing = next((name for name, ends in found.items() if not 0 <= ends[0] <= 1), None)
     if missing is not None:
         raise InvalidParameterError(f"{path}: SRVR {found[missing][0]} of {missing} is no share in [0, 1]")
-    regions = "every region" if kind == "every" else f"{kind} regions, others as 0"
-    return Figures("SRVR", found, True, f"SRVR: {chosen}, {regions}, mean over all classes of {Path(path).name}")
+    words = "every region" if kind == "every" else f"{kind} regions, others as 0"
+    runs = {row["network"]: row.get("runs", "") for row in rows if row["method"] == chosen}
+    if len(set(runs.values())) > 1:
+        told = ", ".join(f"{name} {count}" for name, count in runs.items())
+        words += f"; WARNING: networks have other numbers of runs, so other questions ({told})"
+    return Figures("SRVR", found, True, f"SRVR: {chosen}, {words}, mean over all classes of {Path(path).name}")
 
 
 def _store_rows(path: str) -> list[dict[str, str]]:

@@ -14,10 +14,12 @@ from torchvision.models import ResNet18_Weights
 from torchvision.transforms.functional import center_crop, resize
 
 from baselines.commands import natural_accuracy as command
+from baselines.commands import srvr_table
 from baselines.commands.program import BAD_INPUT, run_command
 from baselines.experiments import natural as experiment
 from baselines.experiments.natural import photo_answers
-from semrob_env.errors import MissingExtraError
+from semrob_env.errors import InvalidParameterError, MissingExtraError
+from semrob_env.recorded import save_maps
 from semrob_env.scene import natural
 from semrob_env.scene.classifiers.base import Preprocessing
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
@@ -27,7 +29,9 @@ from semrob_env.scene.classifiers.registry import NETWORKS, forget_networks, reg
 from semrob_env.scene.natural import PhotoSet, listed_classes, wordnet_indices
 from semrob_env.scene.photo import plain_image
 from semrob_env.scene.pictures import read_picture
+from semrob_env.tables.natural import read_srvr
 from semrob_env.types import Float32Array
+from tests.recorded_maker import wavy_maps
 
 pytest.importorskip("timm")
 
@@ -174,7 +178,7 @@ def test_a_photograph_that_cannot_be_read_is_left_out_and_told(
     assert run(folder, out=tmp_path / "out") == 0
     (row,) = rows_of(tmp_path / "out")
     assert (row["photos"], row["right"]) == ("2", "1")
-    assert "1 photographs cannot be read and are left out; the first: " in capsys.readouterr().out
+    assert "1 of 3 photographs cannot be read and are left out; the first: " in capsys.readouterr().out
 
 
 def test_photographs_are_prepared_as_torchvision_does_for_its_weights(tmp_path: Path) -> None:
@@ -222,6 +226,38 @@ def test_measured_figures_take_the_place_of_published_ones(reader: Reader, tmp_p
     assert run(folder, "--srvr", table, "--method", "naive", out=tmp_path / "out") == 0
     (row,) = rows_of(tmp_path / "out")
     assert (row["source"], row["srvr"], row["estimate"]) == ("measured", "0.9", "1.0")
+
+
+def test_a_run_store_tells_srvr_as_its_table_does_and_unlike_questions_are_refused(tmp_path: Path) -> None:
+    save_maps(wavy_maps(["ResNet50/cup/0", "Inceptionv3/cup/0"]), tmp_path / "maps.npz")
+    given = [
+        "--functions",
+        "recorded",
+        "--maps",
+        str(tmp_path / "maps.npz"),
+        "--methods",
+        "naive",
+        "--judge-points",
+        "4",
+    ]
+    out = str(tmp_path / "srvr")
+    assert run_command(srvr_table.main, [*given, "--budget", "20", "--out", out]) == 0
+    stored, tabled = (read_srvr(str(tmp_path / "srvr" / name), kind="every") for name in ("runs.sqlite", "srvr.csv"))
+    assert stored.by_network.keys() == tabled.by_network.keys() == {"ResNet50", "Inceptionv3"}
+    for name, ends in stored.by_network.items():
+        assert ends[0] == pytest.approx(tabled.by_network[name][0])
+    assert run_command(srvr_table.main, [*given, "--budget", "30", "--out", out]) == 0
+    with pytest.raises(InvalidParameterError, match="runs of 2 questions"):
+        read_srvr(str(tmp_path / "srvr" / "runs.sqlite"))
+
+
+def test_networks_that_were_asked_otherwise_are_said_so(tmp_path: Path) -> None:
+    (tmp_path / "srvr.csv").write_text(
+        "network,class_name,method,runs,estimate,low,high\nfirst,all,naive,8,0.5,0,1\nother,all,naive,4,0.4,0,1\n"
+    )
+    assert "WARNING" in read_srvr(str(tmp_path / "srvr.csv"), kind="every").words
+    with pytest.raises(InvalidParameterError, match="column feasible_estimate"):
+        read_srvr(str(tmp_path / "srvr.csv"))
 
 
 def test_every_spelling_of_the_paper_has_its_published_figures() -> None:

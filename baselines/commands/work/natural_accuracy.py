@@ -166,7 +166,7 @@ def measured_figures(photos: PhotoSet, found: Mapping[str, tuple[Figure, tuple[P
     unread = max(sum(len(own.unread) for own in answers) for _, answers in found.values())
     if unread:
         first = next(own.unread[0] for _, answers in found.values() for own in answers if own.unread)
-        words.append(f"{unread} photographs cannot be read and are left out; the first: {first}")
+        words.append(f"{unread} of {len(photos)} photographs cannot be read and are left out; the first: {first}")
     return Figures(
         photos.benchmark.title,
         {label: (own.estimate, own.low, own.high) for label, (own, _) in found.items()},
