@@ -129,6 +129,10 @@ class CacheWarning(UserWarning):
     """What was compiled cannot be kept on disk."""
 
 
+class LookWarning(UserWarning):
+    """A mesh file says something about its looks that is not drawn."""
+
+
 class ContractError(SemrobError, AssertionError):
     """A checker found that an optimizer or environment breaks a promise."""
 

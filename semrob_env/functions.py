@@ -455,6 +455,7 @@ SCHEMES: Registry[Factory] = Registry(
         "scene": "semrob_env.scene.function:make_scene_function",
         "photo": "semrob_env.scene.photo:make_photo_function",
         "recorded": "semrob_env.recorded:make_recorded",
+        "tangled": "semrob_env.synthetic:make_tangled",
     },
 )
 """What ids begin with; named, not imported: recorded and synthetic work must not load torch."""

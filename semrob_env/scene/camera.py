@@ -189,6 +189,17 @@ class Views:
                 light_tangents[:, k] = _light_table(len(scenes), change(scenes))
         return cls(_product(factors), _light_table(len(scenes), parts), projection_tangents, light_tangents)
 
+    @cached_property
+    def eyes(self) -> FloatArray:
+        """Where the camera stands in the world (B, 3): what the projection maps to 0."""
+        return np.asarray(-(np.linalg.inv(self.projection[:, :, :3]) @ self.projection[:, :, 3:])[..., 0])
+
+    @cached_property
+    def eye_tangents(self) -> FloatArray:
+        """Derivatives (B, K, 3) of `eyes`."""
+        moved = self.projection_tangents @ np.append(self.eyes, np.ones((len(self.eyes), 1)), axis=1)[:, None, :, None]
+        return np.asarray(-(np.linalg.inv(self.projection[:, :, :3])[:, None] @ moved)[..., 0])
+
 
 _Factor = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
 """Gives for B values of a camera parameter matrices (B, 4, 4) and their derivatives per native unit."""

@@ -32,6 +32,7 @@ from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.pose import Pose
 from semrob_env.scene.renderers import Rasterizer, Renderer, make_renderer
 from semrob_env.scene.renderers.surrounded import GROUNDS, SurroundedRenderer
+from semrob_env.scene.shading import CREASE_DEG, Shading
 from semrob_env.scene.sources import COLORS, canonical_source, load_shape
 from semrob_env.scene.surroundings import canonical_background, canonical_occluder, load_backdrop, read_occluder
 from semrob_env.types import Float32Array, FloatArray
@@ -143,7 +144,7 @@ class SceneId(ImageId):
         size: Picture size; 0: the network's own.
         supersample: Option of the renderer.
         blur: Option of the renderer: sigma in pixels.
-        colors: `white`, or `material`: each face in the color of its material.
+        colors: `white`, `material`: each face in one color of its material, or `texture`: with its textures.
         gradient_supersample: As `supersample`, for the pictures whose gradients are told; 0: as values.
         gradient_blur: As `blur`, for gradients alone.
         score: Option of the network, as the next three and `output`: `softmax`, `margin` or `top1`.
@@ -172,6 +173,9 @@ class SceneId(ImageId):
         background_seed: Chooses a picture of a folder.
         ground: `none`, `plane` or `shadow`.
         occluder: What is in front of the object; empty: nothing.
+        normals: As `Shading`, like the next two: `flat`, `smooth` or `file`.
+        crease: In degrees.
+        specular: Strength of the highlight.
     """
 
     network: str
@@ -205,6 +209,9 @@ class SceneId(ImageId):
     rotate: str = ""
     scale: str = "unit"
     node: str = ""
+    normals: str = "flat"
+    crease: float = CREASE_DEG
+    specular: float = 0.0
     noise_seed: int = 0
     background: str = ""
     background_crop: str = ""
@@ -218,15 +225,21 @@ class SceneId(ImageId):
     def __post_init__(self) -> None:
         self._check()
         if self.colors not in COLORS:
-            raise InvalidParameterError(f"colors {self.colors!r}: choose {' or '.join(COLORS)}")
+            raise InvalidParameterError(f"colors {self.colors!r}: choose {', '.join(COLORS[:-1])} or {COLORS[-1]}")
         if self.ground not in GROUNDS:
             raise InvalidParameterError(f"ground {self.ground!r}: choose {', '.join(GROUNDS)}")
+        _ = self.shading
         object.__setattr__(self, "rotate", self.pose.rotate)  # one spelling
 
     @property
     def pose(self) -> Pose:
         """How the mesh is put up."""
         return Pose.of_ids(vars(self))
+
+    @property
+    def shading(self) -> Shading:
+        """Normals and highlight."""
+        return Shading(self.normals, self.crease, self.specular)
 
 
 def make_scene_function(function_id: str) -> SceneFunction:
@@ -242,7 +255,7 @@ def make_scene_function(function_id: str) -> SceneFunction:
     own = SceneId.parse(function_id)
     own, classifier, index, space = resolved(own, canonical_source(own.source))
     own = replace(own, background=canonical_background(own.background), occluder=canonical_occluder(own.occluder))
-    mesh = load_shape(own.class_name, own.source, own.colors, own.pose)
+    mesh = load_shape(own.class_name, own.source, own.colors, own.pose, own.shading)
     size = classifier.preprocessing.size
     backdrop = load_backdrop(
         own.background,

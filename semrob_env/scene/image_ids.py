@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from semrob_env.scene.classifiers.network_spec import NetworkSpec
 from semrob_env.scene.function import SceneId
@@ -25,13 +25,13 @@ def read_image_id(function_id: str) -> ImageId | None:
 
 
 def image_id_of(
-    shape: ShapeInfo, network: NetworkSpec, *, params: str = "", feed: str = "normalized", colors: str = "white"
+    shape: ShapeInfo, network: NetworkSpec, *, params: str = "", feed: str = "normalized", **looks: Any
 ) -> ImageId:
-    """The id of a shape or photo as a network sees it; colors are those of shapes; no params: the usual ones.
+    """The id of a shape or photo as a network sees it; looks: fields of a `SceneId`; no params: the usual ones.
 
     Raises:
         InvalidParameterError: As `ImageId.of`.
     """
     said = {"params": params} if params else {}
-    said |= {"colors": colors} if shape.scheme == SceneId.scheme else {}
+    said |= looks if shape.scheme == SceneId.scheme else {}
     return IMAGE_IDS[shape.scheme].of(shape, network, feed=feed, **said)

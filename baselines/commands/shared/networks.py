@@ -92,15 +92,18 @@ def starts_by_function(questions: Sequence[Question]) -> dict[str, FloatArray | 
 
 
 def asked_of(
-    shapes: Sequence[ShapeInfo], networks: Sequence[NetworkSpec], feed: str, colors: str
+    shapes: Sequence[ShapeInfo], networks: Sequence[NetworkSpec], feed: str, looks: Mapping[str, Any]
 ) -> dict[str, FloatArray | None]:
-    """What `introduce` takes, for the first shapes that each network can see; of others the command tells why not."""
+    """What `introduce` takes, for the first shapes that each network can see; of others the command tells why not.
+
+    The looks are fields of a `SceneId`.
+    """
     found: dict[str, FloatArray | None] = {}
     for network in networks:
         own: dict[str, FloatArray | None] = {}
         for shape in shapes:
             with suppress(SemrobError):
-                scene = image_id_of(shape, network, feed=feed, colors=colors)
+                scene = image_id_of(shape, network, feed=feed, **looks)
                 own[make_image_function(str(scene)).id] = None
             if len(own) == MOST_SHAPES:
                 break

@@ -90,9 +90,9 @@ def targets_of(options: EvaluateOptions) -> list[Target]:
     if len(specs) != 1:
         raise InvalidParameterError(f"--networks: {len(specs)} networks; an evaluation is of one")
     shapes = options.selected()
-    scenes = options.scenes(shapes, options.params, options.colors)
+    scenes = options.scenes(shapes, options.params, options)
     for shape in shapes:
-        load_shape(shape.class_name or "", shape.source, options.colors, shape.pose)
+        load_shape(shape.class_name or "", shape.source, options.colors, shape.pose, options.shading)
     return [Target(shape.label, str(shape.class_name), str(scene)) for shape, scene in zip(shapes, scenes, strict=True)]
 
 

@@ -46,8 +46,8 @@ def run(options: FailuresOptions, console: Console) -> None:
     search = Search.of(options.search, options.level)
     shapes = options.selected()
     for shape in shapes:
-        load_shape(shape.class_name or "", shape.source, options.colors, shape.pose)
-    scenes = options.scenes(shapes, options.params, options.colors)
+        load_shape(shape.class_name or "", shape.source, options.colors, shape.pose, options.shading)
+    scenes = options.scenes(shapes, options.params, options)
     console.say(described(options, search, len(scenes)))
     if options.dry_run:
         return

@@ -57,7 +57,7 @@ def run(options: GradientStudyOptions, console: Console) -> None:
         OirWSettings(emphasis_factor=value)
     if len(options.specs()) != 1:
         raise InvalidParameterError(f"--networks {','.join(options.networks)}: this command takes one network")
-    scenes = options.scenes(options.selected(), SPACE.spec, options.colors)
+    scenes = options.scenes(options.selected(), SPACE.spec, options)
     starts = start_points(SPACE, options.starts)
     judge = Judge(options.goal, options.judge_points, options.seed, certificate_points=0)
     grown = [name for name, kind in KINDS.items() if kind.grows]

@@ -63,7 +63,7 @@ LEAST_MAP_STEP = 0.5  # degrees: finest grid of the drawn map
 
 def run(options: GrowRegionsOptions, console: Console) -> None:
     space = options.space()
-    scenes = options.scenes((options.one_shape(),), options.params, options.colors)
+    scenes = options.scenes((options.one_shape(),), options.params, options)
     if len(scenes) != 1:
         raise InvalidParameterError(f"--networks {','.join(options.networks)}: this command takes one network")
     if not rank_of(options, options.starts):

@@ -192,7 +192,7 @@ def function_ids(options: SemanticMapOptions) -> list[str]:
         raise InvalidParameterError("give a SOURCE (cup:3, a mesh file, ...), or --function ID, or --maps FILE")
     if options.functions:
         return list(options.functions)
-    return [str(scene) for scene in options.scenes(options.selected(), options.params, options.colors)]
+    return [str(scene) for scene in options.scenes(options.selected(), options.params, options)]
 
 
 def draw(stem: Path, maps: ScoreMaps, title: str, *, traps: Sequence[Trap] = (), grown: Grown | None = None) -> None:

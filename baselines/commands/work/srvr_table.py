@@ -253,8 +253,8 @@ def scene_functions(options: SrvrTableOptions) -> tuple[list[str], Functions]:
     order = {name: number for number, name in enumerate(own.classes)}
     shapes = tuple(sorted(own.selected(), key=lambda shape: order.get(str(shape.class_name), 0)))
     for shape in shapes:
-        check_loads(shape, own.colors)
-    ids = [str(scene) for scene in own.scenes(shapes, own.params, own.colors)]
+        check_loads(shape, own.colors, own.shading)
+    ids = [str(scene) for scene in own.scenes(shapes, own.params, own)]
     return ids, Functions(ids)
 
 

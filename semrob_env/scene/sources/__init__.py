@@ -19,6 +19,7 @@ from semrob_env.scene.sources.base import ShapeInfo as ShapeInfo
 from semrob_env.scene.sources.base import ShapeSource as ShapeSource
 from semrob_env.scene.sources.base import pick as pick
 from semrob_env.scene.sources.kinds import COLORS as COLORS
+from semrob_env.scene.sources.kinds import FLAT as FLAT
 from semrob_env.scene.sources.kinds import SHAPE_SOURCES as SHAPE_SOURCES
 from semrob_env.scene.sources.kinds import canonical_source as canonical_source
 from semrob_env.scene.sources.kinds import check_loads as check_loads

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import final
 
-from semrob_env.errors import AmbiguousNameError, InvalidMeshError, UnknownNameError
+from semrob_env.errors import AmbiguousNameError, InvalidMeshError, InvalidParameterError, UnknownNameError
 from semrob_env.files import file_stamp
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.pose import Pose
@@ -121,6 +121,17 @@ class ShapeSource(ABC):
             InvalidMeshError: The mesh cannot be used.
             UnknownNameError, AmbiguousNameError: No such shape, or several.
         """
+
+    def covered_mesh(self, path: str, name: str, *, class_name: str, node: str = "") -> Mesh:
+        """A shape, or a named part of it, with all that covers it (`Mesh.surface`); errors as `mesh`.
+
+        Raises:
+            InvalidParameterError: This kind of place has no textures and normals.
+        """
+        del path, name, class_name, node
+        raise InvalidParameterError(
+            "shapes of this kind have no textures and no normals of a file; leave colors=texture and normals=file away"
+        )
 
     def node_names(self, path: str, name: str) -> list[str]:
         """Names of the parts of a shape, as far as its file has some; errors as `mesh`."""
