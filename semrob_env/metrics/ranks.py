@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Final, final
 
 import numpy as np
+import numpy.typing as npt
 
 from semrob_env.errors import InvalidParameterError, ShapeMismatchError
 from semrob_env.metrics.certificates import CONFIDENCE, require_confidence
@@ -71,7 +72,7 @@ class RankAgreement:
         return f"{told}{interval}: {shown if self.p < 0.05 else 'chance alone could explain it'}"
 
 
-def rank_agreement(first: FloatArray, second: FloatArray) -> RankAgreement:
+def rank_agreement(first: npt.ArrayLike, second: npt.ArrayLike) -> RankAgreement:
     """How two figures (n,) of the same things agree in order; p and interval take the things for independent.
 
     Raises:

@@ -165,7 +165,8 @@ def plain_image(picture: Picture, preprocessing: Preprocessing) -> Float32Array:
     Raises:
         InvalidPictureError: As `resized`.
     """
-    return _Prepared(picture, preprocessing, "none").values.transpose(2, 0, 1)
+    image: Float32Array = _Prepared(picture, preprocessing, "none").values.transpose(2, 0, 1)
+    return image
 
 
 @final

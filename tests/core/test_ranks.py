@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from scipy import stats
 
@@ -13,7 +14,7 @@ from semrob_env.metrics.ranks import average_precision, average_precision_interv
 from semrob_env.types import FloatArray
 
 
-def listed_p(x: FloatArray, y: FloatArray) -> float:
+def listed_p(x: npt.ArrayLike, y: FloatArray) -> float:
     """The exact two-sided p by all orders, each tau by the library."""
     own = abs(stats.kendalltau(x, y).statistic)
     every = [abs(stats.kendalltau(x, order).statistic) for order in itertools.permutations(y)]
