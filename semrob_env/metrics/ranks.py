@@ -56,6 +56,11 @@ class RankAgreement:
         return min(1.0, 2 / math.factorial(self.count))
 
     @property
+    def can_show(self) -> bool:
+        """Whether so many things could agree by more than chance, and there is a tau."""
+        return math.isfinite(self.tau) and self.least_p <= 0.05
+
+    @property
     def words(self) -> str:
         """What may be concluded."""
         pairs = self.same + self.other
@@ -65,7 +70,7 @@ class RankAgreement:
             f"Kendall's tau {self.tau:+.2f} over {self.count} networks, {self.same} of {pairs} pairs in the same "
             f"order, {'exact ' if self.is_exact else ''}p {self.p:.2g}"
         )
-        if self.least_p > 0.05:
+        if not self.can_show:
             return f"{told}: {self.count} networks cannot show anything (the least p is {self.least_p:.2g})"
         interval = f", 95 % interval {self.low:+.2f} to {self.high:+.2f}" if math.isfinite(self.low) else ""
         shown = "the orders agree" if self.tau > 0 else "the orders are opposed"

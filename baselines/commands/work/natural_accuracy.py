@@ -211,8 +211,8 @@ def report(
             own.title + ("" if own.is_measured else ", published"),
             f"{'AUPR' if own.title == BENCHMARKS['o'].title else 'top-1 accuracy'} (%)",
             f"tau {agreement.tau:+.2f}, p {agreement.p:.2g}, n = {agreement.count}"
-            if agreement.p == agreement.p
-            else f"n = {agreement.count}: no rank agreement",
+            if agreement.can_show
+            else f"n = {agreement.count}: too few for ranks",
             tuple(
                 (table.networks.index(name), own.by_network[name], table.srvr.by_network[name])
                 for name in table.common(own)
