@@ -39,6 +39,7 @@ SMALLEST = {
     "evaluate": ["cup:0", "--dry-run"],
     "srvr_table": ["--functions", "recorded", "--maps", "maps.npz", "--methods", "naive,grid", "--judge-points", "4"],
     "compare_networks": ["efficientnet_lite0", "efficientnet_lite1", "--shapes", "cup:0", "--dry-run"],
+    "natural_accuracy": ["--networks", "efficientnet_lite0"],
     "grow_regions": ["cup:0", "--dry-run"],
     "semantic_map": ["--function", "synthetic:hill?n=2&seed=0", "--dry-run"],
     "store_table": ["nowhere.sqlite"],
