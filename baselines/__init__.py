@@ -9,9 +9,10 @@ One question answered, judged and billed, in one call; the row holds all that ta
     >>> row.feasible, round(row.share, 3), row.forward_queries
     (True, 0.195, 56)
 
-Many, kept in a file and resumable: `run_tasks(tasks, store)`. A comparison by counted queries: `compare`. Each library
-or idea is one file here (`baselines/grid.py`), and is loaded where it is used: `pip install semrob[baselines]` brings
-nevergrad, cma and Optuna, `semrob[agents]` stable-baselines3.
+As a callable that loops of SciPy, Optuna, nevergrad, cma, pymoo and BoTorch minimize: `objective(question)`, with an
+example of each in `baselines.loops`. Many questions, kept in a file and resumable: `run_tasks(tasks, store)`. A
+comparison by counted queries: `compare`. Each library or idea is one file here (`baselines/grid.py`), and is loaded
+where it is used: `pip install semrob[baselines]` brings nevergrad, cma and Optuna, `semrob[agents]` stable-baselines3.
 """
 
 import os
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from baselines.experiments.runner import solve as solve
     from baselines.fgsm import Fgsm as Fgsm
     from baselines.grid import Grid as Grid
+    from baselines.loops import objective as objective
     from baselines.nevergrad import Nevergrad as Nevergrad
     from baselines.pgd import Pgd as Pgd
     from baselines.random_attack import RandomAttack as RandomAttack
@@ -56,6 +58,7 @@ else:
             "baselines.experiments.runner": "execute run_tasks solve",
             "baselines.fgsm": "Fgsm",
             "baselines.grid": "Grid",
+            "baselines.loops": "objective",
             "baselines.nevergrad": "Nevergrad",
             "baselines.pgd": "Pgd",
             "baselines.random_attack": "RandomAttack",

@@ -1,4 +1,4 @@
-"""What every region search shares: a minimiser proposes candidates, `baselines.objective` says what they are worth.
+"""What every region search shares: a minimiser proposes candidates, `baselines.candidates` says what they are worth.
 
 A step asks the m points of one estimate. The minimisers are libraries that keep their state to themselves, so the state
 of a trajectory is its seed and every loss told so far (`baselines.solver.Solvers`). The search ends (converged) once
@@ -13,7 +13,7 @@ from typing import ClassVar, TypeVar
 
 import numpy as np
 
-from baselines.objective import SearchSettings, bounds, is_confirmed, latin_hypercube, mean_side, moments
+from baselines.candidates import SearchSettings, bounds, is_confirmed, latin_hypercube, mean_side, moments
 from baselines.solver import Evaluate, Solvers
 from optimizers.base import RegionOptimizer, State
 from semrob_env.oracle import Answers
