@@ -258,8 +258,7 @@ def plays_member(member: int) -> Callable[..., Any]:
 
 
 def names_another_member(self: Any, observation: Any, reward: float, info: Any) -> Any:
-    ids = self.function.member_ids
-    return observation, reward, {**info, "member_id": ids[ids.index(info["member_id"]) - 1]}
+    return observation, reward, {**info, "member": info["member"] - 1}
 
 
 def hides_the_budget(self: Any, observation: Any, reward: float, info: Any) -> Any:

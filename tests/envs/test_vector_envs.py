@@ -183,7 +183,7 @@ def test_infos_agree_with_the_oracle_and_rewards_with_objectives(mode: Autoreset
         assert not truncated.any()
         assert infos["forward_queries"].tolist() == infos["spent"].tolist() == envs.oracle.forward_queries.tolist()
         assert infos["forward_queries"].tolist() == envs.game.spent.tolist()
-        assert all(infos[f"_{name}"].all() for name in ("objective", "member_id", "lower"))
+        assert all(infos[f"_{name}"].all() for name in ("objective", "member", "lower"))
         begun = infos["forward_queries"] == envs.game.cost
         now = np.where(begun, last, infos["objective"])
         if mode is AutoresetMode.SAME_STEP and terminated.any():
@@ -264,7 +264,7 @@ def test_options_set_the_start_and_member_of_the_episodes_that_begin() -> None:
     assert envs.play.member.tolist() == [3] * 3
     _, infos = envs.reset(options={"reset_mask": np.array([False, True, False]), "member": 6})
     assert envs.play.member.tolist() == [3, 6, 3]
-    assert infos["_member_id"].tolist() == [False, True, False]
+    assert infos["_member"].tolist() == [False, True, False]
     assert infos["member_id"].tolist() == [None, MAPS.member_ids[6], None]
 
 
