@@ -63,6 +63,9 @@ from semrob_env.types import BoolArray, Float32Array, FloatArray, IntArray
 CLAIM_POINTS = 32
 """Points that test a claim, if the budget has them: with no failure they support a share of 95 % at `CLAIM_ALPHA`."""
 
+VARIANCE_CLAIM_POINTS = 128
+"""The same for goals that bound the variance: fewer never support one of 0.05, the paper's."""
+
 CLAIM_ALPHA = 0.2
 """Most chance that a region is paid that does not meet the goal."""
 
@@ -159,7 +162,8 @@ class RegionGame(Game):
         cost = 2 * corners + points
         claim = rules.claim_points
         if claim is None:
-            claim = min(CLAIM_POINTS, max(rules.budget - 2 * cost, 2))
+            most = VARIANCE_CLAIM_POINTS if rules.goal.bounds_variance else CLAIM_POINTS
+            claim = min(most, max(rules.budget - 2 * cost, 2))
         lowest = -1.25 - (CLAIM_STAKE if claim else 0.0)
         self.traits = Traits(
             objective_range=(lowest, 1.0), goal=rules.goal, clips_actions=True, sees_budget=True, stake=CLAIM_STAKE

@@ -118,8 +118,8 @@ class RegionGrowEnv(GameEnv[RegionGame]):
         start, members, adversarial, least_start: What episodes are drawn from: see `EpisodeArguments`.
         largest_step: Share of the range, in (0, 1], by which an action of 1 moves a bound.
         points: Points asked inside the region in each step, at least 2.
-        claim_points: Points that test the final region, 0 or at least 2; None: 32, or what two steps leave of a small
-            budget; 0: no claim, the last estimate is taken at its word.
+        claim_points: Points that test the final region, 0 or at least 2; None: 32, or 128 for goals that bound the
+            variance, as far as two steps leave them of the budget; 0: no claim, the last estimate is taken at its word.
         corners: None: all 2^n corners, up to n = 6; or an even number of sampled ones, for any n.
         render_mode: None, `rgb_array` (the scene, and the map with the region), `ansi`, or `human`.
 
