@@ -41,7 +41,7 @@ def test_every_file_has_the_written_schema_and_the_shares_of_the_runs(exported: 
     with (exported / "runs.csv").open(encoding="utf-8", newline="") as stream:
         lines = list(csv.DictReader(stream))
     described: list[dict[str, Any]] = [json.loads(path.read_text()) for path in (exported / "root").rglob("*.json")]
-    assert {one["algorithm"]["name"] for one in described} == {"naive", "grid@40", "grid@80"}
+    assert {one["algorithm"]["name"] for one in described} >= {"naive", "grid@40", "grid@80"}
     for path in (exported / "root").rglob("*.json"):
         one = json.loads(path.read_text())
         assert path.name == f"IOHprofiler_f{one['function_id']}_{one['function_name']}.json"
