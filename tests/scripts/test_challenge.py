@@ -81,8 +81,8 @@ def test_the_optimum_scores_one_and_what_is_no_answer_zero(folder: Path) -> None
     assert [line["answered"] for line in nothing] == ["1"] + ["0"] * (len(questions) - 1)
     away = [{**line, "elevation_lower": 88.0, "elevation_upper": 90.0} for line in submission]  # without the start
     assert {line["feasible"] for line in scores(folder, csv_text(away))} == {"0"}
-    start = (folder / "public" / "regions.csv").read_text(encoding="utf-8")
-    assert {line["quality"] for line in scores(folder, start)} == {"0.0"}, "a point has no volume"
+    example = (folder / "public" / "regions.csv").read_text(encoding="utf-8")
+    assert {line["quality"] for line in scores(folder, example)} == {"0.0"}, "a point has no volume"
 
 
 def test_what_cannot_be_scored_is_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

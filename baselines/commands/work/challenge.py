@@ -19,6 +19,7 @@ from semrob_env.parameters import SemanticSpace, paper_starts
 from semrob_env.questions import Goal, read_goal
 from semrob_env.recorded import RecordedMaps, ScoreMaps, load_maps, save_maps
 from semrob_env.regions import Regions
+from semrob_env.types import FloatArray
 
 MOST_BYTES = 2**24
 """Largest table that is read."""
@@ -40,19 +41,19 @@ def run(options: ChallengeOptions, console: Console) -> None:
         )
     given, kept = output_folder(Path(options.out) / "public"), output_folder(Path(options.out) / "hidden")
     known, asked = maps.only(public), maps.only(hidden)
-    questions = listed(asked, options.goals)
+    questions = listed(asked, options.goals, "q")
     if not questions:
         raise InvalidParameterError("no start point of a hidden map scores enough for a goal; give a lower --goal")
     save_maps(asked, kept / "maps.npz")
     save_maps(known, given / "maps.npz")
     write_whole(given / "questions.csv", csv_text(questions))
-    answers = [{**line, **best_of(known, line)} for line in listed(known, options.goals)]
+    answers = [{**line, **best_of(known, line)} for line in listed(known, options.goals, "a")]
     if answers:
         write_whole(given / "answers.csv", csv_text(answers))
-    example = [
-        {"question": line["question"], **bounds_line(maps.space, *2 * (start_of(maps.space, line),))}
-        for line in questions
-    ]
+    example: list[Line] = []
+    for line in questions:
+        start = start_of(maps.space, line)
+        example.append({"question": line["question"], **bounds_line(maps.space, start, start)})
     write_whole(given / "regions.csv", csv_text(example))
     console.say(
         f"{len(questions)} questions on {len(asked)} hidden maps, {len(answers)} with answers on {len(known)} others\n"
@@ -60,7 +61,7 @@ def run(options: ChallengeOptions, console: Console) -> None:
     )
 
 
-def listed(maps: ScoreMaps, goals: Sequence[Goal]) -> list[Line]:
+def listed(maps: ScoreMaps, goals: Sequence[Goal], letter: str) -> list[Line]:
     """Questions on maps: the paper's start points at which the score is at least the level of a goal."""
     function, starts = RecordedMaps(maps), paper_starts(maps.space)
     scores = function.scale.unit(function.values(np.tile(starts, (len(maps), 1, 1)), np.arange(len(maps))))
@@ -69,7 +70,7 @@ def listed(maps: ScoreMaps, goals: Sequence[Goal]) -> list[Line]:
         for row, column in np.argwhere(scores >= goal.level).tolist():
             start = dict(zip(maps.space.names, starts[column].tolist(), strict=True))
             lines.append({
-                "question": f"q{len(lines) + 1:04d}",
+                "question": f"{letter}{len(lines) + 1:04d}",
                 "map": maps.names[row],
                 "map_sha256": maps.digests[row],
                 "goal": goal.text,
@@ -79,20 +80,18 @@ def listed(maps: ScoreMaps, goals: Sequence[Goal]) -> list[Line]:
 
 
 def best_of(maps: ScoreMaps, line: Mapping[str, object]) -> Line:
-    best = optimum(
-        RecordedMaps(maps),
-        start_of(maps.space, line),
-        read_goal(str(line["goal"])),
-        member=maps.index(str(line["map"])),
-    )
+    start, goal = start_of(maps.space, line), read_goal(str(line["goal"]))
+    best = optimum(RecordedMaps(maps), start, goal, member=maps.index(str(line["map"])))
+    if best.region is None:
+        return {"share": 0.0, **bounds_line(maps.space, start, start)}
     return {"share": best.share, **bounds_line(maps.space, best.region.lower[0], best.region.upper[0])}
 
 
-def start_of(space: SemanticSpace, line: Mapping[str, object]) -> np.ndarray:
+def start_of(space: SemanticSpace, line: Mapping[str, object]) -> FloatArray:
     return np.array([float(str(line[f"start_{name}"])) for name in space.names])
 
 
-def bounds_line(space: SemanticSpace, lower: np.ndarray, upper: np.ndarray) -> Line:
+def bounds_line(space: SemanticSpace, lower: FloatArray, upper: FloatArray) -> Line:
     sides = {f"{name}_lower": float(value) for name, value in zip(space.names, lower, strict=True)}
     return {**sides, **{f"{name}_upper": float(value) for name, value in zip(space.names, upper, strict=True)}}
 
@@ -103,7 +102,8 @@ def scored(options: ChallengeOptions, console: Console) -> None:
     submitted = {line.get("question", ""): line for line in table(Path(options.score))}
     if unknown := [name for name in submitted if name not in {line["question"] for line in questions}]:
         raise InvalidParameterError(f"{options.score}: no question {unknown[0][:40]!r}; questions.csv has them")
-    function, lines = RecordedMaps(maps), []
+    function = RecordedMaps(maps)
+    lines: list[Line] = []
     for line in questions:
         member, goal = maps.index(line["map"]), read_goal(line["goal"])
         if maps.digests[member] != line["map_sha256"]:
@@ -120,22 +120,23 @@ def scored(options: ChallengeOptions, console: Console) -> None:
         told = {"question": line["question"], "goal": line["goal"], "answered": int(region is not None)}
         lines.append({**told, "feasible": int(feasible), "share": share, "quality": quality})
     bundle = Bundle(options.out, console)
-    rows = [
-        summary(goal, [line for line in lines if line["goal"] == goal])
-        for goal in dict.fromkeys(l["goal"] for l in lines)
-    ]
-    body = f"# Scores of a submission\n\n{markdown_table(rows)}\n\nQuality: feasible share over that of the exact optimum, else 0."
+    goals = dict.fromkeys(str(line["goal"]) for line in lines)
+    rows = [summary(goal, [line for line in lines if line["goal"] == goal]) for goal in goals]
+    note = (
+        "Quality: share of a feasible region over that of the exact optimum, else 0; without an answer, 0."
+    )
+    body = f"# Scores of a submission\n\n{markdown_table(rows)}\n\n{note}"
     bundle.text("scores.md", body)
     bundle.rows("scores.csv", lines)
     console.say(body)
     bundle.close()
 
 
-def summary(goal: object, lines: Sequence[Mapping[str, object]]) -> dict[str, str]:
+def summary(goal: str, lines: Sequence[Mapping[str, object]]) -> dict[str, str]:
     mean = {name: np.mean([float(str(line[name])) for line in lines]) for name in ("answered", "feasible", "quality")}
     qualities = [float(str(line["quality"])) for line in lines]
     return {
-        "goal": str(goal),
+        "goal": goal,
         "questions": str(len(lines)),
         "answered %": f"{100 * mean['answered']:.0f}",
         "feasible %": f"{100 * mean['feasible']:.0f}",
