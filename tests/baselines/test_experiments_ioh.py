@@ -18,7 +18,7 @@ from baselines.experiments.ioh import curve, plain_name
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ioh")
-    words = "--suite synthetic --parameters 2 --families hill,plateau --instances 0 --goals mean=0.5 --budgets 40,80"
+    words = "--suite synthetic --parameters 2 --families hill,plateau --instances 0 --goal mean=0.5 --budgets 40,80"
     out = ["--methods", "naive,grid", "--workers", "1", "--out", str(folder), "--export", "ioh", str(folder / "root")]
     assert run_command(compare_methods.main, [*words.split(), *out]) == 0
     return folder
