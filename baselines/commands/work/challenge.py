@@ -122,9 +122,7 @@ def scored(options: ChallengeOptions, console: Console) -> None:
     bundle = Bundle(options.out, console)
     goals = dict.fromkeys(str(line["goal"]) for line in lines)
     rows = [summary(goal, [line for line in lines if line["goal"] == goal]) for goal in goals]
-    note = (
-        "Quality: share of a feasible region over that of the exact optimum, else 0; without an answer, 0."
-    )
+    note = "Quality: share of a feasible region over that of the exact optimum, else 0; without an answer, 0."
     body = f"# Scores of a submission\n\n{markdown_table(rows)}\n\n{note}"
     bundle.text("scores.md", body)
     bundle.rows("scores.csv", lines)
