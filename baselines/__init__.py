@@ -9,9 +9,10 @@ One question answered, judged and billed, in one call; the row holds all that ta
     >>> row.feasible, round(row.share, 3), row.forward_queries
     (True, 0.195, 56)
 
-Many, kept in a file and resumable: `run_tasks(tasks, store)`. A comparison by counted queries: `compare`. Each library
-or idea is one file here (`baselines/grid.py`), and is loaded where it is used: `pip install semrob[baselines]` brings
-nevergrad, cma and Optuna, `semrob[agents]` stable-baselines3.
+As a callable that loops of SciPy, Optuna, nevergrad, cma, pymoo and BoTorch minimize: `objective(question)`, with an
+example of each in `baselines.loops`. Many questions, kept in a file and resumable: `run_tasks(tasks, store)`. A
+comparison by counted queries: `compare`. Each library or idea is one file here (`baselines/grid.py`), and is loaded
+where it is used: `pip install semrob[baselines]` brings nevergrad, cma and Optuna, `semrob[agents]` stable-baselines3.
 """
 
 import os
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from baselines.grid_attack import GridAttack as GridAttack
     from baselines.level_set import LevelSet as LevelSet
     from baselines.lines_product import LinesProduct as LinesProduct
+    from baselines.loops import objective as objective
     from baselines.nevergrad import Nevergrad as Nevergrad
     from baselines.nevergrad_attack import NevergradAttack as NevergradAttack
     from baselines.pgd import Pgd as Pgd
@@ -85,6 +87,7 @@ else:
             "baselines.grid_attack": "GridAttack",
             "baselines.level_set": "LevelSet",
             "baselines.lines_product": "LinesProduct",
+            "baselines.loops": "objective",
             "baselines.nevergrad": "Nevergrad",
             "baselines.nevergrad_attack": "NevergradAttack",
             "baselines.pgd": "Pgd",

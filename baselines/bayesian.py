@@ -4,7 +4,7 @@ Jones, Schonlau & Welch, *Efficient global optimization of expensive black-box f
 1998; Ament et al., *Unexpected improvements to expected improvement*, NeurIPS 2023 (what `gp` maximises); Bergstra et
 al., *Algorithms for hyperparameter optimization*, NIPS 2011 (`tpe`, here over all bounds jointly); Akiba et al.,
 *Optuna*, KDD 2019, https://github.com/optuna/optuna (optional: `pip install semrob[baselines]`). Objective, estimate
-and recommendation: `baselines.objective`.
+and recommendation: `baselines.candidates`.
 
 Why Optuna: kept, MIT, ask and tell, a pure wheel of 0.4 MB that brings SQLAlchemy and alembic along; its process needs
 torch and SciPy only, which are here already. BoTorch (MIT, 6 MB) brings GPyTorch, linear_operator and ninja; SMAC (BSD,
@@ -23,7 +23,7 @@ from typing import Any, Literal, final, get_args
 
 import numpy as np
 
-from baselines.objective import FIRST, SearchSettings
+from baselines.candidates import FIRST, SearchSettings
 from baselines.search import RegionSearch
 from baselines.solver import Evaluate, library
 from optimizers.limits import one_of, whole_number

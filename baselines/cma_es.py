@@ -2,7 +2,7 @@
 
 Hansen & Ostermeier, *Completely derandomized self-adaptation in evolution strategies*, Evolutionary Computation 9,
 2001; Hansen, Akimoto & Baudis, pycma, https://github.com/CMA-ES/pycma (optional: `pip install semrob[baselines]`).
-Objective, estimate and recommendation: `baselines.objective`.
+Objective, estimate and recommendation: `baselines.candidates`.
 
 The package itself rather than nevergrad's wrapping of it: that one (`algorithm="CMA"` there) hands on neither its
 handling of bounds nor its restarts. The first step size is `FIRST`, so that the first candidates spread from a point to
@@ -15,7 +15,7 @@ from typing import final
 
 import numpy as np
 
-from baselines.objective import FIRST, SearchSettings
+from baselines.candidates import FIRST, SearchSettings
 from baselines.search import RegionSearch
 from baselines.solver import Evaluate, library
 from optimizers.registry import register

@@ -1,7 +1,7 @@
 """Any optimizer of nevergrad's registry, by name: NGOpt, OnePlusOne, CMA, DE, TwoPointsDE, TBPSA, Powell, Cobyla, ...
 
 Rapin & Teytaud, *Nevergrad - A gradient-free optimization platform*, 2018, https://github.com/facebookresearch/nevergrad
-(optional: `pip install semrob[baselines]`). Objective, estimate and recommendation: `baselines.objective`.
+(optional: `pip install semrob[baselines]`). Objective, estimate and recommendation: `baselines.candidates`.
 
 NGOpt chooses among the others by the number of variables and the planned number of candidates. Those that nevergrad
 wraps itself (Powell, Cobyla, parts of NGOpt) wait in threads which would keep the interpreter from ending; here a
@@ -15,7 +15,7 @@ from typing import final
 
 import numpy as np
 
-from baselines.objective import FIRST, SearchSettings
+from baselines.candidates import FIRST, SearchSettings
 from baselines.search import RegionSearch
 from baselines.solver import Evaluate, library
 from optimizers.registry import register

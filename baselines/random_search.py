@@ -1,7 +1,7 @@
 """Random search: candidates uniform over all bounds around theta0, the largest confirmed one is recommended.
 
 The floor of every comparison (Bergstra & Bengio, *Random search for hyperparameter optimization*, JMLR 13, 2012).
-Objective, estimate and recommendation: `baselines.objective`.
+Objective, estimate and recommendation: `baselines.candidates`.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import final
 
 import numpy as np
 
-from baselines.objective import SearchSettings
+from baselines.candidates import SearchSettings
 from baselines.search import RegionSearch
 from baselines.solver import Evaluate
 from optimizers.registry import register

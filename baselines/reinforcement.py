@@ -142,4 +142,6 @@ class Reinforcement(RegionOptimizer[ReinforcementSettings]):
         corners = rules.get("corners") or 2**self.space.n
         least = 2 * (2 * corners + rules.get("points", RegionRules.points))  # the first observation and one step
         budget = max(int(self.questions.budget), least)
-        return RegionGame(self.space, game_rules(rules, budget, self.questions.goal), count=len(self))
+        # A judge says what the region is worth: nothing is kept for a claim.
+        asked = game_rules({**rules, "claim_points": 0}, budget, self.questions.goal)
+        return RegionGame(self.space, asked, count=len(self))

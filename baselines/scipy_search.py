@@ -1,10 +1,10 @@
 """SciPy's minimisers: differential evolution, dual annealing, and three local ones, restarted at random points.
 
-Virtanen et al., *SciPy 1.0*, Nature Methods 17, 2020. Objective, estimate and recommendation: `baselines.objective`.
+Virtanen et al., *SciPy 1.0*, Nature Methods 17, 2020. Objective, estimate and recommendation: `baselines.candidates`.
 
 - `differential_evolution`: Storn & Price 1997, best1bin, five candidates a variable, every one told as it comes.
 - `dual_annealing`: Xiang et al. 1997, without its local search, which takes differences over 1e-8: noise here.
-- `nelder_mead`, `powell`, `cobyla`: local searches, first from `baselines.objective.FIRST`, then, whenever one ends,
+- `nelder_mead`, `powell`, `cobyla`: local searches, first from `baselines.candidates.FIRST`, then, whenever one ends,
   from a random point.
 
 SciPy holds the loop; `baselines.solver` turns it into one candidate at a time.
@@ -17,7 +17,7 @@ from typing import Any, Literal, final, get_args
 
 import numpy as np
 
-from baselines.objective import FIRST, SearchSettings
+from baselines.candidates import FIRST, SearchSettings
 from baselines.search import RegionSearch
 from baselines.solver import Evaluate
 from optimizers.limits import one_of

@@ -1,4 +1,4 @@
-"""What every region search shares: a minimiser proposes candidates, `baselines.objective` says what they are worth.
+"""What every region search shares: a minimiser proposes candidates, `baselines.candidates` says what they are worth.
 
 A step asks the m points of one candidate. The minimisers are libraries that keep their state to themselves, so that of
 a trajectory is its seed and every loss told so far (`baselines.solver.Solvers`). The search ends (converged) once
@@ -13,7 +13,7 @@ from typing import ClassVar, TypeVar
 
 import numpy as np
 
-from baselines.objective import SearchSettings, bounds, latin_hypercube, mean_side
+from baselines.candidates import SearchSettings, bounds, latin_hypercube, mean_side
 from baselines.solver import Evaluate, Solvers
 from optimizers.base import State
 from optimizers.surrogate.boxes import legal

@@ -22,7 +22,7 @@ from typing import final
 
 import numpy as np
 
-from baselines.objective import latin_hypercube
+from baselines.candidates import latin_hypercube
 from optimizers.base import RegionOptimizer, Settings, State
 from optimizers.limits import number, whole_number
 from optimizers.registry import register

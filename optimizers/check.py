@@ -152,8 +152,12 @@ class _Case:
             yield queries, answers
 
     def played(self, optimizer: Optimizer[Any], steps: int = PLAYED_STEPS) -> Played:
-        """Play, and keep what was asked and is recommended."""
-        return [queries.theta.copy() for queries, _ in self.play(optimizer, steps)], optimizer.recommend()
+        """Play, and keep what each trajectory asked while it ran, and what is recommended."""
+        asked: list[list[FloatArray]] = [[np.empty((0, optimizer.space.n))] for _ in range(len(optimizer))]
+        for queries, _ in self.play(optimizer, steps):
+            for row in np.flatnonzero(queries.active.all(axis=1)):
+                asked[row].append(queries.theta[row].copy())
+        return [np.concatenate(points) for points in asked], optimizer.recommend()
 
 
 def _require(promise: bool, message: str) -> None:
@@ -162,7 +166,7 @@ def _require(promise: bool, message: str) -> None:
 
 
 Played = tuple[list[FloatArray], Regions]
-"""What was asked in each step, (B, m, n) each, and what was recommended after all."""
+"""What each trajectory asked until it ended, (q, n) each, and what was recommended after all."""
 
 
 def _same(one: Regions, other: Regions) -> bool:
@@ -295,7 +299,7 @@ def _check_neighbors(case: _Case) -> None:
     for rows in (np.array([2]), np.array([5, 0, 3])):
         alone = case.played(case.make(case.starts, rows=rows))
         _require(
-            _alike(([theta[rows] for theta in asked], regions[rows]), alone),
+            _alike(([asked[row] for row in rows], regions[rows]), alone),
             f"trajectories {rows.tolist()} alone differ from the same ones in a batch of {len(regions)}; use nothing "
             "across the first axis: no batch mean, no shared generator, no matrix product (its bits depend on B)",
         )
@@ -385,6 +389,8 @@ def _check_arrays(case: _Case) -> None:
     handed_out = []
     oracle = case.oracle(plain)
     for _ in range(PLAYED_STEPS):
+        if not plain.running.any():
+            break
         queries = plain.ask()
         answers = oracle.query(queries)
         told = [array.copy() for array in _arrays(answers)]

@@ -8,11 +8,15 @@ Examples:
   semrob compare_methods --suite recorded --methods nevergrad:algorithm=DE,nevergrad:algorithm=CMA
   semrob compare_methods --protocol results/comparison/protocol.json --out again
   semrob compare_methods --protocol recorded --dry-run
+  semrob compare_methods --suite synthetic --parameters 2 --methods naive,grid --export ioh FOLDER
   semrob compare_methods --protocol failures
   semrob compare_methods --suite live --measure failures --methods random_attack,viewfool --goal mean=0.5 --budgets 60
 
 --protocol takes a file, or the name of a published comparison (baselines/experiments/published); --freeze FILE writes a
 protocol without running it, and with --protocol that one for the versions of methods and maps that are here.
+
+--export ioh FOLDER also writes every run in the format of IOHprofiler, for iohinspector and IOHanalyzer; curves.csv has
+the same as one long table, a row a checkpoint (its columns: baselines/experiments/ioh.py).
 
 With --measure failures, point attacks are compared: how many failing views near a start point that is right (score at
 least that of the goal), for how many queries, how far away, and how many of them are unlike each other. "+differences"
@@ -27,7 +31,8 @@ largest region around a start point that meets each --goal. What is about the qu
 method: it is told.
 
 Written to --out: protocol.json (a frozen description: --protocol FILE repeats it), comparison.md, comparison.csv,
-runs.csv, medians.png, profiles.png, runs.sqlite and answers.sqlite. The formats are described in baselines/experiments.
+runs.csv, curves.csv, medians.png, profiles.png, runs.sqlite and answers.sqlite. The formats are described in
+baselines/experiments.
 The same command goes on where an interrupted one stopped.
 """
 
@@ -95,6 +100,8 @@ class CompareMethodsOptions(shared.WorkersOptions):
     out: shared.Out = "results/comparison"
     freeze: str = ""
     """write the protocol to this file, by the methods as they are now, and stop"""
+    export: tuple[Literal["ioh"], str] | None = None
+    """also write this format to this folder: ioh, files of IOHprofiler (baselines/experiments/ioh.py)"""
     dry_run: shared.DryRun = False
 
 

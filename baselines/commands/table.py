@@ -24,6 +24,7 @@ COMMANDS = {
         "method_table": "what does each method ask a step and in all, and which hyperparameters has it?",
         "sensitivity": "how much do the paper's methods depend on eta, lambda, alpha and beta?",
         "gradient_study": "which gradient foretells the score over which distance, and grows better regions?",
+        "challenge": "a challenge of hidden maps: what is given away and what is kept, and scores of submissions",
         "train_agent": "what do agents find on networks and shapes that they never met?",
     },
     "What do the paper's own records say?": {

@@ -317,6 +317,8 @@ def _check_objective(case: Case) -> None:
         share = float(Regions(function.space, info["lower"], info["upper"]).share()[0])
         missed = float(goal.shortfall(info["mean"], info["variance"]))
         expected = -missed if missed > 0 else share
+        if info.get("claimed"):
+            expected = share if info["confirmed"] else -missed - case.traits.stake * share
         require(
             abs(info["region"] - share) <= CLOSE and abs(info["objective"] - expected) <= CLOSE,
             f"info tells a region of {info['region']:g} and an objective of {info['objective']:g} at step {step}; by "
@@ -324,7 +326,7 @@ def _check_objective(case: Case) -> None:
         )
     best = 0.0
     for step, turn in enumerate(case.play(case.actions(PLAYED_STEPS), seed=3, bare=True) if seeks else ()):
-        member = function.member_ids.index(turn.info["member_id"])
+        member = int(turn.info["member"])
         score = float(function.scale.unit(function.values(turn.info["theta"][None, None], [member]))[0, 0])
         best = max(best, 1 - score if seeks == "low" else score)
         require(
@@ -408,11 +410,12 @@ def _check_members(case: Case) -> None:
         for episode in range(MEMBER_RESETS):
             before = len(watch.member_ids)
             turn = case.play(seed=0 if episode == 0 else None, bare=True, watch=watch)[0]
-            told = turn.info.get("member_id")
+            row = turn.info.get("member")
+            told = function.member_ids[row] if row in case.traits.members else None
             require(
-                told in allowed,
-                f"an episode is played on member {told!r}, not one of the {len(allowed)} members of this environment; "
-                "draw among `members`, and tell which in info['member_id']",
+                told is not None,
+                f"an episode is played on member {row!r}, not one of the {len(allowed)} members of this environment; "
+                "draw among `members`, and tell which in info['member']",
             )
             drawn.add(told)
             leaf = function.leaf(function.member_ids.index(told))

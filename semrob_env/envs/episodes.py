@@ -14,12 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from semrob_env.envs.rendering import RenderedViews
-from semrob_env.envs.rules import GameT, whole_number
+from semrob_env.envs.rules import GameT, number_within, whole_number
 from semrob_env.envs.traits import Traits
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, ShapeMismatchError, UnknownNameError
 from semrob_env.functions import Complement, ScoreFunction, make_function
 from semrob_env.oracle import Queries, QueryOracle
 from semrob_env.parameters import AZIMUTH, ELEVATION, SemanticSpace, held_paper_starts
+from semrob_env.sequences import hashed_uniform
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
@@ -30,6 +31,12 @@ Start = str | npt.ArrayLike | Sequence[str] | None
 
 Observation = Any
 """(B, D) float32; or a dict of that as `state` and of `image` (B, H, W, 3) uint8."""
+
+DEFAULT_FUNCTION = "synthetic:hill?n=2&seed=0"
+"""What an environment plays on without a function: one whose best regions are known, and that needs no file."""
+
+RANDOM_STARTS = 64
+"""Random start points of each member among which `least_start` chooses."""
 
 RESET_OPTIONS = ("start", "member")
 """What `reset(options=...)` understands: a start point and a member that the episode has, whatever would be drawn."""
@@ -43,11 +50,16 @@ class EpisodeArguments(TypedDict, total=False):
             of the paper, as far as the space has azimuth or elevation, else random.
         members: Members of the family that episodes draw from, see `split_members`; None: all.
         adversarial: Look for where the network fails: f is replaced by its complement.
+        least_start: Only pairs of a member and a start point whose unit score is at least this, as the suites do with
+            the level of a goal: around others there is often no region to be found. They are asked once, when the
+            environment is made, beside every meter (`episodes.start_queries` tells how many queries); random start
+            points are then among 64 of each member. None: all.
     """
 
     start: Start
     members: Sequence[int] | npt.NDArray[np.integer[Any]] | None
     adversarial: bool
+    least_start: float | None
 
 
 @final
@@ -59,11 +71,15 @@ class Episodes:
         function: The function, already complemented where adversarial regions are looked for.
         members: Members that episodes draw from, uniformly, (M,).
         starts: Start points that they draw from, (S, n); None: uniform over the space.
+        pairs: Members (P,) and start points (P, n) of which an episode has one, where they are chosen by their scores.
+        start_queries: Queries that this choice has cost, on no meter.
     """
 
     function: ScoreFunction
     members: IntArray
     starts: FloatArray | None
+    pairs: tuple[IntArray, FloatArray] | None = None
+    start_queries: int = 0
 
     @classmethod
     def of(cls, function: str | ScoreFunction, **arguments: Unpack[EpisodeArguments]) -> Episodes:
@@ -83,7 +99,30 @@ class Episodes:
         if adversarial:
             chosen = Complement(chosen)
         rows = np.arange(chosen.members) if members is None else _members(chosen, members)
-        return cls(chosen, rows, start_points(chosen.space, arguments.get("start")))
+        episodes = cls(chosen, rows, start_points(chosen.space, arguments.get("start")))
+        least = arguments.get("least_start")
+        return episodes if least is None else episodes._only(number_within("least_start", least, 0.0, 1.0))
+
+    def _only(self, least: float) -> Episodes:
+        """Those whose start points score at least so much.
+
+        Raises:
+            InvalidParameterError: None does.
+        """
+        space, count = self.function.space, len(self.members)
+        starts = self.starts
+        if starts is None:
+            names = [f"start/{self.function.member_ids[row]}".encode() for row in self.members]
+            starts = np.stack([space.from_unit(hashed_uniform(name, (RANDOM_STARTS, space.n))) for name in names])
+        theta = np.broadcast_to(starts, (count, *starts.shape[-2:]))
+        scores = np.nan_to_num(self.function.scale.unit(self.function.values(np.array(theta), self.members)))
+        row, column = np.nonzero(scores >= least)
+        if not len(row):
+            raise InvalidParameterError(
+                f"least_start {least:g}: the best of {scores.size} start points scores {scores.max():.3g}; "
+                "give a lower one, or other start points"
+            )
+        return replace(self, pairs=(self.members[row], theta[row, column]), start_queries=scores.size)
 
     @property
     def draws(self) -> int:
@@ -105,10 +144,23 @@ class Episodes:
         member = self.members[(numbers[:, 0] * len(self.members)).astype(np.int64)]
         if options.get("member") is not None:
             member = np.repeat(_members(self.function, [options["member"]]), count)
+        if self.pairs is not None and options.get("start") is None:
+            return self._paired(numbers, None if options.get("member") is None else int(member[0]))
         starts = self.starts if options.get("start") is None else start_points(space, options["start"])
         if starts is None:
             return member, space.from_unit(numbers[:, 2:])
         return member, starts[(numbers[:, 1] * len(starts)).astype(np.int64)]
+
+    def _paired(self, numbers: FloatArray, member: int | None) -> tuple[IntArray, FloatArray]:
+        assert self.pairs is not None
+        members, starts = self.pairs
+        if member is not None:
+            own = members == member
+            if not own.any():
+                raise InvalidParameterError(f"member {member}: no start point scores enough; give `start` as well")
+            members, starts = members[own], starts[own]
+        at = (numbers[:, 0] * len(members)).astype(np.int64)
+        return members[at], starts[at]
 
 
 def start_points(space: SemanticSpace, start: Start) -> FloatArray | None:
@@ -167,7 +219,6 @@ class Play(Generic[GameT]):
         self.member: IntArray = np.zeros(game.count, dtype=np.int64)
         self.objective: FloatArray = np.zeros(game.count)
         self._every = np.ones((game.count, game.cost), dtype=np.bool_)
-        self._names = np.array(episodes.function.member_ids, dtype=object)
 
     @classmethod
     def of(
@@ -224,9 +275,17 @@ class Play(Generic[GameT]):
         self.oracle.restore(forward, gradient)
 
     def answer(self) -> FloatArray:
-        """Ask what all games ask, in one call of f, and let them take it; the gain of the objective (B,)."""
+        """Ask what all games ask, in one call of f, and let them take it; the gain of the objective (B,).
+
+        Games that have ended claim what they found, in a second call.
+        """
         answers = self.oracle.query(Queries(self.game.queries(), self.member, self._every))
         self.game.take(answers.values)
+        if self.game.claim and (ended := self.game.finished).any():
+            active = np.repeat(ended[:, None], self.game.claim, axis=1)
+            tested = self.oracle.query(Queries(self.game.claims(), self.member, active))
+            rows = np.flatnonzero(ended)
+            self.game.settle(rows, tested.values[rows])
         before, self.objective = self.objective, self.game.objective
         return self.objective - before
 
@@ -259,7 +318,7 @@ class Play(Generic[GameT]):
             "forward_queries": forward,
             "gradient_queries": gradient,
             "spent": self.oracle.spent,
-            "member_id": self._names[self.member],
+            "member": self.member.copy(),
             **self.game.facts(),
         }
 

@@ -28,6 +28,14 @@ points 0.978, 0.810, 0.998. Plain means of all answers inside have a bias of up 
 0.023, and of fresh points with corners up to -0.031. Longer windows take less than 0.004 from the error. (On
 functions without detail between the points, the fresh ones alone do better: they spread evenly.)
 
+**Claim.** An agent that reads its own noisy estimates can wait for a lucky one. So `claim_points` queries are kept for
+the end: independent uniform points of the final region, whose places no observation tells. The volume s is paid only
+if they support the goal with 1 - `CLAIM_ALPHA` confidence (`semrob_env.metrics.certificates`: Clopper-Pearson for
+shares, betting bounds for means and variances); else J is minus their shortfall and minus `CLAIM_STAKE` * s. A region
+that does not meet the goal passes with a chance of at most alpha, and the stake is alpha / (1 - alpha): so whatever a
+policy claims, it is paid no more than the true feasible volume in expectation, for lotteries too. With 0 points the
+last estimate is taken at its word.
+
 Each game is reckoned alone by compiled loops, in one order of operations: its numbers have the same bits in a batch of
 any size. All lengths are shares of the range from theta0. Arrays of a window have the newest step first.
 """
@@ -45,11 +53,24 @@ from semrob_env.compiled import cached_njit
 from semrob_env.envs.rules import Game, number_within, whole_number
 from semrob_env.envs.traits import Traits
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError
+from semrob_env.metrics.certificates import goal_is_supported
 from semrob_env.parameters import SemanticSpace
 from semrob_env.questions import GOAL_EXAMPLES, MOST_VARIANCE, Goal, MeanGoal, read_goal
 from semrob_env.regions import Regions, corner_masks
 from semrob_env.sequences import golden_ratios
 from semrob_env.types import BoolArray, Float32Array, FloatArray, IntArray
+
+CLAIM_POINTS = 32
+"""Points that test a claim, if the budget has them: with no failure they support a share of 95 % at `CLAIM_ALPHA`."""
+
+VARIANCE_CLAIM_POINTS = 128
+"""The same for goals that bound the variance: fewer never support one of 0.05, the paper's."""
+
+CLAIM_ALPHA = 0.2
+"""Most chance that a region is paid that does not meet the goal."""
+
+CLAIM_STAKE = CLAIM_ALPHA / (1 - CLAIM_ALPHA)
+"""Share of its volume that a claim costs if it is not supported: so that no lottery is worth playing."""
 
 WINDOW = 4
 """Steps whose points serve an estimate."""
@@ -86,19 +107,29 @@ class RegionRules:
     largest_step: float = 0.1
     points: int = 4
     corners: int | None = None
+    claim_points: int | None = None
 
     def __post_init__(self) -> None:
-        whole_number("budget", self.budget, 1, error=InvalidBudgetError)
+        budget = whole_number("budget", self.budget, 1, error=InvalidBudgetError)
         goal: object = read_goal(self.goal) if isinstance(self.goal, str) else self.goal
         if not isinstance(goal, Goal):
             raise InvalidParameterError(f"goal {goal!r}: give a Goal, or its text such as {GOAL_EXAMPLES}")
         object.__setattr__(self, "goal", goal)
-        number_within("largest_step", self.largest_step, 0.0, 1.0, above=True)
-        whole_number("points", self.points, 2)
-        if self.corners is not None:
-            whole_number("corners", self.corners, 2)
-            if self.corners % 2:
-                raise InvalidParameterError(f"corners {self.corners}: give an even number, or None for all 2^n")
+        corners = None if self.corners is None else whole_number("corners", self.corners, 2)
+        if corners is not None and corners % 2:
+            raise InvalidParameterError(f"corners {self.corners}: give an even number, or None for all 2^n")
+        claim = None if self.claim_points is None else whole_number("claim_points", self.claim_points, 0)
+        if claim == 1:
+            raise InvalidParameterError("claim_points 1: give at least 2, or 0 to take the last estimate at its word")
+        plain = {
+            "budget": budget,
+            "largest_step": number_within("largest_step", self.largest_step, 0.0, 1.0, above=True),
+            "points": whole_number("points", self.points, 2),
+            "corners": corners,
+            "claim_points": claim,
+        }
+        for name, value in plain.items():
+            object.__setattr__(self, name, value)
 
 
 @final
@@ -106,7 +137,8 @@ class RegionGame(Game):
     """B games of RegionGrow; see the module.
 
     The objective J is s where the goal is met, with s the region's share of the space; else minus the goal's shortfall:
-    for bounds on mean and variance -(max(0, least - mean) + max(0, variance - most)). It lies in [-1.25, 1].
+    for bounds on mean and variance -(max(0, least - mean) + max(0, variance - most)). It lies in [-1.25, 1], and after
+    the claim in [-1.25 - `CLAIM_STAKE`, 1].
 
     Args:
         space: The space of theta.
@@ -126,9 +158,17 @@ class RegionGame(Game):
                 "sampled ones, for example corners=16"
             )
         self.rules = rules
-        self.traits = Traits(objective_range=(-1.25, 1.0), goal=rules.goal, clips_actions=True, sees_budget=True)
-        self.draws = self.action_size = 2 * n
         corners = sampled or 2**n
+        cost = 2 * corners + points
+        claim = rules.claim_points
+        if claim is None:
+            most = VARIANCE_CLAIM_POINTS if rules.goal.bounds_variance else CLAIM_POINTS
+            claim = min(most, max(rules.budget - 2 * cost, 2))
+        lowest = -1.25 - (CLAIM_STAKE if claim else 0.0)
+        self.traits = Traits(
+            objective_range=(lowest, 1.0), goal=rules.goal, clips_actions=True, sees_budget=True, stake=CLAIM_STAKE
+        )
+        self.action_size, self.draws = 2 * n, (2 + claim) * n
         shapes = {
             "start": (n,),  # theta0, native units
             "unit": (n,),  # the same in the unit cube
@@ -140,9 +180,10 @@ class RegionGame(Game):
             # their scores; lower, then upper ends of the region; its volume.
             "window": (WINDOW, points * n + points + 2 * n + 1),
             "seen": (2 * corners if sampled is None else 4 * n,),
-            **dict.fromkeys(("share", "mean", "variance"), ()),
+            "places": (claim, n),  # where in the final region the claim is tested
+            **dict.fromkeys(("share", "mean", "variance", "confirmed"), ()),
         }
-        super().__init__(space, count, shapes, cost=2 * corners + points, budget=rules.budget)
+        super().__init__(space, count, shapes, cost=cost, budget=rules.budget, claim=claim)
         self._corners = corner_masks(n) if sampled is None else np.zeros((0, n), dtype=np.bool_)
         self._ratio = golden_ratios(n)
         self._most = np.where(space.is_periodic, np.nextafter(space.high, -np.inf), space.high)
@@ -156,13 +197,15 @@ class RegionGame(Game):
         Args:
             rows: Which games, (R,).
             start: theta0 (R, n), inside the space.
-            draws: Random numbers (R, 2n) in [0, 1): the shifts of the points inside and of sampled corners.
+            draws: Random numbers (R, draws) in [0, 1): the shifts of the points inside and of sampled corners, and the
+                places where a claim is tested.
         """
         state, n, whole = self._state, self.space.n, self.space.is_periodic
         unit = (start - self.space.low) / self.space.width
         fresh: dict[str, FloatArray | float] = {**dict.fromkeys(state, 0.0), "start": start, "unit": unit}
         fresh["limit"] = np.concatenate([np.where(whole, 1.0, unit), np.where(whole, 1.0, 1.0 - unit)], axis=1)
-        for name, shift in (("phase", draws[:, :n]), ("flips", draws[:, n:])):
+        fresh["places"] = draws[:, 2 * n :].reshape(len(rows), self.claim, n)
+        for name, shift in (("phase", draws[:, :n]), ("flips", draws[:, n : 2 * n])):
             ahead = np.arange(1, state[name].shape[1] + 1)[:, None] * self._ratio
             fresh[name] = (shift[:, None] + ahead) % 1.0
         # An empty window: inf lies in no region, and weighs nothing as a volume.
@@ -224,6 +267,22 @@ class RegionGame(Game):
         missed = goal.shortfall(state["mean"], state["variance"])
         state["objective"] = np.where(missed > 0.0, -missed, state["share"])
 
+    def claims(self) -> FloatArray:
+        """Independent uniform points of the regions, theta (B, claim, n)."""
+        return Regions(self.space, *self._bounds()).from_fractions(self._state["places"])
+
+    def settle(self, rows: IntArray, values: FloatArray) -> None:
+        """Pay what the unit scores (R, claim) at `claims()` support; mean and variance are theirs from now on."""
+        state, goal = self._state, self.rules.goal
+        counted = goal.counted(values)
+        mean = np.clip(counted.mean(axis=1), 0.0, 1.0)
+        variance = np.minimum(counted.var(axis=1, ddof=1), MOST_VARIANCE)
+        confirmed = goal_is_supported(goal, counted, CLAIM_ALPHA)
+        share = state["share"][rows]
+        state["mean"][rows], state["variance"][rows], state["confirmed"][rows] = mean, variance, confirmed
+        state["claimed"][rows] = 1.0
+        state["objective"][rows] = np.where(confirmed, share, -goal.shortfall(mean, variance) - CLAIM_STAKE * share)
+
     def observation(self) -> Float32Array:
         """What agents see, (B, D): see `RegionGrowEnv` for the table."""
         state, n = self._state, self.space.n
@@ -245,9 +304,9 @@ class RegionGame(Game):
         return low, high
 
     def facts(self) -> dict[str, FloatArray]:
-        """`objective`, `mean`, `variance` and `region` (share of the space), (B,); `lower` and `upper` (B, n)."""
+        """`objective`, `mean`, `variance`, `region` (share of the space), `claimed` and `confirmed`; bounds (B, n)."""
         state, (lower, upper) = self._state, self._bounds()
-        own = {name: state[name].copy() for name in ("objective", "mean", "variance")}
+        own = {name: state[name].copy() for name in ("objective", "mean", "variance", "claimed", "confirmed")}
         return {**own, "region": state["share"].copy(), "lower": lower, "upper": upper}
 
     def shown(self) -> tuple[dict[str, FloatArray], tuple[FloatArray, FloatArray] | None, dict[str, float]]:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 
-from semrob_env.envs.episodes import EpisodeArguments, Play
+from semrob_env.envs.episodes import DEFAULT_FUNCTION, EpisodeArguments, Play
 from semrob_env.envs.rules import Game, number_within, whole_number
 from semrob_env.envs.single import GameEnv
 from semrob_env.envs.traits import Traits
@@ -46,11 +46,11 @@ class PointRules:
     target: float | None = None
 
     def __post_init__(self) -> None:
-        whole_number("budget", self.budget, 1, error=InvalidBudgetError)
+        object.__setattr__(self, "budget", whole_number("budget", self.budget, 1, error=InvalidBudgetError))
         if self.goal not in GOALS:
             raise InvalidParameterError(f"goal {self.goal!r}: choose {' or '.join(GOALS)}")
         if self.target is not None:
-            number_within("target", self.target, 0.0, 1.0)
+            object.__setattr__(self, "target", number_within("target", self.target, 0.0, 1.0))
 
 
 @final
@@ -210,7 +210,7 @@ class PointSearchEnv(GameEnv[PointGame]):
 
     `forward_queries`, `gradient_queries`, `spent` as the oracle counts them, `objective` (how good the best score is,
     in [0, 1]), `theta` and `best_theta` (n,) in native units, their unit scores `score` and `best_score`, and
-    `member_id`.
+    `member`, a row of `unwrapped.function.member_ids`.
 
     ## Arguments
 
@@ -236,7 +236,11 @@ class PointSearchEnv(GameEnv[PointGame]):
     """
 
     def __init__(
-        self, function: str | ScoreFunction, *, render_mode: str | None = None, **arguments: Unpack[PointArguments]
+        self,
+        function: str | ScoreFunction = DEFAULT_FUNCTION,
+        *,
+        render_mode: str | None = None,
+        **arguments: Unpack[PointArguments],
     ) -> None:
         super().__init__(_play(function, 1, arguments), render_mode)
 
@@ -252,7 +256,7 @@ class PointSearchVectorEnv(GameVectorEnv[PointGame]):
 
     def __init__(
         self,
-        function: str | ScoreFunction,
+        function: str | ScoreFunction = DEFAULT_FUNCTION,
         *,
         num_envs: int = 1,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, final
 
 from gymnasium.vector import AutoresetMode
 
-from semrob_env.envs.episodes import EpisodeArguments, Play
+from semrob_env.envs.episodes import DEFAULT_FUNCTION, EpisodeArguments, Play
 from semrob_env.envs.game import RegionGame, RegionRules
 from semrob_env.envs.single import GameEnv
 from semrob_env.envs.vector import GameVectorEnv
@@ -25,6 +25,7 @@ class RegionArguments(EpisodeArguments, total=False):
     largest_step: float
     points: int
     corners: int | None
+    claim_points: int | None
 
 
 @final
@@ -74,7 +75,7 @@ class RegionGrowEnv(GameEnv[RegionGame]):
 
     ## Rewards
 
-    J_t - J_(t-1), in [-2.25, 2.25], with the objective in [-1.25, 1]
+    J_t - J_(t-1), in [-2.5, 2.5], with the objective in [-1.5, 1]
 
         J = s                                                        if mean >= least and variance <= most,
         J = -max(0, least - mean) - max(0, variance - most)          otherwise,
@@ -82,6 +83,14 @@ class RegionGrowEnv(GameEnv[RegionGame]):
     with the bounds `least` and `most_variance` of the goal, of which the default is the paper's: mean >= 0.5. Mean and
     variance are estimated from charged answers alone. J_0 is that of theta0, a region without width, so the rewards of
     an episode sum to the gain over it.
+
+    The last J is no estimate but a claim, tested at `claim_points` fresh points of the final region, which are charged:
+
+        J = s                                          if they support the goal with 80 % confidence,
+        J = -(shortfall of their estimates) - s / 4    otherwise.
+
+    So no policy is paid more than the true feasible volume in expectation, whatever it waits for. An episode that
+    `TimeLimit` cuts ends without a claim, by its last estimate: limit the budget instead.
 
     ## Starting State
 
@@ -91,23 +100,26 @@ class RegionGrowEnv(GameEnv[RegionGame]):
     ## Episode End
 
     Terminated when no side can move outward (the region is the whole space), or when what is left of the budget cannot
-    pay the next step. Never truncated, but by the wrapper `TimeLimit`.
+    pay the next step and the claim. Never truncated, but by the wrapper `TimeLimit`.
 
     ## Info
 
     `forward_queries`, `gradient_queries`, `spent` as the oracle counts them, `objective` J, `mean`, `variance`,
-    `region` (s), `lower` and `upper` (n,) in native units, unwrapped around theta0, and `member_id`.
+    `region` (s), `claimed` and `confirmed` (0 or 1), `lower` and `upper` (n,) in native units, unwrapped around theta0,
+    and `member`, a row of `unwrapped.function.member_ids`. After the claim, `mean` and `variance` are of its points.
 
     ## Arguments
 
     Args:
-        function: A ScoreFunction, or the id of one, e.g. `recorded:ResNet50/chair/*` or `synthetic:plateau?n=2&seed=0`.
+        function: A ScoreFunction, or the id of one, e.g. `recorded:ResNet50/chair/*`; without one, a synthetic hill.
         budget: Forward queries of an episode. The first observation and each step cost 2 * 2^n + `points` (with
-            `corners`: 2 * `corners` + `points`).
+            `corners`: 2 * `corners` + `points`), and the claim `claim_points`.
         goal: What makes a region good: a `Goal`, or its text such as `mean=0.5,variance=0.05` or `reliability=0.95`.
-        start, members, adversarial: What episodes are drawn from: see `EpisodeArguments`.
+        start, members, adversarial, least_start: What episodes are drawn from: see `EpisodeArguments`.
         largest_step: Share of the range, in (0, 1], by which an action of 1 moves a bound.
         points: Points asked inside the region in each step, at least 2.
+        claim_points: Points that test the final region, 0 or at least 2; None: 32, or 128 for goals that bound the
+            variance, as far as two steps leave them of the budget; 0: no claim, the last estimate is taken at its word.
         corners: None: all 2^n corners, up to n = 6; or an even number of sampled ones, for any n.
         render_mode: None, `rgb_array` (the scene, and the map with the region), `ansi`, or `human`.
 
@@ -123,7 +135,11 @@ class RegionGrowEnv(GameEnv[RegionGame]):
     """
 
     def __init__(
-        self, function: str | ScoreFunction, *, render_mode: str | None = None, **arguments: Unpack[RegionArguments]
+        self,
+        function: str | ScoreFunction = DEFAULT_FUNCTION,
+        *,
+        render_mode: str | None = None,
+        **arguments: Unpack[RegionArguments],
     ) -> None:
         super().__init__(_play(function, 1, arguments), render_mode)
 
@@ -139,7 +155,7 @@ class RegionGrowVectorEnv(GameVectorEnv[RegionGame]):
 
     def __init__(
         self,
-        function: str | ScoreFunction,
+        function: str | ScoreFunction = DEFAULT_FUNCTION,
         *,
         num_envs: int = 1,
         autoreset_mode: str | AutoresetMode = AutoresetMode.NEXT_STEP,

@@ -31,9 +31,10 @@ class Game(ABC):
             come on top.
         cost: Forward queries of one step, and of the first observation.
         budget: Forward queries of an episode.
+        claim: Forward queries that are kept for the end, when the game claims what it has found.
 
     Raises:
-        InvalidBudgetError: A budget that cannot pay the first observation and one step.
+        InvalidBudgetError: A budget that cannot pay the first observation, one step and the claim.
     """
 
     draws: int
@@ -44,17 +45,27 @@ class Game(ABC):
     """What an environment of this game promises, apart from its members."""
 
     def __init__(
-        self, space: SemanticSpace, count: int, state: Mapping[str, tuple[int, ...]], *, cost: int, budget: int
+        self,
+        space: SemanticSpace,
+        count: int,
+        state: Mapping[str, tuple[int, ...]],
+        *,
+        cost: int,
+        budget: int,
+        claim: int = 0,
     ) -> None:
-        if budget < 2 * cost:
+        if budget < 2 * cost + claim:
+            last = f" and the claim at the end {claim}" if claim else ""
             raise InvalidBudgetError(
-                f"budget {budget}: the first observation and each step cost {cost} queries; give at least {2 * cost}"
+                f"budget {budget}: the first observation and each step cost {cost} queries{last}; give at least "
+                f"{2 * cost + claim}"
             )
         self.space = space
         self.count = count
         self.cost = cost
         self.budget = budget
-        shapes = {**state, "steps": (), "objective": ()}
+        self.claim = claim
+        shapes = {**state, "steps": (), "objective": (), "claimed": ()}
         self._state: dict[str, FloatArray] = {name: np.zeros((count, *shape)) for name, shape in shapes.items()}
 
     @property
@@ -90,6 +101,14 @@ class Game(ABC):
     def observation_limits(self) -> tuple[Float32Array, Float32Array]:
         """Lowest and highest observation, (D,) each."""
 
+    def claims(self) -> FloatArray:
+        """The points that confirm or refute what games claim at their end, theta (B, claim, n)."""
+        return np.zeros((self.count, self.claim, self.space.n))
+
+    def settle(self, rows: IntArray, values: FloatArray) -> None:
+        """Take the unit scores (R, claim) at `claims()` of games (R,) that have ended."""
+        del rows, values  # there is no claim
+
     @property
     @abstractmethod
     def looked_at(self) -> FloatArray:
@@ -119,13 +138,13 @@ class Game(ABC):
     @property
     def spent(self) -> IntArray:
         """Forward queries asked since the last restart, (B,)."""
-        return self.cost * self.steps
+        return self.cost * self.steps + self.claim * self._state["claimed"].astype(np.int64)
 
     @final
     @property
     def finished(self) -> BoolArray:
-        """Which games have ended: by themselves, or since the budget cannot pay the next step, (B,)."""
-        return np.asarray(self.settled | (self._state["steps"] >= self.budget // self.cost))
+        """Which games have ended: by themselves, or since the budget cannot pay the next step and the claim, (B,)."""
+        return np.asarray(self.settled | (self._state["steps"] >= (self.budget - self.claim) // self.cost))
 
     @final
     def save(self) -> dict[str, FloatArray]:
@@ -153,7 +172,7 @@ class Game(ABC):
 
     def _left(self) -> FloatArray:
         """The share of the budget that is left, (B,)."""
-        return np.asarray((self.budget - self.cost * self._state["steps"]) / self.budget)
+        return np.asarray((self.budget - self.spent) / self.budget)
 
     def _actions(self, given: npt.ArrayLike) -> FloatArray:
         """Actions (B, action_size) as float64, clipped to [-1, 1].
@@ -176,14 +195,25 @@ class Game(ABC):
         return clipped
 
 
-def whole_number(name: str, value: object, least: int, *, error: type[SemrobError] = InvalidParameterError) -> None:
-    """Refuses what is no whole number, or one below least."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+def whole_number(name: str, value: Any, least: int, *, error: type[SemrobError] = InvalidParameterError) -> int:
+    """A whole number of at least `least`, also where it comes as a float or of NumPy, such as 200.0.
+
+    Raises:
+        SemrobError: It is none, of the class `error`.
+    """
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not is_number or not math.isfinite(value) or value != int(value) or value < least:
         raise error(f"{name} {value!r}: give a whole number, at least {least}")
+    return int(value)
 
 
-def number_within(name: str, value: object, least: float, most: float, *, above: bool = False) -> None:
-    """Refuses what is no number from least (or above it) to most."""
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not least <= float(str(value)) <= most or (above and value == least):
+def number_within(name: str, value: Any, least: float, most: float, *, above: bool = False) -> float:
+    """A number from least (or above it) to most as a float, also one of NumPy.
+
+    Raises:
+        InvalidParameterError: It is none.
+    """
+    is_number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
+    if not is_number or not least <= float(value) <= most or (above and value == least):
         raise InvalidParameterError(f"{name} {value!r}: give a number in {'(' if above else '['}{least:g}, {most:g}]")
+    return float(value)

@@ -144,7 +144,8 @@ class GameEnv(Played[GameT], gymnasium.Env[Observation, Any], ABC):
         return observed[0], self._info()
 
     def _info(self) -> dict[str, Any]:
-        return {name: values[0] if values.ndim > 1 else values.item() for name, values in self.play.facts().items()}
+        """Numbers and rows of NumPy: readers of infos ask for their dtype."""
+        return {name: values[0] for name, values in self.play.facts().items()}
 
 
 def observation_space(play: Play[Any]) -> spaces.Space[Any]:

@@ -16,13 +16,14 @@ class Traits:
     Where `unwrapped.settled` (B,) tells which episodes have come to an end of their own, ends are checked against it.
 
     Attributes:
-        members: Members of the oracle's function that episodes draw from; infos name the one asked as `member_id`.
+        members: Members of the oracle's function that episodes draw from; infos tell the one asked as `member`.
         objective_range: Lowest and highest objective; infos tell it as `objective`, and rewards are its gains.
         goal: It grows a region that is to meet this goal, around `unwrapped.game.start` (B, n); infos tell `lower`,
             `upper`, `region` (share of the space), `mean` and `variance`.
         seeks: It asks one point a step, `low` scores or `high` ones; infos tell it as `theta`.
         clips_actions: Actions are a bounded Box of one axis; what lies beyond it is clipped.
         sees_budget: An entry of the observation is the share of the budget that is left.
+        stake: Share of a region's volume that it costs where infos tell it as `claimed` and not `confirmed`.
     """
 
     members: tuple[int, ...] | None = None
@@ -31,3 +32,4 @@ class Traits:
     seeks: Literal["low", "high"] | None = None
     clips_actions: bool = False
     sees_budget: bool = False
+    stake: float = 0.0

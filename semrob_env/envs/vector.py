@@ -58,7 +58,7 @@ class GameVectorEnv(Played[GameT], VectorEnv[Observation, Any, npt.NDArray[Any]]
                 'vectorization_mode="sync"'
             )
         if max_episode_steps is not None:
-            whole_number("max_episode_steps", max_episode_steps, 1)
+            max_episode_steps = whole_number("max_episode_steps", max_episode_steps, 1)
         self.play = play
         self.num_envs = play.game.count
         self.autoreset_mode = AutoresetMode(autoreset_mode)
@@ -86,9 +86,11 @@ class GameVectorEnv(Played[GameT], VectorEnv[Observation, Any, npt.NDArray[Any]]
             InvalidParameterError, UnknownNameError, OutOfSpaceError, ShapeMismatchError: Options or seeds that do not
                 fit.
         """
+        if isinstance(seed, int | np.integer):
+            super().reset(seed=int(seed))  # `np_random` and `np_random_seed`, as Gymnasium's own have them
         chosen = dict(options or {})
         rows = self._mask(chosen.pop("reset_mask", None))
-        seeds = [seed + row for row in range(self.num_envs)] if isinstance(seed, int) else seed
+        seeds = [int(seed) + row for row in range(self.num_envs)] if isinstance(seed, int | np.integer) else seed
         if seeds is not None and len(seeds) != self.num_envs:
             raise ShapeMismatchError(f"{len(seeds)} seeds for {self.num_envs} environments; give one each, or a number")
         for row in np.flatnonzero(rows).tolist():

@@ -330,7 +330,9 @@ class TestTraining:
         from semrob_env.envs.region_grow import RegionGrowVectorEnv
 
         def made() -> Any:
-            return RegionGrowVectorEnv("synthetic:hill?n=2", num_envs=3, budget=40, autoreset_mode="SameStep")
+            return RegionGrowVectorEnv(
+                "synthetic:hill?n=2", num_envs=3, budget=40, claim_points=0, autoreset_mode="SameStep"
+            )
 
         adapter, env = VectorAdapter(made()), made()
         adapter.seed(7)

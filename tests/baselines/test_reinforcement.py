@@ -73,7 +73,7 @@ def test_a_policy_sees_what_the_game_of_the_environment_shows_and_gets_its_regio
         )
         draws = optimizer.save()["state.phase"]
         result = run(optimizer, QueryOracle(WAVES, budget=1000))
-    game = RegionGame(SPACE, RegionRules())
+    game = RegionGame(SPACE, RegionRules(claim_points=0))
     rng = np.random.default_rng(np.random.SeedSequence(4, spawn_key=(0,)))
     game.restart(np.arange(1), np.array(STARTS[:1]), rng.random((1, game.draws)))
     assert game.save()["phase"].tolist() == draws.tolist()

@@ -18,7 +18,7 @@ from semrob_env.envs.region_grow import RegionGrowEnv, RegionGrowVectorEnv
 PLATEAU = "synthetic:plateau?n=2&seed=0"
 FAMILY = f"{PLATEAU} + synthetic:plateau?n=2&seed=1 + synthetic:plateau?n=2&seed=2"
 REGION, POINTS = RegionGrowEnv, PointSearchEnv
-BUDGET = 60
+BUDGET = 92
 
 
 def changed(env: Any = None, **methods: Callable[..., Any]) -> Any:
@@ -155,6 +155,8 @@ def judges_by_the_truth(self: Any, observation: Any, reward: float, info: Any) -
     exact = self.function.exact_moments(self.game.regions)
     info["mean"], info["variance"] = float(exact[0][0]), float(exact[1][0])
     missed = max(0.0, 0.5 - info["mean"]) + max(0.0, info["variance"] - 0.25)
+    if info["claimed"]:
+        return observation, reward, info
     before, info["objective"] = getattr(self, "before", 0.0), -missed if missed else info["region"]
     self.before = info["objective"]
     return observation, info["objective"] - before, info
@@ -173,7 +175,7 @@ def rewards_the_distance(self: Any, observation: Any, reward: float, info: Any) 
 
 def ends_early(self: Any, original: Any, action: Any) -> Any:
     observation, reward, _, truncated, info = original(action)
-    return observation, reward, info["spent"] > 30, truncated, info
+    return observation, reward, bool(info["spent"] > 30), truncated, info
 
 
 def truncates(self: Any, original: Any, action: Any) -> Any:
@@ -258,8 +260,7 @@ def plays_member(member: int) -> Callable[..., Any]:
 
 
 def names_another_member(self: Any, observation: Any, reward: float, info: Any) -> Any:
-    ids = self.function.member_ids
-    return observation, reward, {**info, "member_id": ids[ids.index(info["member_id"]) - 1]}
+    return observation, reward, {**info, "member": info["member"] - 1}
 
 
 def hides_the_budget(self: Any, observation: Any, reward: float, info: Any) -> Any:
@@ -332,7 +333,7 @@ BROKEN: list[tuple[Callable[[], Any], str]] = [
     ),
     (lambda: told(lambda s, o, r, i: (o, float("inf"), i)), "the reward is inf at step 1 with random actions"),
     (lambda: told(reuses_its_buffer), "the observation returned at call 0 changes later; return a new array each time"),
-    (lambda: told(reuses_its_info), r"info\['forward_queries'\] returned at call 0 changes later"),
+    (lambda: told(reuses_its_info), r"info\['claimed'\] returned at call 0 changes later"),
     (lambda: told(hands_out_its_state), "changes when arrays that were returned are overwritten"),
     (
         lambda: told(draws_own_numbers),
@@ -357,7 +358,7 @@ BROKEN: list[tuple[Callable[[], Any], str]] = [
     (lambda: told(rewards_a_hundredfold), "the reward is .* at step .*; the objective must stay in its limits"),
     (lambda: told(moves_the_objective), "objective of .* at step 0; by the bounds, mean and variance"),
     (lambda: told(moves_the_objective, POINTS(PLATEAU)), "the best of the scores so far is worth .* with the goal low"),
-    (lambda: told(judges_by_the_truth), "they come from elsewhere; use charged answers only"),
+    (lambda: told(judges_by_the_truth), "they come from elsewhere; use charged answers only|has gained"),
     (lambda: told(divides_by_scores), "observation or info is not finite at step 0 if every score is 0"),
     (lambda: changed(step=ends_early), "terminated is True at step .*, but .* of the budget is left, a step costs 12"),
     (lambda: changed(step=lambda s, f, a: python_bools(truncates(s, f, a))), "leave that to the wrapper TimeLimit"),

@@ -66,7 +66,9 @@ def with_gaps() -> ScoreFunction:
 
 GOOD: dict[str, Callable[[], Any]] = {
     "regions over one parameter": lambda: REGION("synthetic:plateau?n=1&seed=0", budget=BUDGET),
-    "regions over two": lambda: REGION(PLATEAU, budget=BUDGET, goal="mean=0.7,variance=0.1", start="random"),
+    "regions over two": lambda: REGION(
+        PLATEAU, budget=BUDGET, goal="mean=0.7,variance=0.1", start="random", claim_points=32
+    ),
     "reliable regions": lambda: REGION(PLATEAU, budget=BUDGET, goal="reliability=0.9,level=0.6", render_mode="ansi"),
     "regions over seven, few corners": lambda: REGION("synthetic:ridge?n=7&seed=0", budget=150, corners=4),
     "adversarial regions of a family": lambda: REGION(FAMILY, budget=BUDGET, members=[0, 2], adversarial=True),
@@ -114,7 +116,7 @@ def test_each_broken_promise_is_named_with_its_cause(make: Callable[[], Any], me
 
 @pytest.mark.slow
 def test_live_functions_pass_with_and_without_images() -> None:
-    check_semrob_env(REGION(live(), budget=36, render_mode="rgb_array"))
+    check_semrob_env(REGION(live(), budget=68, render_mode="rgb_array"))
     check_semrob_env(POINTS(live(), budget=6, image=True))
 
 

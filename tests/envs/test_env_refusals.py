@@ -57,7 +57,7 @@ def test_actions_out_of_range_are_clipped() -> None:
 
 
 def test_a_step_before_reset_or_after_the_end_says_so() -> None:
-    env = RegionGrowEnv(MAPS, budget=24)
+    env = RegionGrowEnv(MAPS, budget=26)
     for error in (ResetNeededError, gymnasium.error.ResetNeeded, RuntimeError):
         with pytest.raises(error, match=r"call reset\(\) before the first step"):
             env.step(np.zeros(4))
@@ -96,7 +96,11 @@ def test_after_a_failure_of_the_function_the_episode_is_over() -> None:
     [
         ({"function": "nothing:here"}, UnknownNameError, "unknown function 'nothing:here'"),
         ({"function": 3}, InvalidParameterError, "give the id of a function"),
-        ({"budget": 23}, InvalidBudgetError, "budget 23: the first observation and each step cost 12 queries; .* 24"),
+        (
+            {"budget": 23},
+            InvalidBudgetError,
+            "budget 23: the first observation and each step cost 12 queries and .* 26",
+        ),
         ({"budget": 0}, InvalidBudgetError, "at least 1"),
         ({"budget": 99.5}, InvalidBudgetError, "whole number"),
         ({"goal": "mean=1.5"}, InvalidParameterError, r"goal 'mean=1.5': mean 1.5 must be in \[0, 1\]"),

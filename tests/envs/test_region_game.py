@@ -18,7 +18,9 @@ MAPS = RecordedMaps(wavy_maps())
 
 
 def test_sampled_corners_change_and_visit_all() -> None:
-    game = RegionGame(make_function("synthetic:plateau?n=3&seed=0").space, RegionRules(corners=2, points=2))
+    game = RegionGame(
+        make_function("synthetic:plateau?n=3&seed=0").space, RegionRules(claim_points=0, corners=2, points=2)
+    )
     game.restart(np.arange(1), game.space.default[None], np.full((1, 6), 0.3))
     visited = set()
     for _ in range(40):
@@ -41,7 +43,7 @@ def rough_maps() -> RecordedMaps:
 def played(function: ScoreFunction, count: int, **numbers: Any) -> tuple[RegionGame, IntArray, np.random.Generator]:
     """Games after 7 steps of random widening, with the members asked and the Generator of the actions."""
     rng = np.random.default_rng(0)
-    game = RegionGame(SPACE, RegionRules(budget=10_000, **numbers), count=count)
+    game = RegionGame(SPACE, RegionRules(claim_points=0, budget=10_000, **numbers), count=count)
     member = rng.integers(function.members, size=count)
     game.restart(np.arange(count), STARTS[rng.integers(4, size=count)], rng.random((count, game.draws)))
     for step in range(8):
@@ -93,7 +95,7 @@ def test_games_are_saved_taken_apart_and_put_together_bit_for_bit(corners: int |
 
 def test_queries_change_nothing_and_a_game_begins_anew_from_nothing() -> None:
     for count in (1, 3):
-        game, again = (RegionGame(SPACE, RegionRules(), count=count) for _ in range(2))
+        game, again = (RegionGame(SPACE, RegionRules(claim_points=0), count=count) for _ in range(2))
         start, draws = np.tile(STARTS[:1], (count, 1)), np.full((count, 4), 0.25)
         for one in (game, again):
             one.restart(np.arange(count), start, draws)

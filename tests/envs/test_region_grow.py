@@ -120,24 +120,30 @@ def test_infos_agree_with_the_oracle_and_its_log_to_the_unit(env: RegionGrowEnv)
         env.oracle.log = QueryLog()
         steps = episode(env, seed)
         for number, (*_, info) in enumerate(steps):
-            assert info["forward_queries"] == info["spent"] == env.game.cost * (number + 1)
+            paid = env.game.cost * (number + 1) + env.game.claim * info["claimed"]
+            assert info["forward_queries"] == info["spent"] == paid
             assert info["gradient_queries"] == 0
         assert env.oracle.forward_queries.tolist() == [info["forward_queries"]]
         assert env.oracle.spent.tolist() == [info["spent"]] == env.game.spent.tolist()
         assert len(env.oracle.log.arrays()["value"]) == info["forward_queries"] <= env.game.budget
         assert env.game.budget - info["spent"] < env.game.cost or info["region"] == pytest.approx(1)
+        assert [taken["claimed"] for *_, taken in steps] == [0.0] * (len(steps) - 1) + [1.0]
 
 
 def test_rewards_sum_to_the_gain_of_the_objective(env: RegionGrowEnv) -> None:
     for seed in range(3):
         steps = episode(env, seed)
         objectives = [info["objective"] for *_, info in steps]
-        assert all(-1.25 <= objective <= 1 for objective in objectives)
+        assert all(-1.5 <= objective <= 1 for objective in objectives)
         assert sum(reward for _, reward, *_ in steps) == pytest.approx(objectives[-1] - objectives[0], abs=1e-12)
         goal = env.game.rules.goal
         for *_, info in steps:
             missed = max(0.0, goal.least - info["mean"]) + max(0.0, info["variance"] - goal.most_variance)
-            assert info["objective"] == (info["region"] if missed == 0 else -missed)
+            if info["claimed"]:
+                refuted = -missed - 0.25 * info["region"]
+                assert info["objective"] == pytest.approx(info["region"] if info["confirmed"] else refuted, abs=1e-12)
+            else:
+                assert info["objective"] == (info["region"] if missed == 0 else -missed)
 
 
 def test_the_first_objective_is_that_of_the_start_point_alone() -> None:
@@ -237,14 +243,14 @@ def test_an_episode_ends_when_the_region_is_the_whole_space() -> None:
 
 @pytest.mark.parametrize(("budget", "steps"), [(24, 1), (35, 1), (36, 2), (200, 15)])
 def test_an_episode_ends_when_the_budget_cannot_pay_the_next_step(budget: int, steps: int) -> None:
-    env = RegionGrowEnv(MAPS, budget=budget)
+    env = RegionGrowEnv(MAPS, budget=budget, claim_points=0)
     assert len(episode(env)) == steps + 1
     assert env.oracle.forward_queries.tolist() == [12 * (steps + 1)]
 
 
 def test_the_share_of_the_budget_that_is_left_ends_at_zero_exactly() -> None:
     for budget in range(24, 1200, 12 * 7):
-        env = RegionGrowEnv(flat(0.1), budget=budget, start="azimuth=3", largest_step=0.001)
+        env = RegionGrowEnv(flat(0.1), budget=budget, start="azimuth=3", largest_step=0.001, claim_points=0)
         *_, (seen, _, _, info) = episode(env)
         assert info["spent"] == budget
         assert seen[-1] == 0
@@ -253,7 +259,7 @@ def test_the_share_of_the_budget_that_is_left_ends_at_zero_exactly() -> None:
 
 def test_a_flat_function_has_no_variance_to_the_last_bit() -> None:
     for score in (0.3125, 0.75, 1.0):  # 1 - (1 - score) is exact
-        env = RegionGrowEnv(flat(score), goal=MeanGoal(1 - score, 0.0))
+        env = RegionGrowEnv(flat(score), goal=MeanGoal(1 - score, 0.0), claim_points=0)
         for *_, info in episode(env):
             assert info["mean"] == score
             assert info["variance"] == 0
@@ -261,16 +267,16 @@ def test_a_flat_function_has_no_variance_to_the_last_bit() -> None:
 
 
 def test_scores_of_any_range_are_scaled_and_nan_counts_as_the_worst() -> None:
-    env = RegionGrowEnv(flat(-3.0, score_range=(-5.0, 5.0)))
+    env = RegionGrowEnv(flat(-3.0, score_range=(-5.0, 5.0)), claim_points=0)
     assert [info["mean"] for *_, info in episode(env)] == [0.2] * 16
-    env = RegionGrowEnv(flat(np.nan, score_range=(-5.0, 5.0)))
+    env = RegionGrowEnv(flat(np.nan, score_range=(-5.0, 5.0)), claim_points=0)
     for seen, _, _, info in episode(env):
         assert info["objective"] == -0.5
         assert (seen[6:14] == 0).all()
 
 
 def test_for_a_reliability_goal_the_share_of_good_views_is_what_counts() -> None:
-    env = RegionGrowEnv(MAPS, goal="reliability=0.8,level=0.55", budget=600, largest_step=0.2)
+    env = RegionGrowEnv(MAPS, goal="reliability=0.8,level=0.55", budget=600, largest_step=0.2, claim_points=0)
     assert env.game.rules.goal == ReliabilityGoal(level=0.55, reliability=0.8)
     is_met = set()
     for seed in range(4):
@@ -301,7 +307,7 @@ def test_adversarial_is_the_complement() -> None:
     for mine, other in zip(episode(ours), episode(theirs), strict=True):
         np.testing.assert_array_equal(mine[0], other[0])
         assert mine[1:3] == other[1:3]
-    assert mine[3]["member_id"].startswith("complement(recorded:")
+    assert ours.function.member_ids[mine[3]["member"]].startswith("complement(recorded:")
 
 
 def test_start_points_are_the_papers_random_or_those_given() -> None:
@@ -334,12 +340,12 @@ def test_episodes_draw_from_the_members_given_and_options_come_first() -> None:
     env.reset(seed=0)
     for _ in range(40):
         _, info = env.reset()
-        assert info["member_id"] == MAPS.member_ids[env.member]
+        assert info["member"] == env.member
         drawn.append(env.member)
     assert set(drawn) == {1, 5}
     assert 8 < drawn.count(1) < 32
     _, info = env.reset(options={"member": 2, "start": "azimuth=3,elevation=4"})
-    assert info["member_id"] == MAPS.member_ids[2]
+    assert info["member"] == 2
     assert env.game.start.tolist() == [[3, 4]]
     env.reset(seed=7)
     after = env.reset()[0]

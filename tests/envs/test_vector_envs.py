@@ -136,7 +136,7 @@ def test_make_vec_makes_the_native_ones_without_a_warning(name: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         envs = gymnasium.make_vec(
-            f"semrob/{name}-v0", num_envs=3, function="synthetic:plateau?n=2&seed=0", budget=60, max_episode_steps=2
+            f"semrob/{name}-v0", num_envs=3, function="synthetic:plateau?n=2&seed=0", budget=90, max_episode_steps=2
         )
         assert type(envs.unwrapped).__name__ == f"{name}VectorEnv"
         assert envs.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
@@ -159,7 +159,7 @@ def test_all_queries_of_all_environments_are_one_call() -> None:
 
     function = CallableFunction(SPACE, scores)
     for mode in AutoresetMode:
-        envs = RegionGrowVectorEnv(function, num_envs=7, budget=36, autoreset_mode=mode)
+        envs = RegionGrowVectorEnv(function, num_envs=7, budget=36, claim_points=0, autoreset_mode=mode)
         calls.clear()
         envs.reset(seed=0)
         for _ in range(2):
@@ -183,7 +183,7 @@ def test_infos_agree_with_the_oracle_and_rewards_with_objectives(mode: Autoreset
         assert not truncated.any()
         assert infos["forward_queries"].tolist() == infos["spent"].tolist() == envs.oracle.forward_queries.tolist()
         assert infos["forward_queries"].tolist() == envs.game.spent.tolist()
-        assert all(infos[f"_{name}"].all() for name in ("objective", "member_id", "lower"))
+        assert all(infos[f"_{name}"].all() for name in ("objective", "member", "lower"))
         begun = infos["forward_queries"] == envs.game.cost
         now = np.where(begun, last, infos["objective"])
         if mode is AutoresetMode.SAME_STEP and terminated.any():
@@ -195,7 +195,7 @@ def test_infos_agree_with_the_oracle_and_rewards_with_objectives(mode: Autoreset
 
 
 def test_vector_wrappers_count_episodes() -> None:
-    envs = RecordEpisodeStatistics(RegionGrowVectorEnv(MAPS, num_envs=4, budget=36))
+    envs = RecordEpisodeStatistics(RegionGrowVectorEnv(MAPS, num_envs=4, budget=36, claim_points=0))
     envs.reset(seed=0)
     for _ in range(5):
         *_, infos = envs.step(np.zeros((4, 4)))
@@ -233,7 +233,7 @@ def test_a_bad_action_changes_nothing() -> None:
 
 
 def test_actions_of_environments_that_begin_anew_are_ignored() -> None:
-    envs = RegionGrowVectorEnv(MAPS, num_envs=2, budget=24)
+    envs = RegionGrowVectorEnv(MAPS, num_envs=2, budget=26)
     envs.reset(seed=0)
     assert envs.step(np.ones((2, 4)))[2].all()
     _, rewards, terminated, _, infos = envs.step(np.full((2, 4), np.nan))
@@ -264,8 +264,8 @@ def test_options_set_the_start_and_member_of_the_episodes_that_begin() -> None:
     assert envs.play.member.tolist() == [3] * 3
     _, infos = envs.reset(options={"reset_mask": np.array([False, True, False]), "member": 6})
     assert envs.play.member.tolist() == [3, 6, 3]
-    assert infos["_member_id"].tolist() == [False, True, False]
-    assert infos["member_id"].tolist() == [None, MAPS.member_ids[6], None]
+    assert infos["_member"].tolist() == [False, True, False]
+    assert infos["member"].tolist() == [0, 6, 0]
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from semrob_env.errors import ContractError
 from semrob_env.functions import CallableFunction
 from semrob_env.oracle import Answers, Queries
 from semrob_env.regions import Regions
-from semrob_env.types import FloatArray
+from semrob_env.types import FloatArray, IntArray
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,25 @@ class NestedSettings(Settings):
     """A hyperparameter that JSON turns into something else."""
 
     pairs: tuple[tuple[int, int], ...] = ((1, 2),)
+
+
+def ends_after(steps: Callable[[Toy], IntArray | int]) -> dict[str, Any]:
+    """What makes the toy end after some steps of each trajectory, and refuse to be asked when all have ended."""
+
+    def start(self: Toy) -> State:
+        return {**Toy._start(self), "told": np.zeros(len(self)), "converged": np.zeros(len(self), dtype=np.bool_)}
+
+    def ask(self: Toy, state: State) -> FloatArray:
+        assert not state["converged"].all(), "asked after the end"
+        points = Toy._ask(self, state)
+        points[state["converged"]] = len(self)  # nothing that a caller may look at
+        return points
+
+    def tell(self: Toy, state: State, answers: Answers) -> State:
+        told = state["told"] + 1
+        return {**Toy._tell(self, state, answers), "told": told, "converged": told >= steps(self)}
+
+    return {"_start": start, "_ask": ask, "_tell": tell}
 
 
 class Toy(RegionOptimizer[PlainSettings]):
@@ -260,8 +279,11 @@ def test_every_registered_method_keeps_every_promise(name: str) -> None:
         {"uses_goal": False},
         {"_tell": follows_goal},
         {"_tell": follows_budget, "plans_by_budget": True},
+        ends_after(lambda self: 1),
+        ends_after(lambda self: 2),
+        ends_after(lambda self: 1 + (self.start[:, 0].astype(np.int64) % 2)),
     ],
-    ids=["plain", "stochastic", "without goal", "by its goal", "by its budget"],
+    ids=["plain", "stochastic", "without goal", "by its goal", "by its budget", "one step", "two steps", "unlike ends"],
 )
 def test_a_method_that_keeps_its_promises_passes(changes: dict[str, Any]) -> None:
     check_optimizer(toy(**changes))

@@ -40,6 +40,7 @@ WRITTEN = {
     "answers.sqlite",
     "comparison.csv",
     "comparison.md",
+    "curves.csv",
     "medians.png",
     "profiles.png",
     "protocol.json",

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 
 from baselines.commands.compare_methods import CompareMethodsOptions
 from baselines.commands.shared.networks import introduce, starts_by_function
@@ -10,13 +11,14 @@ from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.answers import KeptAnswers
 from baselines.experiments.compare import compare
 from baselines.experiments.curves import attainment, medians, profiles
+from baselines.experiments.ioh import curve_lines, ioh_files
 from baselines.experiments.protocols import PlannedRun, Protocol, load_protocol, read_entries
 from baselines.experiments.search_comparison import SearchComparison, compare_searches
 from baselines.experiments.suites import Suite, make_suite, told_options
 from baselines.experiments.tables import FLOOR, TRIVIAL, Comparison
 from baselines.experiments.trial import TRIAL_SECONDS, estimates
 from semrob_env.errors import InvalidParameterError
-from semrob_env.files import markdown_table, write_whole
+from semrob_env.files import markdown_table, output_folder, write_whole
 from semrob_env.plotting.comparison import comparison_figure
 
 
@@ -26,6 +28,8 @@ def run(options: CompareMethodsOptions, console: Console) -> None:
         write_whole(options.freeze, protocol.to_json())
         console.say(f"wrote {options.freeze}")
         return
+    if options.export and protocol.measure == "failures":
+        raise InvalidParameterError("--export writes runs that look for regions; leave it out with failures")
     runs = list(protocol.runs(suite))
     budgets = {run.task: run.budget for run in runs}
     console.say(described(protocol, suite, len(runs), list(budgets.values())))
@@ -54,7 +58,7 @@ def run(options: CompareMethodsOptions, console: Console) -> None:
             on_rows=lambda rows, _: progress.advance(running, len(rows)),
             on_judged=lambda done, total: progress.update(judging, completed=done, total=total),
         )
-    report(comparison, bundle, console)
+    report(comparison, bundle, console, export=options.export)
 
 
 def frozen(options: CompareMethodsOptions) -> tuple[Protocol, Suite]:
@@ -120,7 +124,7 @@ def estimated(protocol: Protocol, suite: Suite, runs: Sequence[PlannedRun], cons
     return "\n\n".join(told)
 
 
-def report(comparison: Comparison, bundle: Bundle, console: Console) -> None:
+def report(comparison: Comparison, bundle: Bundle, console: Console, *, export: tuple[str, str] | None) -> None:
     protocol, suite = comparison.protocol, comparison.suite
     body = [f"# Comparison by counted queries: suite {suite.name}"]
     for goal in protocol.goals:
@@ -144,6 +148,12 @@ def report(comparison: Comparison, bundle: Bundle, console: Console) -> None:
     bundle.text("comparison.md", "\n\n".join([*body, "## Methods", "\n".join(methods)]))
     bundle.rows("comparison.csv", comparison.lines)
     bundle.rows("runs.csv", comparison.run_lines())
+    bundle.rows("curves.csv", curve_lines(comparison))
+    if export is not None:
+        files = ioh_files(comparison)
+        for name, text in files.items():
+            write_whole(output_folder((Path(export[1]) / name).parent) / Path(name).name, text)
+        console.say(f"wrote {len(files)} files of IOHprofiler below {export[1]}")
     title = f"Suite {suite.name}: the recommended region by queries"
     bundle.figure("medians.png", comparison_figure([medians(comparison)], title=title))
     rows = [attainment(comparison), profiles(comparison)]

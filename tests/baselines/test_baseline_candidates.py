@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import baselines  # noqa: F401 - fills the registry
-from baselines.objective import (
+from baselines.candidates import (
     SearchSettings,
     bounds,
     latin_hypercube,
