@@ -143,6 +143,11 @@ class TestExamples:
         left = run_examples("How do I write an optimizer?")
         assert OPTIMIZERS["cautious"] is left["Cautious"]
 
+    def test_a_loop(self) -> None:
+        left = run_examples("How do I let my own optimizer loop ask?")
+        assert left["f"].spent <= 400
+        assert left["f"].best.share()[0] > 0.01
+
     def test_a_scheme(self) -> None:
         run_examples("How do I plug in a renderer, a network, a shape, …?")
 
