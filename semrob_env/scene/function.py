@@ -13,6 +13,10 @@ neighbourhood (`semrob_env.oracle.NeighborhoodGradients`), or the gradient of a 
 each picture once more for it, and f is scored on the plain one, so that a value with its gradient costs one rendered
 and classified picture more than its bill of 1 + 1 says. `scripts/gradient_study.py` measures which kind foretells f
 over which distance.
+
+Under `attack=linf:2/255:5`, f(theta) is the lowest score that an attack on the picture at theta finds (an upper bound
+of the lowest there is), and the oracle charges what that asks: `PictureAttack`. Its gradient is that of the score
+where the attack ended, with the change of the picture held fixed.
 """
 
 from __future__ import annotations
@@ -23,8 +27,8 @@ from typing import Any, SupportsIndex, final
 
 import numpy as np
 
-from semrob_env.errors import InvalidParameterError, ShapeMismatchError
-from semrob_env.functions import SCHEMES, ScoreFunction, make_function, split_options
+from semrob_env.errors import InvalidParameterError, NoGradientError, ShapeMismatchError
+from semrob_env.functions import SCHEMES, Price, ScoreFunction, make_function, split_options
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.camera import Scenes, check_names
 from semrob_env.scene.classes import CLASS_INDEX
@@ -35,6 +39,7 @@ from semrob_env.scene.classifiers.options import ESCAPED, NetworkOptions
 from semrob_env.scene.classifiers.registry import canonical_network, load_network
 from semrob_env.scene.classifiers.score_kinds import score_kind
 from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.picture_attack import Attacked, PictureAttack
 from semrob_env.scene.renderers import Rasterizer, Renderer, make_renderer
 from semrob_env.scene.shapes import SHAPES
 from semrob_env.scene.sources import COLORS, ShapeInfo, canonical_source, load_shape
@@ -71,9 +76,12 @@ class SceneFunction(ScoreFunction):
         renderer: None: a `Rasterizer` of the classifier's own input size.
         gradient_renderer: Draws the pictures whose gradients are told; None: `renderer` does.
         names: One id a member; None: built from mesh names, which `make_function` does not know.
+        attack: What is done to each picture before it is scored; None: nothing.
 
     Raises:
-        InvalidParameterError: The renderer's pictures do not have the classifier's size.
+        InvalidParameterError: The renderer's pictures do not have the classifier's size, or an attack beside another
+            renderer for gradients.
+        NoGradientError: An attack on a classifier without a gradient.
         ShapeMismatchError: Not one class a mesh.
         UnknownNameError: A class index that the classifier does not have, or a parameter that no scene has.
     """
@@ -88,8 +96,13 @@ class SceneFunction(ScoreFunction):
         renderer: Renderer | None = None,
         gradient_renderer: Renderer | None = None,
         names: Sequence[str] | None = None,
+        attack: PictureAttack | None = None,
     ) -> None:
-        self.classifier = classifier
+        self.classifier, self.attack = classifier, attack
+        if attack is not None and not classifier.has_gradient:
+            raise NoGradientError(f"{classifier.name} has no gradient that an attack on its pictures could follow")
+        if attack is not None and gradient_renderer is not None:
+            raise InvalidParameterError("an attack on pictures beside a renderer for gradients; leave one of them away")
         self.renderer = Rasterizer(classifier.preprocessing.size) if renderer is None else renderer
         self.gradient_renderer = gradient_renderer or self.renderer
         self.meshes = tuple(meshes)
@@ -126,6 +139,8 @@ class SceneFunction(ScoreFunction):
     def fingerprints(self) -> tuple[dict[str, str], ...]:
         """Per member: hashes of weights and mesh, versions; those of the weights as they are now."""
         common = {**self.classifier.fingerprint, "renderer": self.renderer.identity, "protocol": PROTOCOL}
+        if self.attack is not None:
+            common["attack"] = self.attack.text
         if self.gradient_renderer is not self.renderer:
             common["gradient_renderer"] = self.gradient_renderer.identity
         return tuple(
@@ -133,8 +148,18 @@ class SceneFunction(ScoreFunction):
             for mesh, index in zip(self.meshes, self.class_indices, strict=True)
         )
 
+    @property
+    def value_price(self) -> Price:
+        """That of the attack, if there is one."""
+        return super().value_price if self.attack is None else self.attack.value_price
+
+    @property
+    def gradient_price(self) -> Price:
+        """That of the attack, if there is one."""
+        return super().gradient_price if self.attack is None else self.attack.gradient_price
+
     def images(self, theta: FloatArray, member: int = 0) -> Float32Array:
-        """Pictures (N, 3, size, size) in [0, 1] at theta (N, n): what the classifier sees."""
+        """Pictures (N, 3, size, size) in [0, 1] at theta (N, n): what the classifier sees before any attack."""
         return self.renderer.render(self.meshes[member], self.scenes(self.space.require(theta)))
 
     def scenes(self, theta: FloatArray) -> Scenes:
@@ -178,14 +203,24 @@ class SceneFunction(ScoreFunction):
 
     def _chunk_values(self, member: int, theta: FloatArray) -> FloatArray:
         images = self.renderer.render(self.meshes[member], self.scenes(theta))
-        return self.classifier.scores(images, np.full(len(theta), self.class_indices[member]))
+        classes = np.full(len(theta), self.class_indices[member])
+        if self.attack is not None:
+            return attacked(self.classifier, self.attack, images, classes).scores
+        return self.classifier.scores(images, classes)
 
     def _chunk_gradients(self, member: int, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         images, slopes = self.gradient_renderer.render_with_derivatives(
             self.meshes[member], self.scenes(theta), self.space.names
         )
         classes = np.full(len(theta), self.class_indices[member])
-        values, upstream = self.classifier.scores_and_gradients(images, classes)
+        if self.attack is None:
+            values, upstream = self.classifier.scores_and_gradients(images, classes)
+        else:
+            found = attacked(self.classifier, self.attack, images, classes, with_gradients=True)
+            assert found.gradients is not None
+            # What was cut off at black or white does not move with the picture.
+            moves = (found.seen == images) | ((found.seen > 0) & (found.seen < 1))
+            values, upstream = found.scores, found.gradients * moves
         if self.gradient_renderer is not self.renderer:
             values = self._chunk_values(member, theta)
         # One view at a time, in float64: the sum of a view must not depend on how many stand beside it.
@@ -194,6 +229,28 @@ class SceneFunction(ScoreFunction):
             for view, gradient in zip(slopes, upstream, strict=True)
         ])
         return values, gradients
+
+
+def attacked(
+    classifier: Classifier,
+    attack: PictureAttack,
+    images: Float32Array,
+    class_index: IntArray,
+    *,
+    with_gradients: bool = False,
+) -> Attacked:
+    """Attack pictures (N, 3, H, W) that a classifier scores for classes (N,); uncounted, at the prices of the attack.
+
+    Raises:
+        NoGradientError: The classifier has none.
+    """
+
+    def ask(seen: Float32Array, wants_gradient: bool) -> tuple[FloatArray, Float32Array | None]:
+        if wants_gradient:
+            return classifier.scores_and_gradients(seen, class_index)
+        return classifier.scores(seen, class_index), None
+
+    return attack.lowest(images, ask, with_gradients=with_gradients)
 
 
 @final
@@ -228,6 +285,7 @@ class SceneId:
         layout: `nchw` or `nhwc`.
         answers: `logits` or `probabilities`.
         factory: `module:function`, which this process must trust.
+        attack: On each picture, as `PictureAttack.parse` reads it; empty: none.
     """
 
     network: str
@@ -256,8 +314,11 @@ class SceneId:
     layout: str = ""
     answers: str = ""
     factory: str = ""
+    attack: str = ""
 
     def __post_init__(self) -> None:
+        if self.attack:
+            object.__setattr__(self, "attack", PictureAttack.parse(self.attack).text)
         if self.feed not in ("normalized", "unnormalized"):
             raise InvalidParameterError(f"feed {self.feed!r}: choose normalized or unnormalized")
         if not 0 <= self.size <= MOST_SIZE:
@@ -345,5 +406,12 @@ def make_scene_function(function_id: str) -> SceneFunction:
         finer, blur = own.gradient_supersample or own.supersample, own.gradient_blur or own.blur
         smoothed = make_renderer(own.renderer, size, finer, blur, own.device)
     return SceneFunction(
-        classifier, [mesh], [index], space, renderer=renderer, gradient_renderer=smoothed, names=[str(own)]
+        classifier,
+        [mesh],
+        [index],
+        space,
+        renderer=renderer,
+        gradient_renderer=smoothed,
+        names=[str(own)],
+        attack=PictureAttack.parse(own.attack) if own.attack else None,
     )

@@ -1,0 +1,58 @@
+"""Attacks on the object, not on the photo: the colors of its faces change, and each step draws it anew.
+
+In kind after Zeng et al., *Adversarial attacks beyond the image space*, CVPR 2019, arXiv 1711.07183, and Liu et al.,
+*Beyond pixel norm-balls: parametric adversaries using an analytically differentiable renderer*, ICLR 2019, arXiv
+1808.02651: gradients of the score go through the renderer into what the object is made of, here one color a face.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.picture_attack import Attacked, PictureAttack
+from semrob_env.types import Float32Array, FloatArray
+
+if TYPE_CHECKING:
+    from semrob_env.scene.function import SceneFunction
+
+
+def attack_albedo(function: SceneFunction, attack: PictureAttack, theta: FloatArray, member: int = 0) -> Attacked:
+    """Attack the object of a member at each of some views, each view with colors of its own.
+
+    Args:
+        function: Its renderer and classifier are asked; an attack of its own is left aside.
+        attack: In units of albedo; a length (`l2`) is over all faces and channels.
+        theta: Views (N, n).
+        member: Whose object.
+
+    Returns:
+        `seen` is the albedo (N, F, 3): draw it by `colored_images`. The bill of each view is that of the attack.
+
+    Raises:
+        NoGradientError: Classifier or renderer have none.
+    """
+    mesh, scenes = function.meshes[member], function.scenes(function.space.require(theta))
+    own = np.ones(mesh.faces.shape, dtype=np.float32) if mesh.albedo is None else mesh.albedo
+    classes = np.full(len(theta), function.class_indices[member])
+
+    def ask(albedo: Float32Array, wants_gradient: bool) -> tuple[FloatArray, Float32Array | None]:
+        images = colored_images(function, albedo, theta, member)
+        if not wants_gradient:
+            return function.classifier.scores(images, classes), None
+        scores, upstream = function.classifier.scores_and_gradients(images, classes)
+        return scores, function.renderer.albedo_gradients(mesh, albedo, scenes, upstream)
+
+    return attack.lowest(np.repeat(own[None], len(theta), axis=0), ask)
+
+
+def colored_images(function: SceneFunction, albedo: Float32Array, theta: FloatArray, member: int = 0) -> Float32Array:
+    """Pictures (N, 3, H, W) at views (N, n) of a member's object in other colors: an albedo a view, (N, F, 3)."""
+    mesh = function.meshes[member]
+    pictures = [
+        function.renderer.render(Mesh(mesh.vertices, mesh.faces, own, mesh.name), function.scenes(point[None]))
+        for own, point in zip(albedo, theta, strict=True)
+    ]
+    return np.concatenate(pictures)
