@@ -9,6 +9,7 @@ COMMANDS = {
         "semantic_map": "what is the score over all viewpoints, where are traps, and what does it say of the data?",
         "store_table": "what do all the runs of a run store say, without running anything again?",
         "accept_shapes": "which shapes does it recognize at all?",
+        "pixel_attacks": "what do attacks on pixels and colors break beside views, and how do robust regions shrink?",
         "shape_gallery": "what do the shapes look like, and how does it score them?",
     },
     "Which method finds that out with the fewest queries?": {

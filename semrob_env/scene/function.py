@@ -14,9 +14,10 @@ each picture once more for it, and f is scored on the plain one, so that a value
 and classified picture more than its bill of 1 + 1 says. `scripts/gradient_study.py` measures which kind foretells f
 over which distance.
 
-Under `attack=linf:2/255:5`, f(theta) is the lowest score that an attack on the picture at theta finds (an upper bound
-of the lowest there is), and the oracle charges what that asks: `PictureAttack`. Its gradient is that of the score
-where the attack ended, with the change of the picture held fixed.
+Under `attack=linf:2/255:5` (or `albedo:linf:0.1:5`), f(theta) is the lowest score that an attack on the picture at
+theta, or on the colors of the object, finds: an upper bound of the lowest there is. The oracle charges what that asks
+(`PictureAttack`). Its gradient is that of the score where the attack ended, with the change of the picture held fixed;
+under attacks on albedo there is none.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ import numpy as np
 from semrob_env.errors import InvalidParameterError, NoGradientError, ShapeMismatchError
 from semrob_env.functions import SCHEMES, Price, ScoreFunction, make_function, split_options
 from semrob_env.parameters import SemanticSpace
+from semrob_env.scene.albedo_attack import attack_albedo
 from semrob_env.scene.camera import Scenes, check_names
 from semrob_env.scene.classes import CLASS_INDEX
 from semrob_env.scene.classifiers.base import Classifier
@@ -39,7 +41,7 @@ from semrob_env.scene.classifiers.options import ESCAPED, NetworkOptions
 from semrob_env.scene.classifiers.registry import canonical_network, load_network
 from semrob_env.scene.classifiers.score_kinds import score_kind
 from semrob_env.scene.mesh import Mesh
-from semrob_env.scene.picture_attack import Attacked, PictureAttack
+from semrob_env.scene.picture_attack import ALBEDO, Attacked, PictureAttack
 from semrob_env.scene.renderers import Rasterizer, Renderer, make_renderer
 from semrob_env.scene.shapes import SHAPES
 from semrob_env.scene.sources import COLORS, ShapeInfo, canonical_source, load_shape
@@ -122,7 +124,7 @@ class SceneFunction(ScoreFunction):
             tuple(names or (f"scene-object:{classifier.name}/{mesh.name or mesh.digest[:12]}" for mesh in meshes)),
             score_range=classifier.score_range,
             is_logistic=classifier.is_logistic,
-            has_gradient=classifier.has_gradient,
+            has_gradient=classifier.has_gradient and (attack is None or attack.target == "pixels"),
         )
         self._probed = False
 
@@ -202,6 +204,8 @@ class SceneFunction(ScoreFunction):
                 yield int(own), points[first : first + count]
 
     def _chunk_values(self, member: int, theta: FloatArray) -> FloatArray:
+        if self.attack is not None and self.attack.target == ALBEDO:
+            return attack_albedo(self, self.attack, theta, member).scores
         images = self.renderer.render(self.meshes[member], self.scenes(theta))
         classes = np.full(len(theta), self.class_indices[member])
         if self.attack is not None:

@@ -23,6 +23,10 @@ from semrob_env.types import Float32Array, FloatArray
 Norm = Literal["linf", "l2"]
 NORMS: tuple[Norm, ...] = get_args(Norm)
 
+ALBEDO: Literal["albedo"] = "albedo"
+Target = Literal["pixels", "albedo"]
+TARGETS: tuple[Target, ...] = get_args(Target)
+
 STEPS, MOST_STEPS = 5, 1000
 """Steps where nobody says how many, and most of them."""
 
@@ -61,20 +65,25 @@ class PictureAttack:
 
     Attributes:
         norm: `linf`: no number changes by more than epsilon; `l2`: the root of the sum of squared changes does not.
-        epsilon: Radius of the ball, in units of a picture in [0, 1].
+        epsilon: Radius of the ball, in units of a picture or albedo in [0, 1].
         steps: How many; 1: FGSM.
+        target: What changes: `pixels` of the picture, or `albedo`, the colors of the object's faces.
 
     Raises:
-        InvalidParameterError: Another norm, an epsilon that is not finite or below 0, or steps not in 1..1000.
+        InvalidParameterError: Another norm or target, an epsilon that is no finite number of at least 0, or steps
+            not in 1..1000.
     """
 
     norm: Norm = "linf"
     epsilon: float = 2 / 255
     steps: int = STEPS
+    target: Target = "pixels"
 
     def __post_init__(self) -> None:
         if self.norm not in NORMS:
             raise InvalidParameterError(f"norm {self.norm!r}: choose {' or '.join(NORMS)}")
+        if self.target not in TARGETS:
+            raise InvalidParameterError(f"target {self.target!r}: choose {' or '.join(TARGETS)}")
         if not (math.isfinite(self.epsilon) and self.epsilon >= 0):
             raise InvalidParameterError(f"epsilon {self.epsilon}: give a finite number, 0 or above, as 2/255")
         if not 1 <= self.steps <= MOST_STEPS:
@@ -82,12 +91,13 @@ class PictureAttack:
 
     @classmethod
     def parse(cls, text: str) -> PictureAttack:
-        """Read NORM:EPSILON or NORM:EPSILON:STEPS, for example `linf:2/255:5` or `l2:0.5`.
+        """Read NORM:EPSILON or NORM:EPSILON:STEPS, `linf:2/255:5`, after `albedo:` where that is what changes.
 
         Raises:
             InvalidParameterError: It is neither.
         """
-        norm, *numbers = text.split(":")
+        bare = text.removeprefix(f"{ALBEDO}:")
+        norm, *numbers = bare.split(":")
         try:
             above, *below = (float(part) for part in numbers[0].split("/"))
             epsilon = above / below[0] if below else above
@@ -96,12 +106,13 @@ class PictureAttack:
                 raise ValueError
         except (ValueError, IndexError, ZeroDivisionError):
             raise InvalidParameterError(f"attack {text!r:.60}: write NORM:EPSILON:STEPS, as linf:2/255:5") from None
-        return cls(cast("Norm", norm), epsilon, steps)
+        return cls(cast("Norm", norm), epsilon, steps, "pixels" if bare == text else ALBEDO)
 
     @property
     def text(self) -> str:
         """What `parse` reads."""
-        return f"{self.norm}:{epsilon_text(self.norm, self.epsilon)}:{self.steps}"
+        before = "" if self.target == "pixels" else f"{self.target}:"
+        return f"{before}{self.norm}:{epsilon_text(self.epsilon)}:{self.steps}"
 
     @property
     def value_price(self) -> Price:
@@ -149,13 +160,12 @@ class PictureAttack:
         return np.asarray(np.clip(moved, 0.0, 1.0), dtype=np.float32)
 
 
-def epsilon_text(norm: str, epsilon: float) -> str:
-    """An epsilon as `PictureAttack.parse` reads it: of shades in 255ths, of lengths as it is."""
-    shades = 255 * epsilon
-    near = round(shades, 6)
-    if norm == "linf" and near / 255 == epsilon:
-        return f"{near:g}/255" if epsilon else "0"
-    return repr(float(epsilon))
+def epsilon_text(epsilon: float) -> str:
+    """An epsilon as `PictureAttack.parse` reads it: as it is where that is short, else in 255ths, else in full."""
+    short, shades = f"{epsilon:.6g}", f"{255 * epsilon:.6g}"
+    if float(short) == epsilon:
+        return short
+    return f"{shades}/255" if float(shades) / 255 == epsilon else repr(float(epsilon))
 
 
 def _lengths(changes: Float32Array) -> Float32Array:

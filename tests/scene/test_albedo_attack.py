@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from semrob_env.errors import NoGradientError
+from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.albedo_attack import attack_albedo, colored_images
 from semrob_env.scene.camera import Scenes
@@ -71,13 +72,13 @@ def test_a_color_that_is_cut_off_at_white_has_no_slope() -> None:
     assert not glaring.any()
 
 
-def scene() -> SceneFunction:
+def scene(attack: PictureAttack | None = None) -> SceneFunction:
     torch.manual_seed(0)
     network = torch.nn.Sequential(
         torch.nn.Conv2d(3, 6, 5, stride=2), torch.nn.SiLU(), torch.nn.Flatten(), torch.nn.LazyLinear(3)
     ).eval()
     classifier = TorchClassifier(network, Preprocessing(SIZE).unnormalized(), name="small")
-    return SceneFunction(classifier, [box()], [1], SemanticSpace.of("azimuth,elevation"))
+    return SceneFunction(classifier, [box()], [1], SemanticSpace.of("azimuth,elevation"), attack=attack)
 
 
 @pytest.mark.parametrize("attack", [PictureAttack("linf", 0.2, 4), PictureAttack("l2", 0.8, 4)])
@@ -95,6 +96,15 @@ def test_an_object_in_other_colors_scores_less_when_it_is_drawn_anew(attack: Pic
     assert alone.seen.tobytes() == found.seen[1:].tobytes()
     background = function.images(theta) == 0
     assert (pictures[background] <= 1e-6).mean() > 0.99  # the object changes, not what is behind it
+
+
+def test_a_function_under_an_attack_on_the_object_is_billed_by_the_oracle_and_has_no_gradient() -> None:
+    attack, theta = PictureAttack("linf", 0.2, 2, "albedo"), np.array([40.0, 25.0])
+    function = scene(attack)
+    oracle = QueryOracle(function)
+    assert oracle.value(theta) == attack_albedo(scene(), attack, theta[None]).scores[0]
+    assert (oracle.forward_queries.tolist(), oracle.gradient_queries.tolist()) == ([3], [2])
+    assert not function.has_gradient
 
 
 def test_a_renderer_that_blurs_tells_no_gradient_of_colors() -> None:

@@ -128,7 +128,7 @@ def test_a_score_that_nothing_lowers_stays_and_nan_is_the_lowest() -> None:
     assert attack.value_price == Price(4, 3)
 
 
-@pytest.mark.parametrize("text", ["linf:2/255:5", "l2:0.5:1", "linf:0.25/255:10", "linf:0:5"])
+@pytest.mark.parametrize("text", ["linf:2/255:5", "l2:0.5:1", "linf:0.25/255:10", "linf:0:5", "albedo:linf:0.1:5"])
 def test_an_attack_is_spelt_in_one_way(text: str) -> None:
     assert PictureAttack.parse(text).text == text
     scene_id = SceneId.parse(f"scene:small/cup/procedural:0?params=azimuth&attack={text}")
@@ -137,7 +137,8 @@ def test_an_attack_is_spelt_in_one_way(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "linf", "linf:x", "linf:1/0", "l1:0.5", "linf:1/2/3", "linf:nan", "l2:1:0", "linf:-1"]
+    "text",
+    ["", "linf", "linf:x", "linf:1/0", "l1:0.5", "linf:1/2/3", "linf:nan", "l2:1:0", "linf:-1", "color:linf:1/255"],
 )
 def test_what_is_no_attack_is_told(text: str) -> None:
     with pytest.raises(InvalidParameterError):
