@@ -18,6 +18,7 @@ COMMANDS = {
         "sensitivity": "how much do the paper's methods depend on eta, lambda, alpha and beta?",
         "gradient_study": "which gradient foretells the score over which distance, and grows better regions?",
         "train_agent": "what do agents find on networks and shapes that they never met?",
+        "train_examiner": "do agents find a network's weak points on unseen shapes sooner than Bayesian search?",
     },
     "What do the paper's own records say?": {
         "import_recorded": "make one file of maps and one of traces from the release of the paper's authors",

@@ -413,13 +413,14 @@ def curve_figure(plan: Plan, curve: Sequence[Mapping[str, Any]]) -> Any:
         own = [row for row in curve if row["network"] == network]
         first = own[:: max(1, len(plan.options.methods))]
         at = np.array([row["epsilon_255"] for row in first])
-        views.append(NoiseCurve(network, at, *columns(first, "right_share", "right_low", "right_high"), color=color))
+        shares, low, high = columns(first, "right_share", "right_low", "right_high")
+        views.append(NoiseCurve(network, at, shares, low, high, color))
         for method in plan.options.methods:
             rows = [row for row in own if row["method"] == method]
             label = f"{network}, {method}" if len(plan.options.methods) > 1 else network
             for kind, dashes in (("feasible", "-"), ("certified", "--")):
-                parts = columns(rows, kind, f"{kind}_low", f"{kind}_high")
-                regions.append(NoiseCurve(f"{label}: {kind}", at, *parts, color=color, dashes=dashes))
+                shares, low, high = columns(rows, kind, f"{kind}_low", f"{kind}_high")
+                regions.append(NoiseCurve(f"{label}: {kind}", at, shares, low, high, color, dashes))
     panels: list[tuple[str, str, Sequence[NoiseCurve]]] = [("Right views", "right views (%)", views)]
     if regions:
         panels.append((f"Robust regions, {plan.options.goal.words}", "SRVR (%)", regions))
