@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -39,13 +40,8 @@ def run(options: TrainExaminerOptions, console: Console) -> None:
             def on_progress(done: float, before: int = number * options.rounds) -> None:
                 progress.update(bar, completed=before + done)
 
-            curve, _ = train_in(
-                agent_folder(bundle.folder, recipe),
-                recipe,
-                lambda own=recipe: plan.trainer(own),
-                plan.test,
-                on_progress,
-            )
+            folder, make = agent_folder(bundle.folder, recipe), partial(plan.trainer, recipe)
+            curve, _ = train_in(folder, recipe, make, plan.test, on_progress)
             console.say(f"seed {recipe.seed}: lowest score on test {curve[-1]['lowest']:.3f}")
     report(plan, bundle, console)
 
