@@ -4,8 +4,9 @@ f(theta) is the score that a classifier gives to a 3-D shape rendered at semanti
 question: around this start point, for this goal and budget, how large a region is there in which f is good? Whoever
 answers pays for every query on one meter, and a judge says how good the answer is, on points that nobody asked.
 
-A function has an id, and its unit scores lie in [0, 1]. `scene:efficientnet_lite0/cup/procedural:3` renders a cup;
-formulas with known answers need no renderer:
+A function has an id, and its unit scores lie in [0, 1]. `scene:efficientnet_lite0/cup/procedural:3` renders a cup,
+`photo:efficientnet_lite0/tabby/file:cat.jpg` turns and tilts a photograph; formulas with known answers need no
+renderer:
 
     >>> from semrob_env import QueryOracle, make_function
     >>> hill = make_function("synthetic:hill?n=2&seed=0")
@@ -33,6 +34,12 @@ Your own function of N points theta (N, n):
     >>> mine = CallableFunction(space, lambda theta: theta[:, 1] / 90 > 0.5, name="mine")
     >>> mine.values([[space.point("azimuth=130,elevation=60")]]).tolist()
     [[1.0]]
+
+A picture alone, without any network:
+
+    >>> from semrob_env import picture, render
+    >>> picture(render("cup:3", "azimuth=200,elevation=10", size=64)).size
+    (64, 64)
 
 Who answers: `help(optimizers)`, `help(baselines)`. Where Gymnasium is imported already, importing this package
 registers the environments, so that `gymnasium.make("semrob_env:semrob/RegionGrow-v0", ...)` finds them;
@@ -62,6 +69,8 @@ if TYPE_CHECKING:
     from semrob_env.questions import ReliabilityGoal as ReliabilityGoal
     from semrob_env.questions import read_goal as read_goal
     from semrob_env.regions import Regions as Regions
+    from semrob_env.scene.images import picture as picture
+    from semrob_env.scene.images import render as render
 
     __version__: str
 else:
@@ -77,6 +86,7 @@ else:
             "semrob_env.parameters": "SemanticSpace",
             "semrob_env.questions": "MeanGoal Question Questions ReliabilityGoal read_goal",
             "semrob_env.regions": "Regions",
+            "semrob_env.scene.images": "picture render",
         },
     )
 

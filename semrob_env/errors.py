@@ -1,7 +1,7 @@
 """Every error semrob raises on purpose: one class per reason, each also a builtin error.
 
 A message says what was given, what is allowed and what to do. Scripts catch `SemrobError`, print its message as
-one line and end with exit code 2.
+one line and end with exit code 2; with 1 after a `GateError`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,10 @@ from __future__ import annotations
 
 class SemrobError(Exception):
     """Base of all errors that semrob raises on purpose."""
+
+
+class GateError(SemrobError, RuntimeError):
+    """What was asked for as a condition of success does not hold: a command ends with exit code 1, not 2."""
 
 
 class InvalidParameterError(SemrobError, ValueError):
@@ -51,6 +55,10 @@ class RefusedFileError(SemrobError, ValueError):
 
 class InvalidMeshError(SemrobError, ValueError):
     """A mesh file or mesh cannot be used."""
+
+
+class InvalidPictureError(SemrobError, ValueError):
+    """A picture file cannot be used."""
 
 
 class ClassifierError(SemrobError, RuntimeError):
@@ -119,6 +127,10 @@ class PluginWarning(UserWarning):
 
 class CacheWarning(UserWarning):
     """What was compiled cannot be kept on disk."""
+
+
+class LookWarning(UserWarning):
+    """A mesh file says something about its looks that is not drawn."""
 
 
 class ContractError(SemrobError, AssertionError):

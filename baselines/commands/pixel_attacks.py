@@ -38,12 +38,11 @@ from semrob_env.metrics.survey import RIGHT
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class PixelAttacksOptions(shared.ShapeOptions, shared.Networks, shared.ViewOptions):
+class PixelAttacksOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks, shared.ViewOptions):
     """Options; the module's docstring is the help."""
 
     classes: Names = ("cup", "chair", "bottle", "piano")
     numbers: shared.ObjectNumbers = (0, 1)
-    colors: shared.Colors = "white"
     attacks: Annotated[Names, Parameter(help="comma separated, [albedo:]NORM:EPSILON:STEPS; norms: linf, l2")] = (
         "linf:0.5/255:1",
         "linf:0.5/255:10",

@@ -7,11 +7,11 @@ In kind after Zeng et al., *Adversarial attacks beyond the image space*, CVPR 20
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.picture_attack import Attacked, PictureAttack
 from semrob_env.types import Float32Array, FloatArray
 
@@ -39,10 +39,12 @@ def attack_albedo(function: SceneFunction, attack: PictureAttack, theta: FloatAr
     classes = np.full(len(theta), function.class_indices[member])
 
     def ask(albedo: Float32Array, wants_gradient: bool) -> tuple[FloatArray, Float32Array | None]:
-        images = colored_images(function, albedo, theta, member)
+        pictures = _drawn(function, albedo, theta, member)
+        images, corrupting = function.corrupted(pictures, theta)
         if not wants_gradient:
             return function.classifier.scores(images, classes), None
         scores, upstream = function.classifier.scores_and_gradients(images, classes)
+        upstream, _ = function.corruptions.pulled_back(pictures, corrupting, upstream)
         return scores, function.renderer.albedo_gradients(mesh, albedo, scenes, upstream)
 
     return attack.lowest(np.repeat(own[None], len(theta), axis=0), ask)
@@ -50,9 +52,13 @@ def attack_albedo(function: SceneFunction, attack: PictureAttack, theta: FloatAr
 
 def colored_images(function: SceneFunction, albedo: Float32Array, theta: FloatArray, member: int = 0) -> Float32Array:
     """Pictures (N, 3, H, W) at views (N, n) of a member's object in other colors: an albedo a view, (N, F, 3)."""
+    return function.corrupted(_drawn(function, albedo, theta, member), theta)[0]
+
+
+def _drawn(function: SceneFunction, albedo: Float32Array, theta: FloatArray, member: int) -> Float32Array:
     mesh = function.meshes[member]
     pictures = [
-        function.renderer.render(Mesh(mesh.vertices, mesh.faces, own, mesh.name), function.scenes(point[None]))
+        function.renderer.render(replace(mesh, albedo=own), function.scenes(point[None]))
         for own, point in zip(albedo, theta, strict=True)
     ]
-    return np.concatenate(pictures)
+    return np.concatenate(pictures) if pictures else function.images(theta, member)

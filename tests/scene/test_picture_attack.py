@@ -17,7 +17,8 @@ from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.classifiers.base import Preprocessing
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
-from semrob_env.scene.function import SceneFunction, SceneId, attacked
+from semrob_env.scene.function import SceneFunction, SceneId
+from semrob_env.scene.image_function import attacked
 from semrob_env.scene.picture_attack import Norm, PictureAttack
 from semrob_env.scene.shapes import make_shape
 from semrob_env.types import Float32Array
@@ -38,7 +39,7 @@ def classifier() -> TorchClassifier:
 
 
 def scene(attack: PictureAttack | None, space: SemanticSpace = SPACE) -> SceneFunction:
-    return SceneFunction(classifier(), [make_shape("cup", 0), make_shape("chair", 0)], [0, 1], space, attack=attack)
+    return SceneFunction(classifier(), [make_shape("chair", 0), make_shape("bench", 0)], [0, 1], space, attack=attack)
 
 
 def pictures(count: int = 4) -> Float32Array:
@@ -224,7 +225,7 @@ def test_an_attack_is_part_of_what_identifies_a_function_and_needs_a_gradient() 
 
     blind = BlackBoxClassifier(flat, labels=2, size=SIZE, name="flat")
     with pytest.raises(NoGradientError):
-        SceneFunction(blind, [make_shape("cup", 0)], [0], SPACE, attack=attack)
+        SceneFunction(blind, [make_shape("bench", 0)], [0], SPACE, attack=attack)
 
 
 def test_games_refuse_values_that_cost_more_than_a_query() -> None:

@@ -34,9 +34,12 @@ from semrob_env.store import BUDGET
 from semrob_env.types import FloatArray
 
 if TYPE_CHECKING:
+    from baselines.commands.shared.terminal import Console
     from baselines.experiments.pool import Workers
+    from semrob_env.scene.classifiers.base import Classifier
     from semrob_env.scene.classifiers.network_spec import NetworkSpec
-    from semrob_env.scene.function import SceneId
+    from semrob_env.scene.image_function import ImageId
+    from semrob_env.scene.shading import Shading
     from semrob_env.scene.sources import ShapeInfo
 
 SHAPES, NETWORK, SPACE = Group("Shapes", sort_key=1), Group("Networks", sort_key=2), Group("ViewOptions", sort_key=3)
@@ -62,7 +65,10 @@ Sources = Annotated[tuple[str, ...], Parameter(parse=False)]
 """Words without an option."""
 
 ClassName = Annotated[str, _option(SHAPES, "score every mesh for this class, whatever its name tells", "--class")]
-Colors = Annotated[Literal["white", "material"], _option(SHAPES, "white, or each face as its material")]
+Colors = Annotated[
+    Literal["white", "material", "texture"],
+    _option(SHAPES, "white; each face in one color of its material; with textures"),
+]
 Maps = Annotated[str, Parameter(group=SHAPES, help="file of recorded maps", name="--maps")]
 Params = Annotated[
     str, _option(SPACE, f"parameters, comma separated, {', '.join(NAMED_SPACES)}, or part of a range, azimuth[90:180]")
@@ -127,7 +133,75 @@ DryRun = Annotated[bool, _option(RUN, "tell what would run and what it costs; at
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShapeOptions:
+class PoseOptions:
+    """How the meshes of files are put up (`semrob_env.scene.pose` says what the axes of each format mean)."""
+
+    up: Annotated[
+        Literal["x", "-x", "y", "-y", "z", "-z"],
+        _option(SHAPES, "axis of the files that points up; z: of most STL", allow_leading_hyphen=True),
+    ] = "y"
+    front: Annotated[
+        Literal["x", "-x", "y", "-y", "z", "-z"] | None,
+        _option(
+            SHAPES,
+            "axis of the files that faces the camera of azimuth 0 (default: -z; glTF has its front at z)",
+            allow_leading_hyphen=True,
+        ),
+    ] = None
+    rotate: Annotated[str, _option(SHAPES, "turns in degrees about axes of the files, before all else: x=90,z=-30")] = (
+        ""
+    )
+    scale: Annotated[
+        Literal["unit", "keep"], _option(SHAPES, "unit: meshes fill [-1, 1]; keep: their units are those of the scene")
+    ] = "unit"
+    node: Annotated[str, _option(SHAPES, "only this named node of a glTF file, or object or group of an OBJ file")] = ""
+
+    def file_shapes(self) -> "tuple[ShapeInfo, ...]":
+        """The shapes of files that are asked for."""
+        return ()
+
+    def tell_meshes(self, console: "Console") -> None:
+        """Say what is worth knowing of the meshes of files, before the work: other objects, and poses seen far better.
+
+        Raises:
+            SemrobError: A shape or network cannot be loaded.
+        """
+        shapes = [shape for shape in self.file_shapes() if not shape.source.startswith("procedural:")]
+        if shapes:
+            from baselines.commands.shared.meshes import tell_meshes
+
+            tell_meshes(shapes, self.trial_network() if all(own.class_name for own in shapes) else None, console)
+
+    def trial_network(self) -> "Classifier | None":
+        """The network that is to see meshes in several poses before the work; None: there is none."""
+        specs = getattr(self, "specs", None)
+        if specs is None or not getattr(self, "networks", ()) or getattr(self, "dry_run", False):
+            return None
+        from semrob_env.scene.classifiers.registry import takes_option
+
+        (first, *_), own = specs(), self
+        if not takes_option(first.network, "score") and hasattr(self, "score"):
+            (first, *_) = replace(own, score="softmax").specs()  # type: ignore[call-arg, attr-defined]
+        loaded: Classifier = first.load(unnormalized=getattr(self, "unnormalized", False))
+        return loaded
+
+    def posed(self, shapes: "tuple[ShapeInfo, ...]") -> "tuple[ShapeInfo, ...]":
+        """Shapes that are put up as asked; built-in ones stand as they are.
+
+        Raises:
+            InvalidParameterError: A pose that is not well formed, or only built-in shapes.
+        """
+        from semrob_env.scene.pose import Pose
+
+        pose = Pose(self.up, self.front or "", self.rotate, self.scale, self.node)
+        is_file = [not shape.source.startswith("procedural:") for shape in shapes]
+        if pose != Pose() and not any(is_file):
+            raise InvalidParameterError("--up, --front, --rotate, --scale and --node are for meshes of files; give one")
+        return tuple(replace(own, pose=pose) if file else own for own, file in zip(shapes, is_file, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapeOptions(PoseOptions):
     """Which shapes: words are sources, as `semrob_env.scene.sources.select_shapes` takes them."""
 
     sources: Sources = ("procedural",)
@@ -135,6 +209,10 @@ class ShapeOptions:
     classes: Annotated[Names, _option(SHAPES, "only shapes of these classes")] = ()
     class_name: ClassName = ""
     numbers: ObjectNumbers = tuple(range(10))
+
+    def file_shapes(self) -> "tuple[ShapeInfo, ...]":
+        """The shapes of files that are asked for."""
+        return self.selected() if any(text != "procedural" for text in self.sources) else ()
 
     def one_shape(self) -> "ShapeInfo":
         """The one shape of commands that take no more.
@@ -153,9 +231,36 @@ class ShapeOptions:
         """The shapes, at least one."""
         from semrob_env.scene.sources import select_shapes  # loads meshes
 
-        return select_shapes(
-            self.sources, names=self.names, classes=self.classes, as_class=self.class_name, numbers=self.numbers
+        return self.posed(
+            select_shapes(
+                self.sources, names=self.names, classes=self.classes, as_class=self.class_name, numbers=self.numbers
+            )
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LookOptions:
+    """What shapes look like; the paper's protocol by default."""
+
+    colors: Colors = "white"
+    normals: Annotated[
+        Literal["flat", "smooth", "file"], _option(SHAPES, "flat faces, smooth ones, or as the mesh file says")
+    ] = "flat"
+    crease: Annotated[float, _option(SHAPES, "with --normals smooth: edges that bend by more degrees stay sharp")] = (
+        40.0
+    )
+    specular: Annotated[float, _option(SHAPES, "strength of the highlight of the light, 0 to 1")] = 0.0
+
+    @property
+    def shading(self) -> "Shading":
+        """Normals and highlight."""
+        from semrob_env.scene.shading import Shading  # loads meshes
+
+        return Shading(self.normals, self.crease, self.specular)
+
+    def in_ids(self) -> dict[str, Any]:
+        """The fields of a `SceneId` that it sets."""
+        return {"colors": self.colors, **self.shading.in_ids()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +301,14 @@ class Networks:
     factory: Annotated[
         str, _option(NETWORK, "MODULE:FUNCTION of yours, makes the torch module for a state dict, file:WEIGHTS")
     ] = ""
+    scene: Annotated[
+        tuple[str, ...],
+        _option(
+            SHAPES,
+            "an option of the ids of scenes or photos, NAME=VALUE (may be repeated): background=file:room.jpg, "
+            "ground=shadow, occluder=rectangle, beyond=reflect, ...",
+        ),
+    ] = ()
 
     @property
     def feed(self) -> str:
@@ -251,16 +364,23 @@ class Networks:
             if class_name:
                 classifier.classes.index(class_name)
 
-    def scenes(self, shapes: tuple["ShapeInfo", ...], params: str, colors: str = "white") -> list["SceneId"]:
-        """Every network with every shape.
+    def scenes(
+        self, shapes: tuple["ShapeInfo", ...], params: str, look: LookOptions = LookOptions()
+    ) -> "list[ImageId]":
+        """Every network with every shape or photo.
 
         Raises:
-            InvalidParameterError: A shape whose class nobody tells.
+            InvalidParameterError: A shape whose class nobody tells, or an option of --scene that ids do not have.
         """
-        from semrob_env.scene.function import SceneId
+        from semrob_env.scene.image_ids import image_id_of
 
-        own, text = self.specs(), SemanticSpace.of(params).spec
-        return [SceneId.of(shape, spec, params=text, feed=self.feed, colors=colors) for spec in own for shape in shapes]
+        text, more = SemanticSpace.of(params).spec, "".join(f"&{option}" for option in self.scene)
+        ids = [
+            image_id_of(shape, spec, params=text, feed=self.feed, **look.in_ids())
+            for spec in self.specs()
+            for shape in shapes
+        ]
+        return [type(own).parse(f"{own}{more}") for own in ids]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -38,7 +38,8 @@ from semrob_env.plotting.attacks import NoiseCurve, noise_figure
 from semrob_env.questions import Question
 from semrob_env.regions import Regions
 from semrob_env.scene.albedo_attack import attack_albedo, colored_images
-from semrob_env.scene.function import SceneId, attacked, make_scene_function
+from semrob_env.scene.function import SceneId, make_scene_function
+from semrob_env.scene.image_function import attacked
 from semrob_env.scene.picture_attack import ALBEDO, PictureAttack
 from semrob_env.store import FAILED, RunRow, RunStore, RunTask, canonical_json
 from semrob_env.tables import Subject, region_records
@@ -114,7 +115,7 @@ class Plan:
         if options.budget < 5:
             raise InvalidBudgetError(f"--budget {options.budget}: view and pixels together take at least 5")
         noise = tuple(PictureAttack("linf", own / 255, options.steps) for own in epsilons)
-        scenes = tuple(options.scenes(options.selected(), options.params, options.colors))
+        scenes = tuple(options.scenes(options.selected(), options.params, options))
         starts = start_points(options.space(), options.starts)
         starts = starts if options.starts or len(starts) < 2 else starts[1::2]
         plan = cls(options, scenes, attacks, noise, starts, ())

@@ -71,6 +71,33 @@ def canonical_network(name: str) -> str:
     return alias
 
 
+def takes_option(name: str, option: str) -> bool:
+    """Whether a network reads an option, as `score`; what plugs in a network need not.
+
+    Raises:
+        UnknownNameError, PluginError: As `load_network`.
+    """
+    own = canonical_network(name)
+    return _takes(_factory_of(own, own.partition("/")[0]), option)
+
+
+def _factory_of(name: str, family: str) -> ClassifierFactory:
+    """Who makes a network, by its canonical name and what stands before its slash."""
+    if name in NETWORKS:
+        return NETWORKS[name]
+    if name == FILE:
+        from semrob_env.scene.classifiers.model_file import file_network  # loads torch
+
+        return file_network
+    return cast(ClassifierFactory, NETWORK_FAMILIES[family])
+
+
+def _takes(factory: ClassifierFactory, option: str) -> bool:
+    taken = inspect.signature(factory).parameters
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
+    return takes_all or bool({option, "options"} & taken.keys())
+
+
 def load_network(
     name: str, *, unnormalized: bool = False, size: int | None = None, options: NetworkOptions | None = None
 ) -> Classifier:
@@ -88,12 +115,7 @@ def load_network(
     chosen = replace(chosen, size=size or chosen.size)
     size = chosen.size or None
     family, _, rest = own.partition("/")
-    if own in NETWORKS:
-        factory = NETWORKS[own]
-    elif own == FILE:
-        from semrob_env.scene.classifiers.model_file import file_network as factory  # loads torch
-    else:
-        factory = cast(ClassifierFactory, NETWORK_FAMILIES[family])
+    factory = _factory_of(own, family)
 
     def make() -> Classifier:
         for path in filter(None, (chosen.weights, chosen.labels)):
@@ -116,8 +138,7 @@ def _made(
 ) -> Classifier:
     changed = {name: value for name, value in options.changed().items() if name != "size"}
     taken = inspect.signature(factory).parameters
-    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
-    refused = [option for option in changed if not {option, "options"} & taken.keys() and not takes_all]
+    refused = [option for option in changed if not _takes(factory, option)]
     if refused:
         raise InvalidParameterError(
             f"network {name!r} takes no {', '.join(refused)}: leave that away, or give its factory such an argument"

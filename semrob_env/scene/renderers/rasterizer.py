@@ -26,6 +26,8 @@ from semrob_env.scene.camera import Scenes, Views
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.renderers.base import Renderer
 from semrob_env.scene.renderers.kernels import Topology, draw_views
+from semrob_env.scene.renderers.surface_kernels import Coat, draw_surfaces
+from semrob_env.scene.surface import Surface
 from semrob_env.types import Float32Array, FloatArray
 
 MOST_PIXELS: Final = 8192
@@ -35,6 +37,7 @@ VERSION: Final = 1
 """Goes up with every change of the pixels, so that stored runs are never mixed."""
 
 _TOPOLOGIES: WeakKeyDictionary[Mesh, Topology] = WeakKeyDictionary()
+_COATS: WeakKeyDictionary[Mesh, Coat] = WeakKeyDictionary()
 """What is known of meshes in use, whoever draws them."""
 
 
@@ -114,9 +117,31 @@ class Rasterizer(Renderer):
         projection, changes = self._in_pixels(views.projection), self._in_pixels(views.projection_tangents)
         options = self._antialias, self._supersample, self._weights
         with self._drawing():
-            draw_views(
-                topology, projection, views.light_table, changes, views.light_tangents, *options, images, derivatives
-            )
+            if mesh.surface is None:
+                draw_views(
+                    topology,
+                    projection,
+                    views.light_table,
+                    changes,
+                    views.light_tangents,
+                    *options,
+                    images,
+                    derivatives,
+                )
+            else:
+                draw_surfaces(
+                    topology,
+                    _coat_of(mesh, mesh.surface, topology),
+                    projection,
+                    views.light_table,
+                    views.eyes,
+                    changes,
+                    views.light_tangents,
+                    views.eye_tangents,
+                    *options,
+                    images,
+                    derivatives,
+                )
         # Gray ones are one channel seen three times: memory, not arithmetic, is what many of them cost.
         return images, np.broadcast_to(derivatives, (*derivatives.shape[:2], *images.shape[1:]))
 
@@ -126,10 +151,14 @@ class Rasterizer(Renderer):
         """As `Renderer.albedo_gradients`, exact where no pixel of the picture is cut off at 0 or 1.
 
         Raises:
-            NoGradientError: Pictures are blurred.
+            NoGradientError: Pictures are blurred, or the mesh has a surface: textures or smooth normals.
         """
         from semrob_env.scene.renderers.albedo_gradients import albedo_gradients  # compiles for some seconds
 
+        if mesh.surface is not None:
+            raise NoGradientError(
+                f"mesh {mesh.name!r}: colors of faces are attacked on plain faces, flat and untextured"
+            )
         if self._blur:
             raise NoGradientError(f"{self.identity} tells no gradient in the colors of faces; take blur 0")
         views, factor = Views.of(scenes, ()), self._supersample
@@ -187,6 +216,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_turns.begin)  # another thread may have held it
 
 
+def _coat_of(mesh: Mesh, surface: Surface, topology: Topology) -> Coat:
+    coat = _COATS.get(mesh)
+    return _COATS.setdefault(mesh, Coat.of(mesh, surface, topology)) if coat is None else coat
+
+
 def _gaussian_weights(sigma: float) -> Float32Array:
     """Weights (2 r + 1,) of a Gaussian of `sigma` pixels, cut at r = ceil(4 sigma) and summing to 1."""
     radius = int(np.ceil(4 * sigma))
@@ -198,4 +232,6 @@ def _is_gray(mesh: Mesh, views: Views) -> bool:
     """Whether all channels of all pictures are alike, so that one is enough to draw."""
     rows = [0, 1, 3]  # row 2 of a light table is a direction
     tables = (views.light_table[:, rows], views.light_tangents[:, :, rows])
-    return mesh.albedo is None and all(bool((table == table[..., :1]).all()) for table in tables)
+    return (
+        mesh.albedo is None and mesh.surface is None and all(bool((table == table[..., :1]).all()) for table in tables)
+    )

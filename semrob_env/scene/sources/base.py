@@ -6,13 +6,14 @@ import difflib
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import final
 
-from semrob_env.errors import AmbiguousNameError, UnknownNameError
+from semrob_env.errors import AmbiguousNameError, InvalidMeshError, InvalidParameterError, UnknownNameError
 from semrob_env.files import file_stamp
 from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.pose import Pose
 from semrob_env.scene.sources.texts import unescape
 
 MOST_CANDIDATES = 12
@@ -32,6 +33,8 @@ class ShapeInfo:
         license: As the source states it; empty where it does not.
         author: As the source states it; empty where it does not.
         scored_as: Class to score where it is another one than the shape is made of; empty: `class_name`.
+        pose: How the mesh is to be put up.
+        scheme: Of the ids of functions that show it: `scene`, or `photo` for a picture file.
     """
 
     source: str
@@ -41,6 +44,8 @@ class ShapeInfo:
     license: str = ""
     author: str = ""
     scored_as: str = ""
+    pose: Pose = field(default_factory=Pose)
+    scheme: str = "scene"
 
     @property
     def label(self) -> str:
@@ -89,11 +94,13 @@ class ShapeSource(ABC):
         form: What stands behind the colon, for messages.
         has_names: Whether a place holds several shapes, so that a text without `#NAME` means all of them.
         is_procedural: Whether the class of the id makes the shape: normalized, without materials.
+        has_nodes: Whether `node_names` and `node_mesh` tell of the parts of a shape.
     """
 
     form = "PATH#NAME"
     has_names = True
     is_procedural = False
+    has_nodes = False
 
     @abstractmethod
     def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
@@ -114,6 +121,25 @@ class ShapeSource(ABC):
             InvalidMeshError: The mesh cannot be used.
             UnknownNameError, AmbiguousNameError: No such shape, or several.
         """
+
+    def covered_mesh(self, path: str, name: str, *, class_name: str, node: str = "") -> Mesh:
+        """A shape, or a named part of it, with all that covers it (`Mesh.surface`); errors as `mesh`.
+
+        Raises:
+            InvalidParameterError: This kind of place has no textures and normals.
+        """
+        del path, name, class_name, node
+        raise InvalidParameterError(
+            "shapes of this kind have no textures and no normals of a file; leave colors=texture and normals=file away"
+        )
+
+    def node_names(self, path: str, name: str) -> list[str]:
+        """Names of the parts of a shape, as far as its file has some; errors as `mesh`."""
+        return []
+
+    def node_mesh(self, path: str, name: str, node: str, *, colors: bool) -> Mesh:
+        """A named part of a shape; arguments and errors as `mesh`, required where `has_nodes`."""
+        raise InvalidMeshError(f"{path}: shapes of this kind have no named parts; leave the node {node!r} away")
 
     def canonical_name(self, path: str, name: str) -> str:
         """The one spelling of a name."""
