@@ -2,7 +2,7 @@
 
 Examples:
   semrob train_examiner --function "recorded:*" --test-networks Inceptionv3 --test-shapes 3
-  semrob train_examiner --function "recorded:*" --test-shapes 3 --budget 50 --methods bayesian_attack,random_attack
+  semrob train_examiner --function "recorded:*" --test-shapes 3 --budget 50 --methods bayesian_attack:algorithm=gp
   semrob train_examiner --function "synthetic:hill?n=2&seed=0 + synthetic:hill?n=2&seed=1" --test-members 1 --seeds 0
 
 An examiner asks one network sequentially, each query after the answers to those before (Shu et al., AAAI 2020). Agents
@@ -42,7 +42,7 @@ class TrainExaminerOptions(HeldOutOptions):
     """asked at once"""
     methods: Annotated[
         Names, Parameter(group=shared.METHOD, help="point methods, of the whole space; NAME:SETTING=VALUE")
-    ] = ("bayesian_attack", "bayesian_attack:algorithm=gp", "random_attack")
+    ] = ("bayesian_attack", "random_attack")
     budget: shared.Budget = 30
     level: Annotated[float, Parameter(group=shared.QUESTION, help="unit score below which a view fails")] = 0.5
     imports: shared.Imports = ()

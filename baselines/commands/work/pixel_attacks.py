@@ -115,7 +115,12 @@ class Plan:
         if options.budget < 5:
             raise InvalidBudgetError(f"--budget {options.budget}: view and pixels together take at least 5")
         noise = tuple(PictureAttack("linf", own / 255, options.steps) for own in epsilons)
-        scenes = tuple(options.scenes(options.selected(), options.params, options))
+        asked = options.scenes(options.selected(), options.params, options)
+        if odd := [str(own) for own in asked if own.scheme != SceneId.scheme]:
+            raise InvalidParameterError(f"{odd[0]}: what is attacked here is rendered; give shapes or meshes")
+        scenes = tuple(SceneId.parse(str(own)) for own in asked)
+        if any(own.attack for own in scenes):
+            raise InvalidParameterError("--scene attack=...: give --attacks, --epsilons and --steps in its place")
         starts = start_points(options.space(), options.starts)
         starts = starts if options.starts or len(starts) < 2 else starts[1::2]
         plan = cls(options, scenes, attacks, noise, starts, ())

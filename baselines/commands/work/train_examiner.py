@@ -98,8 +98,9 @@ class Plan:
         )
 
     def frozen(self) -> dict[str, Any]:
-        """All that decides about the results, as plain data."""
-        given = {name: value for name, value in vars(self.options).items() if name not in {"out", "dry_run", "imports"}}
+        """All that decides about the agents, as plain data."""
+        others = {"out", "dry_run", "imports", "methods", "level"}
+        given = {name: value for name, value in vars(self.options).items() if name not in others}
         parts = {"train": self.train, "test": self.asked.members}
         members = {part: [self.function.member_ids[row] for row in rows] for part, rows in parts.items()}
         prints = [dict(sorted(found.items())) for found in self.function.fingerprints]
