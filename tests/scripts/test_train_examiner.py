@@ -69,7 +69,7 @@ def test_a_small_training_is_compared_with_search_and_goes_on(tmp_path: Path) ->
     assert run_command(train_examiner.main, [*SMALL, *out]) == 0
     rows = list(csv.DictReader((tmp_path / "out" / "examiner.csv").read_text().splitlines()))
     assert {(row["examiner"], row["queries"]) for row in rows} == {
-        (who, count) for who in ("ppo agents", "random_attack") for count in ("2", "4", "8")
+        (who, count) for who in ("ppo agents", "random_attack") for count in ("1", "2", "4", "8")
     }
     first = (tmp_path / "out" / "examiner.csv").read_bytes()
     agent = (tmp_path / "out" / "ppo" / "seed_0" / "policy.pt").stat().st_mtime_ns

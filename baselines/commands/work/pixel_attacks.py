@@ -442,8 +442,8 @@ def columns(rows: Sequence[Mapping[str, Any]], *names: str) -> list[FloatArray]:
 def views_figure(plan: Plan) -> Any:
     rows = [(label_of(scene), view_cells(plan, scene)) for scene in plan.scenes[:MOST_SHOWN]]
     title = (
-        "One right view of each shape (the least sure of wrong ones where none is right): clean, attacked, and the "
-        "difference, enlarged around gray; parameters and unit score below; orange: still right"
+        "A view of each shape, the right one of median score (else the one of highest score): clean, attacked, "
+        "difference around gray; orange: still right"
     )
     return gallery_figure(rows, title=title)
 
@@ -477,8 +477,9 @@ def view_cells(plan: Plan, scene: SceneId) -> list[Cell]:
         score = float(function.scale.unit(found.scores)[0])
         largest = float(np.abs(seen - clean).max())
         gain = 0.45 / largest if largest else 1.0
+        told = f"difference x {gain:.0f}" if largest else "nothing lower found"
         cells.append(Cell(seen[0], (attack.text, f"score {score:.2f}"), is_marked=score >= given.level))
-        cells.append(Cell(enlarged(seen[0] - clean[0], gain), (f"difference x {gain:.0f}",)))
+        cells.append(Cell(enlarged(seen[0] - clean[0], gain), (told,)))
     return cells
 
 

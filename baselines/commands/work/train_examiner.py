@@ -135,7 +135,7 @@ def report(plan: Plan, bundle: Bundle, console: Console) -> None:
     for label, (name, settings) in plan.methods.items():
         runs = [examined_by_method(plan.asked, name, settings, seed) for seed in given.seeds]
         found.append(Examined.of(label, plan.asked, runs))
-    counts = sorted({max(2, given.budget // 4), max(2, given.budget // 2), given.budget})
+    counts = sorted({1, 2, min(4, given.budget), max(2, given.budget // 2), given.budget})
     rows = [own.row(given.level, count) for count in counts for own in found]
     trained = sum(recipe.steps_of_round * recipe.rounds for recipe in plan.recipes)
     body = "\n\n".join([
