@@ -2,7 +2,7 @@
 
 Examples:
   semrob pixel_attacks cup:3
-  semrob pixel_attacks --classes cup,chair --shapes 0-4 --views 128 --region-answers 40
+  semrob pixel_attacks procedural --classes cup,chair --shapes 0-4 --views 128 --region-answers 40
   semrob pixel_attacks cup:3 --attacks linf:0.5/255:1,linf:0.5/255:20,l2:0.2:20 --methods none
   semrob pixel_attacks mug.obj --class cup --epsilons 0,0.5,1,2 --steps 10 --methods box_quadrature,oir_b
 
@@ -41,7 +41,7 @@ from semrob_env.metrics.survey import RIGHT
 class PixelAttacksOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks, shared.ViewOptions):
     """Options; the module's docstring is the help."""
 
-    classes: Names = ("cup", "chair", "bottle", "piano")
+    sources: shared.Sources = ("cup:0", "cup:1", "chair:0", "chair:1", "bottle:0", "piano:0")
     numbers: shared.ObjectNumbers = (0, 1)
     attacks: Annotated[Names, Parameter(help="comma separated, [albedo:]NORM:EPSILON:STEPS; norms: linf, l2")] = (
         "linf:0.5/255:1",
