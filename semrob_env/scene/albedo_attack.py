@@ -8,18 +8,47 @@ In kind after Zeng et al., *Adversarial attacks beyond the image space*, CVPR 20
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
+from semrob_env.parameters import SemanticSpace
+from semrob_env.scene.camera import Scenes
+from semrob_env.scene.classifiers.base import Classifier
+from semrob_env.scene.corruptions import Corruptions
+from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.picture_attack import Attacked, PictureAttack
-from semrob_env.types import Float32Array, FloatArray
-
-if TYPE_CHECKING:
-    from semrob_env.scene.function import SceneFunction
+from semrob_env.scene.renderers.base import Renderer
+from semrob_env.types import Float32Array, FloatArray, IntArray
 
 
-def attack_albedo(function: SceneFunction, attack: PictureAttack, theta: FloatArray, member: int = 0) -> Attacked:
+class Rendered(Protocol):
+    """What of a `SceneFunction` is asked here, which itself asks this file."""
+
+    corruptions: Corruptions
+    class_indices: IntArray
+    meshes: tuple[Mesh, ...]
+    space: SemanticSpace
+
+    @property
+    def classifier(self) -> Classifier:
+        """Scores pictures."""
+
+    @property
+    def renderer(self) -> Renderer:
+        """Draws them."""
+
+    def scenes(self, theta: FloatArray) -> Scenes:
+        """The scenes at theta (N, n)."""
+
+    def images(self, theta: FloatArray, member: int = 0) -> Float32Array:
+        """Pictures at theta (N, n)."""
+
+    def corrupted(self, pictures: Float32Array, theta: FloatArray) -> tuple[Float32Array, FloatArray]:
+        """Pictures under the corruptions of theta, and those."""
+
+
+def attack_albedo(function: Rendered, attack: PictureAttack, theta: FloatArray, member: int = 0) -> Attacked:
     """Attack the object of a member at each of some views, each view with colors of its own.
 
     Args:
@@ -50,12 +79,12 @@ def attack_albedo(function: SceneFunction, attack: PictureAttack, theta: FloatAr
     return attack.lowest(np.repeat(own[None], len(theta), axis=0), ask)
 
 
-def colored_images(function: SceneFunction, albedo: Float32Array, theta: FloatArray, member: int = 0) -> Float32Array:
+def colored_images(function: Rendered, albedo: Float32Array, theta: FloatArray, member: int = 0) -> Float32Array:
     """Pictures (N, 3, H, W) at views (N, n) of a member's object in other colors: an albedo a view, (N, F, 3)."""
     return function.corrupted(_drawn(function, albedo, theta, member), theta)[0]
 
 
-def _drawn(function: SceneFunction, albedo: Float32Array, theta: FloatArray, member: int) -> Float32Array:
+def _drawn(function: Rendered, albedo: Float32Array, theta: FloatArray, member: int) -> Float32Array:
     mesh = function.meshes[member]
     pictures = [
         function.renderer.render(replace(mesh, albedo=own), function.scenes(point[None]))
