@@ -159,6 +159,16 @@ def resized(pixels: Pixels, preprocessing: Preprocessing) -> Pixels:
     return np.asarray(Image.fromarray(pixels).resize(shape, kind))
 
 
+def plain_image(picture: Picture, preprocessing: Preprocessing) -> Float32Array:
+    """The image (3, S, S) in [0, 1] of an unchanged photo: resized as the weights ask, its middle cut out.
+
+    Raises:
+        InvalidPictureError: As `resized`.
+    """
+    image: Float32Array = _Prepared(picture, preprocessing, "none").values.transpose(2, 0, 1)
+    return image
+
+
 @final
 class PhotoFunction(ImageFunction):
     """A family of photos under 2-D changes, seen by one classifier; see the module for how.

@@ -40,7 +40,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A current folder with the files that the README speaks of; what examples register goes away again."""
     monkeypatch.chdir(tmp_path)
     trimesh.creation.annulus(0.4, 0.5, 1.0).export("mug.obj")
-    for name in ("epoch_1.pth", "epoch_9.pth", "a.pth", "b.pth", "model.onnx", "scan.stl", "room.glb", "part.obj"):
+    for name in (
+        "epoch_1.pth",
+        "epoch_9.pth",
+        "a.pth",
+        "b.pth",
+        "model.onnx",
+        "scan.stl",
+        "room.glb",
+        "part.obj",
+        "cereal.glb",
+    ):
         (tmp_path / name).touch()
     (tmp_path / "my_module.py").write_text("import optimizers\noptimizers.OPTIMIZERS['cautious'] = optimizers.Naive\n")
     azimuth, elevation = np.linspace(0.0, 330.0, 12), np.linspace(-10.0, 90.0, 6)
