@@ -16,7 +16,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import ClassVar, final
+from typing import ClassVar, NamedTuple, final
 
 import numpy as np
 import numpy.typing as npt
@@ -93,6 +93,18 @@ class UnitScale:
         return (mean - self.low) / (self.high - self.low), variance / (self.high - self.low) ** 2
 
 
+class Price(NamedTuple):
+    """What one answer is charged.
+
+    Attributes:
+        forward: Forward queries.
+        gradient: Gradient queries.
+    """
+
+    forward: int
+    gradient: int
+
+
 class ScoreFunction(ABC):
     """A family of F score functions over one space.
 
@@ -154,6 +166,16 @@ class ScoreFunction(ABC):
     def id(self) -> str:
         """The id that `make_function` turns into this function again: the family's, or all members' joined by ` + `."""
         return self._family_id or " + ".join(self.member_ids)
+
+    @property
+    def value_price(self) -> Price:
+        """What the oracle charges for a value; more where a value hides queries of its own, as an attack does."""
+        return Price(1, 0)
+
+    @property
+    def gradient_price(self) -> Price:
+        """What it charges for a value with its gradient."""
+        return Price(1, 1)
 
     def leaf(self, member: int) -> Leaf:
         """What answers for a member once complements and stacks are seen through.
@@ -281,6 +303,16 @@ class Complement(ScoreFunction):
         """Those of what is complemented."""
         return self.function.fingerprints
 
+    @property
+    def value_price(self) -> Price:
+        """That of what is complemented."""
+        return self.function.value_price
+
+    @property
+    def gradient_price(self) -> Price:
+        """That of what is complemented."""
+        return self.function.gradient_price
+
     def leaf(self, member: int) -> Leaf:
         """The leaf of what is complemented, asked the other way round."""
         inner = self.function.leaf(member)
@@ -337,6 +369,16 @@ class Frozen(ScoreFunction):
         """Those of the function."""
         return self.function.fingerprints
 
+    @property
+    def value_price(self) -> Price:
+        """That of the function."""
+        return self.function.value_price
+
+    @property
+    def gradient_price(self) -> Price:
+        """That of the function."""
+        return self.function.gradient_price
+
     def full(self, theta: FloatArray) -> FloatArray:
         """Points (..., n - 1) with the frozen value in its place, (..., n)."""
         return np.insert(theta, self._at, self.value, axis=-1)
@@ -354,16 +396,14 @@ class Stack(ScoreFunction):
     """Several functions over one space as one family: the members of the first, then of the second, ...
 
     Raises:
-        InvalidParameterError: No function, or their spaces, score ranges or gradients differ.
+        InvalidParameterError: No function, or their spaces, score ranges, gradients or prices differ.
     """
 
     def __init__(self, functions: Sequence[ScoreFunction]) -> None:
         first = functions[0] if functions else None
-        if first is None or any(
-            (f.space, f.scale, f.has_gradient) != (first.space, first.scale, first.has_gradient) for f in functions
-        ):
+        if first is None or any(_kind(f) != _kind(first) for f in functions):
             raise InvalidParameterError(
-                "a stack needs functions of one space, one score range, all with gradient or none"
+                "a stack needs functions of one space, one score range and one price, all with gradient or none"
             )
         super().__init__(
             first.space,
@@ -379,6 +419,16 @@ class Stack(ScoreFunction):
     def fingerprints(self) -> tuple[dict[str, str], ...]:
         """Those of the parts."""
         return tuple(own for function in self.functions for own in function.fingerprints)
+
+    @property
+    def value_price(self) -> Price:
+        """That of every part."""
+        return self.functions[0].value_price
+
+    @property
+    def gradient_price(self) -> Price:
+        """That of every part."""
+        return self.functions[0].gradient_price
 
     def leaf(self, member: int) -> Leaf:
         """The leaf of the part that has the member."""
@@ -403,6 +453,11 @@ class Stack(ScoreFunction):
         for index in np.unique(owner):
             rows = np.flatnonzero(owner == index)
             yield self.functions[index], rows, member[rows] - self._first_member[index]
+
+
+def _kind(function: ScoreFunction) -> tuple[object, ...]:
+    """What functions of one stack share."""
+    return function.space, function.scale, function.has_gradient, function.value_price, function.gradient_price
 
 
 @final

@@ -6,6 +6,8 @@ What a query costs, each line tested:
   1 + `gradient_cost` against the budget.
 - With `FiniteDifferences`, a value with its gradient is 1 + 2n forward queries, and no gradient query.
 - With `NeighborhoodGradients` of m neighbours, a value with its gradient is 1 + m forward and 1 + m gradient queries.
+- A function that asks its network several times for one answer, as under an attack on its pictures, tells the price
+  (`ScoreFunction.value_price`, `gradient_price`): it stands for the 1 and the 1 + 1 of all lines above.
 - A repeated theta is charged again: there is no cache.
 - NaN is charged and told as 0, the worst score; a gradient that is not finite is told as 0.
 - A theta outside the space raises OutOfSpaceError, and nothing is charged.
@@ -304,12 +306,23 @@ class QueryOracle:
 
     def price(self, *, wants_gradient: bool) -> tuple[int, int]:
         """Forward and gradient queries that one point costs."""
-        if not wants_gradient:
-            return 1, 0
-        if self.finite_differences is not None:
-            return 1 + 2 * self.space.n, 0
-        points = 1 if self.neighborhood is None else 1 + self.neighborhood.neighbors
-        return points, points
+        if wants_gradient and self.finite_differences is None:
+            own, points = (
+                self.function.gradient_price,
+                1 if self.neighborhood is None else 1 + self.neighborhood.neighbors,
+            )
+        else:
+            own, points = self.function.value_price, 1 + 2 * self.space.n if wants_gradient else 1
+        return points * own.forward, points * own.gradient
+
+    def answers(self, budget: float, *, wants_gradient: bool) -> float:
+        """What a method should plan with: the budget of as many points of a function whose values are a query each."""
+        forward, gradient = self.price(wants_gradient=wants_gradient)
+        is_own = wants_gradient and self.finite_differences is None
+        paid = forward + self.gradient_cost * gradient
+        points = forward / (self.function.gradient_price if is_own else self.function.value_price).forward
+        usual = points * (1 + self.gradient_cost * is_own)
+        return budget if paid == usual else budget * usual / paid
 
     def affordable(self, queries: Queries) -> BoolArray:
         """Which trajectories can pay these queries in full, (B,)."""
@@ -356,7 +369,7 @@ class QueryOracle:
             raise
         if self.log is not None:
             owner = np.repeat(np.arange(len(active)) if chosen is None else chosen[0], asked.shape[1])
-            has_gradient = self.price(wants_gradient=queries.wants_gradient)[1] > 0
+            has_gradient = queries.wants_gradient and self.finite_differences is None
             with self._lock:
                 self.log.add(owner, asked.reshape(-1, self.space.n), answered.ravel(), with_gradient=has_gradient)
 
@@ -377,7 +390,7 @@ class QueryOracle:
         return Answers(values, gradients, active)
 
     def value(self, theta: npt.ArrayLike, *, trajectory: int = 0, member: int = 0) -> float:
-        """The unit score at theta (n,): one forward query, charged to one trajectory.
+        """The unit score at theta (n,): the price of one value, charged to one trajectory.
 
         Raises:
             BudgetExhausted, OutOfSpaceError, OtherProcessError: As in `query`.
@@ -392,15 +405,18 @@ class QueryOracle:
         if not 0 <= row < self.trajectories:
             raise ShapeMismatchError(f"trajectory {trajectory}: this oracle has 0..{self.trajectories - 1}")
         member = operator.index(member)
+        forward, gradient = self.function.value_price
         with self._lock:  # `_reserve` for one row, in plain numbers: arrays of one would cost as much as the answer
-            if (int(self._forward[row]) + 1) + self.gradient_cost * int(self._gradient[row]) > self.budget:
+            after = int(self._forward[row]) + forward, int(self._gradient[row]) + gradient
+            if after[0] + self.gradient_cost * after[1] > self.budget:
                 raise self._exhausted(row, 1)
-            self._forward[row] += 1
+            self._forward[row], self._gradient[row] = after
         try:
             score = self.function.values(point[None, None, :], [member]).item()
         except BaseException:
             with self._lock:
-                self._forward[row] -= 1
+                self._forward[row] -= forward
+                self._gradient[row] -= gradient
             raise
         if self.log is not None:
             with self._lock:

@@ -1,4 +1,4 @@
-"""Training of agents on RegionGrow by stable-baselines3, in rounds that can be taken up again.
+"""Training of agents on RegionGrow or PointSearch by stable-baselines3, in rounds that can be taken up again.
 
 PPO: Schulman et al., *Proximal policy optimization algorithms*, arXiv 1707.06347; SAC: Haarnoja et al., *Soft
 actor-critic*, ICML 2018; both by Raffin et al., *Stable-Baselines3*, JMLR 22, 2021 (optional: `pip install
@@ -94,8 +94,9 @@ class Trainer:
         recipe: How.
         function: The family of functions.
         members: Members that episodes draw from.
-        rules: Fields of `RegionRules`, the goal as text.
+        rules: Fields of `RegionRules`, the goal as text; of `PointRules` where points are searched.
         start: Start points, as `RegionGrowEnv` takes them.
+        searches_points: Whether the game is PointSearch.
 
     Attributes:
         member_ids: Ids of the members.
@@ -104,7 +105,7 @@ class Trainer:
 
     Raises:
         MissingExtraError: stable-baselines3 is not installed.
-        SemrobError: What `RegionGrowVectorEnv` raises.
+        SemrobError: What `RegionGrowVectorEnv` or `PointSearchVectorEnv` raises.
     """
 
     def __init__(
@@ -115,18 +116,23 @@ class Trainer:
         *,
         rules: Mapping[str, Any] | None = None,
         start: Any = None,
+        searches_points: bool = False,
     ) -> None:
         library()
         from baselines.agents.vector import VectorAdapter
+        from semrob_env.envs.point_search import PointSearchVectorEnv
         from semrob_env.envs.region_grow import RegionGrowVectorEnv
 
         self.recipe, self.function = recipe, function
         self.member_ids = tuple(function.member_ids[row] for row in np.asarray(members).tolist())
-        self.rules = plain_rules(game_rules(rules, (rules or {}).get("budget", 200)))
+        self.rules = dict(rules or {})
+        if not searches_points:
+            self.rules = plain_rules(game_rules(rules, self.rules.get("budget", 200)))
         self.done = 0
         self.curve: Curve = []
         chosen = {"members": np.asarray(members), "start": start, "autoreset_mode": "SameStep"}
-        self._env = VectorAdapter(RegionGrowVectorEnv(function, num_envs=recipe.environments, **chosen, **self.rules))
+        kind: Any = PointSearchVectorEnv if searches_points else RegionGrowVectorEnv
+        self._env = VectorAdapter(kind(function, num_envs=recipe.environments, **chosen, **self.rules))
         with _alone(self._round_seed(-1)):
             self._model = self._made()
 

@@ -1,4 +1,4 @@
-"""RegionGrow in batches as stable-baselines3 wants it: a `VecEnv` over the native vector environment."""
+"""A game in batches as stable-baselines3 wants it: a `VecEnv` over the native vector environment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from gymnasium.vector import AutoresetMode
 from stable_baselines3.common.vec_env.base_vec_env import VecEnv
 
-from semrob_env.envs.region_grow import RegionGrowVectorEnv
+from semrob_env.envs.vector import GameVectorEnv
 from semrob_env.errors import InvalidParameterError
 from semrob_env.types import Float32Array
 
@@ -28,7 +28,7 @@ class VectorAdapter(VecEnv):
         InvalidParameterError: Another autoreset mode.
     """
 
-    def __init__(self, env: RegionGrowVectorEnv) -> None:
+    def __init__(self, env: GameVectorEnv[Any]) -> None:
         if env.autoreset_mode is not AutoresetMode.SAME_STEP:
             raise InvalidParameterError(f"autoreset mode {env.autoreset_mode.value}: make it with SameStep")
         self.env, self.render_mode = env, None

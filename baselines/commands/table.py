@@ -13,6 +13,7 @@ COMMANDS = {
         "semantic_map": "what is the score over all viewpoints, where are traps, and what does it say of the data?",
         "store_table": "what do all the runs of a run store say, without running anything again?",
         "accept_shapes": "which shapes does it recognize at all?",
+        "pixel_attacks": "what do attacks on pixels and colors break beside views, and how do robust regions shrink?",
         "shape_gallery": "what do the shapes look like, and how does it score them?",
     },
     "How do I make it more robust?": {
@@ -26,6 +27,7 @@ COMMANDS = {
         "gradient_study": "which gradient foretells the score over which distance, and grows better regions?",
         "challenge": "a challenge of hidden maps: what is given away and what is kept, and scores of submissions",
         "train_agent": "what do agents find on networks and shapes that they never met?",
+        "train_examiner": "do agents find a network's weak points on unseen shapes sooner than Bayesian search?",
     },
     "What do the paper's own records say?": {
         "import_recorded": "make one file of maps and one of traces from the release of the paper's authors",

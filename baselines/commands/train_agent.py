@@ -34,9 +34,8 @@ STEPS = {"ppo": 1_000_000, "sac": 120_000}
 """Default steps of training: SAC learns from each several times."""
 
 
-@final
 @dataclass(frozen=True, kw_only=True)
-class TrainAgentOptions:
+class HeldOutOptions:
     function: str = "recorded:*"
     """id of a family of functions"""
     test_networks: Names = ()
@@ -47,6 +46,11 @@ class TrainAgentOptions:
     """object numbers held out in every class"""
     test_members: Numbers = ()
     """numbers of members held out, in place of the three above"""
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class TrainAgentOptions(HeldOutOptions):
     algorithms: Annotated[Names, Parameter(help=f"of {', '.join(STEPS)}")] = ("ppo",)
     seeds: Numbers = (0, 1, 2, 3, 4)
     """one agent of each algorithm a seed"""

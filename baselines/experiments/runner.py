@@ -30,7 +30,7 @@ from baselines.experiments.pool import Workers, finished
 from optimizers.base import BUDGET, Optimizer
 from optimizers.registry import OPTIMIZERS, get_optimizer
 from optimizers.run import RunResult, run
-from semrob_env.errors import InvalidParameterError, InvalidRowError, SemrobError, WorkerError
+from semrob_env.errors import InvalidBudgetError, InvalidParameterError, InvalidRowError, SemrobError, WorkerError
 from semrob_env.functions import ScoreFunction
 from semrob_env.metrics import Judge, certify_by_points, judge_regions
 from semrob_env.oracle import FiniteDifferences, QueryOracle
@@ -387,12 +387,21 @@ def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
     function, method, task = jobs[0].function, jobs[0].method, jobs[0].task
     assert function is not None
     asked, members = task.question, np.array([job.member for job in jobs])
+    differences = None if task.finite_difference is None else FiniteDifferences(task.finite_difference or None)
+    oracle = QueryOracle(
+        function,
+        trajectories=len(jobs),
+        budget=_method_budget(task, function),
+        gradient_cost=asked.gradient_cost,
+        finite_differences=differences,
+    )
+    planned = None if task.method_budget is None else oracle.answers(oracle.budget, wants_gradient=method.uses_gradient)
     questions = Questions(
         function.space,
         np.array([job.task.question.start for job in jobs]),
         member=members,
         goal=asked.goal,
-        budget=task.method_budget,
+        budget=planned,
         gradient_cost=asked.gradient_cost,
         levels=asked.levels,
     )
@@ -400,14 +409,6 @@ def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
         questions,
         settings=method.settings_class.from_mapping(task.settings_mapping),
         rngs=[task_generator(job.task) for job in jobs],
-    )
-    differences = None if task.finite_difference is None else FiniteDifferences(task.finite_difference or None)
-    oracle = QueryOracle(
-        function,
-        trajectories=len(jobs),
-        budget=task.method_budget,
-        gradient_cost=asked.gradient_cost,
-        finite_differences=differences,
     )
     result = run(optimizer, oracle, max_steps=task.max_steps, on_step=on_step)
     answers = method.answers_goals or not method.uses_goal
@@ -426,6 +427,7 @@ def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
             )
         )
     paid = judged.certificate_queries * task.pays_certificate
+    price = function.value_price
     seconds = time.perf_counter() - started
     queries = result.forward_queries + result.gradient_queries + judged.judge_queries + judged.certificate_queries
     return [
@@ -433,9 +435,9 @@ def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
             UNPAID if result.status[row] == BUDGET and not result.steps[row] else result.status[row],
             lower=tuple(result.regions.lower[row].tolist()),
             upper=tuple(result.regions.upper[row].tolist()),
-            **vars(judged.measures(row)),
-            forward_queries=int(result.forward_queries[row] + paid[row]),
-            gradient_queries=int(result.gradient_queries[row]),
+            **_billed(vars(judged.measures(row)), sum(price)),
+            forward_queries=int(result.forward_queries[row] + price.forward * paid[row]),
+            gradient_queries=int(result.gradient_queries[row] + price.gradient * paid[row]),
             steps=int(result.steps[row]),
             profile_lower=tuple(bound for regions in profile for bound in regions.lower[row].tolist()),
             profile_upper=tuple(bound for regions in profile for bound in regions.upper[row].tolist()),
@@ -444,6 +446,26 @@ def _run_batch(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:
         )
         for row, job in enumerate(jobs)
     ]
+
+
+def _method_budget(task: RunTask, function: ScoreFunction) -> float | None:
+    """What the method may spend on a function whose certificate may cost more than a query a point; None: no cap."""
+    price, budget = function.value_price, task.method_budget
+    if budget is None or not task.pays_certificate:
+        return budget
+    each = price.forward + task.question.gradient_cost * price.gradient
+    rest = budget - task.certificate_points * (each - 1)
+    if rest < each:
+        raise InvalidBudgetError(
+            f"a budget of {task.question.budget:g} cannot pay a certificate of {task.certificate_points} points at "
+            f"{each:g} queries each; give at least {(task.certificate_points + 1) * each:g}, or fewer points"
+        )
+    return rest
+
+
+def _billed(measures: Mapping[str, Any], price: int) -> dict[str, Any]:
+    """Measures of a judgement, its points told as the queries that they cost."""
+    return {name: value * price if name.endswith("_queries") else value for name, value in measures.items()}
 
 
 def _trace(result: RunResult, row: int) -> tuple[TraceRow, ...]:

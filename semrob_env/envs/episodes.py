@@ -215,6 +215,11 @@ class Play(Generic[GameT]):
         self.episodes = episodes
         self.game = game
         self.images = images
+        if sum(episodes.function.value_price) != 1:
+            price = sum(episodes.function.value_price)
+            raise InvalidParameterError(
+                f"a value of {episodes.function.id} costs {price} queries; games take functions whose values cost 1"
+            )
         self.oracle = QueryOracle(episodes.function, trajectories=game.count, budget=game.budget)
         self.member: IntArray = np.zeros(game.count, dtype=np.int64)
         self.objective: FloatArray = np.zeros(game.count)

@@ -13,6 +13,11 @@ neighbourhood (`semrob_env.oracle.NeighborhoodGradients`), or the gradient of a 
 each picture once more for it, and f is scored on the plain one, so that a value with its gradient costs one rendered
 and classified picture more than its bill of 1 + 1 says. `scripts/gradient_study.py` measures which kind foretells f
 over which distance.
+
+Under `attack=linf:2/255:5` (or `albedo:linf:0.1:5`), f(theta) is the lowest score that an attack on the picture at
+theta, or on the colors of the object, finds: an upper bound of the lowest there is. The oracle charges what that asks
+(`PictureAttack`). Its gradient is that of the score where the attack ended, with the change of the picture held fixed;
+under attacks on albedo there is none.
 """
 
 from __future__ import annotations
@@ -25,10 +30,12 @@ import numpy as np
 
 from semrob_env.errors import InvalidParameterError, ShapeMismatchError
 from semrob_env.parameters import CORRUPTION_PARAMETERS, SemanticSpace
+from semrob_env.scene.albedo_attack import attack_albedo
 from semrob_env.scene.camera import Scenes, check_names
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.image_function import ImageFunction, ImageId, resolved
 from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.picture_attack import PictureAttack
 from semrob_env.scene.pose import Pose
 from semrob_env.scene.renderers import Rasterizer, Renderer, make_renderer
 from semrob_env.scene.renderers.surrounded import GROUNDS, SurroundedRenderer
@@ -54,9 +61,12 @@ class SceneFunction(ImageFunction):
         gradient_renderer: Draws the pictures whose gradients are told; None: `renderer` does.
         names: One id a member; None: built from mesh names, which `make_function` does not know.
         noise_seed: See `ImageFunction`.
+        attack: See `ImageFunction`; one on albedo changes the colors of the faces.
 
     Raises:
-        InvalidParameterError: The renderer's pictures do not have the classifier's size, or a parameter is idle in it.
+        InvalidParameterError: The renderer's pictures do not have the classifier's size, a parameter is idle in it, or
+            there is an attack beside a renderer for gradients.
+        NoGradientError: As `ImageFunction`.
         ShapeMismatchError: Not one class a mesh.
         UnknownNameError: A class index that the classifier does not have, or a parameter that no scene has.
     """
@@ -72,7 +82,10 @@ class SceneFunction(ImageFunction):
         gradient_renderer: Renderer | None = None,
         names: Sequence[str] | None = None,
         noise_seed: int = 0,
+        attack: PictureAttack | None = None,
     ) -> None:
+        if attack is not None and gradient_renderer is not None:
+            raise InvalidParameterError("an attack on pictures beside a renderer for gradients; leave one of them away")
         self.renderer = Rasterizer(classifier.preprocessing.size) if renderer is None else renderer
         self.gradient_renderer = gradient_renderer or self.renderer
         self.meshes = tuple(meshes)
@@ -94,13 +107,14 @@ class SceneFunction(ImageFunction):
             space,
             names or [f"scene-object:{classifier.name}/{mesh.name or mesh.digest[:12]}" for mesh in meshes],
             noise_seed=noise_seed,
+            attack=attack,
         )
 
     @property
     def fingerprints(self) -> tuple[dict[str, str], ...]:
         """Per member: hashes of weights and mesh, versions; those of the weights as they are now."""
         common = {**self.classifier.fingerprint, "renderer": self.renderer.identity, "protocol": PROTOCOL}
-        common |= self.corruptions.fingerprint
+        common |= {**self.corruptions.fingerprint, **self.attack_fingerprint}
         if self.gradient_renderer is not self.renderer:
             common["gradient_renderer"] = self.gradient_renderer.identity
         return tuple(
@@ -128,6 +142,9 @@ class SceneFunction(ImageFunction):
 
     def _is_smoothed(self) -> bool:
         return self.gradient_renderer is not self.renderer
+
+    def _object_attacked(self, member: int, theta: FloatArray, attack: PictureAttack) -> FloatArray:
+        return attack_albedo(self, attack, theta, member).scores
 
 
 @final
@@ -176,6 +193,7 @@ class SceneId(ImageId):
         normals: As `Shading`, like the next two: `flat`, `smooth` or `file`.
         crease: In degrees.
         specular: Strength of the highlight.
+        attack: On each picture, as `PictureAttack.parse` reads it; empty: none.
     """
 
     network: str
@@ -218,6 +236,7 @@ class SceneId(ImageId):
     background_seed: int = 0
     ground: str = "none"
     occluder: str = ""
+    attack: str = ""
 
     scheme: ClassVar[str] = "scene"
     example: ClassVar[str] = "scene:NETWORK/CLASS/procedural:0"
@@ -229,6 +248,8 @@ class SceneId(ImageId):
         if self.ground not in GROUNDS:
             raise InvalidParameterError(f"ground {self.ground!r}: choose {', '.join(GROUNDS)}")
         _ = self.shading
+        if self.attack:
+            object.__setattr__(self, "attack", PictureAttack.parse(self.attack).text)
         object.__setattr__(self, "rotate", self.pose.rotate)  # one spelling
 
     @property
@@ -284,4 +305,5 @@ def make_scene_function(function_id: str) -> SceneFunction:
         gradient_renderer=smoothed,
         names=[str(own)],
         noise_seed=own.noise_seed,
+        attack=PictureAttack.parse(own.attack) if own.attack else None,
     )

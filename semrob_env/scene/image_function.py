@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, SupportsIndex, TypeVar
 
 import numpy as np
 
-from semrob_env.errors import InvalidParameterError
-from semrob_env.functions import SCHEMES, ScoreFunction, make_function, split_options
+from semrob_env.errors import InvalidParameterError, NoGradientError
+from semrob_env.functions import SCHEMES, Price, ScoreFunction, make_function, split_options
 from semrob_env.parameters import CORRUPTION_PARAMETERS, STEPPED_PARAMETERS, SemanticSpace
 from semrob_env.scene.classes import CLASS_INDEX
 from semrob_env.scene.classifiers.base import Classifier
@@ -25,6 +25,7 @@ from semrob_env.scene.classifiers.options import ESCAPED, NetworkOptions
 from semrob_env.scene.classifiers.registry import canonical_network, load_network
 from semrob_env.scene.classifiers.score_kinds import score_kind
 from semrob_env.scene.corruptions import Corruptions
+from semrob_env.scene.picture_attack import ALBEDO, Attacked, PictureAttack
 from semrob_env.scene.shapes import SHAPES
 from semrob_env.scene.sources import ShapeInfo
 from semrob_env.scene.sources.texts import escape, unescape
@@ -58,8 +59,10 @@ class ImageFunction(ScoreFunction):
         space: Parameters that theta sets.
         names: One id a member.
         noise_seed: Chooses the pattern of the parameter `noise`.
+        attack: What is done to each image, after corruptions, before it is scored; None: nothing.
 
     Raises:
+        NoGradientError: An attack on a classifier without a gradient.
         UnknownNameError: A class index that the classifier does not have.
     """
 
@@ -73,8 +76,11 @@ class ImageFunction(ScoreFunction):
         names: Sequence[str],
         *,
         noise_seed: int = 0,
+        attack: PictureAttack | None = None,
     ) -> None:
-        self.classifier = classifier
+        self.classifier, self.attack = classifier, attack
+        if attack is not None and not classifier.has_gradient:
+            raise NoGradientError(f"{classifier.name} has no gradient that an attack on its pictures could follow")
         self.class_indices: IntArray = np.array(class_indices, dtype=np.int64)
         classifier.check_classes(self.class_indices)
         self._own = np.array([name not in CORRUPTION_PARAMETERS for name in space.names])
@@ -86,7 +92,9 @@ class ImageFunction(ScoreFunction):
             tuple(names),
             score_range=classifier.score_range,
             is_logistic=classifier.is_logistic,
-            has_gradient=classifier.has_gradient and not STEPPED_PARAMETERS.intersection(space.names),
+            has_gradient=classifier.has_gradient
+            and not STEPPED_PARAMETERS.intersection(space.names)
+            and (attack is None or attack.target != ALBEDO),
         )
         self._probed = False
 
@@ -99,8 +107,23 @@ class ImageFunction(ScoreFunction):
         is_known = self.id.partition(":")[0] in SCHEMES
         return (make_function, (self.id,)) if is_known else super().__reduce_ex__(protocol)
 
+    @property
+    def value_price(self) -> Price:
+        """That of the attack, if there is one."""
+        return super().value_price if self.attack is None else self.attack.value_price
+
+    @property
+    def gradient_price(self) -> Price:
+        """That of the attack, if there is one."""
+        return super().gradient_price if self.attack is None else self.attack.gradient_price
+
+    @property
+    def attack_fingerprint(self) -> dict[str, str]:
+        """What an attack adds to the facts that pin the answers."""
+        return {} if self.attack is None else {"attack": self.attack.text}
+
     def images(self, theta: FloatArray, member: int = 0) -> Float32Array:
-        """Pictures (N, 3, size, size) in [0, 1] at theta (N, n): what the classifier sees."""
+        """Pictures (N, 3, size, size) in [0, 1] at theta (N, n): what the classifier sees before any attack."""
         return self._seen(member, self.space.require(theta))
 
     def probe(self) -> None:
@@ -125,12 +148,22 @@ class ImageFunction(ScoreFunction):
     def _pictures_and_slopes(self, member: int, theta: FloatArray) -> tuple[Float32Array, Float32Array]:
         """Pictures (N, 3, size, size) whose gradients are told, and derivatives (N, len(own_names), 3, size, size)."""
 
+    def _object_attacked(self, member: int, theta: FloatArray, attack: PictureAttack) -> FloatArray:
+        """Scores (N,) after an attack on the albedo of what is shown at theta (N, n)."""
+        del theta
+        raise InvalidParameterError(f"{attack.text}: {self.member_ids[member]} has no object whose colors could change")
+
     def _is_smoothed(self) -> bool:
         """Whether those pictures are others than the ones that are scored."""
         return False
 
     def _seen(self, member: int, theta: FloatArray) -> Float32Array:
-        return self.corruptions.applied(self._pictures(member, theta[:, self._own]), theta[:, ~self._own])
+        return self.corrupted(self._pictures(member, theta[:, self._own]), theta)[0]
+
+    def corrupted(self, pictures: Float32Array, theta: FloatArray) -> tuple[Float32Array, FloatArray]:
+        """Pictures (N, 3, size, size) under the corruptions of theta (N, n), and what of theta those are."""
+        corrupting = theta[:, ~self._own]
+        return self.corruptions.applied(pictures, corrupting), corrupting
 
     def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
         flat, values = theta.reshape(-1, self.space.n), np.empty(theta[..., 0].size)
@@ -158,13 +191,26 @@ class ImageFunction(ScoreFunction):
                 yield int(own), points[first : first + count]
 
     def _chunk_values(self, member: int, theta: FloatArray) -> FloatArray:
-        return self.classifier.scores(self._seen(member, theta), np.full(len(theta), self.class_indices[member]))
+        classes = np.full(len(theta), self.class_indices[member])
+        if self.attack is None:
+            return self.classifier.scores(self._seen(member, theta), classes)
+        if self.attack.target == ALBEDO:
+            return self._object_attacked(member, theta, self.attack)
+        return attacked(self.classifier, self.attack, self._seen(member, theta), classes).scores
 
     def _chunk_gradients(self, member: int, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         pictures, slopes = self._pictures_and_slopes(member, theta[:, self._own])
         corrupting = theta[:, ~self._own]
         classes = np.full(len(theta), self.class_indices[member])
-        values, upstream = self.classifier.scores_and_gradients(self.corruptions.applied(pictures, corrupting), classes)
+        seen = self.corruptions.applied(pictures, corrupting)
+        if self.attack is None:
+            values, upstream = self.classifier.scores_and_gradients(seen, classes)
+        else:
+            found = attacked(self.classifier, self.attack, seen, classes, with_gradients=True)
+            assert found.gradients is not None
+            # What was cut off at black or white does not move with the picture.
+            moves = (found.seen == seen) | ((found.seen > 0) & (found.seen < 1))
+            values, upstream = found.scores, found.gradients * moves
         if self._is_smoothed():
             values = self._chunk_values(member, theta)
         gradients = np.empty(theta.shape)
@@ -175,6 +221,28 @@ class ImageFunction(ScoreFunction):
             for view, gradient in zip(slopes, upstream, strict=True)
         ]).reshape(len(theta), -1)
         return values, gradients
+
+
+def attacked(
+    classifier: Classifier,
+    attack: PictureAttack,
+    images: Float32Array,
+    class_index: IntArray,
+    *,
+    with_gradients: bool = False,
+) -> Attacked:
+    """Attack pictures (N, 3, H, W) that a classifier scores for classes (N,); uncounted, at the prices of the attack.
+
+    Raises:
+        NoGradientError: The classifier has none.
+    """
+
+    def ask(seen: Float32Array, wants_gradient: bool) -> tuple[FloatArray, Float32Array | None]:
+        if wants_gradient:
+            return classifier.scores_and_gradients(seen, class_index)
+        return classifier.scores(seen, class_index), None
+
+    return attack.lowest(images, ask, with_gradients=with_gradients)
 
 
 def make_image_function(function_id: str) -> ImageFunction:

@@ -63,6 +63,8 @@ SMALLEST = {
     "sensitivity": ["--suite", "synthetic", "--methods", "naive", "--dry-run"],
     "gradient_study": ["cup:0", "--dry-run"],
     "train_agent": ["--function", "nothing"],
+    "pixel_attacks": ["cup:0", "--dry-run"],
+    "train_examiner": ["--function", "synthetic:hill?n=2&seed=0", "--test-members", "7"],
     "import_recorded": ["nowhere"],
     "recorded_report": ["--maps", "nowhere.npz"],
     "benchmark_speed": ["--overhead", "--repeats", "0"],
@@ -73,7 +75,14 @@ SMALLEST = {
 }
 """Arguments of a quick run; of what takes long, of one that is refused once everything is imported."""
 
-REFUSED = {"train_agent", "import_recorded", "recorded_report", "benchmark_speed", "benchmark_networks"} | {
+REFUSED = {
+    "train_agent",
+    "train_examiner",
+    "import_recorded",
+    "recorded_report",
+    "benchmark_speed",
+    "benchmark_networks",
+} | {
     "benchmark_recorded",
     "store_table",
 }

@@ -29,7 +29,7 @@ from baselines.agents.training import ALGORITHMS, Algorithm, Curve, Recipe, Trai
 from baselines.commands.shared.networks import introduce
 from baselines.commands.shared.questions import region_methods
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
-from baselines.commands.train_agent import STEPS, TrainAgentOptions
+from baselines.commands.train_agent import STEPS, HeldOutOptions, TrainAgentOptions
 from optimizers.registry import get_optimizer
 from semrob_env.errors import InvalidParameterError, UnknownNameError
 from semrob_env.files import markdown_table
@@ -149,7 +149,7 @@ class TrainingPlan:
         return {**given, **members, "fingerprints": prints, "recipes": [asdict(recipe) for recipe in self.recipes]}
 
 
-def split(function: ScoreFunction, options: TrainAgentOptions) -> tuple[IntArray, IntArray]:
+def split(function: ScoreFunction, options: HeldOutOptions) -> tuple[IntArray, IntArray]:
     from semrob_env.envs.splits import parts_of_member, split_members
 
     parts = {"network": options.test_networks, "class": options.test_classes, "shape": options.test_shapes}

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import final
 
-from semrob_env.errors import InvalidParameterError
+from semrob_env.errors import InvalidParameterError, NoGradientError
 from semrob_env.scene.camera import Scenes
 from semrob_env.scene.mesh import Mesh
 from semrob_env.types import Float32Array
@@ -76,6 +76,23 @@ class Renderer(ABC):
             UnknownNameError: A parameter has no derivative.
         """
         return self._draw(mesh, scenes, parameters)
+
+    def albedo_gradients(
+        self, mesh: Mesh, albedo: Float32Array, scenes: Scenes, upstream: Float32Array
+    ) -> Float32Array:
+        """Gradients (B, F, 3) in the albedo of the faces.
+
+        Args:
+            mesh: The shape; its own albedo does not matter.
+            albedo: That of each view, (B, F, 3) in [0, 1].
+            scenes: B scenes.
+            upstream: Gradients in the pictures (B, 3, size, size).
+
+        Raises:
+            NoGradientError: The renderer has none.
+        """
+        del mesh, albedo, scenes, upstream
+        raise NoGradientError(f"{self.identity} tells no gradient in the colors of faces; use the rasterizer")
 
     @abstractmethod
     def _draw(self, mesh: Mesh, scenes: Scenes, parameters: Sequence[str]) -> tuple[Float32Array, Float32Array]:

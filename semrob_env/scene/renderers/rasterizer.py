@@ -12,7 +12,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, final
 from weakref import WeakKeyDictionary
 
@@ -20,7 +20,7 @@ import numba
 import numpy as np
 from numba.np.ufunc.parallel import threading_layer
 
-from semrob_env.errors import InvalidParameterError
+from semrob_env.errors import InvalidParameterError, NoGradientError
 from semrob_env.processes import OPENMP, THIS
 from semrob_env.scene.camera import Scenes, Views
 from semrob_env.scene.mesh import Mesh
@@ -39,6 +39,19 @@ VERSION: Final = 1
 _TOPOLOGIES: WeakKeyDictionary[Mesh, Topology] = WeakKeyDictionary()
 _COATS: WeakKeyDictionary[Mesh, Coat] = WeakKeyDictionary()
 """What is known of meshes in use, whoever draws them."""
+
+
+_ALL_EDGES: WeakKeyDictionary[Mesh, Topology] = WeakKeyDictionary()
+"""The same with all edges, for faces whose colors are all different."""
+
+
+def _all_edges(mesh: Mesh) -> Topology:
+    topology = _ALL_EDGES.get(mesh)
+    if topology is None:
+        unlike = np.linspace(0.0, 1.0, mesh.faces.size, dtype=np.float32).reshape(mesh.faces.shape)
+        colored = Mesh(mesh.vertices, mesh.faces, unlike, mesh.name)
+        topology = _ALL_EDGES.setdefault(mesh, Topology.of(colored))
+    return topology
 
 
 @final
@@ -103,6 +116,70 @@ class Rasterizer(Renderer):
         derivatives = np.empty((len(scenes), len(parameters), channels, *images.shape[2:]), dtype=np.float32)
         projection, changes = self._in_pixels(views.projection), self._in_pixels(views.projection_tangents)
         options = self._antialias, self._supersample, self._weights
+        with self._drawing():
+            if mesh.surface is None:
+                draw_views(
+                    topology,
+                    projection,
+                    views.light_table,
+                    changes,
+                    views.light_tangents,
+                    *options,
+                    images,
+                    derivatives,
+                )
+            else:
+                draw_surfaces(
+                    topology,
+                    _coat_of(mesh, mesh.surface, topology),
+                    projection,
+                    views.light_table,
+                    views.eyes,
+                    changes,
+                    views.light_tangents,
+                    views.eye_tangents,
+                    *options,
+                    images,
+                    derivatives,
+                )
+        # Gray ones are one channel seen three times: memory, not arithmetic, is what many of them cost.
+        return images, np.broadcast_to(derivatives, (*derivatives.shape[:2], *images.shape[1:]))
+
+    def albedo_gradients(
+        self, mesh: Mesh, albedo: Float32Array, scenes: Scenes, upstream: Float32Array
+    ) -> Float32Array:
+        """As `Renderer.albedo_gradients`, exact where no pixel of the picture is cut off at 0 or 1.
+
+        Raises:
+            NoGradientError: Pictures are blurred, or the mesh has a surface: textures or smooth normals.
+        """
+        from semrob_env.scene.renderers.albedo_gradients import albedo_gradients  # compiles for some seconds
+
+        if mesh.surface is not None:
+            raise NoGradientError(
+                f"mesh {mesh.name!r}: colors of faces are attacked on plain faces, flat and untextured"
+            )
+        if self._blur:
+            raise NoGradientError(f"{self.identity} tells no gradient in the colors of faces; take blur 0")
+        views, factor = Views.of(scenes, ()), self._supersample
+        fine = np.repeat(np.repeat(upstream, factor, axis=2), factor, axis=3) / np.float32(factor * factor)
+        gradients = np.empty(albedo.shape, dtype=np.float32)
+        topology, projection = _all_edges(mesh), self._in_pixels(views.projection)
+        with self._drawing():
+            albedo_gradients(
+                topology,
+                np.ascontiguousarray(albedo, dtype=np.float32),
+                projection,
+                views.light_table,
+                self._antialias,
+                np.ascontiguousarray(fine, dtype=np.float32),
+                gradients,
+            )
+        return gradients
+
+    @contextlib.contextmanager
+    def _drawing(self) -> Iterator[None]:
+        """While numba's threads are at work for this renderer."""
         OPENMP.require()
         if THIS.is_forked:  # says nothing once numba's threads run; others in the parent may have used up OpenMP
             setattr(numba.config, "THREADING_LAYER", "forksafe")  # noqa: B010 - as above, unknown to type checkers
@@ -113,35 +190,9 @@ class Rasterizer(Renderer):
         with contextlib.nullcontext() if layer in ("omp", "tbb") else _turns.lock:
             numba.set_num_threads(self._threads or before)
             try:
-                if mesh.surface is None:
-                    draw_views(
-                        topology,
-                        projection,
-                        views.light_table,
-                        changes,
-                        views.light_tangents,
-                        *options,
-                        images,
-                        derivatives,
-                    )
-                else:
-                    draw_surfaces(
-                        topology,
-                        _coat_of(mesh, mesh.surface, topology),
-                        projection,
-                        views.light_table,
-                        views.eyes,
-                        changes,
-                        views.light_tangents,
-                        views.eye_tangents,
-                        *options,
-                        images,
-                        derivatives,
-                    )
+                yield
             finally:
                 numba.set_num_threads(before)
-        # Gray ones are one channel seen three times: memory, not arithmetic, is what many of them cost.
-        return images, np.broadcast_to(derivatives, (*derivatives.shape[:2], *images.shape[1:]))
 
     def _in_pixels(self, projection: FloatArray) -> FloatArray:
         """Matrices whose (X / W, Y / W) are pixels from the top left corner of the fine picture, y down."""
