@@ -97,6 +97,7 @@ class TestExamples:
     def test_views_that_fail(self) -> None:
         left = run_examples("Which views fail?")
         assert left["found"].views[0].answers[0].name != "cup"
+        assert (left["oracle"].forward_queries.tolist(), left["oracle"].gradient_queries.tolist()) == ([4], [3])
         assert left["failure"].mean < 0.3
         assert left["failure"].lower == left["failure"].upper
         assert left["blind"].feasible
