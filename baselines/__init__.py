@@ -25,19 +25,29 @@ if TYPE_CHECKING:
     from baselines.bayesian import Bayesian as Bayesian
     from baselines.bayesian_attack import BayesianAttack as BayesianAttack
     from baselines.cma_es import CmaEs as CmaEs
+    from baselines.dataset import make_dataset as make_dataset
     from baselines.experiments.compare import compare as compare
+    from baselines.experiments.evaluation import Evaluation as Evaluation
+    from baselines.experiments.evaluation import evaluate as evaluate
+    from baselines.experiments.failures import find_failures as find_failures
+    from baselines.experiments.network_comparison import compare_networks as compare_networks
     from baselines.experiments.runner import execute as execute
     from baselines.experiments.runner import run_tasks as run_tasks
     from baselines.experiments.runner import solve as solve
+    from baselines.failure_distribution import FailureDistribution as FailureDistribution
     from baselines.fgsm import Fgsm as Fgsm
     from baselines.grid import Grid as Grid
+    from baselines.grid_attack import GridAttack as GridAttack
     from baselines.nevergrad import Nevergrad as Nevergrad
+    from baselines.nevergrad_attack import NevergradAttack as NevergradAttack
     from baselines.pgd import Pgd as Pgd
     from baselines.random_attack import RandomAttack as RandomAttack
     from baselines.random_search import RandomSearch as RandomSearch
     from baselines.reinforcement import Reinforcement as Reinforcement
     from baselines.reinforcement import register_policy as register_policy
     from baselines.scipy_search import ScipySearch as ScipySearch
+    from baselines.surrogate_attack import SurrogateAttack as SurrogateAttack
+    from baselines.viewfool import ViewFool as ViewFool
     from semrob_env.store import RunRow as RunRow
     from semrob_env.store import RunStore as RunStore
     from semrob_env.store import RunTask as RunTask
@@ -52,16 +62,25 @@ else:
             "baselines.bayesian": "Bayesian",
             "baselines.bayesian_attack": "BayesianAttack",
             "baselines.cma_es": "CmaEs",
+            "baselines.dataset": "make_dataset",
             "baselines.experiments.compare": "compare",
+            "baselines.experiments.network_comparison": "compare_networks",
+            "baselines.experiments.evaluation": "Evaluation evaluate",
+            "baselines.experiments.failures": "find_failures",
             "baselines.experiments.runner": "execute run_tasks solve",
+            "baselines.failure_distribution": "FailureDistribution",
             "baselines.fgsm": "Fgsm",
             "baselines.grid": "Grid",
+            "baselines.grid_attack": "GridAttack",
             "baselines.nevergrad": "Nevergrad",
+            "baselines.nevergrad_attack": "NevergradAttack",
             "baselines.pgd": "Pgd",
             "baselines.random_attack": "RandomAttack",
             "baselines.random_search": "RandomSearch",
             "baselines.reinforcement": "Reinforcement register_policy",
             "baselines.scipy_search": "ScipySearch",
+            "baselines.surrogate_attack": "SurrogateAttack",
+            "baselines.viewfool": "ViewFool",
             "semrob_env.store": "RunRow RunStore RunTask",
         },
     )

@@ -5,8 +5,9 @@ the score at the point, and an attack on a goal succeeds where the point does no
 look for a high score, and succeed where it does.
 
 *Near* is the box theta0 -+ `radius` times the range of each parameter, within the space (around the seam of a periodic
-one). Attacks by gradients ask the oracle for them: exact ones, or, with `FiniteDifferences`, central differences that
-are billed as forward queries, which makes them black-box attacks.
+one, half a turn at most): with a radius of 1, it is the whole space. Attacks by gradients ask the oracle for them:
+exact ones, or, with `FiniteDifferences`, central differences that are billed as forward queries, which makes them
+black-box attacks.
 """
 
 from __future__ import annotations
@@ -51,6 +52,12 @@ class Attack(Optimizer[AttackSettingsT]):
     paradigm = "point attack"
     finds = "a point of low score near theta0"
     uses_goal = False
+
+    @classmethod
+    def points_of_start(cls, settings: AttackSettingsT) -> int | None:
+        """Points after which a start point is done with: a search of the whole space takes many; None: never."""
+        del settings
+        return None
 
     @abstractmethod
     def _first(self) -> State:
@@ -99,7 +106,8 @@ class Attack(Optimizer[AttackSettingsT]):
     @cached_property
     def _box(self) -> tuple[FloatArray, FloatArray]:
         """Bounds (B, n) of the points that may be asked."""
-        space, reach = self.space, self.settings.radius * self.space.width
+        space = self.space
+        reach = np.where(space.is_periodic, min(self.settings.radius, 0.5), self.settings.radius) * space.width
         lower, upper = self.start - reach, self.start + reach
         lower = np.where(space.is_periodic, lower, np.maximum(lower, space.low))
         return lower, np.where(space.is_periodic, upper, np.minimum(upper, space.high))

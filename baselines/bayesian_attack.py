@@ -7,22 +7,16 @@ and answer: `baselines.attack`. f has the same score each time it is asked, so t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import final
 
-import numpy as np
-
-from baselines.attack import Attack, AttackSettings
+from baselines.attack import AttackSettings
 from baselines.bayesian import ALGORITHM_LIMITS, Algorithm, minimize_by_optuna
-from baselines.solver import Solvers
-from optimizers.base import State
+from baselines.library_attack import CENTER, LibraryAttack
 from optimizers.limits import whole_number
 from optimizers.registry import register
-from semrob_env.oracle import Answers
-from semrob_env.types import BoolArray, FloatArray
-
-CENTER = 0.5
 
 
 @final
@@ -41,7 +35,7 @@ class BayesianAttackSettings(AttackSettings):
 
 @final
 @register
-class BayesianAttack(Attack[BayesianAttackSettings]):
+class BayesianAttack(LibraryAttack[BayesianAttackSettings]):
     """A Bayesian point attack; see the module.
 
     Raises:
@@ -50,13 +44,11 @@ class BayesianAttack(Attack[BayesianAttackSettings]):
 
     name = "bayesian_attack"
     title = "Bayesian attack (Shu et al. 2020; Optuna)"
-    is_stochastic = True
-    plans_by_budget = True
     settings_class = BayesianAttackSettings
 
-    def _first(self) -> State:
+    def _loop(self) -> Callable[..., None]:
         chosen = self.settings
-        loop = partial(
+        return partial(
             minimize_by_optuna,
             size=self.space.n,
             algorithm=chosen.algorithm,
@@ -64,13 +56,3 @@ class BayesianAttack(Attack[BayesianAttackSettings]):
             first=CENTER,
             is_exact=True,
         )
-        self._solvers = Solvers(self.name, loop, draws_globally=False)
-        return self._solvers.start(self.rngs, int(self.questions.budget))
-
-    def _theta(self, state: State) -> FloatArray:
-        lower, upper = self._box
-        return np.asarray(np.clip(lower + state["candidate"] * (upper - lower), lower, upper))
-
-    def _after(self, state: State, loss: FloatArray, rows: BoolArray, answers: Answers) -> State:
-        after = self._solvers.tell(state, self.steps, loss, rows, self.running)
-        return {**after, "converged": self.steps + 1 >= state["losses"].shape[1]}

@@ -30,6 +30,12 @@ class Fgsm(PointAttack[AttackSettings]):
     uses_gradient = True
     settings_class = AttackSettings
 
+    @classmethod
+    def points_of_start(cls, settings: AttackSettings) -> int | None:
+        """Theta0 and the one step from it."""
+        del settings
+        return 2
+
     def _first(self) -> State:
         return {"theta": np.array(self.start)}
 

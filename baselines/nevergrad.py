@@ -51,16 +51,38 @@ class Nevergrad(RegionSearch[NevergradSettings]):
 
     @staticmethod
     def _minimize(settings: NevergradSettings, evaluate: Evaluate, size: int, plan: int, seed: int) -> None:
-        package = library("nevergrad")
-        known = package.optimizers.registry
-        if settings.algorithm not in known:
-            raise UnknownNameError(
-                f"nevergrad has no optimizer {settings.algorithm!r}; it has {len(known)}, among them NGOpt, "
-                "OnePlusOne, CMA, DE, TwoPointsDE, TBPSA"
-            )
-        variables = package.p.Array(init=np.full(size, FIRST), lower=0.0, upper=1.0)
-        variables.random_state = np.random.RandomState(seed)
-        optimizer = known[settings.algorithm](variables, budget=plan, num_workers=1)
-        while True:
-            candidate = optimizer.ask()
-            optimizer.tell(candidate, evaluate(candidate.value))
+        minimize_by_nevergrad(evaluate, size, plan, seed, settings.algorithm, first=FIRST)
+
+
+def minimize_by_nevergrad(
+    evaluate: Evaluate, size: int, plan: int, seed: int, algorithm: str, *, first: float | None
+) -> None:
+    """Minimizes over the unit cube of `size` numbers, and does not return.
+
+    Args:
+        evaluate: The loss of a candidate (size,).
+        size: Numbers of a candidate.
+        plan: Candidates that it may count on.
+        seed: Of the optimizer.
+        algorithm: Its name in nevergrad's registry.
+        first: Every coordinate of its first guess; None: uniform ones, so that no algorithm has one course only.
+
+    Raises:
+        MissingExtraError: nevergrad is not installed.
+        UnknownNameError: nevergrad has no optimizer of that name.
+    """
+    package = library("nevergrad")
+    known = package.optimizers.registry
+    if algorithm not in known:
+        raise UnknownNameError(
+            f"nevergrad has no optimizer {algorithm!r}; it has {len(known)}, among them NGOpt, "
+            "OnePlusOne, CMA, DE, TwoPointsDE, TBPSA"
+        )
+    random = np.random.RandomState(seed)
+    guess = random.random_sample(size) if first is None else np.full(size, first)
+    variables = package.p.Array(init=guess, lower=0.0, upper=1.0)
+    variables.random_state = random
+    optimizer = known[algorithm](variables, budget=plan, num_workers=1)
+    while True:
+        candidate = optimizer.ask()
+        optimizer.tell(candidate, evaluate(candidate.value))

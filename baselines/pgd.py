@@ -44,6 +44,11 @@ class Pgd(PointAttack[PgdSettings]):
     is_stochastic = True
     settings_class = PgdSettings
 
+    @classmethod
+    def points_of_start(cls, settings: PgdSettings) -> int | None:
+        """A random start and the steps of its descent."""
+        return settings.descent + 1
+
     def _next(self, rows: BoolArray, theta: FloatArray, slope: FloatArray) -> tuple[FloatArray, BoolArray]:
         settings = self.settings
         pace = 2.5 * settings.radius / settings.descent * self.space.width

@@ -107,6 +107,8 @@ class Optimizer(ABC, Generic[SettingsT]):
     is_stochastic: ClassVar[bool] = False
     recommends: ClassVar[Literal["regions", "points"]] = "regions"
     """`points`: each region that is recommended is a point, without volume, and need not be theta0."""
+    keeps_start: ClassVar[bool] = True
+    """Whether every region that is recommended holds theta0; one that does not answers no question, but is judged."""
     paradigm: ClassVar[str] = "not told"
     """How it goes about it, in a word or two that related methods share, as in the paper's method table."""
     finds: ClassVar[str] = "not told"

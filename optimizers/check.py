@@ -188,6 +188,8 @@ def _require_regions(optimizer: Optimizer[Any], when: str, goal: Goal | None = N
         is_point = bool((regions.lower == regions.upper).all())
         _require(is_point, f"a method of points recommends a volume {when}; answer Regions(space, point, point).clip()")
         return
+    if not optimizer.keeps_start:
+        return
     outside = np.flatnonzero(~regions.contains(optimizer.start))
     _require(
         not outside.size,

@@ -34,6 +34,12 @@ Your own function of N points theta (N, n):
     >>> mine.values([[space.point("azimuth=130,elevation=60")]]).tolist()
     [[1.0]]
 
+A picture alone, without any network:
+
+    >>> from semrob_env import picture, render
+    >>> picture(render("cup:3", "azimuth=200,elevation=10", size=64)).size
+    (64, 64)
+
 Who answers: `help(optimizers)`, `help(baselines)`. Where Gymnasium is imported already, importing this package
 registers the environments, so that `gymnasium.make("semrob_env:semrob/RegionGrow-v0", ...)` finds them;
 `"semrob_env.envs:..."` does so in any order.
@@ -62,6 +68,8 @@ if TYPE_CHECKING:
     from semrob_env.questions import ReliabilityGoal as ReliabilityGoal
     from semrob_env.questions import read_goal as read_goal
     from semrob_env.regions import Regions as Regions
+    from semrob_env.scene.images import picture as picture
+    from semrob_env.scene.images import render as render
 
     __version__: str
 else:
@@ -77,6 +85,7 @@ else:
             "semrob_env.parameters": "SemanticSpace",
             "semrob_env.questions": "MeanGoal Question Questions ReliabilityGoal read_goal",
             "semrob_env.regions": "Regions",
+            "semrob_env.scene.images": "picture render",
         },
     )
 

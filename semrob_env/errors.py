@@ -1,7 +1,7 @@
 """Every error semrob raises on purpose: one class per reason, each also a builtin error.
 
 A message says what was given, what is allowed and what to do. Scripts catch `SemrobError`, print its message as
-one line and end with exit code 2.
+one line and end with exit code 2; with 1 after a `GateError`.
 """
 
 from __future__ import annotations
@@ -9,6 +9,10 @@ from __future__ import annotations
 
 class SemrobError(Exception):
     """Base of all errors that semrob raises on purpose."""
+
+
+class GateError(SemrobError, RuntimeError):
+    """What was asked for as a condition of success does not hold: a command ends with exit code 1, not 2."""
 
 
 class InvalidParameterError(SemrobError, ValueError):

@@ -15,7 +15,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 import numpy.typing as npt
@@ -110,6 +110,9 @@ class ScoreFunction(ABC):
     Raises:
         InvalidParameterError: No member, a score range upside down, or fingerprints that are not one a member.
     """
+
+    is_rendered: ClassVar[bool] = False
+    """Whether it scores pictures that can be looked at: then it is a `semrob_env.scene.function.SceneFunction`."""
 
     def __init__(
         self,

@@ -8,14 +8,21 @@ Examples:
   semrob compare_methods --suite recorded --methods nevergrad:algorithm=DE,nevergrad:algorithm=CMA
   semrob compare_methods --protocol results/comparison/protocol.json --out again
   semrob compare_methods --protocol recorded --dry-run
+  semrob compare_methods --protocol failures
+  semrob compare_methods --suite live --measure failures --methods random_attack,viewfool --goal mean=0.5 --budgets 60
 
 --protocol takes a file, or the name of a published comparison (baselines/experiments/published); --freeze FILE writes a
 protocol without running it, and with --protocol that one for the versions of methods and maps that are here.
 
+With --measure failures, point attacks are compared: how many failing views near a start point that is right (score at
+least that of the goal), for how many queries, how far away, and how many of them are unlike each other. "+differences"
+after a method that uses gradients estimates them from values. --protocol failures is the published one, on five shapes.
+
 --import MODULE imports a module (of the current folder, too) that registers an optimizer; from Python, register it and
 call baselines.commands.compare_methods.main(["--suite", "recorded", "--methods", "naive,mine"]).
 
-Suites: maps of a file (recorded), formulas with known answers (synthetic), rendered scenes (live). Each asks for the
+Suites: maps of a file (recorded), formulas with known answers (synthetic), rendered scenes (live), and their
+complements (failing), whose regions are those of failures. Each asks for the
 largest region around a start point that meets each --goal. What is about the question (goal, budget) is no setting of a
 method: it is told.
 
@@ -48,7 +55,7 @@ class CompareMethodsOptions(shared.WorkersOptions):
             f"{', '.join(published_protocols())}"
         ),
     ] = ""
-    suite: Literal["recorded", "synthetic", "live"] | None = None
+    suite: Literal["recorded", "synthetic", "live", "failing"] | None = None
     """make a new one"""
     networks: Names = ()
     """recorded, live; recorded: all by default"""
@@ -63,6 +70,8 @@ class CompareMethodsOptions(shared.WorkersOptions):
     instances: Numbers = ()
     """synthetic: seeds of the functions"""
     maps: shared.Maps = DEFAULT_FILE
+    measure: Literal["regions", "failures"] = "regions"
+    """regions around start points, or failing views found near them"""
     methods: Annotated[
         Names,
         Parameter(

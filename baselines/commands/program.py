@@ -18,10 +18,10 @@ from typing import Annotated, Any, Generic, NoReturn, TypeVar, final
 from baselines.commands.start import INTERRUPT_TEXT, interrupts
 from baselines.commands.start import INTERRUPTED as INTERRUPTED
 from baselines.commands.table import COMMANDS, NAMES
-from semrob_env.errors import InvalidParameterError, OutputError, SemrobError, UnknownNameError
+from semrob_env.errors import GateError, InvalidParameterError, OutputError, SemrobError, UnknownNameError
 
-BAD_INPUT, BROKEN_PIPE, TERMINATED = 2, 141, 143
-"""Exit codes: a SemrobError, a reader that went away and SIGTERM (128 + the signal, as shells have them)."""
+FAILED_GATE, BAD_INPUT, BROKEN_PIPE, TERMINATED = 1, 2, 141, 143
+"""Exit codes: a GateError, another SemrobError, a reader that went away, SIGTERM (128 + the signal, as in shells)."""
 
 MOST_TOLD = 2000
 """Most letters of an error."""
@@ -75,7 +75,7 @@ def code_of(arguments: Sequence[str]) -> int:
 
 
 def run_command(command: Command[Any], arguments: Sequence[str]) -> int:
-    """The exit code of a command: 0, 2 after bad input (one line, no traceback), 130 after Ctrl-C."""
+    """The exit code of a command: 0, 1 after a failed gate, 2 after bad input (one line each), 130 after Ctrl-C."""
     return guarded(lambda: command(arguments), command.after_interrupt)
 
 
@@ -124,7 +124,10 @@ class Command(Generic[OptionsT]):
             if options is not None:
                 run = importlib.import_module(f"baselines.commands.work.{self.name}").run
                 interrupts.begin_work()
-                run(options, make_console())
+                console = make_console()
+                if (tell := getattr(options, "tell_meshes", None)) is not None:
+                    tell(console)
+                run(options, console)
         finally:
             leave_folders()
 
@@ -143,6 +146,8 @@ class Command(Generic[OptionsT]):
 
         takes_words = any(field.name == "sources" for field in fields(self.options))  # type: ignore[arg-type]
 
+        words_name = getattr(self.options, "words", "SOURCE")
+
         def call(*words: str, given: OptionsT | None = None) -> OptionsT:
             options = self.options() if given is None else given
             if words and not takes_words:
@@ -155,7 +160,7 @@ class Command(Generic[OptionsT]):
         call.__annotations__ = {"words": Annotated[str, cyclopts.Parameter(show=False)], "given": flat}
         app = cyclopts.App(
             name=self.name,
-            usage=f"Usage: semrob {self.name} [OPTIONS]{' [SOURCE ...]' if takes_words else ''}",
+            usage=f"Usage: semrob {self.name} [OPTIONS]{f' [{words_name} ...]' if takes_words else ''}",
             help="",
             help_prologue=str(sys.modules[self.options.__module__].__doc__).strip(),
             help_format="plaintext",
@@ -265,9 +270,9 @@ def guarded(call: Callable[[], None], after_interrupt: str | Callable[[], str]) 
             reason = output.error.strerror or output.error
             raise OutputError(f"the work is done, but what it says could not be written to standard output: {reason}")
     except SemrobError as error:
-        told = " ".join(str(error).split())
-        _tell(f"error: {told[:MOST_TOLD]}{' ...' * (len(told) > MOST_TOLD)}")
-        return BAD_INPUT
+        told, is_gate = " ".join(str(error).split()), isinstance(error, GateError)
+        _tell(f"{'failed' if is_gate else 'error'}: {told[:MOST_TOLD]}{' ...' * (len(told) > MOST_TOLD)}")
+        return FAILED_GATE if is_gate else BAD_INPUT
     except KeyboardInterrupt as error:
         text = after_interrupt if isinstance(after_interrupt, str) else after_interrupt()
         is_terminated = isinstance(error, _Terminated)

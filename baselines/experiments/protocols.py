@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypeVar, final
+from typing import Any, Literal, TypeVar, cast, final, get_args
 
 from baselines.experiments.methods import full_settings, read_method
 from baselines.experiments.suites import Suite, make_suite
@@ -24,6 +24,12 @@ ValueT = TypeVar("ValueT")
 
 FORMAT = "semrob comparison"
 VERSION = 3
+
+Measure = Literal["regions", "failures"]
+"""What is compared: regions around start points, or failing views found near them."""
+
+DIFFERENCES = "+differences"
+"""What a search for failures by central differences instead of gradients is called by, after its method."""
 
 MOST_BYTES = 2**24
 """Largest file that is read."""
@@ -46,18 +52,34 @@ class Entry:
     settings: str  # canonical JSON object of all hyperparameters
 
     @classmethod
-    def of(cls, text: str) -> Entry:
+    def of(cls, text: str, measure: Measure = "regions") -> Entry:
         """The entry of a text like `naive` or `nevergrad:algorithm=DE:points=8`; the text is its label.
+
+        Args:
+            text: A method and settings; of points, `pgd+differences:radius=0.2` too.
+            measure: What is compared.
 
         Raises:
             UnknownNameError: No such method.
-            InvalidParameterError: A setting that the method does not have, or a method that does not answer with
-                regions.
+            InvalidParameterError: A setting that the method does not have, a method that does not answer with what is
+                compared, or differences of one that uses no gradient.
         """
-        method, settings = read_method(text)
-        if method.recommends != "regions":
-            raise InvalidParameterError(f"{method.name} recommends {method.recommends}; a comparison is one of regions")
-        return cls(text, method.name, method.version, settings)
+        name, *settings = text.split(":")
+        plain = name.removesuffix(DIFFERENCES) if measure == "failures" else name
+        method, full = read_method(":".join([plain, *settings]))
+        wanted = "points" if measure == "failures" else "regions"
+        if method.recommends != wanted:
+            raise InvalidParameterError(
+                f"{method.name} recommends {method.recommends}; a comparison is one of {wanted}"
+            )
+        if plain != name and not method.uses_gradient:
+            raise InvalidParameterError(f"{plain} uses no gradient; leave {DIFFERENCES} away")
+        return cls(text, method.name, method.version, full)
+
+    @property
+    def by_differences(self) -> bool:
+        """Whether it estimates gradients by central differences, whatever the function has; labels say all."""
+        return self.label.split(":")[0].endswith(DIFFERENCES)
 
     @property
     def plans(self) -> bool:
@@ -122,8 +144,16 @@ class Protocol:
     level: float = 0.95  # of its intervals
     bootstrap_seed: int = 0  # its seed
     questions: tuple[int, str]  # how many there are, and their digest
+    measure: Measure = "regions"  # what is compared
 
     def __post_init__(self) -> None:
+        if self.measure not in get_args(Measure):
+            raise InvalidParameterError(f"measure {self.measure!r:.40}: choose {' or '.join(get_args(Measure))}")
+        if self.measure == "failures" and len(self.goals) != 1:
+            raise InvalidParameterError(
+                f"{len(self.goals)} goals: failures are compared for one, whose level says which views fail; give "
+                "--goal mean=0.5"
+            )
         if not self.budgets or min(self.budgets) < 1 or list(self.budgets) != sorted(set(self.budgets)):
             raise InvalidBudgetError(f"budgets {list(self.budgets)}: give whole numbers of at least 1, rising")
         labels = [entry.label for entry in self.entries]
@@ -179,7 +209,8 @@ class Protocol:
         Entries are read again from their labels, so defaults are those of today.
         """
         suite = self._suite_of_today(maps_file)
-        return replace(self, entries=tuple(Entry.of(entry.label) for entry in self.entries), **suite.frozen()), suite
+        entries = tuple(Entry.of(entry.label, self.measure) for entry in self.entries)
+        return replace(self, entries=entries, **suite.frozen()), suite
 
     def _suite_of_today(self, maps_file: str) -> Suite:
         options = {name: tuple(words) for name, words in json.loads(self.options).items()}
@@ -198,6 +229,7 @@ class Protocol:
         return {
             "format": FORMAT,
             "version": VERSION,
+            **({} if self.measure == "regions" else {"measure": self.measure}),
             "suite": self.suite,
             "options": json.loads(self.options),
             "goals": [goal.text for goal in self.goals],
@@ -293,6 +325,7 @@ def _read(data: Mapping[str, Any]) -> Protocol:
         level=_of(float, bootstrap["level"]),
         bootstrap_seed=_of(int, bootstrap["seed"]),
         questions=(_of(int, questions["count"]), _of(str, questions["sha256"])),
+        measure=cast(Measure, data.get("measure", "regions")),
     )
 
 
@@ -317,12 +350,13 @@ def _of(kind: type[ValueT], value: Any) -> Any:
     return value
 
 
-def read_entries(texts: Sequence[str]) -> tuple[Entry, ...]:
-    """Entries of texts as `Entry.of` takes them; `all` stands for every registered method of regions.
+def read_entries(texts: Sequence[str], measure: Measure = "regions") -> tuple[Entry, ...]:
+    """Entries of texts as `Entry.of` takes them; `all` stands for every registered method of what is compared.
 
     Raises:
         UnknownNameError, InvalidParameterError: As `Entry.of`.
     """
-    every = [name for name, method in OPTIMIZERS.items() if method.recommends == "regions"]
+    wanted_kind = "points" if measure == "failures" else "regions"
+    every = [name for name, method in OPTIMIZERS.items() if method.recommends == wanted_kind]
     wanted = [name for text in texts for name in (every if text == "all" else [text])]
-    return tuple(Entry.of(text) for text in dict.fromkeys(wanted))
+    return tuple(Entry.of(text, measure) for text in dict.fromkeys(wanted))

@@ -35,7 +35,12 @@ from semrob_env.functions import ScoreFunction
 from semrob_env.metrics import Judge, certify_by_points, judge_regions
 from semrob_env.oracle import FiniteDifferences, QueryOracle
 from semrob_env.questions import Question, Questions
-from semrob_env.scene.classifiers.options import trust_model_file, trusted_model_files
+from semrob_env.scene.classifiers.options import (
+    trust_factory,
+    trust_model_file,
+    trusted_factories,
+    trusted_model_files,
+)
 from semrob_env.store import (
     FAILED,
     UNPAID,
@@ -309,7 +314,7 @@ def _by_workers(
         work = partial(execute, functions=known, on_step=end)
     else:
         methods = {name: get_optimizer(name) for name in {task.method for part in parts for task in part}}
-        work = _Told(methods, known.maps_file, tuple(modules), trusted_model_files())
+        work = _Told(methods, known.maps_file, tuple(modules), trusted_model_files(), trusted_factories())
     with closing(finished(workers, work, parts)) as results:
         try:
             for index, rows in results:
@@ -341,6 +346,7 @@ class _Told:
     maps_file: str | None  # as `Functions` takes it
     modules: tuple[str, ...]  # to import first
     trusted: tuple[str, ...]  # model files that may run code
+    factories: tuple[str, ...]  # functions that make a user's own network
 
     def __call__(self, chunk: Sequence[RunTask]) -> list[RunRow]:
         """The rows of a chunk."""
@@ -349,6 +355,8 @@ class _Told:
             OPTIMIZERS.setdefault(name, method)
         for path in filter(os.path.isfile, self.trusted):
             trust_model_file(path)
+        for factory in self.factories:
+            trust_factory(factory)
         return execute(chunk, Functions((task.question.function_id for task in chunk), self.maps_file))
 
 

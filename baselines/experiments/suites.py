@@ -8,6 +8,7 @@ is at least the goal's level: elsewhere, often no region is feasible.
 | recorded  | maps of a file: `networks`, `classes`, `shapes`; all if empty | the paper's four                        |
 | synthetic | `families` x `parameters` (n) x `instances` (seeds)           | one, drawn inside the known plateau     |
 | live      | scenes: `networks`, `classes`, `shapes` (procedural)          | the paper's four                        |
+| failing   | the complements of the same scenes: regions of failures       | those where the network fails           |
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -56,6 +57,7 @@ class SuiteKind:
     defaults: Options  # its options
     places: Callable[[Options, str], list[Place]]  # lists the places of options, given the file of maps
     is_live: bool = False  # whether a query takes milliseconds
+    is_adversarial: bool = False  # whether its functions are complements, whose high scores are failures
 
 
 @final
@@ -198,14 +200,18 @@ def _live(options: Options, maps_file: str) -> list[Place]:
     return places
 
 
+def _failing(options: Options, maps_file: str) -> list[Place]:
+    return [replace(own, function_id=f"complement({own.function_id})") for own in _live(options, maps_file)]
+
+
 _FAMILIES, _SIZES = ("plateau", "seam", "ridge", "trap", "hill"), ("1", "2", "4", "6", "8", "10")
 _CLASSES = ("cup", "chair", "bottle", "piano", "toilet")
+_SCENES = {"networks": ("efficientnet_lite0",), "classes": _CLASSES, "shapes": ("0",)}
 SUITES = {
     "recorded": SuiteKind({"networks": (), "classes": (), "shapes": ()}, _recorded),
     "synthetic": SuiteKind({"families": _FAMILIES, "parameters": _SIZES, "instances": ("0", "1", "2")}, _synthetic),
-    "live": SuiteKind(
-        {"networks": ("efficientnet_lite0",), "classes": _CLASSES, "shapes": ("0",)}, _live, is_live=True
-    ),
+    "live": SuiteKind(_SCENES, _live, is_live=True),
+    "failing": SuiteKind(_SCENES, _failing, is_live=True, is_adversarial=True),
 }
 """Every suite by name."""
 

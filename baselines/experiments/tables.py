@@ -15,8 +15,9 @@ import numpy.typing as npt
 from baselines.experiments.protocols import Entry, Protocol
 from baselines.experiments.quality import Outcomes
 from baselines.experiments.statistics import expected_running_time, mean_ranks
-from baselines.experiments.suites import Suite
-from semrob_env.metrics import ClusterMeans
+from baselines.experiments.suites import SUITES, Suite
+from optimizers.registry import get_optimizer
+from semrob_env.metrics import ClusterMeans, cluster_means
 from semrob_env.questions import Goal
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
@@ -163,6 +164,37 @@ class Comparison:
             for entry in self.protocol.entries
         ]
 
+    def shown_regions(self, goal: Goal) -> list[dict[str, str]]:
+        """Final regions as they are, whether or not they hold theta0: a line a number of parameters, method and budget.
+
+        Empty if every method here keeps its start point (`keeps_start`), for then the other tables say it all.
+        """
+        if all(get_optimizer(entry.method).keeps_start for entry in self.protocol.entries):
+            return []
+        fails, lines = SUITES[self.suite.name].is_adversarial, []
+        places = itertools.product(self.sizes, enumerate(self.protocol.entries), self.protocol.budgets)
+        for n, (index, entry), budget in places:
+            rows = self.rows(goal, index, budget, n)
+            found = self._means(np.stack([self.outcomes.purity[rows], self.outcomes.share[rows]]), rows)
+            means = zip(found.mean.tolist(), found.low.tolist(), found.high.tolist(), strict=True)
+            good, share = (_interval_text(*(100 * end for end in ends)) for ends in means)
+            lines.append({
+                "n": str(n),
+                "method": entry.label,
+                "budget": str(budget),
+                f"{'fails in' if fails else 'score >= 0.5 in'} % of its views": good,
+                "% of the space": share,
+                "meets the goal and holds theta0, %": _text(_over(np.mean, self.outcomes.feasible[rows]), 0, 100),
+                "median bill": _text(_over(np.median, self.outcomes.queries[rows]), 0),
+            })
+        return lines
+
+    def _means(self, values: FloatArray, rows: BoolArray) -> ClusterMeans:
+        """Means of quantities (M, R) of some runs, with intervals over groups."""
+        groups = np.array([self.suite.groups[question] for question in self.outcomes.question[rows]], dtype=np.str_)
+        rng = np.random.default_rng(self.protocol.bootstrap_seed)
+        return cluster_means(values, groups, rng, resamples=self.protocol.resamples, level=self.protocol.level)
+
     @cached_property
     def sizes(self) -> list[int]:
         """Numbers of parameters, rising."""
@@ -301,6 +333,11 @@ def _over(statistic: Callable[[Any], Any], values: npt.NDArray[Any]) -> float | 
 
 def _or_infinite(cell: float | str) -> float:
     return math.inf if cell == "" else float(cell)
+
+
+def _interval_text(mean: float, low: float, high: float) -> str:
+    """A number of three digits with the ends of its interval, where it has one."""
+    return f"{mean:.3g}" + ("" if math.isnan(low) else f" ({low:.3g} to {high:.3g})")
 
 
 def percent(share: float) -> str:

@@ -5,6 +5,7 @@ from semrob_env.metrics.certificates import Certificate, certify, certify_by_poi
 from semrob_env.metrics.distinct import distances, distinct
 from semrob_env.metrics.judge import Judge, Judgement, judge_regions
 from semrob_env.metrics.measures import Measures
+from semrob_env.metrics.paired import Flips, PairedViews, in_turn, shapes_needed
 from semrob_env.metrics.profiles import (
     Crossing,
     MeanProfile,
@@ -27,10 +28,12 @@ __all__ = [
     "Crossing",
     "Effects",
     "Failing",
+    "Flips",
     "Judge",
     "Judgement",
     "MeanProfile",
     "Measures",
+    "PairedViews",
     "Profile",
     "ProfileRecords",
     "Rate",
@@ -51,6 +54,7 @@ __all__ = [
     "exact_interval",
     "exact_profile",
     "goal_bounds",
+    "in_turn",
     "judge_regions",
     "mean_profiles",
     "paired_difference",
@@ -59,6 +63,7 @@ __all__ = [
     "reach",
     "regret",
     "regrets",
+    "shapes_needed",
     "shrink",
     "srvr",
     "survey",

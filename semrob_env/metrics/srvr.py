@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import numpy.typing as npt
@@ -59,10 +59,14 @@ class RegionRecords:
             raise InvalidParameterError(
                 f"share {wrong[0]}: give the volume share of the space, clipped to [0, 1] (Judgement.share)"
             )
-        runs = np.stack([self.network, self.class_name, self.shape, self.start.astype(np.str_), self.method], axis=-1)
-        unique, counts = np.unique(runs, axis=0, return_counts=True) if len(self) else (runs, np.zeros(0))
-        if (counts > 1).any():
-            raise InvalidParameterError(f"run {'/'.join(unique[counts > 1][0])} is there twice; keep one row a run")
+        place = np.zeros(len(self), dtype=np.int64)
+        for column in (self.network, self.class_name, self.shape, self.start, self.method):
+            names, code = _coded(column)
+            place = _coded(place * len(names) + code)[1]
+        if (twice := np.flatnonzero(np.bincount(place) > 1)).size:
+            row = int(np.flatnonzero(place == twice[0])[0])
+            parts = (column[row] for column in (self.network, self.class_name, self.shape, self.start, self.method))
+            raise InvalidParameterError(f"run {'/'.join(map(str, parts))} is there twice; keep one row a run")
 
     def __len__(self) -> int:
         return int(np.asarray(self.network).shape[0])
@@ -78,8 +82,15 @@ class RegionRecords:
         keep = np.ones(len(self), dtype=np.bool_)
         for column, wanted in ((self.network, networks), (self.class_name, class_names), (self.method, methods)):
             if wanted is not None:
-                keep &= np.isin(column, list(wanted))
-        return self.rows(keep)
+                keep &= np.logical_or.reduce([column == name for name in wanted] or [np.zeros(len(self), np.bool_)])
+        return self._part(keep)
+
+    def _part(self, keep: BoolArray | IntArray) -> RegionRecords:
+        """Rows, each at most once: what holds of all columns holds of theirs, and is not looked at again."""
+        part = object.__new__(RegionRecords)
+        for name in self.__dataclass_fields__:
+            object.__setattr__(part, name, getattr(self, name)[keep])
+        return part
 
     def rows(self, keep: BoolArray | IntArray) -> RegionRecords:
         """The rows that a mask (R,) or indices keep."""
@@ -213,21 +224,28 @@ class _ClassTable:
         return np.asarray((self.values * weights).sum(axis=2))
 
 
+def _coded(column: npt.NDArray[Any]) -> tuple[list[Any], IntArray]:
+    """The different values of a column (R,), sorted, and which of them each row has (R,): quick where they are few."""
+    values = column.tolist()
+    names = sorted(set(values))
+    places = {name: place for place, name in enumerate(names)}
+    return names, np.array([places[value] for value in values], dtype=np.int64)
+
+
 def _networks_of(records: RegionRecords) -> list[str]:
     if not len(records):
         raise InvalidParameterError("no records: give at least one judged run")
-    return [str(name) for name in np.unique(records.network)]
+    return [str(name) for name in _coded(records.network)[0]]
 
 
 def _class_tables(records: RegionRecords) -> dict[str, _ClassTable]:
     """A table a class, classes, shapes and methods in alphabetical order."""
     tables: dict[str, _ClassTable] = {}
-    for name in np.unique(records.class_name):
+    for name in _coded(records.class_name)[0]:
         part = records.only(class_names=[str(name)])
         # Sums in one order, so that the order of the records does not reach the last bit.
-        part = part.rows(np.lexsort((part.start, part.method, part.shape)))
-        shapes, row = np.unique(part.shape, return_inverse=True)
-        methods, column = np.unique(part.method, return_inverse=True)
+        part = part._part(np.lexsort((part.start, _coded(part.method)[1], _coded(part.shape)[1])))
+        (shapes, row), (methods, column) = _coded(part.shape), _coded(part.method)
         cell = row * len(methods) + column
         count = np.bincount(cell, minlength=len(shapes) * len(methods))
         sums = [

@@ -13,6 +13,7 @@ from PIL import Image
 
 from semrob_env.errors import InvalidParameterError
 from semrob_env.plotting.canvas import DOTS_PER_INCH, PALETTE, plain_style
+from semrob_env.scene.images import picture
 from semrob_env.types import Float32Array
 
 CELL = 168  # side of a picture on the sheet, in pixels
@@ -84,7 +85,6 @@ def gallery_figure(rows: Sequence[tuple[str, Sequence[Cell]]], *, title: str) ->
 def _scaled(image: Float32Array | None) -> Float32Array:
     if image is None:
         return np.full((CELL, CELL, 3), 0.85, dtype=np.float32)
-    pixels = np.round(np.clip(image.transpose(1, 2, 0), 0.0, 1.0) * 255.0).astype(np.uint8)
-    resized = Image.fromarray(pixels).resize((CELL, CELL), Image.Resampling.LANCZOS)
+    resized = picture(image).resize((CELL, CELL), Image.Resampling.LANCZOS)
     scaled: Float32Array = np.asarray(resized, dtype=np.float32) / np.float32(255.0)
     return scaled

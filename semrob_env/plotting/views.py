@@ -72,6 +72,11 @@ def example_views(function: ScoreFunction, images: Images, region: Regions, *, m
         region: A batch of one.
         member: Member of the function's family.
     """
+    return _seen(function, images, example_points(region), member)
+
+
+def example_points(region: Regions) -> list[tuple[FloatArray, bool]]:
+    """Points (n,) in one region, and one just outside each of its sides that leaves room; whether each lies in it."""
     space = region.space
     fractions = np.full((len(INSIDE), space.n), 0.5)
     fractions[:, :2] = INSIDE[:, : space.n]
@@ -83,7 +88,7 @@ def example_views(function: ScoreFunction, images: Images, region: Regions, *, m
             theta = space.project(beyond)
             if not region.contains(theta[None])[0]:
                 points.append((theta, False))
-    return _seen(function, images, points, member)
+    return points
 
 
 def _seen(function: ScoreFunction, images: Images, points: list[tuple[FloatArray, bool]], member: int) -> list[View]:

@@ -162,7 +162,7 @@ def judge_for_networks(
         )
     for network in networks:
         try:
-            own = SceneId(network.network, info.class_name, info.source, feed=feed, colors=colors, **network.in_ids())
+            own = SceneId.of(info, network, feed=feed, colors=colors)
             function = make_scene_function(str(own))
             faces = len(function.meshes[0].faces)
             facts = facts_of(function)

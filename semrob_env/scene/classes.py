@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from types import MappingProxyType
 from typing import Final
 
@@ -48,8 +49,15 @@ def class_index(name: str) -> int:
         UnknownNameError: The name is none of the ten.
     """
     if name not in CLASS_INDEX:
-        raise UnknownNameError(f"class {name!r} is not known; known are {', '.join(CLASS_INDEX)}")
+        near = nearest_class(name)
+        hint = f"; did you mean {near}?" if near else ""
+        raise UnknownNameError(f"class {name!r} is not known; known are {', '.join(CLASS_INDEX)}{hint}")
     return CLASS_INDEX[name]
+
+
+def nearest_class(name: str) -> str | None:
+    """The class of the paper that a name means or almost spells: `airplane`, `Chair`, `chiar`; None: none."""
+    return class_of(name) or next(iter(get_close_matches(name.casefold(), CLASS_INDEX, n=1)), None)
 
 
 def class_of(name: str) -> str | None:

@@ -30,13 +30,15 @@ from semrob_env.scene.camera import Scenes, check_names
 from semrob_env.scene.classes import CLASS_INDEX
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.names import check_alias, split_subject
-from semrob_env.scene.classifiers.options import NetworkOptions
+from semrob_env.scene.classifiers.network_spec import NetworkSpec
+from semrob_env.scene.classifiers.options import ESCAPED, NetworkOptions
 from semrob_env.scene.classifiers.registry import canonical_network, load_network
 from semrob_env.scene.classifiers.score_kinds import score_kind
 from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.pose import Pose
 from semrob_env.scene.renderers import Rasterizer, Renderer, make_renderer
 from semrob_env.scene.shapes import SHAPES
-from semrob_env.scene.sources import COLORS, canonical_source, load_shape
+from semrob_env.scene.sources import COLORS, ShapeInfo, canonical_source, load_shape
 from semrob_env.scene.sources.texts import escape, unescape
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
@@ -76,6 +78,8 @@ class SceneFunction(ScoreFunction):
         ShapeMismatchError: Not one class a mesh.
         UnknownNameError: A class index that the classifier does not have, or a parameter that no scene has.
     """
+
+    is_rendered = True
 
     def __init__(
         self,
@@ -219,7 +223,19 @@ class SceneId:
         label: Escaped name or index of the class to score, where it is not that of the shape; empty: `class_name`.
         renderer: Name, as `make_renderer` reads it.
         alias: What tables call the network, to tell two files of weights of one apart; empty: `network`.
-        output: Escaped name of an output; see `NetworkOptions`.
+        output: Escaped name of an output; see `NetworkOptions`, as for all that follow.
+        mean: Numbers of the normalization.
+        std: Numbers of the normalization.
+        range: Word of the numbers that black and white become.
+        channels: `rgb` or `bgr`.
+        layout: `nchw` or `nhwc`.
+        answers: `logits` or `probabilities`.
+        factory: `module:function`, which this process must trust.
+        up: How the mesh of a file is put up, as the next four: see `semrob_env.scene.pose.Pose`.
+        front: Of the pose.
+        rotate: Of the pose.
+        scale: Of the pose.
+        node: Escaped name of a part of the file.
     """
 
     network: str
@@ -241,6 +257,18 @@ class SceneId:
     renderer: str = "rasterizer"
     alias: str = ""
     output: str = ""
+    mean: str = ""
+    std: str = ""
+    range: str = ""
+    channels: str = ""
+    layout: str = ""
+    answers: str = ""
+    factory: str = ""
+    up: str = "y"
+    front: str = ""
+    rotate: str = ""
+    scale: str = "unit"
+    node: str = ""
 
     def __post_init__(self) -> None:
         if self.feed not in ("normalized", "unnormalized"):
@@ -252,6 +280,24 @@ class SceneId:
         score_kind(self.score)
         if self.alias:
             check_alias(self.alias)
+        object.__setattr__(self, "rotate", self.pose.rotate)  # one spelling
+
+    @property
+    def pose(self) -> Pose:
+        """How the mesh is put up."""
+        return Pose.of_ids(vars(self))
+
+    @classmethod
+    def of(cls, shape: ShapeInfo, network: NetworkSpec, **others: Any) -> SceneId:
+        """The id of a shape as a network sees it; others: fields that neither of them says.
+
+        Raises:
+            InvalidParameterError: A shape whose class nobody tells.
+        """
+        if shape.class_name is None:
+            raise InvalidParameterError(f"{shape.label}: its name tells no class; give --class NAME")
+        said = {**network.in_ids(), **shape.pose.in_ids(), **others, "label": escape(shape.scored_as)}
+        return cls(network.network, escape(shape.class_name), shape.source, **said)
 
     @classmethod
     def parse(cls, function_id: str) -> SceneId:
@@ -301,18 +347,16 @@ def make_scene_function(function_id: str) -> SceneFunction:
     space = SemanticSpace.of(own.params)
     # One shape, one id, however it was written.
     own = replace(own, network=canonical_network(own.network), params=space.spec, source=canonical_source(own.source))
-    options = NetworkOptions(
-        unescape(own.weights), unescape(own.labels), score_kind(own.score), own.device, unescape(own.output)
-    )
-    classifier = load_network(
-        own.network, unnormalized=own.feed == "unnormalized", size=own.size or None, options=options
-    )
+    given: dict[str, Any] = {option.name: getattr(own, option.name) for option in fields(NetworkOptions)}
+    options = NetworkOptions(**{**given, **{name: unescape(given[name]) for name in ESCAPED}})
+    own = replace(own, mean=options.mean, std=options.std)  # in their one spelling
+    classifier = load_network(own.network, unnormalized=own.feed == "unnormalized", options=options)
     wanted = unescape(own.label or own.class_name)
     index = classifier.classes.index(wanted)
     # A class of shapes keeps its name: procedural shapes are made of it.
     spelt = wanted if wanted in CLASS_INDEX or wanted in SHAPES else escape(classifier.classes.name(index))
     own = replace(own, label=spelt) if own.label else replace(own, class_name=spelt)
-    mesh = load_shape(own.class_name, own.source, own.colors)
+    mesh = load_shape(own.class_name, own.source, own.colors, own.pose)
     size = classifier.preprocessing.size
     renderer = make_renderer(own.renderer, size, own.supersample, own.blur, own.device)
     smoothed = None

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping
 
-from semrob_env.parameters import SemanticSpace
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from semrob_env.parameters import PARAMETERS, SemanticSpace
 from semrob_env.scene.camera import Scenes
+from semrob_env.scene.mesh import Mesh, normalize
 from semrob_env.scene.renderers import Rasterizer
-from semrob_env.scene.sources import ShapeInfo, load_shape
+from semrob_env.scene.sources import ShapeInfo, load_shape, resolve_shape
 from semrob_env.types import Float32Array, FloatArray
 
 
@@ -17,5 +23,54 @@ def shape_images(shape: ShapeInfo, space: SemanticSpace) -> Callable[[FloatArray
     Raises:
         InvalidMeshError, LibraryError: It cannot be loaded.
     """
-    mesh, renderer = load_shape(shape.class_name or "", shape.source), Rasterizer()
+    mesh, renderer = load_shape(shape.class_name or "", shape.source, pose=shape.pose), Rasterizer()
     return lambda theta: renderer.render(mesh, Scenes.from_parameters(dict(zip(space.names, theta.T, strict=True))))
+
+
+def render(
+    shape: Mesh | str | os.PathLike[str],
+    theta: str | Mapping[str, float] | npt.ArrayLike = "",
+    space: SemanticSpace | str = "azimuth,elevation",
+    *,
+    size: int = 224,
+    supersample: int = 1,
+    colors: str = "white",
+) -> Float32Array:
+    """Pictures of a shape, without any network: in [0, 1], row 0 on top.
+
+    Args:
+        shape: A mesh, which is centered and scaled; or what names one: `mug.obj`, `meshes#mug`, `cup:3`.
+        theta: One point by name, `azimuth=200,elevation=10` or a mapping, what is missing at its default; or an array
+            (n,) or (N, n) of points of the space.
+        space: Of an array; its parameters, in order.
+        size: Height and width in pixels.
+        supersample: Each picture is drawn so many times larger and averaged.
+        colors: `white`, or `material`: of the file. A mesh has those that it was loaded with.
+
+    Returns:
+        (3, size, size) of one point, (N, 3, size, size) of an array (N, n).
+
+    Raises:
+        OutOfSpaceError, ShapeMismatchError, UnknownNameError, InvalidParameterError: theta, space or size.
+        InvalidMeshError, LibraryError, AmbiguousNameError: The shape cannot be loaded.
+    """
+    if isinstance(shape, Mesh):
+        mesh = normalize(shape)
+    else:
+        named = resolve_shape(os.fspath(shape))
+        mesh = load_shape(named.class_name or "", named.source, colors)
+    if isinstance(theta, str | Mapping):
+        chosen = SemanticSpace.of(tuple(PARAMETERS))
+        points = chosen.point(theta)
+    else:
+        chosen = SemanticSpace.of(space) if isinstance(space, str) else space
+        points = chosen.require(theta)
+    flat = points.reshape(-1, chosen.n)
+    scenes = Scenes.from_parameters(dict(zip(chosen.names, flat.T, strict=True)))
+    images = Rasterizer(size, supersample).render(mesh, scenes)
+    return images.reshape(*points.shape[:-1], *images.shape[1:])
+
+
+def picture(image: Float32Array) -> Image.Image:
+    """An image (3, H, W) in [0, 1] as one of Pillow, to show or to save: `picture(render("cup:3")).save("cup.png")`."""
+    return Image.fromarray(np.round(np.clip(image.transpose(1, 2, 0), 0.0, 1.0) * 255.0).astype(np.uint8))

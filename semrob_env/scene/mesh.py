@@ -20,6 +20,7 @@ import numpy as np
 from semrob_env.errors import InvalidMeshError, RefusedFileError, SemrobError
 from semrob_env.scene.companions import Companions, FolderCompanions
 from semrob_env.scene.readers import READERS
+from semrob_env.scene.readers.nodes import node_names, only_node
 from semrob_env.scene.readers.parts import Part, check_count
 from semrob_env.types import Float32Array, FloatArray, Int32Array, IntArray
 
@@ -132,7 +133,11 @@ def normalize(mesh: Mesh) -> Mesh:
 
 
 def load_mesh(
-    path: str | os.PathLike[str], *, colors: bool = False, within: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    *,
+    colors: bool = False,
+    within: str | os.PathLike[str] | None = None,
+    node: str = "",
 ) -> Mesh:
     """Read a mesh file and tidy it: same file, same bytes.
 
@@ -152,6 +157,7 @@ def load_mesh(
         colors: Take the color of each face from its material, vertex colors or texture (sampled at the middle of
             the face). Faces without any stay white, as is everything by default: the paper's protocol.
         within: The folder that holds all that the mesh may name: its own, or one above it; None: its own.
+        node: Only the part of this name: a node of a glTF file with all below it, an object or group of an OBJ file.
 
     Returns:
         The mesh in the units and axes of the file; see `normalize`.
@@ -160,7 +166,27 @@ def load_mesh(
         InvalidMeshError: The file is missing, empty, broken, too large, of another type, holds a number that is not
             finite, or has no face with an area; it needs a file outside its folder, or what is not read.
     """
-    path = Path(path)
+    path, data = _read(path)
+    companions = FolderCompanions(path, path.parent if within is None else Path(within))
+    return parse_mesh(data, path.suffix, companions, label=str(path), colors=colors, node=node)
+
+
+def mesh_node_names(path: str | os.PathLike[str]) -> list[str]:
+    """Names by which `load_mesh` takes parts of a file; empty where it has none, or one.
+
+    Raises:
+        InvalidMeshError: The file is missing, too large, of another type, or cannot be read.
+    """
+    path, data = _read(path)
+    try:
+        return node_names(data, path.suffix)
+    except InvalidMeshError as error:
+        raise InvalidMeshError(f"{path}: {error}") from error
+
+
+def _read(place: str | os.PathLike[str]) -> tuple[Path, bytes]:
+    """The bytes of a mesh file, as far as its size and type are allowed."""
+    path = Path(place)
     if not os.path.isfile(path):  # False too where a name is too long for a file
         reason = "is a directory" if os.path.isdir(path) else "no such file"
         raise InvalidMeshError(f"{path}: {reason}; give a mesh file ({', '.join(SUFFIXES)})")
@@ -170,11 +196,12 @@ def load_mesh(
             data = file.read(MAX_FILE_BYTES + 1)
     except OSError as error:
         raise _unreadable(str(path), path.suffix, error) from error
-    companions = FolderCompanions(path, path.parent if within is None else Path(within))
-    return parse_mesh(data, path.suffix, companions, label=str(path), colors=colors)
+    return path, data
 
 
-def parse_mesh(data: bytes, suffix: str, companions: Companions, *, label: str, colors: bool = False) -> Mesh:
+def parse_mesh(
+    data: bytes, suffix: str, companions: Companions, *, label: str, colors: bool = False, node: str = ""
+) -> Mesh:
     """The mesh in the bytes of a mesh file, as `load_mesh` reads it.
 
     Args:
@@ -183,6 +210,7 @@ def parse_mesh(data: bytes, suffix: str, companions: Companions, *, label: str, 
         companions: What the mesh may name.
         label: For messages.
         colors: As `load_mesh`; without them, materials and textures are not looked for.
+        node: As `load_mesh`.
 
     Raises:
         InvalidMeshError: As `load_mesh`.
@@ -190,6 +218,7 @@ def parse_mesh(data: bytes, suffix: str, companions: Companions, *, label: str, 
     """
     _check_file(label, suffix, len(data))
     try:
+        data = only_node(data, suffix, node) if node else data
         with np.errstate(all="ignore"):  # what is not finite in the end is refused
             parts = READERS[suffix.lower()](data, companions, colors, MAX_FACES)
             check_count(sum(len(part.faces) for part in parts), "faces", MAX_FACES)
@@ -201,7 +230,9 @@ def parse_mesh(data: bytes, suffix: str, companions: Companions, *, label: str, 
     except Exception as error:  # a broken file may hold what no reader thinks of
         raise _unreadable(label, suffix, error) from error
     if not meshes:
-        raise InvalidMeshError(f"{label}: has no faces (points or lines only?); give a file with triangles")
+        raise InvalidMeshError(
+            f"{label}: has no faces (a point cloud, or lines only?); make a surface of it, or give one with triangles"
+        )
     return _tidy(merge_meshes(meshes, name=Path(companions.file_name).stem), label)
 
 

@@ -14,9 +14,10 @@ key: SHA-256 (hex) of the canonical JSON of question, task, `fingerprint` and `m
 Table `traces`, the recommended region at fixed checkpoints, primary key (key, queries): `key` of the run; `queries`,
 the checkpoint (the region after the last step whose bill is within it); `lower` and `upper` bounds as in `runs`.
 
-`checksum` (64 bits, hex) is over all columns of a row as SQLite gives them back, in their order; `trace_checksum`, over
-those of its trace. A row or trace that differs from its checksum, by flipped bits or by hand, is told and never used; a
-row that was deleted runs again.
+`checksum` (64 bits, hex) is over all columns of a row before it as SQLite gives them back, in their order;
+`summary_checksum`, over those that `RunStore.summaries` reads; `trace_checksum`, over those of its trace. A row or
+trace that differs from its checksum, by flipped bits or by hand, is told and never used; a row that was deleted runs
+again.
 
 A run and its trace are written in one transaction. A process killed at any moment leaves whole runs only, and a
 repeated command goes on with those that are missing.
@@ -37,3 +38,5 @@ from semrob_env.store.rows import package_revision as package_revision
 from semrob_env.store.rows import task_generator as task_generator
 from semrob_env.store.sqlite_file import SqliteFile as SqliteFile
 from semrob_env.store.sqlite_file import checksum as checksum
+from semrob_env.store.summary import Coded as Coded
+from semrob_env.store.summary import RunSummaries as RunSummaries

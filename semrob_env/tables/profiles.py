@@ -107,6 +107,12 @@ class ProfileTable:
     records: ProfileRecords  # of all networks
     networks: tuple[str, ...]  # in the order to show
     seed: int  # of the intervals
+    adversarial: bool = False  # whether what was asked is the complement of f
+
+    @property
+    def words(self) -> str:
+        """What regions have at a level, of f itself."""
+        return level_words(self.goal, adversarial=self.adversarial)
 
     @cached_property
     def means(self) -> list[MeanProfile]:
@@ -160,7 +166,7 @@ class ProfileTable:
             for level, row in [*zip(mean.levels.tolist(), mean.rows, strict=True), ("area", mean.area)]:
                 lines.append({
                     "regions": self.title,
-                    "goal": level_words(self.goal),
+                    "goal": self.words,
                     "network": mean.name,
                     "level": level,
                     **{name: getattr(row, name) for name in ("estimate", "low", "high", "runs", "shapes")},
@@ -175,9 +181,11 @@ class ProfileTable:
         ]
 
 
-def level_words(goal: Goal) -> str:
-    """A goal whose level is left open, in words."""
+def level_words(goal: Goal, *, adversarial: bool = False) -> str:
+    """A goal whose level is left open, in words; `adversarial`: what f has where its complement meets it."""
     shown = goal.at(_SHOWN)
+    if adversarial:
+        return shown.words.replace(f"at least {shown.level:g}", "at most 1 - the level")
     return shown.words.replace(f"at least {shown.level:g}", "at least the level")
 
 

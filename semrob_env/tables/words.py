@@ -14,6 +14,7 @@ from semrob_env.metrics.certificates import CONFIDENCE
 from semrob_env.metrics.reach import Reach
 from semrob_env.metrics.survey import RIGHT, Effects, Failing, Rate, Survey
 from semrob_env.parameters import Parameter
+from semrob_env.questions import Goal
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray
 
@@ -51,24 +52,32 @@ def rate_words(rate: Rate, *, level: float = RIGHT, confidence: float = CONFIDEN
     """`right in 61 % (55 to 67) of all views`, the interval being the exact one; of another level, what that is."""
     if not rate.views:
         return "no view was asked"
-    low, high = rate.interval(confidence)
-    ends = f"{_floor(low)} to {-_floor(-high)}"
+    ends = interval_words(*rate.interval(confidence))
     return f"{_good(level)} in {percent(rate.share)} ({ends}) of all views"
+
+
+def interval_words(low: float, high: float) -> str:
+    """The ends of an interval of shares as whole percentages, rounded outwards: `55 to 67`."""
+    return f"{_floor(low)} to {-_floor(-high)}"
 
 
 def failing_words(stretch: Failing, *, level: float = RIGHT) -> str:
     """`mostly fails from elevation 50 deg upwards (right in 14 of 96 views there)`."""
-    own, rate = stretch.parameter, stretch.rate
+    rate = stretch.rate
+    return f"mostly fails {stretch_words(stretch)} ({_good(level)} in {rate.right} of {rate.views} views there)"
+
+
+def stretch_words(stretch: Failing) -> str:
+    """Where a stretch lies: `from elevation 50 deg upwards`."""
+    own = stretch.parameter
     at_low, at_high = stretch.lower <= own.low, stretch.upper >= own.high
     if at_low and at_high:
-        where = f"at any {own.name}"
-    elif own.period is None and at_high:
-        where = f"from {_at(own, stretch.lower)} upwards"
-    elif own.period is None and at_low:
-        where = f"up to {_at(own, stretch.upper)}"
-    else:
-        where = f"within {_side(own, stretch.lower, stretch.upper)}"
-    return f"mostly fails {where} ({_good(level)} in {rate.right} of {rate.views} views there)"
+        return f"at any {own.name}"
+    if own.period is None and at_high:
+        return f"from {_at(own, stretch.lower)} upwards"
+    if own.period is None and at_low:
+        return f"up to {_at(own, stretch.upper)}"
+    return f"within {_side(own, stretch.lower, stretch.upper)}"
 
 
 def worst_words(found: Survey) -> str:
@@ -94,7 +103,13 @@ def region_words(region: Regions) -> str:
 
 
 def certified_words(
-    region: Regions, least: float, *, level: float | None = RIGHT, confidence: float | None = CONFIDENCE
+    region: Regions,
+    least: float,
+    *,
+    level: float | None = RIGHT,
+    confidence: float | None = CONFIDENCE,
+    good: str = "",
+    adversarial: bool = False,
 ) -> str:
     """What is certified of one region: `right in at least 95 % of the views within azimuth 120 to 260 deg (...)`.
 
@@ -107,6 +122,8 @@ def certified_words(
         least: Lower bound of the share of good views, or of the mean score; `goal_lower` of a certificate.
         level: Unit score from which on a view counts as good; None: it is the mean score that is bounded.
         confidence: Of the bound; None: it is the truth.
+        good: What such a view is, in words; empty: as the level says.
+        adversarial: Whether what was certified is the complement of f, which is told as f: `wrong in at least ...`.
 
     Raises:
         InvalidRegionError: Not one region.
@@ -120,8 +137,15 @@ def certified_words(
     where = "all views" if is_whole else f"the views within {bounds}"
     how = "known exactly" if confidence is None else f"certified at {100 * confidence:g} %"
     if level is None:
-        return f"mean score at least {_floor(held) / 100:.2f} over {where} ({how})"
-    return f"{_good(level)} in at least {least_percent(held)} of {where} ({how})"
+        bound = f"most {(100 - _floor(held)) / 100:.2f}" if adversarial else f"least {_floor(held) / 100:.2f}"
+        return f"mean score at {bound} over {where} ({how})"
+    own = good or (_bad(1 - level) if adversarial else _good(level))
+    return f"{own} in at least {least_percent(held)} of {where} ({how})"
+
+
+def adversarial_words(goal: Goal) -> str:
+    """What f has where its complement meets a goal: `mean score at most 0.5`."""
+    return goal.words.replace(f"at least {goal.level:g}", f"at most {1 - goal.level:g}")
 
 
 def reach_words(found: Reach) -> str:
@@ -161,6 +185,10 @@ def survey_words(found: Survey, *, level: float = RIGHT, confidence: float = CON
 
 def _good(level: float) -> str:
     return "right" if level == RIGHT else f"score at least {level:g}"
+
+
+def _bad(level: float) -> str:
+    return "wrong" if level == RIGHT else f"score at most {level:g}"
 
 
 def _floor(share: float) -> int:

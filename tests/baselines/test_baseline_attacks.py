@@ -27,7 +27,7 @@ from semrob_env.store import RunTask
 from semrob_env.types import FloatArray
 
 SPACE = SemanticSpace.of("azimuth,elevation")
-ATTACKS = ["random_attack", "fgsm", "pgd"]
+ATTACKS = ["random_attack", "fgsm", "pgd", "grid_attack", "surrogate_attack", "nevergrad_attack", "viewfool"]
 LOWEST = np.array([20.0, 24.0])
 
 
@@ -50,7 +50,7 @@ BLACK_BOX = CallableFunction(SPACE, bowl)
 def asked(name: str, start: list[float], budget: float, **settings: Any) -> tuple[FloatArray, FloatArray]:
     """All points that a run asks (N, n), and the one that it recommends (n,)."""
     method, log = OPTIMIZERS[name], QueryLog()
-    optimizer = method(Questions(SPACE, [start]), settings=method.settings_class.from_mapping(settings))
+    optimizer = method(Questions(SPACE, [start], budget=budget), settings=method.settings_class.from_mapping(settings))
     result = run(optimizer, QueryOracle(BOWL, budget=budget, log=log))
     assert (result.regions.lower == result.regions.upper).all()
     return log.arrays()["theta"].astype(np.float64), result.regions.lower[0]

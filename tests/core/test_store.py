@@ -246,7 +246,7 @@ def test_the_columns_are_the_fields_of_question_task_and_row(store: RunStore) ->
     with closing(sqlite3.connect(store.path)) as database:
         kinds = {name: kind for _, name, kind, *_ in database.execute("PRAGMA table_info(runs)")}
         marks = [database.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")]
-    assert kinds.keys() == named | {"trace_checksum", "checksum"}
+    assert kinds.keys() == named | {"trace_checksum", "summary_checksum", "checksum"}
     assert [kinds[name] for name in ("goal", "start", "budget", "share", "feasible")] == [
         "TEXT", "TEXT", "REAL", "REAL", "INTEGER",
     ]  # fmt: skip

@@ -11,8 +11,10 @@ import pytest
 from semrob_env.errors import InvalidRegionError
 from semrob_env.metrics import Effects, Failing, Rate, Survey, reach
 from semrob_env.parameters import SemanticSpace
+from semrob_env.questions import read_goal
 from semrob_env.regions import Regions
 from semrob_env.tables.words import (
+    adversarial_words,
     certified_words,
     effect_words,
     failing_words,
@@ -237,3 +239,12 @@ def test_freezing_is_told_in_shares_of_what_the_others_span() -> None:
     assert frozen_words(ELEVATION, 30.2, 0.45, None).endswith(
         "with elevation 30 deg: no region that meets the goal; with it free: 45 %"
     )
+
+
+def test_what_is_certified_of_a_complement_is_told_of_the_function_itself() -> None:
+    region = Regions(SemanticSpace.of("azimuth,elevation"), [[120.0, 60.0]], [[260.0, 90.0]])  # type: ignore[arg-type]
+    assert certified_words(region, 0.95, adversarial=True).startswith("wrong in at least 95 % of the views within azim")
+    assert certified_words(region, 0.95, level=0.7, adversarial=True).startswith("score at most 0.3 in at least 95 %")
+    assert certified_words(region, 0.6, level=None, adversarial=True).startswith("mean score at most 0.40 over the vie")
+    assert adversarial_words(read_goal("mean=0.7,variance=0.1")).startswith("mean score at most 0.3")
+    assert adversarial_words(read_goal("reliability=0.9,level=0.8")) == "score at most 0.2 in 90 % of the views"

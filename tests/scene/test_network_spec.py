@@ -50,7 +50,11 @@ def test_what_holds_for_all_networks_yields_to_what_one_says() -> None:
         ("file:", InvalidParameterError, "cannot read network"),
         (f"a&b={LITE}", InvalidParameterError, "label 'a&b' of a network: use letters"),
         (f"{LITE}?colour=red", InvalidParameterError, "cannot read option 'colour=red'"),
-        (f"{LITE}?score=top1&score=margin", InvalidParameterError, "write each of labels, score, device, output once"),
+        (
+            f"{LITE}?score=top1&score=margin",
+            InvalidParameterError,
+            "write each of labels, score, device, output, size, .*factory once",
+        ),
         (f"{LITE}?score=best", InvalidParameterError, "score 'best': choose softmax"),
         ("a=file:no.onnx", MissingFileError, "network a=file:no.onnx: there is no file no.onnx"),
         (

@@ -108,6 +108,21 @@ def test_dropout_at_work_is_refused_however_rare_and_one_that_drops_nothing_is_n
     np.testing.assert_allclose(classifier(idle, backend).scores(SHOWN, CLASSES), margins(Parts()), atol=1e-5)
 
 
+def attending(share: float) -> Part:
+    def attend(images: torch.Tensor) -> torch.Tensor:
+        rows = images.flatten(2)
+        return torch.nn.functional.scaled_dot_product_attention(rows, rows, rows, dropout_p=share).reshape(images.shape)
+
+    return attend
+
+
+def test_attention_that_drops_nothing_is_a_network_and_one_that_drops_is_refused() -> None:
+    module = Parts(attending(0.0))
+    np.testing.assert_allclose(classifier(module, "auto").scores(SHOWN, CLASSES), margins(module), atol=1e-4)
+    with pytest.raises(ClassifierError, match="own answers the same image differently each time"):
+        classifier(Parts(attending(1e-6)), "torch")
+
+
 def test_a_module_that_ends_in_a_softmax_gets_no_second_one() -> None:
     plain = Parts()
     ended = torch.nn.Sequential(Parts(), torch.nn.Softmax(1))

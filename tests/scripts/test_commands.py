@@ -36,11 +36,16 @@ ROOT = Path(__file__).resolve().parents[2]
 HEAVY = {"torch", "torchvision", "scipy", "gymnasium", "numba", "matplotlib", "openvino", "trimesh"}
 
 SMALLEST = {
+    "evaluate": ["cup:0", "--dry-run"],
     "srvr_table": ["--functions", "recorded", "--maps", "maps.npz", "--methods", "naive,grid", "--judge-points", "4"],
+    "compare_networks": ["efficientnet_lite0", "efficientnet_lite1", "--shapes", "cup:0", "--dry-run"],
     "grow_regions": ["cup:0", "--dry-run"],
     "semantic_map": ["--function", "synthetic:hill?n=2&seed=0", "--dry-run"],
+    "store_table": ["nowhere.sqlite"],
     "accept_shapes": ["cup:0", "--dry-run"],
     "shape_gallery": ["cup:0", "--no-scores"],
+    "robust_training": ["--quick", "--workers", "1"],
+    "dataset": ["cup:0", "cup:1", "--views", "2", "--size", "16"],
     "compare_methods": [
         "--suite",
         "synthetic",
@@ -67,7 +72,8 @@ SMALLEST = {
 """Arguments of a quick run; of what takes long, of one that is refused once everything is imported."""
 
 REFUSED = {"train_agent", "import_recorded", "recorded_report", "benchmark_speed", "benchmark_networks"} | {
-    "benchmark_recorded"
+    "benchmark_recorded",
+    "store_table",
 }
 
 

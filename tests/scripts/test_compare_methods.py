@@ -245,3 +245,50 @@ def test_other_maps_than_those_of_the_protocol_are_refused(
     fewer = save_maps(wavy_maps(["ResNet50/cup/0"]), tmp_path / "fewer.npz")
     assert compare(fewer, tmp_path / "again", "--protocol", str(tmp_path / "out/protocol.json")) == BAD_INPUT
     assert "the protocol was frozen on" in capsys.readouterr().err
+
+
+def test_searches_for_failures_are_compared_and_go_on_where_they_were(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = ["--suite", "synthetic", "--families", "hill,plateau", "--parameters", "2", "--instances", "0-1"]
+    methods = ["--methods", "random_attack:radius=0.3,grid_attack:radius=0.3,pgd+differences:radius=0.3"]
+    asked = [*suite, "--measure", "failures", "--goal", "mean=0.5", "--budgets", "20", "--seeds", "0-1", *methods]
+    assert compare(maps, tmp_path / "out", *asked) == 0
+    told = capsys.readouterr().out
+    assert "a view fails below 0.5" in told
+    assert "Less random_attack:" in told
+    runs = lines(tmp_path / "out/runs.csv")
+    assert len(runs) == 4 * (2 + 1 + 2)
+    for run in runs:
+        assert float(run["queries"]) <= 20
+        assert (int(run["failures"]) > 0) == (float(run["first"]) <= 20)
+        assert int(run["distinct"]) <= int(run["failures"])
+    found = [int(run["failures"]) > 0 for run in runs if run["label"].startswith("random")]
+    (random,) = (line for line in lines(tmp_path / "out/comparison.csv") if line["label"].startswith("random"))
+    assert float(random["success"]) == sum(found) / len(found)
+    again = compare(maps, tmp_path / "again", "--protocol", str(tmp_path / "out/protocol.json"))
+    assert again == 0
+    assert (tmp_path / "again/runs.csv").read_text() == (tmp_path / "out/runs.csv").read_text()
+
+
+def test_failures_are_compared_for_one_goal_and_by_methods_of_points(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = ["--suite", "synthetic", "--families", "hill", "--parameters", "1", "--measure", "failures"]
+    goals = ["--goal", "mean=0.5", "--goal", "mean=0.4"]
+    assert compare(maps, tmp_path, *suite, "--methods", "random_attack", *goals) == BAD_INPUT
+    assert "failures are compared for one" in capsys.readouterr().err
+    assert compare(maps, tmp_path, *suite, "--methods", "naive", "--goal", "mean=0.5") == BAD_INPUT
+    assert "a comparison is one of points" in capsys.readouterr().err
+
+
+def test_regions_of_a_distribution_are_told_whether_or_not_they_keep_their_start(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    suite = ["--suite", "synthetic", "--families", "plateau", "--parameters", "2", "--instances", "0-1"]
+    methods = ["--methods", "naive,failure_distribution", "--goal", "mean=0.5", "--budgets", "60"]
+    assert compare(maps, tmp_path, *suite, *methods) == 0
+    told = capsys.readouterr().out
+    assert "Regions as they are" in told
+    assert compare(maps, tmp_path / "other", *suite, "--methods", "naive", "--goal", "mean=0.5") == 0
+    assert "Regions as they are" not in capsys.readouterr().out

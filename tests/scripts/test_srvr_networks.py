@@ -106,7 +106,8 @@ def test_bad_input_about_networks_is_one_line_exit_code_2_and_nothing_written(
 def test_two_files_of_weights_of_one_network_are_two_rows(tiny: str, tmp_path: Path) -> None:
     paths = [model_file(tmp_path / f"{name}.xml") for name in "ab"]
     two = ",".join(f"{label}=file:{path}" for label, path in zip(("before", "after"), paths, strict=True))
-    assert run(tmp_path / "out", "--networks", two, "--shapes", "0", "--starts", "azimuth=0") == 0
+    more = ["--shapes", "0", "--starts", "azimuth=0", "--size", str(SIZE)]
+    assert run(tmp_path / "out", "--networks", two, *more) == 0
     rows = list(csv.DictReader((tmp_path / "out" / "srvr.csv").read_text().splitlines()))
     assert [row["network"] for row in rows if row["class_name"] == "all"] == ["before", "after"]
     assert "| before " in (tmp_path / "out" / "srvr.md").read_text()

@@ -223,6 +223,11 @@ def test_adversarial_starts_are_where_the_network_is_most_wrong(
         function = make_function(function_id.removeprefix("complement(").removesuffix(")"))
         everywhere = function.values(function.space.grid((8, 8))[None])
         assert function.values([points]).max() <= np.quantile(everywhere, 0.2)
+    told = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
+    own = {row.key: row for row in RunStore(tmp_path / "runs.sqlite").rows()}
+    for line in told:  # of f itself, not of its complement
+        assert float(line["mean"]) == 1 - own[line["key"]].mean
+        assert float(line["maximum"]) == 1 - own[line["key"]].minimum
 
 
 def test_runs_in_workers_and_of_an_imported_method_are_the_same(tmp_path: Path) -> None:

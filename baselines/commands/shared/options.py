@@ -28,13 +28,15 @@ from semrob_env.errors import InvalidParameterError
 from semrob_env.metrics.certificates import CERTIFICATE_POINTS, CONFIDENCE
 from semrob_env.parameters import NAMED_SPACES, SemanticSpace, paper_starts
 from semrob_env.questions import GOAL_EXAMPLES, Goal, MeanGoal
-from semrob_env.scene.classifiers.options import NetworkOptions, trust_model_file
+from semrob_env.scene.classifiers.options import NetworkOptions, trust_factory, trust_model_file
 from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.store import BUDGET
 from semrob_env.types import FloatArray
 
 if TYPE_CHECKING:
+    from baselines.commands.shared.terminal import Console
     from baselines.experiments.pool import Workers
+    from semrob_env.scene.classifiers.base import Classifier
     from semrob_env.scene.classifiers.network_spec import NetworkSpec
     from semrob_env.scene.function import SceneId
     from semrob_env.scene.sources import ShapeInfo
@@ -127,7 +129,70 @@ DryRun = Annotated[bool, _option(RUN, "tell what would run and what it costs; at
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShapeOptions:
+class PoseOptions:
+    """How the meshes of files are put up (`semrob_env.scene.pose` says what the axes of each format mean)."""
+
+    up: Annotated[
+        Literal["x", "-x", "y", "-y", "z", "-z"], _option(SHAPES, "axis of the files that points up; z: of most STL")
+    ] = "y"
+    front: Annotated[
+        Literal["x", "-x", "y", "-y", "z", "-z"] | None,
+        _option(SHAPES, "axis of the files that faces the camera of azimuth 0 (default: -z; glTF has its front at z)"),
+    ] = None
+    rotate: Annotated[str, _option(SHAPES, "turns in degrees about axes of the files, before all else: x=90,z=-30")] = (
+        ""
+    )
+    scale: Annotated[
+        Literal["unit", "keep"], _option(SHAPES, "unit: meshes fill [-1, 1]; keep: their units are those of the scene")
+    ] = "unit"
+    node: Annotated[str, _option(SHAPES, "only this named node of a glTF file, or object or group of an OBJ file")] = ""
+
+    def file_shapes(self) -> "tuple[ShapeInfo, ...]":
+        """The shapes of files that are asked for."""
+        return ()
+
+    def tell_meshes(self, console: "Console") -> None:
+        """Say what is worth knowing of the meshes of files, before the work: other objects, and poses seen far better.
+
+        Raises:
+            SemrobError: A shape or network cannot be loaded.
+        """
+        shapes = [shape for shape in self.file_shapes() if not shape.source.startswith("procedural:")]
+        if shapes:
+            from baselines.commands.shared.meshes import tell_meshes
+
+            tell_meshes(shapes, self.trial_network() if all(own.class_name for own in shapes) else None, console)
+
+    def trial_network(self) -> "Classifier | None":
+        """The network that is to see meshes in several poses before the work; None: there is none."""
+        specs = getattr(self, "specs", None)
+        if specs is None or not getattr(self, "networks", ()) or getattr(self, "dry_run", False):
+            return None
+        from semrob_env.scene.classifiers.registry import takes_option
+
+        (first, *_), own = specs(), self
+        if not takes_option(first.network, "score") and hasattr(self, "score"):
+            (first, *_) = replace(own, score="softmax").specs()  # type: ignore[call-arg, attr-defined]
+        loaded: Classifier = first.load(unnormalized=getattr(self, "unnormalized", False))
+        return loaded
+
+    def posed(self, shapes: "tuple[ShapeInfo, ...]") -> "tuple[ShapeInfo, ...]":
+        """Shapes that are put up as asked; built-in ones stand as they are.
+
+        Raises:
+            InvalidParameterError: A pose that is not well formed, or only built-in shapes.
+        """
+        from semrob_env.scene.pose import Pose
+
+        pose = Pose(self.up, self.front or "", self.rotate, self.scale, self.node)
+        is_file = [not shape.source.startswith("procedural:") for shape in shapes]
+        if pose != Pose() and not any(is_file):
+            raise InvalidParameterError("--up, --front, --rotate, --scale and --node are for meshes of files; give one")
+        return tuple(replace(own, pose=pose) if file else own for own, file in zip(shapes, is_file, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShapeOptions(PoseOptions):
     """Which shapes: words are sources, as `semrob_env.scene.sources.select_shapes` takes them."""
 
     sources: Sources = ("procedural",)
@@ -135,6 +200,10 @@ class ShapeOptions:
     classes: Annotated[Names, _option(SHAPES, "only shapes of these classes")] = ()
     class_name: ClassName = ""
     numbers: ObjectNumbers = tuple(range(10))
+
+    def file_shapes(self) -> "tuple[ShapeInfo, ...]":
+        """The shapes of files that are asked for."""
+        return self.selected() if any(text != "procedural" for text in self.sources) else ()
 
     def one_shape(self) -> "ShapeInfo":
         """The one shape of commands that take no more.
@@ -153,8 +222,10 @@ class ShapeOptions:
         """The shapes, at least one."""
         from semrob_env.scene.sources import select_shapes  # loads meshes
 
-        return select_shapes(
-            self.sources, names=self.names, classes=self.classes, as_class=self.class_name, numbers=self.numbers
+        return self.posed(
+            select_shapes(
+                self.sources, names=self.names, classes=self.classes, as_class=self.class_name, numbers=self.numbers
+            )
         )
 
 
@@ -172,27 +243,71 @@ class Networks:
         bool, _option(NETWORK, "load TorchScript and torch.export files of --weights, which can run code")
     ] = False
     unnormalized: Annotated[bool, _option(NETWORK, "feed pictures in [0, 1] as the paper's code did")] = False
+    size: Annotated[int | None, by(count, "PIXELS"), _option(NETWORK, "input size; none: the network's own")] = None
+    mean: Annotated[
+        str,
+        _option(
+            NETWORK,
+            "of red,green,blue, or one number, in units of --range; none: the network's own",
+            allow_leading_hyphen=True,
+        ),
+    ] = ""
+    std: Annotated[str, _option(NETWORK, "as --mean")] = ""
+    range: Annotated[
+        Literal["0-1", "0-255", "-1-1", "bytes"] | None,
+        _option(
+            NETWORK, "what black and white become; given alone, there is no mean and std", allow_leading_hyphen=True
+        ),
+    ] = None
+    bgr: Annotated[bool | None, _option(NETWORK, "order of the channels", "--bgr", negative="--rgb")] = None
+    layout: Annotated[Literal["nchw", "nhwc"] | None, _option(NETWORK, "channels first or last")] = None
+    answers: Annotated[
+        Literal["logits", "probabilities"] | None, _option(NETWORK, "what it answers; none: as their sums tell")
+    ] = None
+    factory: Annotated[
+        str, _option(NETWORK, "MODULE:FUNCTION of yours, makes the torch module for a state dict, file:WEIGHTS")
+    ] = ""
 
     @property
     def feed(self) -> str:
         """As ids have it."""
         return "unnormalized" if self.unnormalized else "normalized"
 
+    def said(self) -> NetworkOptions:
+        """What is said about all networks."""
+        channels = {None: "", True: "bgr", False: "rgb"}[self.bgr]
+        return NetworkOptions(
+            self.weights,
+            self.labels,
+            self.score,
+            self.device,
+            self.output,
+            self.size or 0,
+            self.mean,
+            self.std,
+            self.range or "",
+            channels,
+            self.layout or "",
+            self.answers or "",
+            self.factory,
+        )
+
     def specs(self) -> "tuple[NetworkSpec, ...]":
-        """The networks in the order given; with --trust-model-file their files are trusted.
+        """The networks in the order given; with --trust-model-file their files are trusted, and so is --factory.
 
         Raises:
             InvalidParameterError: --weights beside several networks; or what `network_specs` raises.
         """
         from semrob_env.scene.classifiers.network_spec import network_specs
 
-        common = NetworkOptions(self.weights, self.labels, self.score, self.device, self.output)
-        chosen = network_specs(self.networks, common)
+        chosen = network_specs(self.networks, self.said())
         if self.weights and len(chosen) > 1:
             raise InvalidParameterError(f"--weights {self.weights}: {len(chosen)} networks; write NETWORK@WEIGHTS")
         for spec in chosen if self.trust_model_file else ():
             if spec.options.weights:
                 trust_model_file(spec.options.weights)
+        for name in filter(None, {self.factory, *(spec.options.factory for spec in chosen)}):
+            trust_factory(name)
         return chosen
 
     def changed(self) -> list[str]:
@@ -200,10 +315,12 @@ class Networks:
         own = [field for field in fields(Networks) if field.name != "networks"]
         return [field.name.replace("_", "-") for field in own if getattr(self, field.name) != field.default]
 
-    def load(self) -> None:
-        """Load every network: a broken or misspelt one ends here."""
+    def load(self, class_name: str = "") -> None:
+        """Load every network: a broken or misspelt one ends here, and so does a class that it does not know."""
         for spec in self.specs():
-            spec.load(unnormalized=self.unnormalized)
+            classifier = spec.load(unnormalized=self.unnormalized)
+            if class_name:
+                classifier.classes.index(class_name)
 
     def scenes(self, shapes: tuple["ShapeInfo", ...], params: str, colors: str = "white") -> list["SceneId"]:
         """Every network with every shape.
@@ -213,15 +330,8 @@ class Networks:
         """
         from semrob_env.scene.function import SceneId
 
-        for shape in shapes:
-            if shape.class_name is None:
-                raise InvalidParameterError(f"{shape.label}: its name tells no class; give --class NAME")
         own, text = self.specs(), SemanticSpace.of(params).spec
-        return [
-            SceneId(spec.network, str(shape.class_name), shape.source, text, self.feed, colors=colors, **spec.in_ids())
-            for spec in own
-            for shape in shapes
-        ]
+        return [SceneId.of(shape, spec, params=text, feed=self.feed, colors=colors) for spec in own for shape in shapes]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from inspect import signature
 from typing import Annotated, Any
 
 from cyclopts import Parameter, Token
@@ -127,7 +128,12 @@ def by(read: Callable[[str], object], metavar: str) -> Parameter:
     def convert(_: Any, tokens: Sequence[Token]) -> object:
         return read(tokens[-1].value)
 
-    return Parameter(converter=convert, n_tokens=1, metavar=metavar)
+    return Parameter(converter=convert, n_tokens=1, **_shown_as(metavar))
+
+
+def _shown_as(metavar: str) -> dict[str, Any]:
+    """What help calls a value, where cyclopts can say it: from 5.0 on, which has no release for Python 3.10."""
+    return {"metavar": metavar} if "metavar" in signature(Parameter).parameters else {}
 
 
 def _default(value: object) -> Any:
@@ -158,6 +164,6 @@ GoalValue = Annotated[Goal, by(read_goal, "GOAL")]
 GoalValues = Annotated[
     tuple[Goal, ...],
     Parameter(
-        converter=lambda _, tokens: tuple(read_goal(token.value) for token in tokens), n_tokens=1, metavar="GOAL"
+        converter=lambda _, tokens: tuple(read_goal(token.value) for token in tokens), n_tokens=1, **_shown_as("GOAL")
     ),
 ]

@@ -25,9 +25,32 @@ def regions_of(rows: Sequence[RunRow], space: SemanticSpace) -> Regions:
     return Regions(space, np.array([row.lower for row in rows]), np.array([row.upper for row in rows]))
 
 
-def csv_row(row: RunRow, space: SemanticSpace) -> dict[str, Any]:
-    """A row as flat columns; scores are unit scores of its function, complements of those of f where it is one."""
-    own = {name: value for name, value in row.record().items() if name not in LEFT_OUT}
+def told_record(row: RunRow, *, adversarial: bool) -> dict[str, Any]:
+    """A row as flat columns, in unit scores of f itself where its function is the complement of f.
+
+    Then the columns of scores are `mean` and `variance` of f, `quantile_95`, `maximum`, and `failing`, the share of
+    views with f <= 0.5, in place of `quantile_05`, `minimum` and `purity`; what the goal counts, of the complement, has
+    `complement_` before its name.
+    """
+    own = row.record()
+    if not adversarial:
+        return own
+    told: dict[str, Any] = {}
+    for name, value in own.items():
+        if name in MIRRORED:
+            told[MIRRORED[name]] = 1 - value
+        else:
+            told[f"complement_{name}" if name.startswith("goal_") else "failing" if name == "purity" else name] = value
+    return told
+
+
+MIRRORED = {"mean": "mean", "quantile_05": "quantile_95", "minimum": "maximum"}
+"""Measures of a complement that are others of f, and 1 less them."""
+
+
+def csv_row(row: RunRow, space: SemanticSpace, *, adversarial: bool) -> dict[str, Any]:
+    """As `told_record`, without bounds and start as lists: they get a column each, or are a point by name."""
+    own = {name: value for name, value in told_record(row, adversarial=adversarial).items() if name not in LEFT_OUT}
     return {**own, "start": space.format_point(row.task.question.start), **bounds_columns(regions_of([row], space), 0)}
 
 
@@ -65,7 +88,7 @@ def region_line(row: RunRow, space: SemanticSpace, *, adversarial: bool, note: s
         "least half width %": f"{100 * row.least_half_width:.2f}",
         "feasible": "yes" if row.feasible else "no",
         "certified": "yes" if row.certified else "no",
-        "surely at least": f"{row.goal_lower:.2f}",
+        **sure_bound(row.task.question.goal, row.goal_lower, adversarial=adversarial),
         **{name: f"{value:.2f}" for name, value in scores.items()},
         f"f {'<=' if adversarial else '>='} 0.5 in %": f"{100 * row.purity:.0f}",
         "queries": f"{row.forward_queries} + {row.gradient_queries}",
@@ -73,31 +96,47 @@ def region_line(row: RunRow, space: SemanticSpace, *, adversarial: bool, note: s
     }
 
 
+def sure_bound(goal: Goal, bound: float, *, adversarial: bool, shown: bool = True) -> dict[str, str]:
+    """The lower bound of what a goal counts, with its name; of a complement, what follows for f.
+
+    Args:
+        goal: The goal.
+        bound: The bound.
+        adversarial: Whether it is of the complement of f.
+        shown: Whether there is one, else a dash.
+    """
+    is_mean = goal.threshold is None
+    name = ("mean f surely at most" if is_mean else "surely failing at least") if adversarial else "surely at least"
+    return {name: f"{1 - bound if adversarial and is_mean else bound:.2f}" if shown else "-"}
+
+
 def verdict(row: RunRow) -> str:
     """What the judge says of a row's region, in words."""
     return "certified" if row.certified else "feasible, not certified" if row.feasible else "not feasible"
 
 
-def sure_line(found: Shrunk, row: int) -> dict[str, str]:
-    """The box in a region that surely meets the goal, for the eye."""
+def sure_line(found: Shrunk, row: int, goal: Goal, *, adversarial: bool) -> dict[str, str]:
+    """The box in a region that surely meets the goal, for the eye; bounds as `sure_bound` tells them."""
     space, bounds = found.regions.space, bounds_columns(found.regions, row)
     region = ", ".join(f"{bounds[f'{name}_low']:.4g} to {bounds[f'{name}_high']:.4g}" for name in space.names)
     is_there = bool(found.certified[row])
+    bound = sure_bound(goal, float(found.goal_lower[row]), adversarial=adversarial, shown=is_there)
     return {
         "sure part": region if is_there else "none",
         "its share %": f"{100 * found.regions.share()[row]:.2f}" if is_there else "-",
-        "it surely has at least": f"{found.goal_lower[row]:.2f}" if is_there else "-",
+        **{f"its {name}": text for name, text in bound.items()},
         "its queries": str(found.queries[row]),
     }
 
 
-def sure_columns(found: Shrunk, row: int) -> dict[str, Any]:
+def sure_columns(found: Shrunk, row: int, *, adversarial: bool) -> dict[str, Any]:
     """The box in a region that surely meets the goal, as columns; the start point where there is none."""
+    counted = "complement_goal" if adversarial else "goal"
     return {
         **{f"sure_{name}": value for name, value in bounds_columns(found.regions[row], 0).items()},
         "sure_share": float(found.regions.share()[row] * found.certified[row]),
-        "sure_goal_lower": float(found.goal_lower[row]),
-        "sure_goal_variance_upper": float(found.goal_variance_upper[row]),
+        f"sure_{counted}_lower": float(found.goal_lower[row]),
+        f"sure_{counted}_variance_upper": float(found.goal_variance_upper[row]),
         "sure_queries": int(found.queries[row]),
     }
 

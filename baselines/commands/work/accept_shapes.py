@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 
 from baselines.commands.accept_shapes import AcceptShapesOptions
+from baselines.commands.shared.networks import asked_of, introduce
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from semrob_env.errors import InvalidMapsError, InvalidParameterError, LibraryError, MissingFileError
 from semrob_env.files import Markup, markdown_table
@@ -42,7 +43,8 @@ def run(options: AcceptShapesOptions, console: Console) -> None:
         return
     kept = KeptMaps(Path(options.out) / "maps.npz", options.grid, ranges.pop())
     earlier = kept.read()
-    options.load()  # a broken one ends here
+    options.load(options.class_name)  # a broken one ends here
+    introduce(console, asked_of(shapes, specs, options.feed, options.colors))
     bundle = Bundle(options.out, console)
     known = [] if earlier is None else list(zip(earlier.facts, earlier.scores.astype(np.float64), strict=True))
     reports: list[ShapeReport] = []

@@ -11,11 +11,13 @@ import numpy as np
 import torch
 
 from baselines.commands.benchmark_networks import BenchmarkNetworksOptions
+from baselines.commands.shared.networks import tell
 from baselines.commands.shared.terminal import Bundle, Console, interleaved, progress_bar, shown
 from semrob_env.errors import InvalidParameterError
 from semrob_env.files import markdown_table
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.camera import Scenes
+from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.names import TORCHVISION
 from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.classifiers.registry import load_network
@@ -41,7 +43,9 @@ def run(options: BenchmarkNetworksOptions, console: Console) -> None:
             network, own = spec.network, spec.options
             if options.random_weights and network.startswith(f"{TORCHVISION}/") and not own.weights:
                 own = replace(own, weights=random_weights(network, Path(scratch), options.seed))
-            rows.append({"network": spec.label, **measure(network, own, options)})
+            classifier = load_network(network, unnormalized=options.unnormalized, options=own)
+            tell(console, spec.label, classifier)
+            rows.append({"network": spec.label, **measure(classifier, own, options)})
     lines = [
         {"measure": name.replace("_", " "), **{str(row["network"]): shown(row[name]) for row in rows}}
         for name in list(rows[0])[1:]
@@ -76,11 +80,10 @@ def random_weights(network: str, folder: Path, seed: int) -> str:
     return str(path)
 
 
-def measure(network: str, own: NetworkOptions, options: BenchmarkNetworksOptions) -> dict[str, Any]:
+def measure(classifier: Classifier, own: NetworkOptions, options: BenchmarkNetworksOptions) -> dict[str, Any]:
     batch = options.batch
-    classifier = load_network(network, unnormalized=options.unnormalized, options=own)
     if not isinstance(classifier, TorchClassifier):
-        raise InvalidParameterError(f"{network} has no torch side to compare with; give a network of torch")
+        raise InvalidParameterError(f"{classifier.name} has no torch side to compare with; give a network of torch")
     by_torch = TorchClassifier(
         classifier.module,
         classifier.preprocessing,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from baselines.commands.benchmark_speed import BenchmarkSpeedOptions
+from baselines.commands.shared.networks import introduce
 from baselines.commands.shared.terminal import Bundle, Console, digits_table, interleaved, progress_bar
 from baselines.experiments.costs import PLANNED_BUDGET
 from optimizers.registry import OPTIMIZERS
@@ -43,6 +44,7 @@ def run(options: BenchmarkSpeedOptions, console: Console) -> None:
 def measured_stages(options: BenchmarkSpeedOptions, console: Console) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     scenes = options.scenes(options.selected(), options.params, options.colors)
+    introduce(console, dict.fromkeys(map(str, scenes)))
     with progress_bar(console, "shapes") as progress:
         for scene in progress.track(scenes, description="stages"):
             function = make_scene_function(str(scene))

@@ -4,11 +4,14 @@ import math
 from collections.abc import Sequence
 
 from baselines.commands.compare_methods import CompareMethodsOptions
+from baselines.commands.shared.networks import introduce, starts_by_function
 from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
+from baselines.experiments.answers import KeptAnswers
 from baselines.experiments.compare import compare
 from baselines.experiments.curves import attainment, medians, profiles
 from baselines.experiments.protocols import PlannedRun, Protocol, load_protocol, read_entries
+from baselines.experiments.search_comparison import SearchComparison, compare_searches
 from baselines.experiments.suites import Suite, make_suite, told_options
 from baselines.experiments.tables import Comparison
 from baselines.experiments.trial import TRIAL_SECONDS, estimates
@@ -29,8 +32,17 @@ def run(options: CompareMethodsOptions, console: Console) -> None:
     if options.dry_run:
         console.say(estimated(protocol, suite, runs, console))
         return
+    if suite.is_live:
+        introduce(console, starts_by_function([run.task.question for run in runs]))
     bundle = Bundle(options.out, console)
     bundle.keep("protocol.json", protocol.to_json(), "comparison")
+    if protocol.measure == "failures":
+        with progress_bar(console, "runs") as progress:
+            bar = progress.add_task("search", total=len(runs))
+            kept = KeptAnswers(bundle.folder / "answers.sqlite")
+            found = compare_searches(protocol, suite, kept, lambda: progress.advance(bar))
+        report_searches(found, bundle, console)
+        return
     with progress_bar(console, "runs and regions") as progress:
         running, judging = progress.add_task("run", total=len(budgets)), progress.add_task("judge", total=None)
         comparison = compare(
@@ -58,7 +70,7 @@ def frozen(options: CompareMethodsOptions) -> tuple[Protocol, Suite]:
     protocol = Protocol(
         **suite.frozen(),
         goals=options.goals,
-        entries=read_entries(options.methods),
+        entries=read_entries(options.methods, options.measure),
         budgets=tuple(sorted(options.budgets)),
         seeds=options.seeds,
         gradient_cost=options.gradient_cost,
@@ -68,6 +80,7 @@ def frozen(options: CompareMethodsOptions) -> tuple[Protocol, Suite]:
         confidence=options.confidence,
         targets=tuple(sorted(options.targets)),
         bootstrap_seed=options.seed,
+        measure=options.measure,
     )
     return protocol, suite
 
@@ -115,6 +128,8 @@ def report(comparison: Comparison, bundle: Bundle, console: Console) -> None:
             body += [f"## {goal.words}: {asked} questions", markdown_table(comparison.shown(goal))]
             if amortized := comparison.shown_amortized(goal):
                 body += ["Amortised over the start points of a function:", markdown_table(amortized)]
+            if regions := comparison.shown_regions(goal):
+                body += ["Regions as they are, of methods that need not keep theta0 too:", markdown_table(regions)]
             if by_size := comparison.shown_by_size(goal):
                 body.append(markdown_table(by_size))
     body.append("\n".join(f"- {note}" for note in comparison.notes()))
@@ -128,3 +143,21 @@ def report(comparison: Comparison, bundle: Bundle, console: Console) -> None:
     bundle.figure("profiles.png", comparison_figure(rows, title=f"Suite {suite.name}: targets reached"))
     console.say("\n\n".join(body))
     bundle.close("protocol.json")
+
+
+def report_searches(found: SearchComparison, bundle: Bundle, console: Console) -> None:
+    protocol = found.protocol
+    body = [f"# Searches for failures by counted queries: suite {protocol.suite}"]
+    for budget in protocol.budgets:
+        body += [f"## At most {budget} queries a run", markdown_table(found.shown(budget))]
+        if differences := found.shown_differences(budget):
+            body += [f"Less {found.labels[0]}:", markdown_table(differences)]
+    body.append("\n".join(f"- {note}" for note in found.notes()))
+    methods = [f"- {one.label}: {one.method} version {one.method_version}, {one.settings}" for one in protocol.entries]
+    bundle.text("comparison.md", "\n\n".join([*body, "## Methods", "\n".join(methods)]))
+    bundle.rows("comparison.csv", found.lines())
+    bundle.rows("runs.csv", found.run_lines())
+    title = f"Suite {protocol.suite}: failing views near right ones"
+    bundle.figure("failures.png", comparison_figure([found.panels()], title=title))
+    console.say("\n\n".join(body))
+    bundle.close("protocol.json", "answers.sqlite")

@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from baselines.commands.gradient_study import GradientStudyOptions
+from baselines.commands.shared.networks import introduce
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from optimizers.oir_w import OirW, OirWSettings
@@ -68,6 +69,7 @@ def run(options: GradientStudyOptions, console: Console) -> None:
     )
     if options.dry_run:
         return
+    introduce(console, {str(scene): starts for scene in scenes})
     bundle = Bundle(options.out, console)
     predictions: list[dict[str, Any]] = []
     regions: list[dict[str, Any]] = []

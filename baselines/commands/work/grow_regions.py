@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from baselines.commands.grow_regions import GrowRegionsOptions
+from baselines.commands.shared.networks import introduce
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import (
     prices,
@@ -54,6 +55,7 @@ from semrob_env.plotting import (
 from semrob_env.regions import MOST_CORNER_PARAMETERS, Regions
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.function import SceneFunction, make_scene_function
+from semrob_env.tables.words import adversarial_words
 from semrob_env.types import FloatArray
 
 LEAST_MAP_STEP = 0.5  # degrees: finest grid of the drawn map
@@ -88,6 +90,7 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
     starts = starts_of(options, options.starts, scene)
     if words := rank_words(options, options.starts):
         console.say(words)
+    introduce(console, {scene.id: starts})
     tasks = tasks_of(options, {asked.member_ids[0]: starts})
     notes = start_notes(asked, starts, np.zeros(len(starts), np.int64), options.goal, options.adversarial)
     labels = [point_label(space, start) if space.n <= 2 else moved(space, start) for start in starts]
@@ -104,7 +107,7 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
             on_step = partial(record, history, partial(progress.advance, steps))
             own_rows = run_all([task for task in tasks if task.method == name], asked, on_step)
             regions = regions_of(own_rows, space)
-            own_csv = [csv_row(row, space) for row in own_rows]
+            own_csv = [csv_row(row, space, adversarial=options.adversarial) for row in own_rows]
             own_lines = [
                 region_line(row, space, adversarial=options.adversarial, note=note)
                 for row, note in zip(own_rows, notes, strict=True)
@@ -114,8 +117,14 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
                 found = shrink(
                     asked, regions, starts, options.goal, points=options.shrink, level=level, seed=options.seed
                 )
-                own_csv = [{**own, **sure_columns(found, row)} for row, own in enumerate(own_csv)]
-                own_lines = [{**own, **sure_line(found, row)} for row, own in enumerate(own_lines)]
+                own_csv = [
+                    {**own, **sure_columns(found, row, adversarial=options.adversarial)}
+                    for row, own in enumerate(own_csv)
+                ]
+                own_lines = [
+                    {**own, **sure_line(found, row, options.goal, adversarial=options.adversarial)}
+                    for row, own in enumerate(own_lines)
+                ]
             rows += own_csv
             lines += own_lines
             kind = "regions in which f is low" if options.adversarial else "regions"
@@ -138,9 +147,9 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
     console.say(markdown_table(lines))
     (spec,) = options.specs()
     console.say(
-        f"goal: {'low + high - f has a ' * options.adversarial}{options.goal.words}; f: unit score of the "
-        f"{SCORE_WORDS[spec.options.score]}\n{options.certified_text(len(rows))}; surely at least: lower bound of what "
-        "the goal wants to be large"
+        f"goal: {adversarial_words(options.goal) if options.adversarial else options.goal.words}; f: unit score of the "
+        f"{SCORE_WORDS[spec.options.score]}\n{options.certified_text(len(rows))}; surely: bounds that hold with "
+        "that confidence, at least of what the goal wants to be large"
     )
     bundle.rows("regions.csv", rows)
     bundle.close(*([f"renders ({export})"] if export else []))

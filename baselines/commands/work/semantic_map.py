@@ -10,6 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from baselines.commands.semantic_map import SemanticMapOptions
+from baselines.commands.shared.networks import introduce
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import prices, rank_of, rank_words, run_all, starts_of, tasks_of
 from baselines.commands.shared.rows import REGION_WORDS, csv_row, region_line, regions_of, start_notes, verdict
@@ -99,7 +100,7 @@ def run(options: SemanticMapOptions, console: Console) -> None:
     write_tables(traps, bias, folder, options)
     if grown:
         named = [(maps.names[at], row) for own in grown for row, at in zip(own.rows, own.member, strict=True)]
-        rows = [{"map": name, **csv_row(row, maps.space)} for name, row in named]
+        rows = [{"map": name, **csv_row(row, maps.space, adversarial=options.adversarial)} for name, row in named]
         write_whole(folder / "regions.csv", csv_text(rows))
         if words := rank_words(options, options.starts):
             console.say(words)
@@ -167,6 +168,7 @@ def live_source(options: SemanticMapOptions, console: Console) -> Source | None:
         seconds = seconds_of(lambda: function.values(trial)) / TRIAL
         console.print(f"about {points * seconds:.0f} s at {1000 * seconds:.2f} ms a query, fewer if --out has some")
         return None
+    introduce(console, dict.fromkeys(function.member_ids))
     with progress_bar(console, "scores") as progress:
         bar = progress.add_task("map", total=points)
         file = own_folder(options.out) / LIVE_FILE

@@ -6,6 +6,7 @@ from functools import partial
 from typing import final
 
 from baselines.commands.shape_gallery import ONE_VIEW, SIX_VIEWS, ShapeGalleryOptions
+from baselines.commands.shared.networks import asked_of, introduce
 from baselines.commands.shared.options import read_points
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from semrob_env.errors import SemrobError
@@ -32,7 +33,8 @@ def run(options: ShapeGalleryOptions, console: Console) -> None:
         return
     views = read_points(SPACE, options.views or (ONE_VIEW if options.columns == "shapes" else SIX_VIEWS), "--views")
     if networks:
-        options.load()
+        options.load(options.class_name)
+        introduce(console, asked_of(shapes, networks, options.feed, options.colors))
     bundle = Bundle(options.out, console)
     with progress_bar(console, "shapes") as progress:
         look = partial(look_at, networks=networks, views=views, colors=options.colors, feed=options.feed)
@@ -75,7 +77,7 @@ def look_at(
 ) -> Seen:
     """Draw a shape and have it scored; one that cannot be loaded is seen as an error."""
     try:
-        mesh = load_shape(info.class_name or "", info.source, colors)
+        mesh = load_shape(info.class_name or "", info.source, colors, info.pose)
     except SemrobError as error:
         return Seen(info, None, ShapeReport(info), error=" ".join(str(error).split()))
     scenes = Scenes.from_parameters(dict(zip(SPACE.names, views.T, strict=True)))

@@ -11,8 +11,10 @@ from typing import Any, final
 
 import numpy as np
 
+from baselines.commands.shared.networks import introduce, starts_by_function
 from baselines.commands.shared.options import PAPER_STEPS, start_points, workers_of
 from baselines.commands.shared.questions import prices, rank_of, rank_words, starts_of, tasks_of
+from baselines.commands.shared.rows import told_record
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar, seconds_of
 from baselines.commands.srvr_table import SrvrTableOptions
 from baselines.experiments.answers import KeptAnswers
@@ -45,8 +47,15 @@ from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.sources import load_shape
 from semrob_env.store import BUDGET, FAILED, UNPAID, RunRow, RunStore, RunTask
 from semrob_env.tables import AccuracyTable, SrvrTable, Subject, group, srvr_text
-from semrob_env.tables.profiles import ProfileTable, level_words
-from semrob_env.tables.words import certified_words, effect_words, frozen_words, reach_words, survey_words
+from semrob_env.tables.profiles import ProfileTable
+from semrob_env.tables.words import (
+    adversarial_words,
+    certified_words,
+    effect_words,
+    frozen_words,
+    reach_words,
+    survey_words,
+)
 
 CLASSES = ("cup", "chair", "bottle", "piano")  # of the default table of live functions
 NUMBERS = (0, 3)
@@ -69,6 +78,7 @@ def run(options: SrvrTableOptions, console: Console) -> None:
         console.say(plan.estimate())
     if options.dry_run:
         return
+    introduce(console, starts_by_function([task.question for task in plan.tasks]))
     for network in plan.networks:
         plan.function(network).values(plan.space.default[None, None])  # a broken one ends here
     bundle = Bundle(options.out, console)
@@ -149,6 +159,11 @@ class SrvrPlan:
         return workers_of(self.options, alone=self.options.functions == "scenes" or len(self.tasks) <= BATCH)
 
     @property
+    def goal_words(self) -> str:
+        """The goal in words, of f itself."""
+        return adversarial_words(self.options.goal) if self.options.adversarial else self.options.goal.words
+
+    @property
     def subjects(self) -> list[Subject]:
         return list(dict.fromkeys(Subject.of(task.question.function_id) for task in self.tasks))
 
@@ -187,7 +202,7 @@ class SrvrPlan:
         return (
             f"{len(self.tasks)} runs ({self.options.form} form, {', '.join(each)} each): {','.join(self.networks)} x "
             f"{','.join(self.classes)} ({shapes} shapes) x {starts} start points x {','.join(self.prices)}; "
-            f"goal: {self.options.goal.words}\n"
+            f"goal: {self.goal_words}\n"
             f"at most {bill['forward']:,} forward and {bill['gradient']:,} gradient queries, "
             f"and {bill['judge']:,} forward queries of the judge and {bill['certificate']:,} of certificates, counted "
             f"apart{lowest}"
@@ -238,7 +253,7 @@ def scene_functions(options: SrvrTableOptions) -> tuple[list[str], Functions]:
     order = {name: number for number, name in enumerate(own.classes)}
     shapes = tuple(sorted(own.selected(), key=lambda shape: order.get(str(shape.class_name), 0)))
     for shape in shapes:
-        load_shape(shape.class_name or "", shape.source, own.colors)
+        load_shape(shape.class_name or "", shape.source, own.colors, shape.pose)
     ids = [str(scene) for scene in own.scenes(shapes, own.params, own.colors)]
     return ids, Functions(ids)
 
@@ -329,8 +344,9 @@ def report(plan: SrvrPlan, rows: Sequence[RunRow], summary: RunSummary, bundle: 
         views = sum(own.queries for own in found.values())
         notes.append(f"surveys: {options.survey_points} views of each function, {views:,} queries, counted apart")
     differences = table.differences()
-    accuracy = AccuracyTable.of(table, own_weights=plan.own)
-    notes += accuracy.notes()
+    # The largest failing regions are no robustness that an accuracy could agree with.
+    accuracy = None if options.adversarial else AccuracyTable.of(table, own_weights=plan.own)
+    notes += accuracy.notes() if accuracy else []
     if profiles := profile_tables(plan, good, found):
         notes.append(
             "certified, in the table: the region as it was returned, which ends where the goal does and seldom surely "
@@ -338,25 +354,26 @@ def report(plan: SrvrPlan, rows: Sequence[RunRow], summary: RunSummary, bundle: 
         )
     body = "\n\n".join([
         "# SRVR: semantic robustness volume ratio",
-        f"In % of the space of {' and '.join(plan.space.names)}. Score f: {plan.scores}. Feasible: "
-        f"{'adversarial, low + high - f has a ' * options.adversarial}{options.goal.words}.",
+        f"In % of the space of {' and '.join(plan.space.names)}. Score f: {plan.scores}. Feasible: {plan.goal_words}.",
         *[f"**{network}**: {'; '.join(network_words(plan, network, good, found))}." for network in plan.networks],
         *[part for own in profiles for part in profile_part(own)],
         markdown_table(table.shown()),
-        *([markdown_table(accuracy.shown())] if accuracy.networks else []),
+        *([markdown_table(accuracy.shown())] if accuracy and accuracy.networks else []),
         *([markdown_table(differences)] if differences else []),
         "\n".join(f"- {note}" for note in notes),
     ])
     bundle.text("srvr.md", body)
-    bundle.rows("srvr.csv", [{**row, **accuracy.columns(str(row["network"]))} for row in table.exact()])
-    bundle.rows("runs.csv", [row.record() for row in rows])
+    bundle.rows(
+        "srvr.csv", [{**row, **(accuracy.columns(str(row["network"])) if accuracy else {})} for row in table.exact()]
+    )
+    bundle.rows("runs.csv", [told_record(row, adversarial=options.adversarial) for row in rows])
     title = f"{'adversarial ' if options.adversarial else ''}SRVR, {options.form} form, {','.join(plan.prices)}"
     methods = list(table.by_method.items())
     for begin in range(0, len(methods), len(PALETTE)):  # one color a method: more of them go on in srvr_2.png, ...
         name = f"srvr_{begin // len(PALETTE) + 1}.png" if begin else "srvr.png"
         page = dict(methods[begin : begin + len(PALETTE)])
         bundle.figure(name, srvr_figure(page, plan.networks, title=title))
-    if accuracy.networks:
+    if accuracy and accuracy.networks:
         bundle.figure(
             "accuracy.png", accuracy_figure(accuracy.points, title=f"accuracy and SRVR by {','.join(table.averaged)}")
         )
@@ -397,8 +414,9 @@ def surveyed(plan: SrvrPlan, bundle: Bundle, console: Console) -> dict[str, Surv
 
 
 def joined_survey(plan: SrvrPlan, network: str, found: Mapping[str, Survey]) -> Survey:
-    """The surveys of all shapes of a network as one."""
-    return Survey.joined([own for name, own in found.items() if Subject.of(name).network == network])
+    """The surveys of all shapes of a network as one, in scores of f itself."""
+    joined = Survey.joined([own for name, own in found.items() if Subject.of(name).network == network])
+    return replace(joined, scores=1 - joined.scores) if plan.options.adversarial else joined
 
 
 def network_words(plan: SrvrPlan, network: str, rows: Sequence[RunRow], found: Mapping[str, Survey]) -> list[str]:
@@ -409,9 +427,14 @@ def network_words(plan: SrvrPlan, network: str, rows: Sequence[RunRow], found: M
         region = region_of(plan, best)
         goal, exact = best.task.question.goal, best.is_exact
         held = certified_words(
-            region, best.goal_lower, level=goal.threshold, confidence=None if exact else plan.options.confidence
+            region,
+            best.goal_lower,
+            level=goal.threshold,
+            confidence=None if exact else plan.options.confidence,
+            adversarial=plan.options.adversarial,
         )
-        words.append(f"widest certified region, on {subject.class_name} {subject.shape}: {held}")
+        kind = "failing region" if plan.options.adversarial else "region"
+        words.append(f"widest certified {kind}, on {subject.class_name} {subject.shape}: {held}")
         if plan.space.n > MOST_DRAWN:
             words.append(reach_words(reach(region, np.array(best.task.question.start))))
         if plan.options.frozen and plan.space.n > 1:
@@ -471,14 +494,15 @@ def profile_tables(plan: SrvrPlan, rows: Sequence[RunRow], found: Mapping[str, S
     every, certified = profile_records(own, plan.functions, found, plan.options.confidence)
     kinds = {"all regions": every, "feasible": every.only_feasible(), "certified": certified}
     goal, seed = plan.options.goal, plan.options.seed
-    return [ProfileTable(kind, goal, one, tuple(plan.networks), seed) for kind, one in kinds.items()]
+    told = tuple(plan.networks)
+    return [ProfileTable(kind, goal, one, told, seed, plan.options.adversarial) for kind, one in kinds.items()]
 
 
 def profile_part(table: ProfileTable) -> list[str]:
     """A profile as text."""
     crossed = table.crossing_words()
     return [
-        f"Profile, {table.title}: mean share of the space (%) of the largest region; {level_words(table.goal)}."
+        f"Profile, {table.title}: mean share of the space (%) of the largest region; {table.words}."
         + f" {'; '.join(crossed)}." * bool(crossed),
         markdown_table(table.shown()),
     ]
@@ -507,4 +531,4 @@ def profile_panel(tables: Sequence[ProfileTable]) -> ProfilePanel:
         ProfileCrossing(one.level, text, one.is_proved)
         for (_, _, one), text in zip(feasible.crossings, feasible.crossing_words(), strict=True)
     ]
-    return ProfilePanel(level_words(feasible.goal).capitalize(), "level", tuple(curves), tuple(marks))
+    return ProfilePanel(feasible.words.capitalize(), "level", tuple(curves), tuple(marks))

@@ -26,6 +26,7 @@ from baselines.agents.evaluation import (
 )
 from baselines.agents.policies import lent_policy
 from baselines.agents.training import ALGORITHMS, Algorithm, Curve, Recipe, Trainer, train_in
+from baselines.commands.shared.networks import introduce
 from baselines.commands.shared.questions import region_methods
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.commands.train_agent import STEPS, TrainAgentOptions
@@ -49,6 +50,7 @@ def run(options: TrainAgentOptions, console: Console) -> None:
     if options.dry_run:
         console.say(plan.estimate())
         return
+    introduce(console, dict.fromkeys(plan.function.member_ids))
     bundle = Bundle(options.out, console)
     bundle.keep("plan.json", json.dumps(plan.frozen(), indent=1, default=str) + "\n", "training")
     curves: dict[Algorithm, list[Curve]] = {}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, field, replace
+from typing import Literal, final
 
 import numpy as np
+import numpy.typing as npt
 
 from semrob_env.errors import ClassifierError, InvalidParameterError, NoGradientError, UnknownNameError
-from semrob_env.scene.classifiers.labels import Labels
+from semrob_env.scene.classifiers.labels import IMAGENET_CLASSES, Labels
+from semrob_env.scene.classifiers.premises import ASSUMED, Premise, Sources
 from semrob_env.scene.classifiers.score_kinds import (
     LOGISTIC_SCORES,
     SCORE_RANGES,
@@ -19,6 +21,14 @@ from semrob_env.scene.classifiers.score_kinds import (
     score_of,
 )
 from semrob_env.types import Float32Array, FloatArray, IntArray
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of red, green and blue, in picture units: what most networks for ImageNet are trained with."""
+
+DEFAULT_SIZE = 224
+
+Channels = Literal["rgb", "bgr"]
+Layout = Literal["nchw", "nhwc"]
 
 
 @final
@@ -31,30 +41,94 @@ class Preprocessing:
 
     Attributes:
         size: Height and width of the input in pixels.
-        mean: Per channel (r, g, b), in picture units.
-        std: Per channel, in picture units.
+        mean: Of red, green and blue, in picture units, whatever the order of the channels.
+        std: Of red, green and blue, in picture units.
+        channels: Order in which the network takes them.
+        layout: Whether channels come before rows and columns, or after them.
+        is_bytes: The input is whole numbers, round(255 * picture), with no mean and std: it has no gradient.
+        sources: Who says so, for people: no part of what it is.
 
     Raises:
-        InvalidParameterError: Numbers that are not finite, or a std that is not above 0.
+        InvalidParameterError: Numbers that are not finite, a std that is not above 0, mean or std of bytes, or another
+            order or layout.
     """
 
-    size: int = 224
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    size: int = DEFAULT_SIZE
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    channels: Channels = "rgb"
+    layout: Layout = "nchw"
+    is_bytes: bool = False
+    sources: Sources = field(default=Sources(), compare=False)
 
     def __post_init__(self) -> None:
         numbers = np.array([*self.mean, *self.std], dtype=np.float64)
         if numbers.shape != (6,) or not np.isfinite(numbers).all() or min(self.std) <= 0:
             raise InvalidParameterError(f"mean {self.mean} and std {self.std}: give 3 finite numbers each, std above 0")
+        if self.channels not in {"rgb", "bgr"} or self.layout not in {"nchw", "nhwc"}:
+            raise InvalidParameterError(
+                f"channels {self.channels!r} and layout {self.layout!r}: choose rgb or bgr, nchw or nhwc"
+            )
+        if self.is_bytes and not self.is_plain:
+            raise InvalidParameterError("an input of bytes is the picture itself: leave mean and std away")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether pictures are fed as they are: mean 0, std 1."""
+        return self.mean == (0.0, 0.0, 0.0) and self.std == (1.0, 1.0, 1.0)
 
     def unnormalized(self) -> Preprocessing:
         """The feed of the paper's released code: pictures in [0, 1] as they are (method section 1)."""
-        return Preprocessing(self.size, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
+        sources = replace(self.sources, numbers="as asked: unnormalized")
+        return replace(self, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), sources=sources)
+
+    def fed(self, images: Float32Array) -> Float32Array | npt.NDArray[np.uint8]:
+        """Pictures (N, 3, H, W) in [0, 1] as the network takes them."""
+        fed: Float32Array | npt.NDArray[np.uint8]
+        if self.is_bytes:
+            fed = np.rint(255.0 * images).astype(np.uint8)
+        else:
+            mean, std = (np.array(own, dtype=np.float32).reshape(3, 1, 1) for own in (self.mean, self.std))
+            fed = (images - mean) / std
+        fed = fed[:, ::-1] if self.channels == "bgr" else fed
+        return np.ascontiguousarray(fed.transpose(0, 2, 3, 1) if self.layout == "nhwc" else fed)
 
     @property
     def identity(self) -> str:
         """Text that enters run keys."""
-        return f"size={self.size};mean={self.mean};std={self.std}"
+        others = {"channels": self.channels, "layout": self.layout, "bytes": self.is_bytes}
+        usual = {"channels": "rgb", "layout": "nchw", "bytes": False}
+        changed = "".join(f";{name}={value}" for name, value in others.items() if value != usual[name])
+        return f"size={self.size};mean={self.mean};std={self.std}{changed}"
+
+    @property
+    def premises(self) -> tuple[Premise, ...]:
+        """What it says of the input, and who says so."""
+        order = self.channels if self.layout == "nchw" else f"{self.channels}, channels last"
+        if (self.mean, self.std) == (IMAGENET_MEAN, IMAGENET_STD):
+            numbers = "mean and std of ImageNet"
+        elif self.is_bytes:
+            numbers = "none, bytes 0 to 255"
+        elif len({*self.mean}) == len({*self.std}) == 1:
+            low, high = (round((shade - self.mean[0]) / self.std[0], 3) for shade in (0, 1))
+            numbers = f"numbers {low:g} to {high:g}"
+        else:
+            mean, std = (" ".join(f"{number:.4g}" for number in own) for own in (self.mean, self.std))
+            numbers = f"mean {mean}, std {std} of r g b in 0 to 1"
+        return (
+            Premise(
+                "input", f"{self.size} x {self.size} pixels", self.sources.size or _made(self.size == DEFAULT_SIZE)
+            ),
+            Premise("normalization", f"{numbers}; {order}", self.sources.numbers or _made(self.mean == IMAGENET_MEAN)),
+        )
+
+
+AS_MADE = "as made in Python"
+"""Source of what the code that made a classifier says."""
+
+
+def _made(is_default: bool) -> str:
+    return f"{AS_MADE}, or left at its default" if is_default else AS_MADE
 
 
 @final
@@ -118,6 +192,25 @@ class Classifier(ABC):
 
     @final
     @property
+    def premises(self) -> tuple[Premise, ...]:
+        """What the network is taken to be, and who says so; print it before you believe a score."""
+        names, source = self.classes.names, self.preprocessing.sources.classes or AS_MADE
+        if names is not None:
+            shown = ", ".join(name.partition(",")[0] for name in names[:3])
+            told = Premise("classes", f"{self.labels}: {shown}, ...", source)
+        elif self.labels == IMAGENET_CLASSES:
+            source = self.preprocessing.sources.classes or f"{ASSUMED} for {IMAGENET_CLASSES} classes: --labels FILE"
+            told = Premise("classes", f"{self.labels}, those of ImageNet", source)
+        else:
+            told = Premise("classes", f"{self.labels} without names", "nothing names them: --labels FILE, or an index")
+        return (*self.preprocessing.premises, self._answers_premise(), told)
+
+    def _answers_premise(self) -> Premise:
+        """What its answers are taken for."""
+        return Premise("answers", "probabilities", AS_MADE)
+
+    @final
+    @property
     def fingerprint(self) -> dict[str, str]:
         """Facts that enter run keys; those of the weights as they are now."""
         self._follow()
@@ -146,6 +239,20 @@ class Classifier(ABC):
         self._follow()
         answers = np.asarray(self._told(images), dtype=np.float64)
         return answers if self.score == "softmax" else probabilities_of(answers)
+
+    @final
+    def scores_and_probabilities(self, images: Float32Array, class_index: IntArray) -> tuple[FloatArray, FloatArray]:
+        """`scores` (N,) of classes (N,) and `probabilities` (N, labels) of all classes, from one answer of the network.
+
+        Raises:
+            ClassifierError, UnknownNameError: As `scores`.
+        """
+        self.check_classes(class_index)
+        self._follow()
+        answers = self._told(images)
+        scores = self._in_range(np.asarray(score_of(self.score, answers, class_index), dtype=np.float64))
+        everything = np.asarray(answers, dtype=np.float64)
+        return scores, everything if self.score == "softmax" else probabilities_of(everything)
 
     @final
     def top(self, images: Float32Array, count: int = 3) -> list[tuple[Answer, ...]]:

@@ -20,7 +20,7 @@ from semrob_env.errors import (
     UnknownNameError,
 )
 from semrob_env.files import encodable, read_regular
-from semrob_env.scene.classes import CLASS_INDEX, IMAGENET_NAME
+from semrob_env.scene.classes import CLASS_INDEX, IMAGENET_NAME, nearest_class
 
 IMAGENET_CLASSES = 1000
 """A network of so many classes whose labels are not told is taken for one of ImageNet-1k."""
@@ -78,8 +78,8 @@ class Labels:
             if len(wanted) > 9 or int(wanted) >= self.count:
                 raise UnknownNameError(f"class {wanted[:20]}: {self.owner} has classes 0..{self.count - 1}")
             return int(wanted)
-        if self.is_imagenet and wanted in CLASS_INDEX:
-            return CLASS_INDEX[wanted]
+        if self.is_imagenet and _plain(wanted) in CLASS_INDEX:
+            return CLASS_INDEX[_plain(wanted)]
         if self.known is None:
             raise UnknownNameError(
                 f"class {text!r}: {self.owner} has {self.count} classes and no names for them, so ImageNet's do not "
@@ -110,12 +110,21 @@ class Labels:
                 f"class {text!r} fits several of {self.owner}: {_listed(candidates, known)}; "
                 "give the index or the full name"
             )
-        if not candidates:
-            near = difflib.get_close_matches(wanted, [_plain(name) for name in known], n=3)
-            candidates = [index for index, name in enumerate(known) if _plain(name) in near]
-        hint = f"near: {_listed(candidates, known)}" if candidates else "give an index"
+        meant = nearest_class(text) if self.is_imagenet else None  # airplane: the paper's aeroplane
+        candidates = candidates or self._near(text, known)
+        told = [f"{meant} ({CLASS_INDEX[meant]} {known[CLASS_INDEX[meant]]})"] if meant else []
+        told += (
+            [_listed(own, known)] if (own := [i for i in candidates if not meant or i != CLASS_INDEX[meant]]) else []
+        )
+        hint = f"near: {', '.join(told)}" if told else f"give an index, or one of {_listed(range(len(known)), known)}"
         paper = f"; known are {', '.join(CLASS_INDEX)} and ImageNet's names" if self.is_imagenet else ""
         raise UnknownNameError(f"class {text!r} is not known to {self.owner}{paper}; {hint}")
+
+    def _near(self, text: str, known: Sequence[str]) -> list[int]:
+        """Classes that are spelt alike."""
+        parts = [(part, index) for index, name in enumerate(known) for part in _parts(name)]
+        near = difflib.get_close_matches(_plain(text), [part for part, _ in parts], n=3)
+        return list(dict.fromkeys(index for word in near for part, index in parts if part == word))
 
 
 @lru_cache(maxsize=1)

@@ -6,17 +6,25 @@
 - `.pt`, `.pth`, `.ts`, `.torchscript`: TorchScript; `.pt2`: torch.export. Values and gradients. Loading one can run
   code that is in the file, so it is done only where the user said so: `--trust-model-file`, or `trust_model_file`.
 
-No file tells how its images were normalized: ImageNet's mean and std are applied, or none with `feed=unnormalized`; an
-input of bytes gets round(255 * image) whatever the feed. For other numbers make the classifier in Python and name it
-with `register_network`. Images may be channels first or last. Of several outputs `--output NAME` (`output=NAME`) says
-which one holds the classes, by name or by its place from 0. Answers that are probabilities already (not negative, each
-row's sum 1, on all start-up images) get no second softmax.
+- `.pt`, `.pth`, `.bin`, `.safetensors` with `factory=module:function`: a state dict of a module of the user, which the
+  function makes. Its tensors are read without running anything; the function is code, so it is called only where the
+  user said so: `--factory`, or `trust_factory`. Values and gradients.
+
+Few files tell how their images were made. Where nothing tells the size, it must be given; ImageNet's mean and std are
+assumed, or none with `feed=unnormalized` or a `range`; an input of bytes gets round(255 * image) whatever the feed. All
+of it is told by `Classifier.premises`. A module of the user may say it itself: by an attribute `preprocessing` (a
+`Preprocessing`), or timm's `pretrained_cfg`. Images may be channels first or last. Of several outputs `--output NAME`
+(`output=NAME`) says which one holds the classes, by name or by its place from 0. Answers that are probabilities already
+(not negative, each row's sum 1, on all start-up images) get no second softmax; `answers=` says otherwise.
+
+What is read is bounded: 16 GiB a file, zips by what they unpack to, ONNX and IR by `openvino_bounds` as well. How long
+TorchScript, torch.export and a factory take is not: they are code, and were trusted.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, final
@@ -24,12 +32,13 @@ from typing import Any, final
 import torch
 
 from semrob_env.errors import InvalidParameterError, MissingFileError, RefusedFileError
-from semrob_env.scene.classifiers.base import Classifier, Preprocessing
-from semrob_env.scene.classifiers.labels import read_labels
+from semrob_env.scene.classifiers.base import Classifier, Layout, Preprocessing
 from semrob_env.scene.classifiers.names import FILE
 from semrob_env.scene.classifiers.openvino_file import OpenVinoClassifier
 from semrob_env.scene.classifiers.options import NetworkOptions, is_trusted
-from semrob_env.scene.classifiers.weights import classifier_of
+from semrob_env.scene.classifiers.own_modules import made_by, told_by
+from semrob_env.scene.classifiers.premises import ASSUMED, GIVE_NUMBERS, GIVE_SIZE, Sources
+from semrob_env.scene.classifiers.weights import classifier_of, refuse_size
 
 OPENVINO = (".onnx", ".xml")
 TORCHSCRIPT = (".pt", ".pth", ".ts", ".torchscript")
@@ -56,29 +65,48 @@ def file_network(
     if not own.weights:
         raise InvalidParameterError(f"network {FILE} is a whole model: give --weights FILE (in an id weights=FILE)")
     path = Path(own.weights)
-    name = f"{FILE}:{path.name}"
+    name, own = f"{FILE}:{path.name}", replace(own, size=size or own.size)
+    if own.factory:
+        made = made_by(own.factory, path)
+        told = told_by(made) or _assumed(path, own, None)
+        picked = _PickedOutput(made, own.output) if own.output else made
+        rest = replace(own, output="", factory="")
+        return classifier_of(picked, name, path, told, rest, unnormalized=unnormalized, has_own_code=True)
     if path.suffix in OPENVINO:
         if own.device != "cpu":
             raise InvalidParameterError(f"{path}: OpenVINO runs it on the CPU; leave device {own.device!r} away")
-        categories = read_labels(own.labels) if own.labels else None
         return OpenVinoClassifier(
-            path,
-            unnormalized=unnormalized,
-            size=size,
-            name=name,
-            score=own.score,
-            categories=categories,
-            output=own.output,
-            is_trusted=is_trusted(own.weights),
+            path, unnormalized=unnormalized, name=name, options=own, is_trusted=is_trusted(own.weights)
         )
     module = _loaded(path, own.output)
     if module.is_exported and own.device != "cpu":
         raise InvalidParameterError(f"{path}: an exported program stays on its device; leave {own.device!r} away")
-    preprocessing = Preprocessing(size or Preprocessing().size)
     chunk = 1  # an exported program may take one image only
     return classifier_of(
-        module, name, path, preprocessing, replace(own, output=""), unnormalized=unnormalized, chunk=chunk
+        module,
+        name,
+        path,
+        _assumed(path, own, module.shape),
+        replace(own, output=""),
+        unnormalized=unnormalized,
+        chunk=chunk,
     )
+
+
+def _assumed(path: Path, options: NetworkOptions, shape: Sequence[int | None] | None) -> Preprocessing:
+    """What a file tells of its images by a shape (N, 3, size, size), and what is assumed of the rest.
+
+    Raises:
+        RefusedFileError: Nobody tells the size.
+    """
+    numbers = f"{ASSUMED}, as the file says nothing; {GIVE_NUMBERS}"
+    layout: Layout = "nhwc" if shape and len(shape) == 4 and shape[1] != 3 and shape[3] == 3 else "nchw"
+    told = set(shape[1:3] if layout == "nhwc" else shape[2:]) if shape else set()
+    (side,) = told if len(told) == 1 else (None,)
+    if not options.size and side is None:
+        raise RefusedFileError(f"{path}: does not tell the size of its images; {GIVE_SIZE}")
+    source = f"from the shape {tuple(shape)} in the file" if shape and side else ""
+    return Preprocessing(options.size or side or 0, layout=layout, sources=Sources(source, numbers))
 
 
 def _loaded(path: Path, output: str) -> _LoadedModel:
@@ -88,6 +116,7 @@ def _loaded(path: Path, output: str) -> _LoadedModel:
         raise RefusedFileError(f"{path}: no known kind of model file; known endings are {known}")
     if not path.is_file():
         raise MissingFileError(f"{path}: there is no such model file; give its path")
+    refuse_size(path)
     if not is_trusted(str(path)):
         raise RefusedFileError(
             f"{path}: loading TorchScript and torch.export files can run code in them; give --trust-model-file "
@@ -97,7 +126,8 @@ def _loaded(path: Path, output: str) -> _LoadedModel:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that TorchScript is an old format concerns who saved the file
             if path.suffix in EXPORTED:
-                return _LoadedModel(torch.export.load(path).module(), output, is_exported=True)
+                program = torch.export.load(path)
+                return _LoadedModel(program.module(), output, is_exported=True, shape=_example_shape(program))
             scripted = torch.jit.load(path, map_location="cpu")  # type: ignore[no-untyped-call]
             return _LoadedModel(scripted, output, is_exported=False).eval()
     except Exception as error:  # what a broken file makes torch raise
@@ -105,24 +135,48 @@ def _loaded(path: Path, output: str) -> _LoadedModel:
         raise RefusedFileError(f"{path}: cannot be read as {kind}, or is cut off; save it again") from error
 
 
-@final
-class _LoadedModel(torch.nn.Module):
-    """A loaded model, and of its outputs the one that is asked for, by key or place."""
+def _example_shape(program: torch.export.ExportedProgram) -> tuple[int | None, ...] | None:
+    """Shape of the one input of an exported program; None for what it leaves open."""
+    wanted = program.graph_signature.user_inputs
+    shapes = [
+        node.meta["val"].shape for node in program.graph.nodes if node.op == "placeholder" and node.name in wanted
+    ]
+    return tuple(n if isinstance(n, int) else None for n in shapes[0]) if len(shapes) == 1 else None
 
-    def __init__(self, model: torch.nn.Module, output: str, *, is_exported: bool) -> None:
+
+class _PickedOutput(torch.nn.Module):
+    """A model, and of its outputs the one that is asked for, by key or place."""
+
+    def __init__(self, model: torch.nn.Module | None, output: str) -> None:
         super().__init__()
-        # An exported program refuses `eval` as a submodule; it was exported in one mode, on one device.
-        self._hidden = [model] if is_exported else []
-        self.model = None if is_exported else model
-        self.is_exported, self.output = is_exported, output
-        for weight in model.parameters():  # one by one: TorchScript knows no requires_grad_
-            weight.requires_grad_(False)
+        self.model, self.output = model, output
 
     def forward(self, images: torch.Tensor) -> Any:
-        answers = (self.model or self._hidden[0])(images)
+        return self.picked(self.model(images))  # type: ignore[misc]
+
+    def picked(self, answers: Any) -> Any:
+        """The one output, or what is told as one that is no tensor."""
         if self.output and isinstance(answers, Mapping) and self.output in answers:
             return answers[self.output]
         parts = tuple(answers.values()) if isinstance(answers, Mapping) else answers
         if self.output.isdecimal() and isinstance(parts, tuple | list) and int(self.output) < len(parts):
             return parts[int(self.output)]
-        return (answers,) if self.output else answers  # which is told as one output that is no tensor
+        return (answers,) if self.output else answers
+
+
+@final
+class _LoadedModel(_PickedOutput):
+    """A loaded model; shape: of its images, where it tells one."""
+
+    def __init__(
+        self, model: torch.nn.Module, output: str, *, is_exported: bool, shape: tuple[int | None, ...] | None = None
+    ) -> None:
+        # An exported program refuses `eval` as a submodule; it was exported in one mode, on one device.
+        super().__init__(None if is_exported else model, output)
+        self._hidden = [model] if is_exported else []
+        self.is_exported, self.shape = is_exported, shape
+        for weight in model.parameters():  # one by one: TorchScript knows no requires_grad_
+            weight.requires_grad_(False)
+
+    def forward(self, images: torch.Tensor) -> Any:
+        return self.picked((self.model or self._hidden[0])(images))

@@ -54,11 +54,17 @@ def draws(graph: Any) -> bool | None:
         is_training: Any = True
         if "dropout" in node.kind():
             _, share, is_training = (value.toIValue() for value in node.inputs())
+        elif node.kind() == "aten::scaled_dot_product_attention":
+            share = list(node.inputs())[_SHARE_OF_ATTENTION].toIValue()
         if is_training is None or share is None:
             found = None
         elif is_training and share:
             return True
     return found
+
+
+_SHARE_OF_ATTENTION = 4
+"""Place of the share that attention drops, after query, key, value and mask."""
 
 
 def _nodes(graph: Any) -> Iterator[Any]:

@@ -5,18 +5,18 @@
     after=efficientnet_lite0@epoch_9.pth?score=margin
     mine=file:model.onnx?labels=names.txt
 
-The label is what tables call the network; without one it is the network's name. Options are `labels`, `score`, `device`
-and `output` (see `NetworkOptions`). In paths `?`, `,`, `&` and `%` are written %3F, %2C, %26 and %25; all else is taken
-as it is.
+The label is what tables call the network; without one it is the network's name. Options are those of `NetworkOptions`,
+as `?size=64&range=-1-1`. In paths and numbers `?`, `,`, `&` and `%` are written %3F, %2C, %26 and %25; all else is
+taken as it is.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 from urllib.parse import quote
 
 from semrob_env.errors import InvalidParameterError, MissingFileError, NameClashError
@@ -27,7 +27,7 @@ from semrob_env.scene.classifiers.registry import canonical_network, load_networ
 from semrob_env.scene.classifiers.score_kinds import score_kind
 from semrob_env.scene.sources.texts import unescape
 
-OPTIONS = ("labels", "score", "device", "output")
+OPTIONS = tuple(option.name for option in fields(NetworkOptions) if option.name != "weights")
 """What may stand behind the question mark."""
 
 
@@ -82,7 +82,7 @@ class NetworkSpec:
                     f"cannot read option {part!r} of network {text!r}; write each of {', '.join(OPTIONS)} once, as "
                     "?score=margin&device=cuda"
                 )
-            changes[option] = score_kind(value) if option == "score" else unescape(value)
+            changes[option] = _READERS.get(option, unescape)(value)
         network = canonical_network(name)
         return cls(label or network, network, replace(common or NetworkOptions(), **changes))
 
@@ -128,6 +128,16 @@ def network_specs(texts: Sequence[str], common: NetworkOptions | None = None) ->
     if not chosen:
         raise InvalidParameterError("no network is named; write NETWORK or LABEL=NETWORK@WEIGHTS")
     return tuple(chosen.values())
+
+
+def _size(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 6):
+        raise InvalidParameterError(f"size {text[:40]!r} of a network: give pixels")
+    return int(text)
+
+
+_READERS: Final[dict[str, Callable[[str], Any]]] = {"score": score_kind, "size": _size}
+"""Of options that are no plain text."""
 
 
 def _quoted(path: str) -> str:

@@ -1,7 +1,7 @@
 """A model file that OpenVINO runs (ONNX, OpenVINO IR) as a classifier; loads no torch.
 
-Run as a program with a path, a size (0: that of the file) and an output, it makes the classifier and ends: with 0 also
-where that raises an error, for the caller will meet the same.
+Run as a program with a path, a size (0: that of the file), an output and a layout, it makes the classifier and ends:
+with 0 also where that raises an error, for the caller will meet the same.
 """
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, final
-
-import numpy as np
-import numpy.typing as npt
 
 from semrob_env.errors import ClassifierError, MissingFileError, RefusedFileError, SemrobError
 from semrob_env.files import file_digest, note_file
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
+from semrob_env.scene.classifiers.labels import read_labels
 from semrob_env.scene.classifiers.onnx_external import model_files
 from semrob_env.scene.classifiers.openvino_bounds import check_bounds
 from semrob_env.scene.classifiers.openvino_requests import Requests
-from semrob_env.scene.classifiers.probes import are_probabilities, largest_difference, probe_images
+from semrob_env.scene.classifiers.options import BYTES, MOST_SIDE, RANGES, NetworkOptions
+from semrob_env.scene.classifiers.premises import ASSUMED, GIVE_NUMBERS, GIVE_SIZE, Premise, Sources
+from semrob_env.scene.classifiers.probes import PROBABILITIES, answers_kind, largest_difference, probe_images
 from semrob_env.scene.classifiers.quiet_openvino import FrontEndManager, openvino
-from semrob_env.scene.classifiers.score_kinds import ScoreKind, logits_of, probabilities_of
+from semrob_env.scene.classifiers.score_kinds import logits_of, probabilities_of
 from semrob_env.types import Float32Array, FloatArray
 
 REPEATS: Final = 3
@@ -44,19 +45,17 @@ class OpenVinoClassifier(Classifier):
 
     Args:
         path: The file.
-        unnormalized: The model takes images in [0, 1]; else ImageNet's mean and std are applied before it. A model that
-            takes bytes gets these, and no mean and std.
-        size: Input size in pixels; None: that of the file, or 224 where it leaves it open.
+        unnormalized: The model takes images in [0, 1].
         name: What messages and run keys call it.
-        score: What a score is.
-        categories: Name of each class; None: ImageNet's for 1000 labels.
-        output: Name, or place, of the output that holds the classes, where there are several.
+        options: Input size, normalization, order and layout where the file does not tell them, or they are others; the
+            output, score, labels, and what its answers are. Where nothing says so, ImageNet's mean and std are assumed;
+            a model that takes bytes gets these, and no mean and std.
         is_trusted: Read it at once; else only if a process of its own survives that: see `_try_out`.
 
     Raises:
         MissingFileError: There is no such file.
         RefusedFileError: OpenVINO cannot read it, its weights lie outside its folder, it does not take one square
-            image, has several outputs, costs too much, or changes its answers.
+            image, takes any size and none is given, has several outputs, costs too much, or changes its answers.
         ClassifierError: It does not answer (1, labels), or the same image differently each time.
     """
 
@@ -65,34 +64,33 @@ class OpenVinoClassifier(Classifier):
         path: str | os.PathLike[str],
         *,
         unnormalized: bool = False,
-        size: int | None = None,
         name: str = "file",
-        score: ScoreKind = "softmax",
-        categories: Sequence[str] | None = None,
-        output: str = "",
+        options: NetworkOptions | None = None,
         is_trusted: bool = False,
     ) -> None:
+        own = options or NetworkOptions()
         path = Path(path)
         files = _model_files(path)
         if not is_trusted:
-            _try_out(path, files, size, output)
-        model = _one_output(_read(path), path, output)
-        side, self._is_last = _fit_input(model, path, size)
-        self._is_bytes = model.inputs[0].get_element_type() == openvino.Type.u8
+            _try_out(path, files, own)
+        model = _one_output(_read(path), path, own.output)
+        told = _fit_input(model, path, own)
         check_bounds(model, str(path))
-        preprocessing = Preprocessing(side)
-        self.preprocessing = preprocessing.unnormalized() if unnormalized or self._is_bytes else preprocessing
-        images = probe_images(side)
+        self.preprocessing = own.feed(told, unnormalized=unnormalized and not told.is_bytes)
+        if self.preprocessing.is_bytes != told.is_bytes:
+            kind = model.inputs[0].get_element_type().get_type_name()
+            raise RefusedFileError(f"{path}: takes {kind}, so range {own.range} is not its; give {_ranges_of(told)}")
+        images = probe_images(told.size)
         try:
             self._requests = Requests(model)
-            answers, *again = (self._requests.one_each(self._fed(images)) for _ in range(REPEATS))
+            answers, *again = (self._requests.one_each(self.preprocessing.fed(images)) for _ in range(REPEATS))
         except Exception as error:  # OpenVINO raises many unrelated types
             raise RefusedFileError(f"{path}: OpenVINO cannot run it: {_last_line(error)}") from error
         if answers.ndim != 2:
             raise ClassifierError(f"{path} answers shape {(1, *answers.shape[1:])} to one image; must be (1, labels)")
         if not all(largest_difference(answers, other) <= 1.0 for other in again):
             raise ClassifierError(f"{path} answers the same image differently each time; export it for inference")
-        self._gives_probabilities = are_probabilities(answers)
+        self._kind = answers_kind(answers, own.answers)
         super().__init__(
             name,
             self.preprocessing,
@@ -101,28 +99,20 @@ class OpenVinoClassifier(Classifier):
             fingerprint={
                 "weights": "+".join(map(file_digest, files)),
                 "backend": "openvino-file",
-                "answers": "probabilities" if self._gives_probabilities else "logits",
-                **({"input": "bytes"} if self._is_bytes else {}),
-                **({"output": output} if output else {}),
+                "answers": self._kind.value,
+                **({"input": "bytes"} if told.is_bytes else {}),
+                **({"output": own.output} if own.output else {}),
             },
-            score=score,
-            categories=categories,
+            score=own.score,
+            categories=read_labels(own.labels) if own.labels else None,
         )
 
-    def _fed(self, images: Float32Array) -> Float32Array | npt.NDArray[np.uint8]:
-        """Images (N, 3, H, W) in [0, 1] as the model takes them."""
-        fed: Float32Array | npt.NDArray[np.uint8]
-        if self._is_bytes:
-            fed = np.rint(255.0 * images).astype(np.uint8)
-        else:
-            feed = self.preprocessing
-            mean, std = (np.array(numbers, dtype=np.float32).reshape(3, 1, 1) for numbers in (feed.mean, feed.std))
-            fed = (images - mean) / std
-        return np.ascontiguousarray(fed.transpose(0, 2, 3, 1)) if self._is_last else fed
+    def _answers_premise(self) -> Premise:
+        return self._kind
 
     def _answers(self, images: Float32Array) -> Float32Array | FloatArray:
-        answers: Float32Array | FloatArray = self._requests.one_each(self._fed(images))
-        if self._gives_probabilities:
+        answers: Float32Array | FloatArray = self._requests.one_each(self.preprocessing.fed(images))
+        if self._kind.value == PROBABILITIES:
             return answers if self.score == "softmax" else logits_of(answers)
         return probabilities_of(answers) if self.score == "softmax" else answers
 
@@ -170,45 +160,78 @@ def _one_output(model: openvino.Model, path: Path, output: str) -> openvino.Mode
     return openvino.Model([chosen], model.get_parameters()) if len(names) > 1 else model
 
 
-def _fit_input(model: openvino.Model, path: Path, size: int | None) -> tuple[int, bool]:
-    """Set the input to one image; gives its size, and whether its channels come last."""
+def _fit_input(model: openvino.Model, path: Path, options: NetworkOptions) -> Preprocessing:
+    """Set the input to one image; gives what the file says of it, and what is assumed."""
     shown = " and ".join(
         f"{own.get_partial_shape()} of {own.get_element_type().get_type_name()}" for own in model.inputs
     )
     shape = model.inputs[0].get_partial_shape() if len(model.inputs) == 1 else None
     sizes = [] if shape is None or shape.rank.is_dynamic else [n.get_length() if n.is_static else None for n in shape]
-    is_last = len(sizes) == 4 and sizes[1] != 3 and sizes[3] == 3
-    is_image = len(sizes) == 4 and (is_last or sizes[1] in {3, None})
-    if not is_image or model.inputs[0].get_element_type().get_type_name() not in INPUTS:
+    wanted = {"nchw": (False,), "nhwc": (True,)}.get(options.layout, (False, True))
+    fits = [is_last for is_last in wanted if len(sizes) == 4 and sizes[3 if is_last else 1] in {3, None}]
+    # Where both fit, a 3 that is told says which one; where none is, channels come first, as in most files of ONNX.
+    fits.sort(key=lambda is_last: sizes[3 if is_last else 1] is None)
+    kind = model.inputs[0].get_element_type().get_type_name() if model.inputs else ""
+    if not fits or kind not in INPUTS:
+        asked = f", which is not {options.layout}" if options.layout and len(sizes) == 4 else ""
         raise RefusedFileError(
-            f"{path}: takes {shown}; must take one image (N, 3, size, size) or (N, size, size, 3) of "
+            f"{path}: takes {shown}{asked}; must take one image (N, 3, size, size) or (N, size, size, 3) of "
             f"{', '.join(INPUTS)}"
         )
+    is_last, size = fits[0], options.size
     sides = [length for length in (sizes[1:3] if is_last else sizes[2:]) if length is not None]
     if len(set(sides)) > 1 and not size:
         raise RefusedFileError(f"{path}: takes images of {sides[0]} x {sides[1]}; only square ones are rendered")
-    side = int(size or (sides or [Preprocessing().size])[0])
+    if not sides and not size:
+        raise RefusedFileError(f"{path}: takes images of any size, {shape}, and does not tell its own; {GIVE_SIZE}")
+    side = int(size or sides[0])
     if side > MOST_SIDE:
         raise RefusedFileError(f"{path}: images of {side} x {side}; at most {MOST_SIDE} pixels a side are rendered")
     try:
         model.reshape([1, side, side, 3] if is_last else [1, 3, side, side])
     except Exception as error:  # OpenVINO raises many unrelated types
         raise RefusedFileError(f"{path}: does not take images of {side} x {side}: {_last_line(error)}") from error
-    return side, is_last
+    told = Preprocessing(
+        side,
+        layout="nhwc" if is_last else "nchw",
+        sources=Sources(
+            f"from the shape {shape} in the file" if sides else "",
+            f"{ASSUMED}, as the file says nothing{_own_arithmetic(model)}; {GIVE_NUMBERS}",
+        ),
+    )
+    if kind != "u8":
+        return told
+    told = replace(told, is_bytes=True, mean=(0.0,) * 3, std=(1.0,) * 3)
+    return replace(told, sources=replace(told.sources, numbers="bytes, from the type in the file; rgb assumed"))
+
+
+def _ranges_of(told: Preprocessing) -> str:
+    return BYTES if told.is_bytes else ", ".join(RANGES)
+
+
+def _own_arithmetic(model: openvino.Model) -> str:
+    """A word of warning where the first thing that a model does to an image looks like a normalization."""
+    value = model.inputs[0]
+    for _ in range(4):
+        targets = [target.get_node() for target in value.get_target_inputs()]
+        kind = targets[0].get_type_name() if len(targets) == 1 else ""
+        if kind in {"Subtract", "Multiply", "Divide", "Add"}:
+            return f", but its first step is {kind}: it may normalize by itself, then give --range 0-1 or 0-255"
+        if kind not in {"Convert", "Transpose", "Reshape"}:
+            return ""
+        value = targets[0].output(0)
+    return ""
 
 
 INPUTS = ("f32", "f16", "f64", "u8")
 """Types of inputs that images are fed to: numbers, or bytes."""
-
-MOST_SIDE = 2048
-"""Largest image of a model file in pixels a side."""
 
 
 def _last_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[-1].strip()
 
 
-def _try_out(path: Path, files: Sequence[Path], size: int | None, output: str) -> None:
+def _try_out(path: Path, files: Sequence[Path], options: NetworkOptions) -> None:
     """Make the classifier in a process of its own: readers of OpenVINO crash on some broken files.
 
     Raises:
@@ -220,7 +243,7 @@ def _try_out(path: Path, files: Sequence[Path], size: int | None, output: str) -
     folders = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
     try:
         ended = subprocess.run(
-            [sys.executable, "-m", __name__, os.path.abspath(path), str(size or 0), output, str(memory)],
+            [sys.executable, "-m", __name__, os.path.abspath(path), *_words(options), str(memory)],
             env={**os.environ, "PYTHONPATH": folders},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -236,7 +259,11 @@ def _try_out(path: Path, files: Sequence[Path], size: int | None, output: str) -
         )
 
 
-def _main(path: str, size: str, output: str, memory: str) -> None:
+def _words(options: NetworkOptions) -> tuple[str, str, str]:
+    return str(options.size), options.output, options.layout
+
+
+def _main(path: str, size: str, output: str, layout: str, memory: str) -> None:
     with contextlib.suppress(ImportError, ValueError, OSError):  # no such limits on this system
         import resource
         import signal
@@ -245,7 +272,7 @@ def _main(path: str, size: str, output: str, memory: str) -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         signal.alarm(MOST_SECONDS)  # where who started it is no more
     with contextlib.suppress(SemrobError):
-        OpenVinoClassifier(path, size=int(size) or None, output=output, is_trusted=True)
+        OpenVinoClassifier(path, options=NetworkOptions(size=int(size), output=output, layout=layout), is_trusted=True)
 
 
 if __name__ == "__main__":

@@ -26,7 +26,13 @@ from semrob_env.scene.classifiers.labels import IMAGENET_CLASSES
 from semrob_env.scene.classifiers.names import TIMM
 from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
-from semrob_env.scene.classifiers.weights import classifier_of, load_weights, read_state_dict, weights_file
+from semrob_env.scene.classifiers.weights import (
+    classifier_of,
+    load_weights,
+    published_sources,
+    read_state_dict,
+    weights_file,
+)
 
 LITE_SIZES = (224, 240, 260)
 """Native input size of each variant of EfficientNet-Lite in pixels."""
@@ -64,7 +70,8 @@ def efficientnet_lite(
     module = load_weights(
         lambda classes: make() if classes is None else make(num_classes=classes), read_state_dict(path), name
     )
-    preprocessing = Preprocessing(size or LITE_SIZES[variant], (127 / 255,) * 3, (128 / 255,) * 3)
+    sources = published_sources("its authors' code", own)
+    preprocessing = Preprocessing(size or LITE_SIZES[variant], (127 / 255,) * 3, (128 / 255,) * 3, sources=sources)
     return classifier_of(module, name, path, preprocessing, own, unnormalized=unnormalized)
 
 
@@ -110,7 +117,10 @@ def timm_network(
     module = load_weights(make, read_state_dict(path), full_name).eval()
     classes = int(getattr(module, "num_classes", configuration.num_classes))
     preprocessing = Preprocessing(
-        size or int(configuration.input_size[1]), tuple(configuration.mean), tuple(configuration.std)
+        size or int(configuration.input_size[1]),
+        tuple(configuration.mean),
+        tuple(configuration.std),
+        sources=published_sources("timm's data config of its weights", own),
     )
     categories = None if own.labels else _categories(configuration, classes)
     return classifier_of(module, full_name, path, preprocessing, own, unnormalized=unnormalized, categories=categories)

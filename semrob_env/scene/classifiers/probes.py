@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from semrob_env.scene.classifiers.premises import ASSUMED, Premise
 from semrob_env.types import Float32Array, FloatArray
 
 ROUNDING = 2e-4
@@ -34,6 +35,29 @@ def are_probabilities(answers: Float32Array | FloatArray) -> bool:
     """Whether the finite ones of answers (N, labels) are probabilities: not negative, each row's sum 1."""
     told = answers[np.isfinite(answers).all(axis=1)]
     return bool(len(told) and (told >= 0).all() and np.allclose(told.sum(axis=1), 1.0, atol=1e-3))
+
+
+LOGITS, PROBABILITIES = "logits", "probabilities"
+
+
+def answers_kind(answers: Float32Array | FloatArray, asked: str = "") -> Premise:
+    """What answers (N, labels) to start-up images are: as asked, else as their sums tell.
+
+    Args:
+        answers: Of a network.
+        asked: `LOGITS`, `PROBABILITIES`, or empty.
+    """
+    told = answers[np.isfinite(answers).all(axis=1)]
+    sums = f"rows sum to {told.sum(axis=1).min():.3g} to {told.sum(axis=1).max():.3g}" if len(told) else "none finite"
+    are_shares = bool(len(told) and (told >= 0).all() and (told <= 1).all())
+    if asked:
+        return Premise("answers", asked, f"as asked; {sums}")
+    if are_probabilities(answers):
+        return Premise("answers", PROBABILITIES, "their rows sum to 1")
+    if are_shares:
+        told_more = f"{ASSUMED}, though all lie in 0 to 1, as of sigmoids; {sums}: --answers probabilities"
+        return Premise("answers", LOGITS, told_more)
+    return Premise("answers", LOGITS, f"{sums}, not to 1")
 
 
 def largest_difference(one: Float32Array | FloatArray, other: Float32Array | FloatArray) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 from semrob_env.errors import InvalidParameterError, NameClashError, UnknownNameError
@@ -22,8 +23,8 @@ from semrob_env.scene.classifiers.options import NetworkOptions
 ClassifierFactory = Callable[..., Classifier]
 """Called with `unnormalized` (bool) and `size` (pixels, or None for the network's own); gives a classifier.
 
-Beside these it gets `options`, whole, if it takes an argument of that name; else, of `weights`, `labels`, `score`,
-`device` and `output`, those that differ from their defaults: it need only take those that it can honour.
+Beside these it gets `options`, whole, if it takes an argument of that name; else those fields of `NetworkOptions` that
+differ from their defaults: it need only take those that it can honour.
 """
 
 # Named, not imported: names must be known, and misspelt ones told, without loading torch.
@@ -70,6 +71,33 @@ def canonical_network(name: str) -> str:
     return alias
 
 
+def takes_option(name: str, option: str) -> bool:
+    """Whether a network reads an option, as `score`; what plugs in a network need not.
+
+    Raises:
+        UnknownNameError, PluginError: As `load_network`.
+    """
+    own = canonical_network(name)
+    return _takes(_factory_of(own, own.partition("/")[0]), option)
+
+
+def _factory_of(name: str, family: str) -> ClassifierFactory:
+    """Who makes a network, by its canonical name and what stands before its slash."""
+    if name in NETWORKS:
+        return NETWORKS[name]
+    if name == FILE:
+        from semrob_env.scene.classifiers.model_file import file_network  # loads torch
+
+        return file_network
+    return cast(ClassifierFactory, NETWORK_FAMILIES[family])
+
+
+def _takes(factory: ClassifierFactory, option: str) -> bool:
+    taken = inspect.signature(factory).parameters
+    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
+    return takes_all or bool({option, "options"} & taken.keys())
+
+
 def load_network(
     name: str, *, unnormalized: bool = False, size: int | None = None, options: NetworkOptions | None = None
 ) -> Classifier:
@@ -84,13 +112,10 @@ def load_network(
         MissingExtraError, MissingFileError, RefusedFileError, ClassifierError: As the makers of each family.
     """
     own, chosen = canonical_network(name), options or NetworkOptions()
+    chosen = replace(chosen, size=size or chosen.size)
+    size = chosen.size or None
     family, _, rest = own.partition("/")
-    if own in NETWORKS:
-        factory = NETWORKS[own]
-    elif own == FILE:
-        from semrob_env.scene.classifiers.model_file import file_network as factory  # loads torch
-    else:
-        factory = cast(ClassifierFactory, NETWORK_FAMILIES[family])
+    factory = _factory_of(own, family)
 
     def make() -> Classifier:
         for path in filter(None, (chosen.weights, chosen.labels)):
@@ -111,10 +136,9 @@ def forget_networks() -> None:
 def _made(
     factory: ClassifierFactory, name: str, rest: str, unnormalized: bool, size: int | None, options: NetworkOptions
 ) -> Classifier:
-    changed = options.changed()
+    changed = {name: value for name, value in options.changed().items() if name != "size"}
     taken = inspect.signature(factory).parameters
-    takes_all = any(parameter.kind is parameter.VAR_KEYWORD for parameter in taken.values())
-    refused = [option for option in changed if not {option, "options"} & taken.keys() and not takes_all]
+    refused = [option for option in changed if not _takes(factory, option)]
     if refused:
         raise InvalidParameterError(
             f"network {name!r} takes no {', '.join(refused)}: leave that away, or give its factory such an argument"

@@ -26,9 +26,12 @@ from semrob_env.scene.classifiers.openvino_graphs import (
     value_requests,
 )
 from semrob_env.scene.classifiers.openvino_requests import Requests
+from semrob_env.scene.classifiers.options import ANSWERS
+from semrob_env.scene.classifiers.premises import Premise
 from semrob_env.scene.classifiers.probes import (
     LEAST_PROBABILITY,
-    are_probabilities,
+    PROBABILITIES,
+    answers_kind,
     largest_difference,
     log_probabilities,
     probe_images,
@@ -72,7 +75,7 @@ class TorchClassifier(Classifier):
     Args:
         module: The network; one of lazy layers that has seen no image is shown one, which gives them their sizes. It
             answers logits, or probabilities: not negative, each row's sum 1 on all start-up images.
-        preprocessing: Input size and the normalisation that its weights ask for.
+        preprocessing: Input size and the normalisation that its weights ask for; one of bytes has no gradient.
         name: What messages and run keys call it.
         backend: `openvino` insists on it, `torch` avoids it, `auto` falls back.
         weights_digest: Hash of the weights for run keys, as long as nothing changes; None: computed.
@@ -82,6 +85,7 @@ class TorchClassifier(Classifier):
         chunk: Images a call of torch; None: `CHUNK`, or `CUDA_CHUNK` on another device.
         is_own: The module belongs to nobody else: it is used itself, which saves memory, and only writes to its weights
             that torch counts are seen.
+        answers: What it answers, `logits` or `probabilities`; empty: told by the sums of its answers.
 
     Attributes:
         module: The network as given.
@@ -105,6 +109,7 @@ class TorchClassifier(Classifier):
         device: str = "cpu",
         chunk: int | None = None,
         is_own: bool = False,
+        answers: str = "",
     ) -> None:
         if backend not in ("auto", "openvino", "torch"):
             raise InvalidParameterError(f"unknown backend {backend!r}; choose auto, openvino or torch")
@@ -113,21 +118,23 @@ class TorchClassifier(Classifier):
             torch.set_num_threads(1)  # others that a parent has started itself stayed there
         self._device = _present_device(device)
         is_cpu = self._device.type == "cpu"
+        if answers not in {"", *ANSWERS}:
+            raise InvalidParameterError(f"answers {answers[:40]!r}: choose {' or '.join(ANSWERS)}")
         if not is_cpu and backend == "openvino":
             raise InvalidParameterError(f"device {device!r}: OpenVINO runs on the CPU here; use backend auto or torch")
         self.module, self.name, self.score, self.preprocessing = module, name, score, preprocessing
-        self._is_own = is_own
+        self._is_own, self._asked = is_own, answers
         self._backend: Backend = backend if is_cpu else "torch"
         self._wanted_chunk = chunk or (CHUNK if is_cpu else CUDA_CHUNK)
         self._lock = threading.RLock()
-        _give_sizes(module, preprocessing.size)
+        _give_sizes(module, preprocessing)
         self._take_over()
         self._seen = self._look()
         super().__init__(
             name,
             preprocessing,
             self._expected.shape[1],
-            has_gradient=True,
+            has_gradient=not preprocessing.is_bytes,
             fingerprint=self._facts_now(weights_digest),
             score=score,
             categories=categories,
@@ -138,7 +145,11 @@ class TorchClassifier(Classifier):
         if weights_digest is None:
             parts = repr((structure(self.module), told(tensors_of(self.module)), self._code))
             weights_digest = hashlib.sha256(parts.encode()).hexdigest()
-        return {"weights": weights_digest, "code": self._code, "backend": self.backend_in_use("values")}
+        asked = {"answers": self._asked} if self._asked else {}
+        return {"weights": weights_digest, "code": self._code, "backend": self.backend_in_use("values"), **asked}
+
+    def _answers_premise(self) -> Premise:
+        return self._kind
 
     def __getstate__(self) -> object:
         raise OtherProcessError(
@@ -201,7 +212,8 @@ class TorchClassifier(Classifier):
             )
             raise ClassifierError(f"{self.name} answers {_shapes(raw[0])} to one image; must be (1, labels){hint}")
         answers = torch.cat(raw)
-        network.gives_probabilities = are_probabilities(answers.cpu().numpy())
+        self._kind = answers_kind(answers.cpu().numpy(), self._asked)
+        network.gives_probabilities = self._kind.value == PROBABILITIES
         with torch.no_grad():
             self._expected = network.finished(answers).cpu()
         traced, draws = self._trace(first)
@@ -342,6 +354,8 @@ class ImageNetwork(torch.nn.Module):
         super().__init__()
         self.module = module
         self.is_softmax, self.gives_probabilities = is_softmax, False
+        self.is_bgr, self.is_last = preprocessing.channels == "bgr", preprocessing.layout == "nhwc"
+        self.is_bytes = preprocessing.is_bytes
         self.register_buffer("mean", torch.tensor(preprocessing.mean).reshape(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(preprocessing.std).reshape(1, 3, 1, 1))
 
@@ -350,8 +364,10 @@ class ImageNetwork(torch.nn.Module):
         return self.finished(self.raw(images))
 
     def raw(self, images: torch.Tensor) -> torch.Tensor:
-        """What the module says to normalized images."""
-        answers: torch.Tensor = self.module((images - self.mean) / self.std)
+        """What the module says to images as it takes them."""
+        fed = (255.0 * images).round().to(torch.uint8) if self.is_bytes else (images - self.mean) / self.std
+        fed = fed.flip(1) if self.is_bgr else fed
+        answers: torch.Tensor = self.module(fed.permute(0, 2, 3, 1) if self.is_last else fed)
         return answers
 
     def finished(self, answers: torch.Tensor) -> torch.Tensor:
@@ -394,14 +410,15 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())
 
 
-def _give_sizes(module: torch.nn.Module, size: int) -> None:
+def _give_sizes(module: torch.nn.Module, preprocessing: Preprocessing) -> None:
     """Let lazy layers find their sizes from a picture; the modes of all layers stay."""
     if not any(torch.nn.parameter.is_lazy(tensor) for tensor in tensors_of(module).values()):
         return
     modes = [(layer, layer.training) for layer in module.modules()]
     try:
         with torch.no_grad():
-            module.eval()(torch.zeros(1, 3, size, size))
+            shown = np.zeros((1, 3, preprocessing.size, preprocessing.size), dtype=np.float32)
+            module.eval()(torch.from_numpy(preprocessing.fed(shown)))
     except Exception:  # whatever a stranger's module raises; it is asked again, and then told
         return
     finally:

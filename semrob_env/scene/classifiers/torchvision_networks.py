@@ -21,7 +21,14 @@ from semrob_env.scene.classifiers.labels import IMAGENET_CLASSES
 from semrob_env.scene.classifiers.names import TORCHVISION
 from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
-from semrob_env.scene.classifiers.weights import StateDict, classifier_of, load_weights, read_state_dict, weights_file
+from semrob_env.scene.classifiers.weights import (
+    StateDict,
+    classifier_of,
+    load_weights,
+    published_sources,
+    read_state_dict,
+    weights_file,
+)
 
 # What torchvision itself sets where it loads weights: these two then expect pictures normalised as all others are.
 _INCEPTION: dict[str, Any] = {"transform_input": True, "init_weights": False}
@@ -87,7 +94,10 @@ def torchvision_network(
     file_name = PurePosixPath(urlsplit(weights.url).path).name
     path = weights_file(own.weights, full_name, weights.url, file_name, f"{weights.meta['_file_size']:.0f} MB")
     pipeline = weights.transforms()
-    preprocessing = Preprocessing(size or pipeline.crop_size[0], tuple(pipeline.mean), tuple(pipeline.std))
+    sources = published_sources(f"the metadata of {weights.name}", own)
+    preprocessing = Preprocessing(
+        size or pipeline.crop_size[0], tuple(pipeline.mean), tuple(pipeline.std), sources=sources
+    )
     # Transformers are built for one size; published weights are of theirs.
     built_for = preprocessing.size if size and own.weights else weights.meta["min_size"][0]
 

@@ -9,6 +9,7 @@ import urllib.request
 import warnings
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, final
 
@@ -19,6 +20,7 @@ from semrob_env.files import file_digest, note_file, write_whole
 from semrob_env.scene.classifiers.base import Preprocessing
 from semrob_env.scene.classifiers.labels import read_labels
 from semrob_env.scene.classifiers.options import NetworkOptions
+from semrob_env.scene.classifiers.premises import ASSUMED, GIVE_NUMBERS, Sources
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
 
 StateDict = Mapping[str, torch.Tensor]
@@ -28,8 +30,11 @@ TIMEOUT_S = 20  # longest wait for an answer of a server
 SMALL_BYTES, MOST_RATIO = 2**26, 8
 """A zip of weights may unpack to so many bytes (64 MiB), or to so many times its size."""
 
+MOST_BYTES = 2**34
+"""Largest file of weights or of a model that torch reads (16 GiB)."""
+
 # Where training scripts keep the state dict in their checkpoints; averaged weights first, as timm has it.
-WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model")
+WRAPPERS = ("state_dict_ema", "model_ema", "state_dict", "model_state_dict", "model", "net", "network", "weights")
 PREFIXES = ("module.", "_orig_mod.")  # what torch's DataParallel and torch.compile put before every name
 
 
@@ -41,11 +46,12 @@ def read_state_dict(path: Path) -> StateDict:
 
     Raises:
         MissingFileError: There is no such file.
-        RefusedFileError: It is cut off, or holds code, unknown types or no tensors.
+        RefusedFileError: It is cut off or too large, or holds code, unknown types or no tensors.
     """
     note_file(path)
     if not path.is_file():
         raise MissingFileError(f"{path}: there is no such file; give the path of a file of weights")
+    refuse_size(path)
     loaded = _safetensors(path) if path.suffix == ".safetensors" else _torch_file(path)
     for wrapper in WRAPPERS:
         if isinstance(loaded, Mapping) and isinstance(loaded.get(wrapper), Mapping):
@@ -77,6 +83,10 @@ def load_weights(make: Callable[[int | None], torch.nn.Module], weights: StateDi
     """
     module = make(None)
     misfit = _Misfit(module, weights)
+    if misfit.prefix:
+        weights = {name.removeprefix(misfit.prefix): value for name, value in weights.items()}
+        misfit = _Misfit(module, weights)
+        warnings.warn(f"{network}: took the prefix of a wrapper off its {len(weights)} names of weights", stacklevel=2)
     if misfit.classes >= 2:
         module = make(misfit.classes)
         misfit = _Misfit(module, weights)
@@ -130,6 +140,7 @@ def classifier_of(
     unnormalized: bool,
     categories: Sequence[str] | None = None,
     chunk: int | None = None,
+    has_own_code: bool = False,
 ) -> TorchClassifier:
     """The classifier of a module that a file gave its weights.
 
@@ -137,28 +148,45 @@ def classifier_of(
         module: With the weights in it; nobody else's.
         name: What messages and run keys call it.
         path: The file.
-        preprocessing: Input size and normalization.
-        options: Score, device and labels.
+        preprocessing: Input size and normalization of its own; `options` may say others.
+        options: Score, device, labels, and what else is said of it.
         unnormalized: Feed pictures in [0, 1] as they are.
         categories: Names of the classes where `options` tells none.
         chunk: See `TorchClassifier`.
+        has_own_code: The module is a user's, whose code is part of run keys.
 
     Raises:
         InvalidParameterError: An output is asked for, of which the module has one.
     """
     if options.output:
         raise InvalidParameterError(f"{name} has one output; leave output={options.output} away")
+    if options.factory:
+        raise InvalidParameterError(f"{name} is made by its own name; leave factory={options.factory} away")
     return TorchClassifier(
         module,
-        preprocessing.unnormalized() if unnormalized else preprocessing,
+        options.feed(preprocessing, unnormalized=unnormalized),
         name=name,
-        weights_digest=file_digest(path),
+        weights_digest=None if has_own_code else file_digest(path),
         score=options.score,
         categories=read_labels(options.labels) if options.labels else categories,
         device=options.device,
         chunk=chunk,
         is_own=True,
+        answers=options.answers,
     )
+
+
+def published_sources(who: str, options: NetworkOptions) -> Sources:
+    """Who says what of a network of a package; that weights of the user are like the published ones is a guess.
+
+    Args:
+        who: Where the package has it.
+        options: Of the network.
+    """
+    if not options.weights:
+        return Sources(*(f"from {who}" for _ in fields(Sources)))
+    guess = f"{ASSUMED} to be as {who} has it, as the file of weights says nothing"
+    return Sources(f"{guess}; else --size", f"{guess}; {GIVE_NUMBERS}")
 
 
 def _download(url: str, target: Path) -> None:
@@ -179,7 +207,6 @@ def _download(url: str, target: Path) -> None:
 
 
 def _torch_file(path: Path) -> Any:
-    _refuse_bomb(path)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # about TorchScript files, which are told below
@@ -200,8 +227,14 @@ def _torch_file(path: Path) -> Any:
         raise RefusedFileError(f"{path}: {told}") from error
 
 
-def _refuse_bomb(path: Path) -> None:
-    """Refuse a zip that unpacks to far more than it holds: torch packs nothing."""
+def refuse_size(path: Path) -> None:
+    """Refuse a file that is too large, or a zip that unpacks to far more than it holds: torch packs nothing.
+
+    Raises:
+        RefusedFileError: See above.
+    """
+    if path.stat().st_size > MOST_BYTES:
+        raise RefusedFileError(f"{path}: has {path.stat().st_size} bytes; at most {MOST_BYTES} are read")
     try:
         with zipfile.ZipFile(path) as archive:
             unpacked = sum(entry.file_size for entry in archive.infolist())
@@ -240,6 +273,11 @@ class _Misfit:
         same = all(given and wanted and given[1:] == wanted[1:] for given, wanted in reshaped.values())
         is_head = same and len(counts) == 1 and not missing and not unknown
         self.classes = next(iter(counts))[0][0] if is_head else 0
+        # All in one module more, as Lightning and other wrappers save them.
+        first = next(iter(weights), "").partition(".")[0] + "."
+        bare = {name.removeprefix(first) for name in weights}
+        is_wrapped = bool(unknown) and all(name.startswith(first) for name in weights) and bare >= {*missing}
+        self.prefix = first if is_wrapped and not any(name.startswith(first) for name in own) else ""
         parts = []
         if missing:
             parts.append(f"{len(missing)} names missing (first {missing[0]})")

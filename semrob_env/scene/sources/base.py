@@ -6,13 +6,14 @@ import difflib
 import unicodedata
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import final
 
-from semrob_env.errors import AmbiguousNameError, UnknownNameError
+from semrob_env.errors import AmbiguousNameError, InvalidMeshError, UnknownNameError
 from semrob_env.files import file_stamp
 from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.pose import Pose
 from semrob_env.scene.sources.texts import unescape
 
 MOST_CANDIDATES = 12
@@ -31,6 +32,8 @@ class ShapeInfo:
         class_name: Class of the paper that it is an object of, as far as names tell, or None.
         license: As the source states it; empty where it does not.
         author: As the source states it; empty where it does not.
+        scored_as: Class to score where it is another one than the shape is made of; empty: `class_name`.
+        pose: How the mesh is to be put up.
     """
 
     source: str
@@ -39,6 +42,8 @@ class ShapeInfo:
     class_name: str | None = None
     license: str = ""
     author: str = ""
+    scored_as: str = ""
+    pose: Pose = field(default_factory=Pose)
 
     @property
     def label(self) -> str:
@@ -87,11 +92,13 @@ class ShapeSource(ABC):
         form: What stands behind the colon, for messages.
         has_names: Whether a place holds several shapes, so that a text without `#NAME` means all of them.
         is_procedural: Whether the class of the id makes the shape: normalized, without materials.
+        has_nodes: Whether `node_names` and `node_mesh` tell of the parts of a shape.
     """
 
     form = "PATH#NAME"
     has_names = True
     is_procedural = False
+    has_nodes = False
 
     @abstractmethod
     def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
@@ -112,6 +119,14 @@ class ShapeSource(ABC):
             InvalidMeshError: The mesh cannot be used.
             UnknownNameError, AmbiguousNameError: No such shape, or several.
         """
+
+    def node_names(self, path: str, name: str) -> list[str]:
+        """Names of the parts of a shape, as far as its file has some; errors as `mesh`."""
+        return []
+
+    def node_mesh(self, path: str, name: str, node: str, *, colors: bool) -> Mesh:
+        """A named part of a shape; arguments and errors as `mesh`, required where `has_nodes`."""
+        raise InvalidMeshError(f"{path}: shapes of this kind have no named parts; leave the node {node!r} away")
 
     def canonical_name(self, path: str, name: str) -> str:
         """The one spelling of a name."""

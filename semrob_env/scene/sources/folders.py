@@ -11,7 +11,7 @@ from semrob_env.containment import inside, is_plain
 from semrob_env.errors import LibraryError, RefusedFileError
 from semrob_env.files import file_stamp
 from semrob_env.scene.classes import first_class
-from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh
+from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, mesh_node_names
 from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
 from semrob_env.scene.sources.texts import source_text
 
@@ -26,6 +26,8 @@ class Folder(ShapeSource):
     A shape of a ShapeNet layout is called `chair/ID`, any other one by its path below the folder: `mugs/red.obj`. The
     class is told by the folders above the file from the outside in, then by the file, then by the folder itself.
     """
+
+    has_nodes = True
 
     def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
         """Every mesh file, in the order of names; links of folders and links that lead outside do not count.
@@ -56,6 +58,14 @@ class Folder(ShapeSource):
     def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
         """The mesh in the file of a shape."""
         return load_mesh(self._file(path, name), colors=colors, within=path)
+
+    def node_names(self, path: str, name: str) -> list[str]:
+        """Names of its parts."""
+        return mesh_node_names(self._file(path, name))
+
+    def node_mesh(self, path: str, name: str, node: str, *, colors: bool) -> Mesh:
+        """A named part of it."""
+        return load_mesh(self._file(path, name), colors=colors, within=path, node=node)
 
     def canonical_name(self, path: str, name: str) -> str:
         """A name as `shapes` spells it; one that is exact is found without walking; errors as `shapes` and `pick`."""

@@ -12,8 +12,9 @@ from typing import final
 from semrob_env.errors import InvalidMeshError, InvalidParameterError, LibraryError, UnknownNameError
 from semrob_env.files import FileCache
 from semrob_env.registry import Registry
-from semrob_env.scene.classes import class_index, class_of
-from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, normalize
+from semrob_env.scene.classes import class_index, class_of, nearest_class
+from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, mesh_node_names
+from semrob_env.scene.pose import Pose
 from semrob_env.scene.shapes import SHAPES, make_shape
 from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
 from semrob_env.scene.sources.folders import Folder
@@ -62,7 +63,7 @@ class _Procedural(ShapeSource):
 
 @final
 class _File(ShapeSource):
-    form, has_names = "PATH", False
+    form, has_names, has_nodes = "PATH", False, True
 
     def shapes(self, path: str) -> tuple[ShapeInfo, ...]:
         file = Path(path)
@@ -74,6 +75,12 @@ class _File(ShapeSource):
 
     def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
         return load_mesh(path, colors=colors)
+
+    def node_names(self, path: str, name: str) -> list[str]:
+        return mesh_node_names(path)
+
+    def node_mesh(self, path: str, name: str, node: str, *, colors: bool) -> Mesh:
+        return load_mesh(path, colors=colors, node=node)
 
     def split(self, text: str) -> tuple[str, str] | None:
         return unescape(text), ""
@@ -111,13 +118,14 @@ def file_source(path: str) -> str:
 _KEPT: FileCache[Mesh] = FileCache(256)
 
 
-def load_shape(class_name: str, source: str, colors: str = "white") -> Mesh:
+def load_shape(class_name: str, source: str, colors: str = "white", pose: Pose | None = None) -> Mesh:
     """The normalized mesh that a source text names; kept, until a file of it is written anew or its class replaced.
 
     Args:
         class_name: Class of the shape; procedural shapes are made of it, others do not need it.
         source: See the package.
         colors: One of `COLORS`.
+        pose: How it is put up, which part of it, and whether it keeps its scale; None: as it is.
 
     Raises:
         UnknownNameError: Another kind of source, an unknown procedural class, or no shape of that name.
@@ -125,17 +133,23 @@ def load_shape(class_name: str, source: str, colors: str = "white") -> Mesh:
         AmbiguousNameError: Several shapes of that name.
         LibraryError: The folder or library cannot be used.
         InvalidMeshError: The mesh cannot be used.
-        InvalidParameterError: Other colors, or materials of a procedural shape.
+        InvalidParameterError: Other colors, or materials or a pose of a procedural shape.
     """
     if colors not in COLORS:
         raise InvalidParameterError(f"colors {colors!r}: choose {' or '.join(COLORS)}")
     kind, path, name = split_source(source)
-    own, is_painted = SHAPE_SOURCES[kind], colors == "material"
-    key = (own, path, name, class_name, is_painted, own.stamp(path, name, class_name))
+    own, is_painted, chosen = SHAPE_SOURCES[kind], colors == "material", pose or Pose()
+    if own.is_procedural and chosen != Pose():
+        raise InvalidParameterError(
+            "built-in shapes stand as they are; up, front, rotate, scale and node are for files"
+        )
+    key = (own, path, name, class_name, is_painted, chosen, own.stamp(path, name, class_name))
 
     def make() -> Mesh:
+        if chosen.node:
+            return chosen.applied(own.node_mesh(path, name, chosen.node, colors=is_painted))
         mesh = own.mesh(path, name, class_name=class_name, colors=is_painted)
-        return mesh if own.is_procedural else normalize(mesh)
+        return mesh if own.is_procedural else chosen.applied(mesh)
 
     return _KEPT.get(key, make)
 
@@ -188,7 +202,11 @@ def resolve_shape(text: str) -> ShapeInfo:
         _, root, name = split_source(text)
         shapes = SHAPE_SOURCES[kind].shapes(root)
         return pick(shapes, name, root) if name else shapes[0]
-    raise LibraryError(f"{text}: there is no such file, folder or library; give {ALLOWED}, or one shape as SOURCE#NAME")
+    near = nearest_class(kind) if kind != text else None
+    hint = f"; did you mean {near}:{text.partition(':')[2]}?" if near else ""
+    raise LibraryError(
+        f"{text}: there is no such file, folder or library; give {ALLOWED}, or one shape as SOURCE#NAME{hint}"
+    )
 
 
 def _is_place(text: str) -> bool:
@@ -212,14 +230,15 @@ def select_shapes(
         texts: Each as for `list_shapes` or `resolve_shape`.
         names: Empty: all; else those that `pick` finds among all of them.
         classes: Empty: all; else shapes of these classes only.
-        as_class: Empty: the class that the name of a shape tells; else this class for every shape.
+        as_class: Empty: the class that the name of a shape tells; else this class for every shape, as the network's
+            labels or an index of them have it: only they know it.
         numbers: Object numbers of procedural shapes.
 
     Raises:
         UnknownNameError: An unknown class or name, or nothing is left.
         AmbiguousNameError, LibraryError, InvalidMeshError: As `list_shapes` and `pick`.
     """
-    for name in (*classes, *filter(None, [as_class])):
+    for name in classes:
         if name not in SHAPES:
             class_index(name)
     chosen = list(numbers)
@@ -231,7 +250,9 @@ def select_shapes(
         listed = [pick(listed, name, ", ".join(texts)) for name in names]
     if as_class:
         listed = [
-            shape if shape.source.startswith(f"{PROCEDURAL}:") else replace(shape, class_name=as_class)
+            replace(shape, scored_as="" if as_class == shape.class_name else as_class)
+            if shape.source.startswith(f"{PROCEDURAL}:")
+            else replace(shape, class_name=as_class)
             for shape in listed
         ]
     kept = tuple(dict.fromkeys(shape for shape in listed if not classes or shape.class_name in classes))

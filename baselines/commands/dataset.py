@@ -1,0 +1,52 @@
+"""Pictures to train or test on: rendered views of shapes as an ImageFolder, split by shape, with their parameters.
+
+Examples:
+  semrob dataset cup:0 cup:1 chair:0 chair:1 --views 500 --out data
+  semrob dataset my_meshes/ --class cup --params azimuth,elevation,distance,light_azimuth --colors material --out data
+  semrob dataset my_meshes/ --networks mine=file:model.onnx --mix failing --out failures
+  semrob dataset procedural --classes cup,chair --networks efficientnet_lite0 --mix both:0.5 --image-size 64 --workers 2
+
+Written to --out: train/CLASS/SHAPE_000123.png and val/... as torchvision.datasets.ImageFolder reads them; factors.csv,
+a row a picture: class, shape, origin (uniform or failing), the parameters with their units and, with a network, the
+unit score of its class and the top answer; dataset.json: settings, versions, hashes, authors, failing regions.
+
+--mix uniform draws views evenly from the whole space; failing draws them from failing regions of the network (boxes in
+which at least 90 % of the views fail, found by box_quadrature), and keeps those that truly fail: unit score below 0.5.
+Where fewer are found than asked for, fewer are written, and that is told. The split is by shape: no shape, and no mesh
+that is there twice, is on both sides. A command that was ended goes on when it is repeated; pictures are the same
+bytes whatever --workers.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, final
+
+from cyclopts import Parameter
+
+from baselines.commands.program import Command
+from baselines.commands.shared import options as shared
+from baselines.commands.shared.reading import Count, Names
+
+
+@final
+@dataclass(frozen=True, kw_only=True)
+class DatasetOptions(shared.ShapeOptions, shared.Networks, shared.WorkersOptions):
+    networks: Annotated[Names, Parameter(group=shared.NETWORK, help="one network, as [LABEL=]NETWORK[@WEIGHTS]")] = ()
+    colors: shared.Colors = "white"
+    params: shared.Params = "azimuth,elevation"
+    views: Count = 100
+    """pictures of each shape"""
+    split: float = 0.8
+    """share of the shapes of each class that are for training; 1: all"""
+    mix: str = "uniform"
+    """uniform, failing, or both:0.5 for a half of each; what fails needs a network"""
+    image_size: Annotated[int, Parameter(help="pixels of a picture; 0: the network's own, or 224")] = 0
+    regions: Count = 2
+    """failing regions that are looked for on each shape"""
+    budget: Annotated[int, Parameter(help="queries of each of them")] = 60
+    imports: shared.Imports = ()
+    seed: shared.Seed = 0
+    dry_run: shared.DryRun = False
+    out: shared.Out = "results/dataset"
+
+
+main = Command(DatasetOptions, after_interrupt="finished shapes are kept; run the same command to go on")

@@ -1,0 +1,6 @@
+"""The command robust_training: `semrob robust_training` is the same."""
+
+from baselines.commands.start import script
+
+if __name__ == "__main__":
+    script(__file__)
