@@ -250,7 +250,7 @@ def _class_tables(records: RegionRecords) -> dict[str, _ClassTable]:
         count = np.bincount(cell, minlength=len(shapes) * len(methods))
         sums = [
             np.bincount(cell, weights=np.where(counts, part.share, 0.0), minlength=len(count))
-            for counts in (np.ones(len(part), dtype=np.bool_), part.feasible, part.certified)
+            for counts in (True, part.feasible, part.certified)
         ]
         values = (np.stack(sums) / np.maximum(count, 1)).reshape(len(sums), len(shapes), len(methods))
         tables[str(name)] = _ClassTable(values, (count > 0).reshape(len(shapes), len(methods)), len(part))

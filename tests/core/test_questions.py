@@ -88,6 +88,21 @@ def test_a_text_that_is_no_goal_is_one_clear_line(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("mean=1.5", r"mean 1\.5 must be in \[0, 1\]"),
+        ("mean=0.5,level=0.5", "mean knows mean, variance, not level"),
+        ("safety=0.5", "unknown goal 'safety=0.5'"),
+        ("mean=0.5,mean=0.5", "cannot read 'mean=0.5' of goal"),
+        ("mean=0.5=0.6", "cannot read 'mean=0.5=0.6' of goal"),
+    ],
+)
+def test_what_is_wrong_with_a_goal_is_told(text: str, words: str) -> None:
+    with pytest.raises(InvalidParameterError, match=words):
+        read_goal(text)
+
+
+@pytest.mark.parametrize(
     "make",
     [
         lambda: MeanGoal(-0.1),
@@ -120,7 +135,9 @@ def test_a_mean_counts_scores_and_a_reliability_those_at_its_level() -> None:
     scores = np.array([0.0, 0.39, 0.5, 0.61, 1.0, math.nan])
     assert MeanGoal().counted(scores) is scores
     goal = ReliabilityGoal(0.5, 0.9)
+    assert MeanGoal().smoothed(scores) is scores
     assert goal.counted(scores).tolist() == [0.0, 0.0, 1.0, 1.0, 1.0, 0.0]
+    assert goal.counted(scores).dtype == np.float64
     assert goal.smoothed(scores[:-1]).tolist() == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.0])
     assert (MeanGoal(0.2).level, goal.level, goal.least) == (0.8, 0.5, 0.9)
     assert MeanGoal(0.2).counts == MeanGoal(0.9).counts != goal.counts == ReliabilityGoal(0.5, 0.1).counts
@@ -142,7 +159,7 @@ def test_a_goal_at_another_level_differs_in_nothing_else(goal: Goal) -> None:
     assert moved.at(goal.level) == goal
     assert moved.most_variance == goal.most_variance
     for level in (-0.1, 1.1, math.nan):
-        with pytest.raises(InvalidParameterError, match="level"):
+        with pytest.raises(InvalidParameterError, match="^level"):
             goal.at(level)
 
 
