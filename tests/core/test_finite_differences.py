@@ -86,9 +86,9 @@ def test_a_step_of_half_a_turn_is_the_longest_that_a_periodic_parameter_takes() 
         points, distance = FiniteDifferences((step, 1.0)).points(BOTH, np.array([[100.0, 20.0]]))
         assert points[0, [0, 2], 0].tolist() == [(100.0 + step) % 360, (100.0 - step) % 360]
         assert distance[0, 0] == 2 * step
-    with pytest.raises(InvalidParameterError, match="finite-difference step .* at most half a turn"):
+    with pytest.raises(InvalidParameterError, match=r"finite-difference step .* at most half a turn"):
         FiniteDifferences((180.1, 1.0)).points(BOTH, np.array([[100.0, 20.0]]))
-    with pytest.raises(InvalidParameterError, match="^finite-difference step has 3 numbers; give 2"):
+    with pytest.raises(InvalidParameterError, match=r"^finite-difference step has 3 numbers; give 2"):
         FiniteDifferences((1.0, 1.0, 1.0)).points(BOTH, np.array([[100.0, 20.0]]))
 
 

@@ -159,7 +159,7 @@ def test_a_goal_at_another_level_differs_in_nothing_else(goal: Goal) -> None:
     assert moved.at(goal.level) == goal
     assert moved.most_variance == goal.most_variance
     for level in (-0.1, 1.1, math.nan):
-        with pytest.raises(InvalidParameterError, match="^level"):
+        with pytest.raises(InvalidParameterError, match=r"^level"):
             goal.at(level)
 
 

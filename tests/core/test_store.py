@@ -36,7 +36,6 @@ from semrob_env.store import (
     canonical_json,
     package_revision,
 )
-
 from semrob_env.store.database import _COLUMNS, _Column, _columns
 from semrob_env.store.sqlite_file import checksum
 
