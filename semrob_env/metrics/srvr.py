@@ -217,11 +217,10 @@ class _ClassTable:
     def by_shape(self) -> FloatArray:
         """What each shape adds (K, S), so that the mean over shapes is SRVR: its mean over methods, if none is missing.
 
-        SRVR is the mean over the methods that have a run of their means over shapes.
+        SRVR is the mean over methods of their means over shapes; each method of a table has a run.
         """
         count = self.has.sum(axis=0)
-        weights = np.where(self.has, len(self.has) / np.maximum(count, 1) / (count > 0).sum(), 0.0)
-        return np.asarray((self.values * weights).sum(axis=2))
+        return np.asarray((self.values * self.has * (len(self.has) / count / len(count))).sum(axis=2))
 
 
 def _coded(column: npt.NDArray[Any]) -> tuple[list[Any], IntArray]:

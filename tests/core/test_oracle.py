@@ -639,6 +639,7 @@ def test_eight_threads_of_a_library_share_a_budget_of_twenty() -> None:
     assert oracle.forward_queries.tolist() == [20]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 def test_a_meter_carried_into_another_process_is_refused_there() -> None:
     code = """

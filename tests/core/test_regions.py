@@ -63,7 +63,7 @@ def test_a_region_keeps_its_own_read_only_copy_of_the_bounds() -> None:
 
 def test_bounds_are_floats_whatever_numbers_are_given() -> None:
     small = np.array([[5, 8]], dtype=np.uint8)
-    regions = Regions(BOTH, small, small)
+    regions = Regions(BOTH, small, small)  # type: ignore[arg-type]  # the very thing that must not matter
     assert regions.lower.dtype == regions.upper.dtype == np.float64
     assert regions.outer(0.5).lower.tolist() == [[5.0, 8.0]]
     around = Regions.around(BOTH, small, np.array([10, 20], dtype=np.uint8))  # of which 5 - 10 is 251

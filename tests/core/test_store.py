@@ -607,6 +607,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_before_any_work() -> None:
             folder.chmod(0o755)
 
 
+@pytest.mark.slow
 def test_two_processes_that_write_the_same_rows_lose_none_and_double_none(tmp_path: Path, store: RunStore) -> None:
     path = tmp_path / "shared.sqlite"
     children = [child(f"test_store.write_rows({str(path)!r}, 300, {unit})") for unit in (5, 6)]
