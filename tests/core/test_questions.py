@@ -96,6 +96,7 @@ def test_a_text_that_is_no_goal_is_one_clear_line(text: str) -> None:
         ("mean=0.5,mean=0.5", "cannot read 'mean=0.5' of goal"),
         ("mean=0.5=0.6", "cannot read 'mean=0.5=0.6' of goal"),
     ],
+    ids=["above 1", "of another goal", "unknown", "twice", "two numbers"],
 )
 def test_what_is_wrong_with_a_goal_is_told(text: str, words: str) -> None:
     with pytest.raises(InvalidParameterError, match=words):

@@ -289,7 +289,7 @@ def test_the_columns_are_the_fields_of_question_task_and_row(store: RunStore) ->
         (tuple[float, ...], True, "TEXT NOT NULL", (1.0, 0.5), "[1.0,0.5]"),
         (tuple[float, ...] | None, False, "TEXT", (1.0, 0.5), "[1.0,0.5]"),
     ],
-    ids=str,
+    ids=["float", "minus zero", "float or none", "int", "int or none", "bool", "name", "text", "list", "list or none"],
 )
 def test_a_field_is_kept_by_its_type_and_comes_back(
     hint: Any, is_name: bool, declared: str, value: object, kept: object
