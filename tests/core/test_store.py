@@ -224,7 +224,7 @@ def test_an_exception_between_rows_leaves_nothing_of_them(store: RunStore, error
         {"lower": (math.inf, 0.0)},
         {"trace": (TraceRow(1, (0.0,), (1.0,)),) * 2},
     ],
-    ids=str,
+    ids=["no status", "a lone surrogate", "no number", "too large", "infinite", "twice at one bill"],
 )
 def test_a_row_that_cannot_be_stored_takes_its_whole_unit_back(store: RunStore, change: dict[str, Any]) -> None:
     with pytest.raises(InvalidRowError, match="the row of 'test:2' by 'method2', seed 2, cannot be kept"):
