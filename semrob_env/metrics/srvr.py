@@ -82,7 +82,7 @@ class RegionRecords:
         keep = np.ones(len(self), dtype=np.bool_)
         for column, wanted in ((self.network, networks), (self.class_name, class_names), (self.method, methods)):
             if wanted is not None:
-                keep &= np.logical_or.reduce([column == name for name in wanted] or [np.zeros(len(self), np.bool_)])
+                keep &= np.logical_or.reduce([column == name for name in wanted] or [False])
         return self._part(keep)
 
     def _part(self, keep: BoolArray | IntArray) -> RegionRecords:

@@ -136,12 +136,17 @@ def test_a_mean_counts_scores_and_a_reliability_those_at_its_level() -> None:
     scores = np.array([0.0, 0.39, 0.5, 0.61, 1.0, math.nan])
     assert MeanGoal().counted(scores) is scores
     goal = ReliabilityGoal(0.5, 0.9)
-    assert MeanGoal().smoothed(scores) is scores
     assert goal.counted(scores).tolist() == [0.0, 0.0, 1.0, 1.0, 1.0, 0.0]
     assert goal.counted(scores).dtype == np.float64
     assert goal.smoothed(scores[:-1]).tolist() == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.0])
     assert (MeanGoal(0.2).level, goal.level, goal.least) == (0.8, 0.5, 0.9)
     assert MeanGoal(0.2).counts == MeanGoal(0.9).counts != goal.counts == ReliabilityGoal(0.5, 0.1).counts
+
+
+def test_a_score_is_as_smooth_as_it_is_and_a_reliability_is_smoothed_around_its_level() -> None:
+    scores = np.array([0.0, 0.45, 0.5, 0.55, 1.0])
+    assert MeanGoal().smoothed(scores) is scores
+    assert ReliabilityGoal(0.5, 0.9).smoothed(scores) == pytest.approx(np.array([0.0, 0.25, 0.5, 0.75, 1.0]))
 
 
 def test_a_tightened_goal_is_harder_and_never_impossible_to_write() -> None:
