@@ -202,6 +202,27 @@ def test_many_regions_are_asked_in_parts_of_bounded_size_with_the_same_answers(
     assert [size // 128 for size in asked] == calls
 
 
+def test_each_region_is_judged_on_the_member_it_belongs_to() -> None:
+    member = [1, 0, 1, 1]
+    plain = judge_regions(Stack([constant(0.25), constant(0.75)]), boxes(4), member)
+    assert plain.mean.tolist() == plain.minimum.tolist() == [0.75, 0.25, 0.75, 0.75]
+    known = [make_synthetic(f"synthetic:hill?n=2&seed={seed}") for seed in range(2)]
+    exact = judge_regions(Stack(known), boxes(4), member)
+    assert exact.is_exact
+    for row, own in enumerate(member):
+        assert exact.mean[row] == known[own].exact_moments(boxes(4)[row])[0][0]
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.99])
+def test_a_certificate_is_as_sure_and_has_as_many_points_as_the_judge_says(confidence: float) -> None:
+    judge = Judge(MeanGoal(0.6), certificate_points=128, confidence=confidence, seed=2)
+    judgement = judge_regions(rising(), boxes(4), judge=judge)
+    own = certify_by_points(rising(), boxes(4), judge.goal, points=128, level=confidence, seed=2)
+    assert judgement.goal_lower.tolist() == own.goal_lower.tolist()
+    assert judgement.certificate_queries.tolist() == [128] * 4
+    assert (judgement.goal_lower > judge_regions(rising(), boxes(4)).goal_lower).all() == (confidence == 0.5)
+
+
 def test_the_points_of_a_judge_never_change_from_one_release_to_the_next() -> None:
     # Rows of a store are compared with rows of tomorrow: other points need a new STORE_VERSION.
     regions = Regions(SPACE, np.array([[350.0, -0.0], [10.0, -10.0]]), np.array([[370.0, 10.0], [90.0, 5.0]]))
