@@ -220,7 +220,6 @@ def test_a_certificate_is_as_sure_and_has_as_many_points_as_the_judge_says(confi
     own = certify_by_points(rising(), boxes(4), judge.goal, points=128, level=confidence, seed=2)
     assert judgement.goal_lower.tolist() == own.goal_lower.tolist()
     assert judgement.certificate_queries.tolist() == [128] * 4
-    assert (judgement.goal_lower > judge_regions(rising(), boxes(4)).goal_lower).all() == (confidence == 0.5)
 
 
 def test_the_points_of_a_judge_never_change_from_one_release_to_the_next() -> None:

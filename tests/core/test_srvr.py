@@ -11,6 +11,7 @@ import pytest
 
 from semrob_env.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
 from semrob_env.metrics import RegionRecords, SrvrRow, paired_difference, srvr
+from semrob_env.metrics.intervals import difference_interval
 from semrob_env.types import BoolArray, FloatArray
 
 
@@ -214,6 +215,20 @@ def test_paired_differences_use_the_runs_in_common_only() -> None:
     gaps[1, 1] = np.nan
     assert (row.runs, row.shapes) == (15, 4)
     assert row.estimate == pytest.approx(np.nanmean(gaps, axis=1).mean())
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_a_difference_has_the_interval_of_its_shapes_each_class_weighing_the_same(level: float) -> None:
+    rng = np.random.default_rng(0)
+    chair, cup = rng.random((8, 3, 2)) / 9, rng.random((4, 3, 2)) / 9
+    records = join(*(records_of(of / part, name, kind) for part, name in ((1, "A"), (2, "B"))
+                     for of, kind in ((chair, "chair"), (cup, "cup"))))  # fmt: skip
+    overall = paired_difference(records, "A", "B", level=level)[-1]
+    gaps = np.concatenate([chair.mean(axis=(1, 2)), cup.mean(axis=(1, 2))])[None] / 2
+    weights = np.repeat([1 / 16, 1 / 8], [8, 4])
+    low, high = difference_interval(gaps, weights, level=level)
+    assert (overall.low, overall.high) == pytest.approx((low[0], high[0]))
+    assert overall.estimate == pytest.approx(float(gaps[0] @ weights))
 
 
 def test_networks_without_common_runs_or_records_are_refused() -> None:
