@@ -22,6 +22,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 TYPE_CHECKING = False  # as type checkers know it; `typing` is slow to load
 if TYPE_CHECKING:
+    from baselines.area_search import AreaSearch as AreaSearch
     from baselines.bayesian import Bayesian as Bayesian
     from baselines.bayesian_attack import BayesianAttack as BayesianAttack
     from baselines.cma_es import CmaEs as CmaEs
@@ -36,16 +37,23 @@ if TYPE_CHECKING:
     from baselines.experiments.runner import solve as solve
     from baselines.failure_distribution import FailureDistribution as FailureDistribution
     from baselines.fgsm import Fgsm as Fgsm
+    from baselines.fixed_box import FixedBox as FixedBox
+    from baselines.gp_box import GpBox as GpBox
     from baselines.grid import Grid as Grid
     from baselines.grid_attack import GridAttack as GridAttack
+    from baselines.level_set import LevelSet as LevelSet
+    from baselines.lines_product import LinesProduct as LinesProduct
     from baselines.nevergrad import Nevergrad as Nevergrad
     from baselines.nevergrad_attack import NevergradAttack as NevergradAttack
     from baselines.pgd import Pgd as Pgd
+    from baselines.prim import Prim as Prim
     from baselines.random_attack import RandomAttack as RandomAttack
     from baselines.random_search import RandomSearch as RandomSearch
     from baselines.reinforcement import Reinforcement as Reinforcement
     from baselines.reinforcement import register_policy as register_policy
     from baselines.scipy_search import ScipySearch as ScipySearch
+    from baselines.sobol_box import SobolBox as SobolBox
+    from baselines.solution_box import SolutionBox as SolutionBox
     from baselines.surrogate_attack import SurrogateAttack as SurrogateAttack
     from baselines.viewfool import ViewFool as ViewFool
     from semrob_env.store import RunRow as RunRow
@@ -59,6 +67,7 @@ else:
     __getattr__, __dir__, __all__ = front_door(
         __name__,
         {
+            "baselines.area_search": "AreaSearch",
             "baselines.bayesian": "Bayesian",
             "baselines.bayesian_attack": "BayesianAttack",
             "baselines.cma_es": "CmaEs",
@@ -70,15 +79,22 @@ else:
             "baselines.experiments.runner": "execute run_tasks solve",
             "baselines.failure_distribution": "FailureDistribution",
             "baselines.fgsm": "Fgsm",
+            "baselines.fixed_box": "FixedBox",
+            "baselines.gp_box": "GpBox",
             "baselines.grid": "Grid",
             "baselines.grid_attack": "GridAttack",
+            "baselines.level_set": "LevelSet",
+            "baselines.lines_product": "LinesProduct",
             "baselines.nevergrad": "Nevergrad",
             "baselines.nevergrad_attack": "NevergradAttack",
             "baselines.pgd": "Pgd",
+            "baselines.prim": "Prim",
             "baselines.random_attack": "RandomAttack",
             "baselines.random_search": "RandomSearch",
             "baselines.reinforcement": "Reinforcement register_policy",
             "baselines.scipy_search": "ScipySearch",
+            "baselines.sobol_box": "SobolBox",
+            "baselines.solution_box": "SolutionBox",
             "baselines.surrogate_attack": "SurrogateAttack",
             "baselines.viewfool": "ViewFool",
             "semrob_env.store": "RunRow RunStore RunTask",

@@ -37,7 +37,8 @@ from semrob_env.files import csv_text, encodable, file_digest, output_folder, re
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.camera import Scenes
 from semrob_env.scene.classifiers.base import Classifier
-from semrob_env.scene.function import MOST_SIZE, PROTOCOL, SceneFunction
+from semrob_env.scene.function import PROTOCOL, SceneFunction
+from semrob_env.scene.image_function import MOST_SIZE
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.renderers import Rasterizer
 from semrob_env.scene.sources import ShapeInfo, load_shape, select_shapes

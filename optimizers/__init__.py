@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from optimizers.registry import OPTIMIZERS as OPTIMIZERS
     from optimizers.registry import get_optimizer as get_optimizer
     from optimizers.registry import register as register
+    from optimizers.shared_quadrature import SharedQuadrature as SharedQuadrature
     from optimizers.trapezoidal import Trapezoidal as Trapezoidal
     from optimizers.unregularized import Unregularized as Unregularized
 
@@ -55,6 +56,7 @@ else:
             "optimizers.oir_w": "OirW",
             "optimizers.registry": "OPTIMIZERS get_optimizer register",
             "optimizers.run": "run",
+            "optimizers.shared_quadrature": "SharedQuadrature",
             "optimizers.trapezoidal": "Trapezoidal",
             "optimizers.unregularized": "Unregularized",
         },

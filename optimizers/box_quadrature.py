@@ -24,8 +24,8 @@ of at least a level is judged, up to n = 2, by where the process, told the score
 the recommended box is asked about as well; from n = 3 on by means of a ramp around the level (`surrogate.criteria`).
 0/1 answers would tell too little of the border. On the recorded maps that took no part in tuning, at most 150 queries,
 level 0.5, reliability 0.95 and 0.9: 96 and 98 % of the regions were reliable, their median share of the optimum 0.91
-and 0.86. The same scores answer other goals (`recommend(goal)`) and all levels of a profile; levels that the question
-names take turns with its goal, those where most is to gain more often.
+and 0.86. The same scores answer other goals (`recommend(goal)`) and all levels of a profile; levels that
+the question names take turns with its goal, those where most is to gain more often.
 
 The end. A trajectory ends as converged when, for a while, hardly any gain in volume has been expected (`tolerance`);
 its last region is as cautious as after many scores. `expected_gain` tells what more queries might win.
@@ -33,10 +33,12 @@ its last region is as cautious as after many scores. `expected_gain` tells what 
 Black box; noise in the scores is estimated. A step with N scores takes some N^3 operations: about 20 ms for n = 2, 50
 for reliability, and 100 to 200 ms for n = 10 on one core, up to N = 150 and 200.
 
-Ancestor: active area search (Ma, Garnett & Schneider, AISTATS 2014) asks where the expected number of regions whose
-mean is surely above a threshold grows most, by Bayesian quadrature over regions that are given. New here: the regions
-are all boxes around theta0 that a search finds, their size counts, bounds on variance and on shares above a level, the
-feature of profiles, and the end.
+Ancestors, and what is new. Bayesian quadrature (O'Hagan 1991) knows means over boxes. Active area search (Ma, Garnett &
+Schneider, AISTATS 2014) asks where the expected number of regions whose mean is surely above a threshold grows most,
+over regions that are given; here as `baselines.area_search`, on this process and with this search for the box. New: the
+regions are all boxes around theta0, found by a search; their size counts, and points are chosen for the variance of
+the means of the hopeful ones instead of the chance of each; bounds on variance and on shares above a level; the feature
+of profiles; caution that grows; and the end.
 
 Sources: kernel with constants, Durrande et al. 2012 (ANOVA kernels); variance reduction, Briol et al. 2015.
 """
@@ -52,14 +54,12 @@ import numpy as np
 from optimizers.base import RegionOptimizer, Settings, State
 from optimizers.limits import number, whole_number
 from optimizers.registry import register
+from optimizers.surrogate.boxes import native_bounds
 from optimizers.surrogate.plan import Knowledge, StepPlan, packed
 from semrob_env.oracle import Answers
 from semrob_env.questions import Goal
 from semrob_env.regions import Regions
 from semrob_env.types import FloatArray
-
-LEAST_SHARE = 1e-9
-"""Least half width of a region as a share of the range; that of the region while none is held for feasible."""
 
 
 @final
@@ -157,10 +157,5 @@ class BoxQuadrature(RegionOptimizer[BoxQuadratureSettings]):
 
     def _bounds_of(self, rows: list[Knowledge]) -> tuple[FloatArray, FloatArray]:
         """Lower and upper bounds (B, n) of the recommended boxes in native units, the start point well inside."""
-        bounds = [self._plan.bounds(row) for row in rows]
-        lower, upper = (self._origin + np.stack(ends) * self.space.width for ends in zip(*bounds, strict=True))
-        least = LEAST_SHARE * self.space.width  # far above rounding, so that theta0 stays inside
-        plain = ~self.space.is_periodic
-        lower, upper = np.minimum(lower, self.start - least), np.maximum(upper, self.start + least)
-        lower = np.where(plain, np.maximum(lower, self.space.low), lower)
-        return lower, np.where(plain, np.minimum(upper, self.space.high), upper)
+        lower, upper = map(np.stack, zip(*(self._plan.bounds(row) for row in rows), strict=True))
+        return native_bounds(self.space, self.start, lower, upper)

@@ -19,6 +19,7 @@ OPTIMIZERS: Registry[type[Optimizer[Any]]] = Registry(
         "naive": "optimizers.naive:Naive",
         "oir_b": "optimizers.oir_b:OirB",
         "oir_w": "optimizers.oir_w:OirW",
+        "shared_quadrature": "optimizers.shared_quadrature:SharedQuadrature",
         "trapezoidal": "optimizers.trapezoidal:Trapezoidal",
         "unregularized": "optimizers.unregularized:Unregularized",
     },

@@ -4,8 +4,9 @@ f(theta) is the score that a classifier gives to a 3-D shape rendered at semanti
 question: around this start point, for this goal and budget, how large a region is there in which f is good? Whoever
 answers pays for every query on one meter, and a judge says how good the answer is, on points that nobody asked.
 
-A function has an id, and its unit scores lie in [0, 1]. `scene:efficientnet_lite0/cup/procedural:3` renders a cup;
-formulas with known answers need no renderer:
+A function has an id, and its unit scores lie in [0, 1]. `scene:efficientnet_lite0/cup/procedural:3` renders a cup,
+`photo:efficientnet_lite0/tabby/file:cat.jpg` turns and tilts a photograph; formulas with known answers need no
+renderer:
 
     >>> from semrob_env import QueryOracle, make_function
     >>> hill = make_function("synthetic:hill?n=2&seed=0")

@@ -57,6 +57,10 @@ class InvalidMeshError(SemrobError, ValueError):
     """A mesh file or mesh cannot be used."""
 
 
+class InvalidPictureError(SemrobError, ValueError):
+    """A picture file cannot be used."""
+
+
 class ClassifierError(SemrobError, RuntimeError):
     """A classifier answered something that is not a score."""
 
@@ -123,6 +127,10 @@ class PluginWarning(UserWarning):
 
 class CacheWarning(UserWarning):
     """What was compiled cannot be kept on disk."""
+
+
+class LookWarning(UserWarning):
+    """A mesh file says something about its looks that is not drawn."""
 
 
 class ContractError(SemrobError, AssertionError):

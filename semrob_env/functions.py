@@ -3,8 +3,9 @@
 A ScoreFunction is a *family* of F >= 1 members (one shape and network; or 400 recorded maps) over one space. It
 answers, it does not count: only `semrob_env.oracle.QueryOracle` charges queries.
 
-Ids: `scheme:rest?options`, for example `synthetic:plateau?n=4&seed=0` or
-`scene:efficientnet_lite0/cup/procedural:3?params=azimuth,elevation`; `complement(ID)` is low + high - f over the
+Ids: `scheme:rest?options`, for example `synthetic:plateau?n=4&seed=0`,
+`scene:efficientnet_lite0/cup/procedural:3?params=azimuth,elevation` or
+`photo:efficientnet_lite0/tabby/file:cat.jpg?params=rotation,scale`; `complement(ID)` is low + high - f over the
 score range, by which every optimizer finds adversarial regions; `frozen(elevation=30.0, ID)` is f over the other
 parameters, with this one at a value; `ID + ID` stacks functions into one family.
 `make_function(function.id).id == function.id`; shorter spellings are written out in full.
@@ -112,7 +113,7 @@ class ScoreFunction(ABC):
     """
 
     is_rendered: ClassVar[bool] = False
-    """Whether it scores pictures that can be looked at: then it is a `semrob_env.scene.function.SceneFunction`."""
+    """Whether it scores pictures that can be looked at: as `semrob_env.scene.image_function.ImageFunction` does."""
 
     def __init__(
         self,
@@ -452,7 +453,9 @@ SCHEMES: Registry[Factory] = Registry(
     {
         "synthetic": "semrob_env.synthetic:make_synthetic",
         "scene": "semrob_env.scene.function:make_scene_function",
+        "photo": "semrob_env.scene.photo:make_photo_function",
         "recorded": "semrob_env.recorded:make_recorded",
+        "tangled": "semrob_env.synthetic:make_tangled",
     },
 )
 """What ids begin with; named, not imported: recorded and synthetic work must not load torch."""

@@ -27,12 +27,11 @@ from baselines.commands.shared.reading import GridCounts
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class AcceptShapesOptions(shared.ShapeOptions, shared.Networks):
+class AcceptShapesOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks):
     grid: GridCounts = (12, 7)
     """views: azimuths x elevations"""
     threshold: float = 0.1
     """least mean score of an accepted shape"""
-    colors: shared.Colors = "white"
     imports: shared.Imports = ()
     out: shared.Out = "results/acceptance"
     dry_run: shared.DryRun = False

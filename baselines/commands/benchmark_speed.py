@@ -26,9 +26,8 @@ from baselines.commands.shared.reading import Repeats
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class BenchmarkSpeedOptions(shared.ShapeOptions, shared.Networks):
+class BenchmarkSpeedOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks):
     numbers: shared.ObjectNumbers = (0, 1)
-    colors: shared.Colors = "white"
     params: shared.Params = "azimuth,elevation"
     repeats: Repeats = 7
     """repeats that medians are taken over"""

@@ -23,9 +23,8 @@ from baselines.commands.shared.reading import Count, OptionalCount, Repeats
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class CheckRasterizerOptions(shared.ShapeOptions):
+class CheckRasterizerOptions(shared.ShapeOptions, shared.LookOptions):
     numbers: shared.ObjectNumbers = (0,)
-    colors: shared.Colors = "white"
     size: Count = 224
     """picture size in pixels"""
     threads: OptionalCount = None

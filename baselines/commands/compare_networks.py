@@ -45,7 +45,9 @@ CLASSES, NUMBERS = ("cup", "chair", "bottle", "piano"), (0, 3)
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class CompareNetworksOptions(shared.PoseOptions, shared.Networks, shared.ViewOptions, shared.WorkersOptions):
+class CompareNetworksOptions(
+    shared.PoseOptions, shared.LookOptions, shared.Networks, shared.ViewOptions, shared.WorkersOptions
+):
     sources: shared.Sources = ()
     networks: shared.NetworkNames = ()
     classes: Annotated[Names, Parameter(group=shared.SHAPES, help="only shapes of these classes")] = ()
@@ -58,7 +60,6 @@ class CompareNetworksOptions(shared.PoseOptions, shared.Networks, shared.ViewOpt
             "chair, bottle and piano)",
         ),
     ] = ()
-    colors: shared.Colors = "white"
     goal: shared.GoalOption = shared.DEFAULT_GOAL
     levels: Annotated[
         Reals, Parameter(group=shared.QUESTION, help="levels of the robustness profile (default: 0.2 to 0.8)")

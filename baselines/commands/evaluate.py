@@ -45,9 +45,8 @@ ROBUST: Goal = ReliabilityGoal()
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class EvaluateOptions(shared.ShapeOptions, shared.Networks, shared.WorkersOptions):
+class EvaluateOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks, shared.WorkersOptions):
     numbers: shared.ObjectNumbers = ()
-    colors: shared.Colors = "white"
     score: Annotated[
         Literal["softmax", "margin", "top1"],
         Parameter(

@@ -43,10 +43,9 @@ from semrob_env.metrics.survey import RIGHT
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class FailuresOptions(shared.ShapeOptions, shared.Networks):
+class FailuresOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks):
     numbers: shared.ObjectNumbers = (0,)
     params: shared.Params = "azimuth,elevation"
-    colors: shared.Colors = "white"
     score: Annotated[
         Literal["softmax", "margin", "top1"],
         Parameter(group=shared.NETWORK, help="what a score is; margin: a view fails where another class is answered"),

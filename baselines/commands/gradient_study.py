@@ -29,9 +29,8 @@ from baselines.commands.shared.reading import Count, Reals
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class GradientStudyOptions(shared.ShapeOptions, shared.Networks):
+class GradientStudyOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks):
     numbers: shared.ObjectNumbers = (0,)
-    colors: shared.Colors = "white"
     starts: shared.Starts = shared.PAPER
     points: Count = 16
     """random points a shape"""

@@ -39,9 +39,8 @@ from baselines.commands.shared.reading import Count, OptionalCount
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class GrowRegionsOptions(shared.ShapeOptions, shared.Networks, shared.ViewOptions, shared.Asked):
+class GrowRegionsOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks, shared.ViewOptions, shared.Asked):
     sources: shared.Sources = ()
-    colors: shared.Colors = "white"
     map_step: float = 6.0
     """grid of the drawn map in degrees"""
     shrink: Annotated[

@@ -35,9 +35,8 @@ from semrob_env.maps import traps as trap_defaults
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class SemanticMapOptions(shared.ShapeOptions, shared.Networks, shared.ViewOptions, shared.Asked):
+class SemanticMapOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks, shared.ViewOptions, shared.Asked):
     sources: shared.Sources = ()
-    colors: shared.Colors = "white"
     functions: Annotated[tuple[str, ...], Parameter(name="--function", help="a function id; may be repeated")] = ()
     maps: shared.Maps = ""
     select: tuple[str, ...] = ()

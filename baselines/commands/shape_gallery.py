@@ -28,8 +28,7 @@ SIX_VIEWS = ";".join([*(f"azimuth={azimuth},elevation=20" for azimuth in (0, 40,
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class ShapeGalleryOptions(shared.ShapeOptions, shared.Networks):
-    colors: shared.Colors = "white"
+class ShapeGalleryOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks):
     columns: Literal["shapes", "views"] = "shapes"
     """what stands side by side"""
     views: Annotated[str, Parameter(help=f"points with ; between them; none: {ONE_VIEW}, or six sides")] = ""

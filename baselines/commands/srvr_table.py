@@ -49,12 +49,13 @@ from semrob_env.recorded.function import DEFAULT_FILE
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class SrvrTableOptions(shared.ShapeOptions, shared.Networks, shared.ViewOptions, shared.Asked, shared.WorkersOptions):
+class SrvrTableOptions(
+    shared.ShapeOptions, shared.LookOptions, shared.Networks, shared.ViewOptions, shared.Asked, shared.WorkersOptions
+):
     functions: Literal["scenes", "recorded"] = "scenes"
     """rendered scenes, or a file of maps"""
     numbers: shared.ObjectNumbers = ()
     networks: shared.NetworkNames = ()
-    colors: shared.Colors = "white"
     maps: shared.Maps = DEFAULT_FILE
     methods: shared.Methods = ()
     form: Annotated[

@@ -7,6 +7,7 @@ COMMANDS = {
         "evaluate": "how robust is it on my meshes, where does it fail, and is that good enough for a merge?",
         "srvr_table": "in how much of the viewpoint space around each start point is it right, for every method?",
         "compare_networks": "is the new checkpoint better, where is it worse, and which views flipped?",
+        "natural_accuracy": "do networks that see more viewpoints also see more of ImageNet-A, -R, -V2 and their kin?",
         "grow_regions": "which region does a method find on my shape, and what does it look like inside and outside?",
         "failures": "which views fail, what is answered there instead, and in which regions do most views fail?",
         "semantic_map": "what is the score over all viewpoints, where are traps, and what does it say of the data?",

@@ -37,24 +37,28 @@ Both begin with `protocol` (the digest), `goal`, `label`. Empty: not known, or n
 | function_id, start      | of the question                                                                           |
 | status                  | how the run ended, see the store                                                          |
 | queries                 | its bill, forward + gradient_cost * gradients                                             |
-| sharers                 | start points that its samples serve: its amortised bill is queries / sharers              |
+| sharers                 | start points that its samples serve: its amortized bill is queries / sharers              |
 | feasible                | 1 if the final region contains theta0 and meets the goal                                  |
 | certified               | 1 if it surely does: by the truth, or else by independent points                          |
 | share                   | of the space that the final region has                                                    |
 | goal_mean, purity       | mean of what the goal counts in it; its share with a score >= 0.5                         |
 | best                    | share of the optimum; of the largest feasible region seen here if `best_is_exact` is 0    |
+| trivial                 | 1 if that is the whole space                                                              |
 | quality                 | share / best, 0 if infeasible (not clipped); regret is 1 - quality                        |
 | reached_P               | queries at the first checkpoint with a quality of P % or more; inf: never                 |
+| held_P                  | the same, from which on all of them have it, to the end of the run                        |
 
-`comparison.csv`, a line for every plan and `n` (number of parameters; `all`, and each where there are several):
-`budget`, `runs`, `median_quality`, `feasible`, `certified`, `purity` (mean), `regret` (mean), `queries` (median bill),
-`amortized_queries` (mean amortised bill), `rank`, `rank_low`, `rank_high` (mean rank among the entries at this budget,
-1 is best, and its interval), and for every target `ert_P`, `amortized_ert_P`, `reached_P` (share of runs that ever
-reached it) and `final_P` (share whose final region does).
+`comparison.csv`, a line for every plan, `part` (`open`; `trivial` for the questions that the whole space answers) and
+`n` (number of parameters; `all`, and each where there are several): `budget`, `runs`, `median_quality`, `feasible`,
+`certified`, `purity` (mean), `regret` (mean), `queries` (median bill), `amortized_queries` (mean amortized bill),
+`rank` (mean among the entries at this budget, 1 is best), and for every target P `ert_P` and `amortized_ert_P` (medians
+over questions of the ERT of each until the target was held), `first_P` (until it was first reached) and `final_P`
+(share of runs whose final region reaches it). `X_low` and `X_high` are the ends of the interval of X. What an ERT is:
+`baselines.experiments.statistics`.
 
-**Per start point and amortised.** What a method asks may not depend on the start point (its trait `shares_samples`,
+**Per start point and amortized.** What a method asks may not depend on the start point (its trait `shares_samples`,
 which `optimizers.check` proves): then one set of samples serves all start points that are asked about at the same
-function and goal. *Amortised* figures share its bill, and the times at which it reaches targets, among them: a
+function and goal. *Amortized* figures share its bill, and the times at which it reaches targets, among them: a
 set of samples that is four times as large costs each of four start points as much. Those of other methods are their
 figures per start point, and these decide in any case.
 """

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from baselines.experiments.quality import first_reached
-from baselines.experiments.statistics import share_reached
+from baselines.experiments.quality import held_from
+from baselines.experiments.statistics import running_times, share_reached
 from baselines.experiments.tables import PROFILE_TARGET, Comparison, median, percent
 from semrob_env.plotting.comparison import Curve, Panel
 from semrob_env.questions import Goal
@@ -25,7 +25,7 @@ def medians(comparison: Comparison) -> list[Panel]:
         for index, entry in enumerate(comparison.protocol.entries):
             if entry.plans:
                 ends = [comparison.rows(goal, index, budget) for budget in comparison.protocol.budgets]
-                heights = [median(comparison.outcomes.quality[rows]) for rows in ends]
+                heights = [-median(-comparison.outcomes.quality[rows]) for rows in ends]
                 curves.append(Curve(entry.label, np.array(comparison.protocol.budgets), np.array(heights), True))
                 continue
             rows = np.flatnonzero(comparison.rows(goal, index, comparison.protocol.budgets[-1]))
@@ -39,8 +39,8 @@ def medians(comparison: Comparison) -> list[Panel]:
 
 
 def attainment(comparison: Comparison) -> list[Panel]:
-    """ECDF over function-target pairs by queries, a panel a goal."""
-    name = "function-target pairs reached"
+    """ECDF over question-target pairs by expected queries, a panel a goal."""
+    name = "question-target pairs held to the end"
     return [
         Panel(goal.words, "queries", name, _reached(comparison, goal, ATTAINMENT_TARGETS, in_gradients=False))
         for goal in comparison.protocol.goals
@@ -57,7 +57,7 @@ def profiles(comparison: Comparison) -> list[Panel]:
 
 
 def _reached(comparison: Comparison, goal: Goal, targets: FloatArray, *, in_gradients: bool) -> tuple[Curve, ...]:
-    """Shares of runs and targets reached, by queries or by simplex gradients."""
+    """Shares of questions and targets held, by ERT in queries or in simplex gradients."""
     curves = []
     for index, entry in enumerate(comparison.protocol.entries):
         budgets = comparison.protocol.budgets if entry.plans else comparison.protocol.budgets[-1:]
@@ -75,16 +75,15 @@ def _reached(comparison: Comparison, goal: Goal, targets: FloatArray, *, in_grad
 def _runtimes(
     comparison: Comparison, goal: Goal, entry: int, budget: int, targets: FloatArray, in_gradients: bool
 ) -> tuple[FloatArray, float]:
-    """When each run of a plan reached each target, (R, T), and the budget, in queries or in simplex gradients."""
+    """ERT of each question and target held, (Q, T), and the budget of a plan, in queries or in simplex gradients."""
     out = comparison.outcomes
     rows = np.flatnonzero(comparison.rows(goal, entry, budget))
+    sizes = 2.0 * comparison.run_sizes[rows] + 1 if in_gradients else np.ones(len(rows))
     paths = [out.checkpoints[row] for row in rows]
-    found = [first_reached(queries, quality, targets) for queries, quality in paths]
-    times = np.array(found).reshape(-1, len(targets))
-    if not in_gradients:
-        return times, float(budget)
-    sizes = 2.0 * comparison.run_sizes[rows] + 1
-    return times / sizes[:, None], budget / float(np.median(sizes)) if len(sizes) else float(budget)
+    held = [held_from(queries, own, targets) / size for (queries, own), size in zip(paths, sizes.tolist(), strict=True)]
+    every, bills, asked = np.array(held).reshape(-1, len(targets)), out.queries[rows] / sizes, out.question[rows]
+    times = np.stack([running_times(own, bills, asked) for own in every.T], axis=1)
+    return times, budget / float(np.median(sizes)) if len(sizes) else float(budget)
 
 
 def _left(comparison: Comparison) -> float:

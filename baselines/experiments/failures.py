@@ -521,9 +521,9 @@ def look_at(
     leaf = function.leaf(member)
     if not leaf.function.is_rendered:
         return views
-    from semrob_env.scene.function import SceneFunction  # loads torch
+    from semrob_env.scene.image_function import ImageFunction  # loads torch
 
-    assert isinstance(leaf.function, SceneFunction)
+    assert isinstance(leaf.function, ImageFunction)
     images, index = leaf.function.images(theta, leaf.member), int(leaf.function.class_indices[leaf.member])
     tops = leaf.function.classifier.top(images, answers)
     return [

@@ -192,7 +192,8 @@ def scenes_of(
     pose: Pose | None = None,
 ) -> tuple[list[str], Functions]:
     """Ids of every network with every shape, network by network, and where their functions are found."""
-    from semrob_env.scene.function import SceneFunction, SceneId
+    from semrob_env.scene.function import SceneFunction
+    from semrob_env.scene.image_ids import image_id_of
     from semrob_env.scene.sources import load_shape, select_shapes
 
     found, space, stands = select_shapes(shapes, as_class=class_name), SemanticSpace.of(params), pose or Pose()
@@ -202,7 +203,7 @@ def scenes_of(
     named = [(str(shape.class_name), shape.source) for shape in found]
     if not isinstance(networks, Mapping):
         put_up = [replace(shape, pose=stands) for shape in found]
-        ids = [str(SceneId.of(shape, spec, params=space.spec)) for spec in network_specs(networks) for shape in put_up]
+        ids = [str(image_id_of(shape, spec, params=space.spec)) for spec in network_specs(networks) for shape in put_up]
         return ids, Functions(ids)
     meshes = [load_shape(own, source, pose=pose) for own, source in named]
     ids = [f"scene-object:{label}/{own}/{source}" for label in networks for own, source in named]

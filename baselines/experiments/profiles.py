@@ -8,10 +8,8 @@ the goal is met and, as the regions were chosen without it, certifies those that
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache
 
 import numpy as np
 
@@ -20,7 +18,7 @@ from baselines.experiments.functions import Functions
 from semrob_env.errors import NoGroundTruthError
 from semrob_env.functions import ScoreFunction
 from semrob_env.ground_truth import truth
-from semrob_env.metrics import ProfileRecords, Survey, goal_bounds, survey
+from semrob_env.metrics import ProfileRecords, Survey, goal_bounds, least_points, survey
 from semrob_env.metrics.survey import survey_views
 from semrob_env.questions import Goal
 from semrob_env.regions import Regions
@@ -134,7 +132,7 @@ def _judged(
         for place, goal in enumerate(goals):
             own = goal.counted(inside[place])
             is_met[place, place] = len(own) > 0 and bool(goal.is_met(own.mean(), own.var()))
-            least = _least_views(goal, len(found), alpha)
+            least = least_points(goal, len(found), alpha)
             for other in reversed(range(place, len(goals))):
                 counted = goal.counted(inside[other])
                 if len(counted) < least * (SPARE if other > place else 1):
@@ -146,13 +144,3 @@ def _judged(
                     break
     widest = np.where(np.triu(is_sure), share, 0.0).max(axis=1)
     return np.stack([share, is_met.diagonal(), is_sure.diagonal(), widest])
-
-
-@lru_cache
-def _least_views(goal: Goal, most: int, alpha: float) -> int:
-    """How many perfect scores certify a region; most + 1 where as many do not."""
-
-    def is_enough(views: int) -> bool:
-        return bool(goal.is_met(*goal_bounds(goal, np.ones((1, views)), alpha))[0])
-
-    return 2 + bisect_left(range(2, most + 1), True, key=is_enough)

@@ -32,6 +32,9 @@ from semrob_env.types import BoolArray, FloatArray, IntArray
 JUDGED_AT_ONCE = 64
 """Regions that are judged between two signs of progress."""
 
+WHOLE = 1 - 1e-9
+"""An optimum with this share of the space is all of it, but for rounding."""
+
 _CHUNK = 8192
 """Regions whose moments are computed at once: some tens of megabytes."""
 
@@ -56,7 +59,7 @@ class Outcomes:
     seed: IntArray  # of the run
     status: list[str]  # how the run ended
     queries: FloatArray  # its bill, forward + gradient_cost * gradients; the whole budget if it failed
-    # start points of its function, for its goal, that its samples serve: its amortised bill is queries / sharers; 1 for
+    # start points of its function, for its goal, that its samples serve: its amortized bill is queries / sharers; 1 for
     # a method whose samples depend on the start point
     sharers: IntArray
     feasible: BoolArray  # whether the final region contains theta0 and meets the goal
@@ -66,9 +69,12 @@ class Outcomes:
     purity: FloatArray  # share of it with a score of at least 0.5
     best: FloatArray  # share of the optimum; 0: there is none, and no quality
     is_exact: BoolArray  # whether that is the truth
+    is_whole: BoolArray  # whether it is all of the space: then nothing has to be found
     quality: FloatArray  # of the final region; NaN where there is none
     # queries at the first checkpoint with a quality of each target or more, (R, T); infinite: never
     reached: FloatArray
+    # queries at the first checkpoint from which on every one has that, to the end of the run, (R, T); infinite: never
+    held: FloatArray
     # of each run, queries (C,) and quality (C,), the end of the run last
     checkpoints: list[tuple[FloatArray, FloatArray]]
     errors: list[str]  # messages of runs that failed
@@ -148,8 +154,10 @@ def judge_runs(
         purity=np.where(has_end, judged.purity[ends], np.nan),
         best=own_best,
         is_exact=is_exact[asked],
+        is_whole=own_best >= WHOLE,
         quality=np.where(own_best > 0, quality, np.nan),
         reached=np.array([first_reached(*path, targets) for path in checkpoints]),
+        held=np.array([held_from(*path, targets) for path in checkpoints]),
         checkpoints=checkpoints,
         errors=[row.error for row in rows.values() if row.status == FAILED],
     )
@@ -167,6 +175,12 @@ def first_reached(queries: FloatArray, quality: FloatArray, targets: FloatArray)
     """Queries (T,) at the first checkpoint (C,) with a quality of each target or more; infinite: never."""
     first = np.where(quality[:, None] >= targets, queries[:, None], np.inf)
     return np.asarray(first.min(axis=0, initial=np.inf))
+
+
+def held_from(queries: FloatArray, quality: FloatArray, targets: FloatArray) -> FloatArray:
+    """Queries (T,) at the first checkpoint (C,) from which on all have a quality of each target; infinite: none."""
+    keeps = np.logical_and.accumulate((quality[:, None] >= targets)[::-1], axis=0)[::-1]
+    return np.asarray(np.where(keeps, queries[:, None], np.inf).min(axis=0, initial=np.inf))
 
 
 def _path(row: RunRow, trace: Sequence[TraceRow], gradient_cost: float) -> Path:
@@ -255,7 +269,10 @@ def _certified(
             found = _certified_regions(function, regions, members, protocol.judge(goal), answers)
             certified.update({(goal, every[row]): bool(is_good) for row, is_good in zip(rows, found, strict=True)})
     return np.array([
-        end is not None and certified[question.goal, end] and _holds(suite.functions, question, [end[2:]]).all()
+        end is not None
+        and certified[question.goal, end]
+        and end[2] != end[3]
+        and _holds(suite.functions, question, [end[2:]]).all()
         for question, end in zip(asked, ends, strict=True)
     ])
 

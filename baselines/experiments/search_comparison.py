@@ -20,8 +20,8 @@ setting `radius`, which should be the same for all that are compared. A view fai
 
 `comparison.csv`, a line for every entry and budget: means of these over runs and the ends (`_low`, `_high`) of their
 bootstrap intervals over groups, shapes as a rule: `success` (share of runs with a failure), `per_100` (failures per 100
-queries of a run's bill), `distinct`; `expected_queries` to the first failure (`expected_running_time`, all queries of
-all runs over successes); medians of both distances over the runs with a failure; `queries`, the mean bill.
+queries of a run's bill), `distinct`; `expected_queries` to the first failure (`running_times`, all queries of all runs
+over successes, all scenes together); medians of both distances over the runs with a failure; `queries`, the mean bill.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ import numpy as np
 from baselines.experiments.answers import KeptAnswers, answer_key
 from baselines.experiments.failures import Asked, Search, ask
 from baselines.experiments.protocols import PlannedRun, Protocol
-from baselines.experiments.statistics import expected_running_time, share_reached
+from baselines.experiments.statistics import running_times, share_reached
 from baselines.experiments.suites import Suite
 from semrob_env.metrics import cluster_means, distinct
 from semrob_env.parameters import SemanticSpace
@@ -121,7 +121,10 @@ class SearchComparison:
             "budget": budget,
             "runs": len(rows),
             **{f"{name}{end}": value for name, mean in means.items() for end, value in zip(ENDS, mean, strict=True)},
-            "expected_queries": expected_running_time([one.first for one in own], [one.queries for one in own]),
+            # As one question: a view that fails is sought anywhere, and another scene is another try.
+            "expected_queries": float(
+                running_times([one.first for one in own], [one.queries for one in own], np.zeros(len(own)))[0]
+            ),
             "nearest_degrees": _median([one.nearest_degrees for one in hits]),
             "nearest_euclidean": _median([one.nearest_euclidean for one in hits]),
             "queries": float(np.mean([one.queries for one in own])),

@@ -1,18 +1,20 @@
-"""Statistics of runs with targets: expected running time, ECDF, data profiles, ranks with intervals.
+"""Statistics of runs with targets: running times a question, ECDF, medians and ranks with intervals.
 
-- *Expected running time* (ERT) as COCO has it: Hansen, Auger, Ros, Mersmann, Tusar & Brockhoff, *COCO: a platform for
-  comparing continuous optimizers in a black-box setting*, Optimization Methods and Software 36, 2021, and Hansen,
-  Auger, Brockhoff, Tusar & Tusar, *COCO: Performance assessment*, arXiv 1605.03560: all queries of all runs, those that
-  fail counted to their end, over the number of runs that reach the target.
-- *ECDF* of runtimes (ibid.): the share of function-target pairs that are reached within a number of queries. Ours takes
-  runs as they are; COCO also simulates restarts.
+- *Expected running time* (ERT) as COCO has it, of **one question**: Hansen, Auger, Ros, Mersmann, Tusar & Brockhoff,
+  *COCO: a platform for comparing continuous optimizers in a black-box setting*, Optimization Methods and Software 36,
+  2021, and Hansen, Auger, Brockhoff, Tusar & Tusar, *COCO: Performance assessment*, arXiv 1605.03560: all queries of
+  all runs on it, those that fail counted to their end, over the number of runs that reach the target. A restart of a
+  method that draws nothing is the same run again: where it fails, its time is infinite. Times of several questions are
+  never pooled, for a failure on one is no restart on another.
+- *ECDF* of running times (ibid.): the share of question-target pairs whose ERT is within a number of queries.
 - *Data profile*: More & Wild, *Benchmarking derivative-free optimization algorithms*, SIAM J. Optimization 20, 2009:
   the share of questions solved within a number of simplex gradients, n + 1 queries each; a region has 2n bounds, so
   here 2n + 1.
 
-A target is reached at the first checkpoint at which the recommended region is feasible and good enough. Checkpoints are
+A target is *held* from the first checkpoint on from which every recommended region is feasible and good enough, to the
+end of the run; it is *hit* at the first one that is, which may be luck that the next answer takes away. Checkpoints are
 ten a decade (`optimizers.run.CHECKPOINTS`) and the end of a run: in between, running times are rounded up by 26 % at
-most. What was reached may be lost again, so the share of final regions that reach the target stands beside it.
+most.
 """
 
 from __future__ import annotations
@@ -24,28 +26,63 @@ import numpy.typing as npt
 
 from semrob_env.errors import ShapeMismatchError
 from semrob_env.metrics import ClusterMeans, cluster_means
+from semrob_env.metrics.bootstrap import cluster_weights
 from semrob_env.types import FloatArray
 
 
-def expected_running_time(reached: npt.ArrayLike, spent: npt.ArrayLike) -> float:
-    """All queries over successes: infinite without a success, NaN without a run.
+def running_times(reached: npt.ArrayLike, spent: npt.ArrayLike, question: npt.ArrayLike) -> FloatArray:
+    """The expected running time (Q,) of each question, by rising number: infinite without a success.
 
     Args:
         reached: Queries at which each run reached the target, infinite if never, (R,).
         spent: Queries of each run in all, (R,): what a run without success costs.
+        question: Number of the question of each run (R,).
 
     Raises:
         ShapeMismatchError: Not one number of each kind a run.
     """
-    times, bills = np.asarray(reached, dtype=np.float64), np.asarray(spent, dtype=np.float64)
-    if times.shape != bills.shape or times.ndim != 1:
-        raise ShapeMismatchError(f"reached {times.shape} and spent {bills.shape}: give one number a run")
-    if not len(times):
-        return math.nan
+    times, bills, asked = (np.asarray(part, dtype=np.float64) for part in (reached, spent, question))
+    if not times.shape == bills.shape == asked.shape or times.ndim != 1:
+        raise ShapeMismatchError(f"reached {times.shape}, spent {bills.shape}, question {asked.shape}: one each a run")
+    _, owner = np.unique(asked, return_inverse=True)
     has_reached = np.isfinite(times)
-    if not has_reached.any():
-        return math.inf
-    return float(np.where(has_reached, times, bills).sum() / has_reached.sum())
+    total, successes = np.bincount(owner, np.where(has_reached, times, bills)), np.bincount(owner, has_reached)
+    return np.asarray(np.divide(total, successes, out=np.full(len(total), np.inf), where=successes > 0))
+
+
+def cluster_median(
+    values: FloatArray, groups: npt.NDArray[np.str_], rng: np.random.Generator, *, resamples: int, level: float
+) -> tuple[float, float, float]:
+    """The median of Q values, infinite ones among them, and the ends of its percentile interval over groups.
+
+    The least value that more than half of them do not exceed: no mean of two, for one may be infinite, and of a method
+    that solves half of the questions the time is infinite.
+
+    Args:
+        values: One a question (Q,).
+        groups: Of each question (Q,): questions about one shape are resampled together.
+        rng: Of the bootstrap.
+        resamples: How often, at least 2.
+        level: Of the interval, in (0, 1).
+
+    Returns:
+        NaN for all without a value; NaN ends with a single group, which tells nothing of others.
+    """
+    if not len(values):
+        return math.nan, math.nan, math.nan
+    order = np.argsort(values, kind="stable")
+    ordered, (names, owner) = values[order], np.unique(groups[order], return_inverse=True)
+
+    def medians(weights: FloatArray) -> FloatArray:
+        run = np.cumsum(weights, axis=1)
+        return np.asarray(ordered[(run <= run[:, -1:] / 2).sum(axis=1)])
+
+    middle = float(medians(np.ones((1, len(values))))[0])
+    if len(names) < 2:
+        return middle, math.nan, math.nan
+    drawn = np.sort(medians(cluster_weights(len(names), rng, resamples)[:, owner]))
+    ends = (np.array([1 - level, 1 + level]) / 2 * (resamples - 1)).round().astype(np.int64)
+    return middle, float(drawn[ends[0]]), float(drawn[ends[1]])
 
 
 def share_reached(times: npt.ArrayLike, queries: npt.ArrayLike) -> FloatArray:

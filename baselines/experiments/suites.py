@@ -6,7 +6,7 @@ is at least the goal's level: elsewhere, often no region is feasible.
 | suite     | functions                                                     | start points                            |
 |-----------|---------------------------------------------------------------|-----------------------------------------|
 | recorded  | maps of a file: `networks`, `classes`, `shapes`; all if empty | the paper's four                        |
-| synthetic | `families` x `parameters` (n) x `instances` (seeds)           | one, drawn inside the known plateau     |
+| synthetic | `families` x `parameters` (n) x `instances` (seeds)           | one, drawn where the score is high      |
 | live      | scenes: `networks`, `classes`, `shapes` (procedural)          | the paper's four                        |
 | failing   | the complements of the same scenes: regions of failures       | those where the network fails           |
 """
@@ -29,14 +29,12 @@ from semrob_env.questions import Goal, Question
 from semrob_env.recorded import load_maps
 from semrob_env.scene.classifiers.names import parts_of, split_subject
 from semrob_env.store import canonical_json
-from semrob_env.synthetic import FAMILIES, SyntheticFunction
+from semrob_env.synthetic import FAMILIES, TANGLED, SyntheticFunction, TangledFunction
 
 Options = Mapping[str, tuple[str, ...]]
 """What a suite is made of: lists of words by name."""
 
 _DRAWS = 4096
-_FLANK = 0.2
-"""Share of a flank, besides the plateau, within which starts of synthetic functions are drawn."""
 
 
 @final
@@ -161,26 +159,23 @@ def _from_paper_starts(function_id: str, space: SemanticSpace, group: str) -> li
 
 def _synthetic(options: Options, maps_file: str) -> list[Place]:
     del maps_file
-    _require(options["families"], FAMILIES, "unknown synthetic family", "; known are")
+    known = {**dict.fromkeys(FAMILIES, "synthetic"), **dict.fromkeys(TANGLED, "tangled")}
+    _require(options["families"], known, "unknown synthetic family", "; known are")
     places = []
     for family, n, seed in itertools.product(options["families"], options["parameters"], options["instances"]):
-        function = make_function(f"synthetic:{family}?n={n}&seed={seed}")
-        assert isinstance(function, SyntheticFunction)
+        function = make_function(f"{known[family]}:{family}?n={n}&seed={seed}")
+        assert isinstance(function, SyntheticFunction | TangledFunction)
         places.append(Place(function.id, _inside(function), function.id))
     return places
 
 
-def _inside(function: SyntheticFunction) -> tuple[float, ...]:
-    """A point on the plateau or low on its flanks, the first of some draws with a score of 0.8 or more.
+def _inside(function: SyntheticFunction | TangledFunction) -> tuple[float, ...]:
+    """A point of high score, the first of the function's own draws with 0.8 or more.
 
     The draws come from a hash of the function's id; without such a point, it is the best of them.
     """
     digest = hashlib.sha256(f"start/{function.id}".encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(digest, "big"))
-    space, bumps, active = function.space, function.landscape.bumps, list(function.active)
-    theta = space.sample(_DRAWS, rng)
-    theta[:, active] = bumps.center + (2 * rng.random((_DRAWS, len(active))) - 1) * (bumps.half + _FLANK * bumps.flank)
-    theta = space.project(theta)
+    theta = function.starts(_DRAWS, np.random.default_rng(int.from_bytes(digest, "big")))
     scores = function.values(theta[None])[0]
     first = np.flatnonzero(scores >= 0.8)
     return tuple(theta[first[0] if len(first) else scores.argmax()].tolist())
@@ -204,7 +199,7 @@ def _failing(options: Options, maps_file: str) -> list[Place]:
     return [replace(own, function_id=f"complement({own.function_id})") for own in _live(options, maps_file)]
 
 
-_FAMILIES, _SIZES = ("plateau", "seam", "ridge", "trap", "hill"), ("1", "2", "4", "6", "8", "10")
+_FAMILIES, _SIZES = ("plateau", "seam", "ridge", "trap", "away", "hill", *TANGLED), ("1", "2", "4", "6", "8", "10")
 _CLASSES = ("cup", "chair", "bottle", "piano", "toilet")
 _SCENES = {"networks": ("efficientnet_lite0",), "classes": _CLASSES, "shapes": ("0",)}
 SUITES = {

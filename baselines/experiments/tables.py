@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from baselines.experiments.protocols import Entry, Protocol
 from baselines.experiments.quality import Outcomes
-from baselines.experiments.statistics import expected_running_time, mean_ranks
+from baselines.experiments.statistics import cluster_median, mean_ranks, running_times
 from baselines.experiments.suites import SUITES, Suite
 from optimizers.registry import get_optimizer
 from semrob_env.metrics import ClusterMeans, cluster_means
@@ -26,6 +26,17 @@ PROFILE_TARGET = 0.8
 
 ALL = "all"
 """In the place of a number of parameters."""
+
+OPEN, TRIVIAL = "open", "trivial"
+"""Parts of the questions: those whose answer has to be found, and those that the whole space answers."""
+
+FLOOR = (
+    "fixed_box:side=0",
+    "fixed_box:side=0.3",
+    "fixed_box:side=0.7:turn=1",
+    "fixed_box:side=1",
+)
+"""Dummies that stand in every comparison: what beats none of them has found nothing."""
 
 
 @final
@@ -60,9 +71,14 @@ class Comparison:
                 "purity": _cell(out.purity[row]),
                 "best": float(out.best[row]),
                 "best_is_exact": int(out.is_exact[row]),
+                "trivial": int(out.is_whole[row]),
                 "quality": _cell(out.quality[row]),
                 **{
                     f"reached_{percent(target)}": _cell(out.reached[row, place])
+                    for place, target in enumerate(self.protocol.targets)
+                },
+                **{
+                    f"held_{percent(target)}": _cell(out.held[row, place])
                     for place, target in enumerate(self.protocol.targets)
                 },
             })
@@ -70,18 +86,22 @@ class Comparison:
 
     @cached_property
     def lines(self) -> list[dict[str, Any]]:
-        """The lines of `comparison.csv`: goals, then numbers of parameters, entries, budgets."""
+        """The lines of `comparison.csv`: goals, then parts, numbers of parameters, entries, budgets."""
         digest, lines = self.protocol.digest(), []
         several = [None, *self.sizes] if len(self.sizes) > 1 else [None]
-        for goal, n in itertools.product(self.protocol.goals, several):
-            by_budget = {budget: self._ranks(goal, budget, n) for budget in self.protocol.budgets}
+        parts = [*((OPEN, n) for n in several), (TRIVIAL, None)]
+        for goal, (part, n) in itertools.product(self.protocol.goals, parts):
+            if not self.rows(goal, 0, self.protocol.budgets[0], n, part).any():
+                continue
+            by_budget = {budget: self._ranks(goal, budget, part, n) for budget in self.protocol.budgets}
             for index, entry in enumerate(self.protocol.entries):
                 for budget in self.protocol.budgets:
-                    found, rows = by_budget[budget], self.rows(goal, index, budget, n)
+                    found, rows = by_budget[budget], self.rows(goal, index, budget, n, part)
                     lines.append({
                         "protocol": digest,
                         "goal": goal.text,
                         "label": entry.label,
+                        "part": part,
                         "n": ALL if n is None else n,
                         "budget": budget,
                         **self._summary(rows),
@@ -92,7 +112,7 @@ class Comparison:
                     })
         return lines
 
-    def shown(self, goal: Goal) -> list[dict[str, str]]:
+    def shown(self, goal: Goal, part: str = OPEN) -> list[dict[str, str]]:
         """The table of one goal as text: a line a method.
 
         Running times are those of the largest budget; of a method that plans by its budget, of the plan with the
@@ -100,25 +120,34 @@ class Comparison:
         """
         shown = []
         for entry in self.protocol.entries:
-            own = self._by_budget(goal, entry, ALL)
+            own = self._by_budget(goal, entry, ALL, part)
             last = own[self.protocol.budgets[-1]]
             row = {"method": entry.label}
             for budget, line in own.items():
-                row[f"share @{budget}"] = _text(line["median_quality"], 2)
+                row[f"share @{budget}"] = _text(line["median_quality"], 2) + _interval(line, "median_quality", 2)
             for budget, line in own.items():
                 row[f"feasible % @{budget}"] = _text(line["feasible"], 0, 100)
-            for budget, line in own.items():
-                row[f"certified % @{budget}"] = _text(line["certified"], 0, 100)
+            row[f"certified % @{last['budget']}"] = _text(last["certified"], 0, 100)
             for target in self.protocol.targets:
                 name = percent(target)
-                text, plan = _running_time(entry, own, name)
-                row[f"ERT {name} %"] = text
+                text, plan = _running_time(entry, own, f"ert_{name}")
+                row[f"ERT {name} %"] = text + _interval(plan, f"ert_{name}", 0)
                 row[f"final {name} %"] = _text(plan[f"final_{name}"], 0, 100)
-            rank = _text(last["rank"], 2)
-            interval = f" ({last['rank_low']:.2f} to {last['rank_high']:.2f})" if last["rank_low"] != "" else ""
-            row[f"rank @{last['budget']}"] = rank + interval
+                row[f"first hit {name} %"] = _time(plan[f"first_{name}"])
+            row[f"rank @{last['budget']}"] = _text(last["rank"], 2) + _interval(last, "rank", 2)
             shown.append(row)
         return shown
+
+    def open(self, goal: Goal) -> int:
+        """How many questions of a goal have an answer that is not the whole space."""
+        out = self.outcomes
+        is_open = (out.best > 0) & ~out.is_whole & (self._goals == self.protocol.goals.index(goal))
+        return len(np.unique(out.question[is_open]))
+
+    def trivial(self, goal: Goal) -> int:
+        """How many questions of a goal the whole space answers."""
+        out = self.outcomes
+        return len(np.unique(out.question[out.is_whole & (self._goals == self.protocol.goals.index(goal))]))
 
     def shown_amortized(self, goal: Goal) -> list[dict[str, str]]:
         """Running times where one set of samples serves all start points of a function, a line a method.
@@ -126,7 +155,8 @@ class Comparison:
         Empty if no method here shares samples, or no function has several start points.
         """
         entries = self.protocol.entries
-        if not any((self.outcomes.sharers > 1) & (self._goals == self.protocol.goals.index(goal))):
+        is_shared = (self.outcomes.sharers > 1) & (self._goals == self.protocol.goals.index(goal))
+        if not self.open(goal) or not is_shared.any():
             return []
         lines = []
         for index, entry in enumerate(entries):
@@ -137,11 +167,11 @@ class Comparison:
                 "start points a set of samples": f"{sharers.mean():.2f}" if len(sharers) else "-",
             }
             for budget, row in own.items():
-                line[f"queries a start point @{budget}"] = _text(row["amortised_queries"], 1)
+                line[f"queries a start point @{budget}"] = _text(row["amortized_queries"], 1)
             for target in self.protocol.targets:
                 name = percent(target)
-                line[f"amortised ERT {name} %"] = _running_time(entry, own, name, "amortised_ert")[0]
-                line[f"(per start point {name} %)"] = _running_time(entry, own, name)[0]
+                line[f"amortized ERT {name} %"] = _running_time(entry, own, f"amortized_ert_{name}")[0]
+                line[f"(per start point {name} %)"] = _running_time(entry, own, f"ert_{name}")[0]
             lines.append(line)
         return lines
 
@@ -157,7 +187,7 @@ class Comparison:
             {
                 "method": entry.label,
                 **{
-                    f"ERT {name} %, n={n}": _running_time(entry, self._by_budget(goal, entry, n), name)[0]
+                    f"ERT {name} %, n={n}": _running_time(entry, self._by_budget(goal, entry, n), f"ert_{name}")[0]
                     for n in self.sizes
                 },
             }
@@ -204,14 +234,20 @@ class Comparison:
         """What a reader must know about this comparison."""
         out = self.outcomes
         asked = {int(question): float(best) for question, best in zip(out.question, out.best, strict=True)}
-        none = sum(best <= 0 for best in asked.values())
+        none, whole = sum(best <= 0 for best in asked.values()), len(np.unique(out.question[out.is_whole]))
         notes = [
-            f"{len(asked) - none} questions with an answer, {none} without one (left out of every figure)",
-            "share: median over questions of feasible volume / optimum, infeasible regions count 0; by the run planned "
-            "for that budget",
-            "ERT (COCO): all queries of all runs / runs whose recommended region ever was feasible and reached the "
-            "target, resolved to ten checkpoints a decade and the end of a run; final: share of runs whose last region "
-            "still does",
+            f"{len(asked)} questions: {len(asked) - none - whole} open, {whole} that the whole space answers (apart, "
+            f"for whoever says 'all of it' is right), {none} without an answer, the start point itself among what is "
+            "infeasible (left out of every figure)",
+            "share: median over questions of feasible volume / optimum, infeasible regions count 0, the mean over "
+            "seeds; by the run planned for that budget",
+            "ERT (COCO), a question at a time: all queries of its runs / runs that held the target, from that "
+            "checkpoint to their end, feasible throughout; infinite where no run did, and a method that draws nothing "
+            "has one run; the table has the median over questions. first hit: the same until the target was reached "
+            "for the first time, kept or not. final: share of runs whose last region reaches it. Times are resolved to "
+            "ten checkpoints a decade and the end of a run",
+            f"in brackets: {100 * self.protocol.level:g} % intervals, questions about one shape resampled together",
+            "fixed_box: dummies that ask once and answer with a box of fixed size, the floor of every comparison",
         ]
         if any(entry.plans for entry in self.protocol.entries):
             notes.append(
@@ -220,7 +256,7 @@ class Comparison:
             )
         if (out.sharers > 1).any():
             notes.append(
-                "amortised: the samples of a method that asks the same whatever the start point serve all start "
+                "amortized: the samples of a method that asks the same whatever the start point serve all start "
                 "points of a function, which share the bill. The figures per start point decide"
             )
         if not out.is_exact.all():
@@ -234,19 +270,20 @@ class Comparison:
             )
         return [*notes, f"protocol {self.protocol.digest()}"]
 
-    def _by_budget(self, goal: Goal, entry: Entry, n: int | str) -> dict[int, dict[str, Any]]:
+    def _by_budget(self, goal: Goal, entry: Entry, n: int | str, part: str = OPEN) -> dict[int, dict[str, Any]]:
         """The lines of an entry by budget."""
-        wanted = (goal.text, entry.label, n)
-        return {line["budget"]: line for line in self.lines if (line["goal"], line["label"], line["n"]) == wanted}
+        wanted, names = (goal.text, entry.label, n, part), ("goal", "label", "n", "part")
+        return {line["budget"]: line for line in self.lines if tuple(line[name] for name in names) == wanted}
 
-    def rows(self, goal: Goal, entry: int, budget: int, n: int | None = None) -> BoolArray:
-        """Runs (R,) of a plan on questions of a goal that have an answer; of n parameters, or all."""
+    def rows(self, goal: Goal, entry: int, budget: int, n: int | None = None, part: str = OPEN) -> BoolArray:
+        """Runs (R,) of a plan on a part of the questions of a goal; of n parameters, or all."""
         out = self.outcomes
         rows = (
             (self._goals == self.protocol.goals.index(goal))
             & (out.entry == entry)
             & (out.budget == budget)
             & (out.best > 0)
+            & (out.is_whole == (part == TRIVIAL))
         )
         return np.asarray(rows if n is None else rows & (self.run_sizes == n))
 
@@ -266,33 +303,49 @@ class Comparison:
         queries, quality, purity = out.queries[rows], out.quality[rows], out.purity[rows]
         return {
             "runs": int(rows.sum()),
-            "median_quality": _over(np.median, quality),
+            **self._median("median_quality", rows, self._over_seeds(rows), sign=-1.0),
             "feasible": _over(np.mean, out.feasible[rows]),
             "certified": _over(np.mean, out.certified[rows]),
             "purity": _over(np.nanmean, purity if np.isfinite(purity).any() else purity[:0]),
             "regret": _over(lambda own: 1 - own.mean(), quality),
             "queries": _over(np.median, queries),
-            "amortised_queries": _over(np.mean, queries / out.sharers[rows]),
+            "amortized_queries": _over(np.mean, queries / out.sharers[rows]),
         }
 
     def _times(self, rows: BoolArray) -> dict[str, Any]:
-        out, cells = self.outcomes, {}
+        out, cells, asked = self.outcomes, dict[str, Any](), self.outcomes.question[rows]
         bills, sharers = out.queries[rows], out.sharers[rows]
         for place, target in enumerate(self.protocol.targets):
-            name, times = percent(target), out.reached[rows, place]
-            cells[f"ert_{name}"] = _cell(expected_running_time(times, bills))
-            cells[f"amortised_ert_{name}"] = _cell(expected_running_time(times / sharers, bills / sharers))
-            cells[f"reached_{name}"] = _over(np.mean, np.isfinite(times))
-            cells[f"final_{name}"] = _over(np.mean, out.quality[rows] >= target)
+            name, held = percent(target), out.held[rows, place]
+            amortized = running_times(held / sharers, bills / sharers, asked)
+            first = running_times(out.reached[rows, place], bills, asked)
+            cells |= self._median(f"ert_{name}", rows, running_times(held, bills, asked))
+            cells |= self._median(f"amortized_ert_{name}", rows, amortized)
+            cells[f"first_{name}"] = _cell(median(first))
+            cells[f"final_{name}"] = _over(np.mean, np.isfinite(held))
         return cells
 
-    def _ranks(self, goal: Goal, budget: int, n: int | None) -> ClusterMeans:
+    def _over_seeds(self, rows: BoolArray) -> FloatArray:
+        """Mean quality (Q,) over the runs of each question, questions rising."""
+        _, owner = np.unique(self.outcomes.question[rows], return_inverse=True)
+        return np.asarray(np.bincount(owner, weights=self.outcomes.quality[rows]) / np.bincount(owner))
+
+    def _median(self, name: str, rows: BoolArray, values: FloatArray, sign: float = 1.0) -> dict[str, Any]:
+        """Cells of the median of values (Q,) of the questions of rows, and of its interval.
+
+        Of two in the middle the worse one: the higher time; the lower quality, with the sign -1.
+        """
+        questions = np.unique(self.outcomes.question[rows])
+        rng, protocol = np.random.default_rng(self.protocol.bootstrap_seed), self.protocol
+        groups = np.array([self.suite.groups[question] for question in questions], dtype=np.str_)
+        found = cluster_median(sign * values, groups, rng, resamples=protocol.resamples, level=protocol.level)
+        names = ("", "_low", "_high") if sign > 0 else ("", "_high", "_low")
+        return {f"{name}{end}": _cell(sign * value) for end, value in zip(names, found, strict=True)}
+
+    def _ranks(self, goal: Goal, budget: int, part: str, n: int | None) -> ClusterMeans:
         """Ranks of the entries by their mean quality over seeds."""
-        scores, questions = [], np.zeros(0, dtype=np.int64)
-        for index in range(len(self.protocol.entries)):
-            rows = self.rows(goal, index, budget, n)
-            questions, owner = np.unique(self.outcomes.question[rows], return_inverse=True)
-            scores.append(np.bincount(owner, weights=self.outcomes.quality[rows]) / np.bincount(owner))
+        each = [self.rows(goal, index, budget, n, part) for index in range(len(self.protocol.entries))]
+        scores, questions = [self._over_seeds(rows) for rows in each], np.unique(self.outcomes.question[each[0]])
         if not len(questions):
             return ClusterMeans(*np.full((3, len(scores)), np.nan))
         groups = np.array([self.suite.groups[question] for question in questions], dtype=np.str_)
@@ -300,22 +353,33 @@ class Comparison:
         return mean_ranks(np.array(scores), groups, rng, resamples=self.protocol.resamples, level=self.protocol.level)
 
 
-def _running_time(
-    entry: Entry, own: Mapping[int, dict[str, Any]], name: str, kind: str = "ert"
-) -> tuple[str, dict[str, Any]]:
-    """The expected running time to a target as text, and the line it is from, out of the lines by budget."""
+def _running_time(entry: Entry, own: Mapping[int, dict[str, Any]], name: str) -> tuple[str, dict[str, Any]]:
+    """A running time as text, and the line it is from, out of the lines by budget."""
+    if not own:
+        return "-", {}
     line = own[max(own)]
     if entry.plans:
-        line = min(own.values(), key=lambda line: _or_infinite(line[f"{kind}_{name}"]))
-    time = _or_infinite(line[f"{kind}_{name}"])
-    if math.isinf(time):
-        return "inf" if line["runs"] else "-", line
-    return f"{time:.0f}" + (f" @{line['budget']}" if entry.plans else ""), line
+        line = min(own.values(), key=lambda line: _or_infinite(line[name]))
+    text = _time(line[name])
+    return text + (f" @{line['budget']}" if entry.plans and text not in {"inf", "-"} else ""), line
 
 
 def median(values: FloatArray) -> float:
-    """Of numbers (N,); NaN without any."""
-    return float(np.median(values)) if len(values) else math.nan
+    """Of numbers (N,), the least that more than half of them do not exceed; NaN without any."""
+    return float(np.sort(values)[len(values) // 2]) if len(values) else math.nan
+
+
+def _time(cell: float | str) -> str:
+    """A running time as text; without a question, a dash."""
+    return "-" if cell == "" else "inf" if math.isinf(_or_infinite(cell)) else f"{float(cell):.0f}"
+
+
+def _interval(line: Mapping[str, Any], name: str, digits: int) -> str:
+    """The interval of a figure in brackets; nothing without one."""
+    low, high = line[f"{name}_low"], line[f"{name}_high"]
+    if "" in {low, high} or line[name] == low == high == "inf":
+        return ""
+    return f" ({_text(low, digits)} to {_text(high, digits)})"
 
 
 def _cell(value: float) -> float | str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import numpy as np
 
-from optimizers.surrogate.criteria import Criterion
-from optimizers.surrogate.process import Process
+from optimizers.surrogate.process import Lattice
+from semrob_env.parameters import SemanticSpace
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 _SCALES = np.array([24, 8, 3, 1])
@@ -18,13 +20,49 @@ _SLACK = 0.004
 _GAIN = 1e-9
 
 
-def log_volumes(process: Process, boxes: IntArray) -> FloatArray:
+LEAST_SHARE = 1e-9
+"""Least half width of a region as a share of the range; that of the region while none is held for feasible."""
+
+
+def native_bounds(
+    space: SemanticSpace, start: FloatArray, lower: FloatArray, upper: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """Bounds (B, n) in native units of boxes in unit coordinates relative to start (B, n), which is well inside."""
+    origin = np.where(space.is_periodic, start, space.low)
+    lower, upper = origin + lower * space.width, origin + upper * space.width
+    least = LEAST_SHARE * space.width  # far above rounding, so that theta0 stays inside
+    plain = ~space.is_periodic
+    lower, upper = np.minimum(lower, start - least), np.maximum(upper, start + least)
+    lower = np.where(plain, np.maximum(lower, space.low), lower)
+    return lower, np.where(plain, np.minimum(upper, space.high), upper)
+
+
+class HasLattice(Protocol):
+    """What knows the lattice of boxes."""
+
+    @property
+    def lattice(self) -> Lattice:
+        """Where sides of boxes may lie."""
+
+
+class HasMargins(Protocol):
+    """What the search needs of a `Criterion`."""
+
+    @property
+    def process(self) -> HasLattice:
+        """What knows the lattice."""
+
+    def margins(self, boxes: IntArray, caution: FloatArray) -> FloatArray:
+        """Margins (M, C) of boxes (M, n, 2), k = caution (M,)."""
+
+
+def log_volumes(process: HasLattice, boxes: IntArray) -> FloatArray:
     """Log volumes (M,) of boxes (M, n, 2)."""
     lower, upper = process.lattice.bounds(boxes)
     return np.asarray(np.log(upper - lower).sum(axis=1))
 
 
-def legal(process: Process, boxes: IntArray) -> IntArray:
+def legal(process: HasLattice, boxes: IntArray) -> IntArray:
     """Boxes (M, n, 2) within the walls and at most a turn long, each side with a width."""
     steps, lattice = process.lattice.steps, process.lattice
     kept = np.clip(boxes, 0, steps)
@@ -34,7 +72,7 @@ def legal(process: Process, boxes: IntArray) -> IntArray:
     return np.where((upper <= lower)[..., None], 1, kept)  # from a start point on a wall outwards
 
 
-def widest(criterion: Criterion, caution: FloatArray, starts: IntArray) -> tuple[IntArray, BoolArray]:
+def widest(criterion: HasMargins, caution: FloatArray, starts: IntArray) -> tuple[IntArray, BoolArray]:
     """From boxes (S, n, 2) the largest ones whose margins are above 0, k = caution (S,), and which have that.
 
     Each round tries to move every side by some steps, and the joint moves which by these, added up, gain the most
@@ -73,7 +111,7 @@ def widest(criterion: Criterion, caution: FloatArray, starts: IntArray) -> tuple
     return boxes, margin.min(axis=1) >= 0
 
 
-def _tried(criterion: Criterion, caution: FloatArray, boxes: IntArray) -> tuple[IntArray, FloatArray, FloatArray]:
+def _tried(criterion: HasMargins, caution: FloatArray, boxes: IntArray) -> tuple[IntArray, FloatArray, FloatArray]:
     """Boxes (R, T, n, 2) made legal, their margins (R, T, C) and log volumes (R, T)."""
     rows, count = boxes.shape[:2]
     flat = legal(criterion.process, boxes.reshape(rows * count, *boxes.shape[2:]))

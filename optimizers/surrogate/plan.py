@@ -176,7 +176,7 @@ class StepPlan:
 
     def _caution(self, told: int) -> float:
         """Standard deviations by which a recommended box keeps its limits after so many scores."""
-        return float(min((told / _FULL_AT) ** _GROWING, 1.0) * NormalDist().inv_cdf(self.confidence))
+        return grown_caution(told, self.confidence)
 
     def first(self, center: FloatArray) -> Knowledge:
         """What a trajectory knows before its first score."""
@@ -184,7 +184,7 @@ class StepPlan:
         brackets = np.tile([0.0, 1.0], (n, 2, 1))
         logs, _ = prior_of_logs(n, with_feature=self._uses_lines)
         none = np.zeros((0, n))
-        others = points_on_lines(center, self.periodic, _reach(brackets)) if self._uses_lines else none
+        others = points_on_lines(center, self.periodic, line_reach(brackets)) if self._uses_lines else none
         upcoming = np.concatenate([center[None], others])
         turns = np.ones(len(self.goals)), np.zeros(len(self.goals), np.int64)
         return Knowledge(
@@ -195,7 +195,8 @@ class StepPlan:
         """The row after the scores (m,) of its upcoming points."""
         brackets = row.brackets
         if self._uses_lines and len(row.scores) < 1 + 2 * self.n * self.line_rounds:
-            brackets = self._halved(row, scores)
+            top, fresh = (row.scores[0], scores) if len(row.scores) else (scores[0], scores[1:])
+            brackets = halved(brackets, fresh >= _FALLEN * top)
         points, told = np.concatenate([row.points, row.upcoming]), np.concatenate([row.scores, scores])
         row = replace(row, points=points, scores=told, brackets=brackets)
         if len(told) >= _GROWTH * row.fitted:
@@ -211,7 +212,7 @@ class StepPlan:
             box = self._safest(self._criterion(process, self.goal), row)
         after = replace(row, box=np.zeros_like(row.box) if box is None else box, is_known=box is not None)
         if self._rounds_left(len(told)):
-            return replace(after, upcoming=points_on_lines(row.center, self.periodic, _reach(brackets)))
+            return replace(after, upcoming=points_on_lines(row.center, self.periodic, line_reach(brackets)))
         each = _CANDIDATES // len(targets)
         spread = np.tile(evenly_spread(self.n, row.drawn, each), (len(targets), 1))
         upcoming = most_telling(criterion, targets, spread, self.ask_size(len(told)))
@@ -265,14 +266,6 @@ class StepPlan:
         lower, upper = self._lattice(row.center).bounds(row.box[None])
         return lower[0], upper[0]
 
-    def _halved(self, row: Knowledge, scores: FloatArray) -> FloatArray:
-        """The brackets after a round of points on lines."""
-        is_first = not len(row.scores)
-        top, fresh = (scores[0], scores[1:]) if is_first else (row.scores[0], scores)
-        is_high, reach = fresh.reshape(self.n, 2) >= _FALLEN * top, _reach(row.brackets)
-        inner = np.where(is_high, reach, row.brackets[..., 0])
-        return np.stack([inner, np.where(is_high, row.brackets[..., 1], reach)], axis=-1)
-
     def _boxes(self, criterion: Criterion, before: IntArray | None) -> tuple[IntArray | None, IntArray, float]:
         """The box to recommend (n, 2), None without one, those to learn about (T, n, 2), and the gain as in `gains`."""
         process = criterion.process
@@ -313,7 +306,19 @@ class StepPlan:
         return (first[None] if np.array_equal(first, second) else np.stack([first, second])), float(gain.max())
 
 
-def _reach(brackets: FloatArray) -> FloatArray:
+def halved(brackets: FloatArray, is_high: BoolArray) -> FloatArray:
+    """Brackets (n, 2, 2) after a round of points on lines, with whether the score there was still high (2n,)."""
+    reach, high = line_reach(brackets), is_high.reshape(brackets.shape[:2])
+    inner = np.where(high, reach, brackets[..., 0])
+    return np.stack([inner, np.where(high, brackets[..., 1], reach)], axis=-1)
+
+
+def grown_caution(told: int, confidence: float) -> float:
+    """Standard deviations of a normal quantile, fewer while scores are few: a bold box is worth more then."""
+    return float(min((told / _FULL_AT) ** _GROWING, 1.0) * NormalDist().inv_cdf(confidence))
+
+
+def line_reach(brackets: FloatArray) -> FloatArray:
     """How far the next round of points on lines goes, (n, 2)."""
     is_new = (brackets[..., 0] == 0) & (brackets[..., 1] == 1)
     return np.asarray(np.where(is_new, _FIRST_REACH, brackets.mean(axis=-1)))

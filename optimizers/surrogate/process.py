@@ -43,6 +43,8 @@ _INTERACTIONS = 1.6
 _FIT_STEPS = 12
 _BROAD, _BROADER = 0.8, 1.2
 _TINY = 1e-12
+_OFF = -30.0
+"""The logit or logarithm of what is not there."""
 COARSE = 8
 _CELLS = ((12, 1), (24, 2), (48, 3), (96, 6))
 """Up to so many 96ths of the way from the start point, cells are so many 96ths wide."""
@@ -176,27 +178,46 @@ def prior_of_logs(n: int, *, with_feature: bool) -> tuple[FloatArray, FloatArray
     return np.array(mean), np.array([_BROAD] * (n + 1) + [_BROADER, 1.0, 1.0])
 
 
+def generic_prior(n: int) -> tuple[FloatArray, FloatArray]:
+    """The prior of a plain Gaussian process, one product kernel; a standard deviation of 0 holds a number fixed.
+
+    Lengths grow with the square root of n, as distances do (Hvarfner, Hellsten & Nardi, *Vanilla Bayesian optimization
+    performs great in high dimensions*, ICML 2024).
+    """
+    mean, deviation = prior_of_logs(n, with_feature=False)
+    mean[:n] += max(0.5 * math.log(n / 2), 0.0)
+    mean[n + 2 :], deviation[n + 2 :] = _OFF, 0.0
+    return mean, deviation
+
+
 def parts_of(logs: FloatArray, periodic: BoolArray, *, with_feature: bool) -> list[ProductKernel]:
     """The product kernels of the covariance: the one with constants and, without a feature, the finer one."""
     n = len(periodic)
     lengths = np.exp(logs[:n])
     broad = tuple(AxisKernel(float(one), bool(turn)) for one, turn in zip(lengths, periodic, strict=True))
     parts = [ProductKernel(math.exp(2 * logs[n]), 1 / (1 + math.exp(-logs[n + 2])), broad)]
-    if not with_feature:
+    if not with_feature and logs[n + 3] > _OFF:
         fine = tuple(AxisKernel(kernel.length * _FINER, kernel.periodic) for kernel in broad)
         parts.append(ProductKernel(math.exp(2 * logs[n + 3]), 0.0, fine))
     return parts
 
 
 def fit(
-    logs: FloatArray, points: FloatArray, scores: FloatArray, periodic: BoolArray, feature: FloatArray | None
+    logs: FloatArray,
+    points: FloatArray,
+    scores: FloatArray,
+    periodic: BoolArray,
+    feature: FloatArray | None,
+    prior: tuple[FloatArray, FloatArray] | None = None,
 ) -> FloatArray:
     """A mode of the posterior of the numbers, searched for from `logs` (and from the prior with a feature)."""
     from scipy.optimize import minimize  # here, for it takes most of a second to import
 
     n = points.shape[1]
-    prior = prior_of_logs(n, with_feature=feature is not None)
+    mean, deviation = prior_of_logs(n, with_feature=feature is not None) if prior is None else prior
     limits = [(-3.0, 3.0)] * n + [(-4.5, 1.2), (-7.0, -0.5), (-6.0, 6.0), (-6.0, 0.5)]
+    limits = [own if wide else (at, at) for own, at, wide in zip(limits, mean.tolist(), deviation > 0, strict=True)]
+    prior = mean, np.where(deviation > 0, deviation, 1.0)
     apart = points[:, None, :] - points[None, :, :]
     apart = np.abs(np.where(periodic, apart - np.round(apart), apart))
     best, least = logs, math.inf
@@ -234,8 +255,7 @@ def _cost(
     inverse, log_root = _inverse(covariance, noise)
     weights = inverse @ told
     inner = 0.5 * (inverse - np.multiply.outer(weights, weights))
-    slopes = np.empty_like(logs)
-    slopes[:n] = 0.0
+    slopes = np.zeros_like(logs)
     for index, (part, axes, product) in enumerate(zip(parts, along, products, strict=True)):
         a, weighted, by_a = part.share, inner * product, 0.0
         for k, (values, value_slopes) in enumerate(axes):

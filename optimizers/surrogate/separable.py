@@ -66,6 +66,10 @@ class Profiles:
             phi = phi * curve.values(points[:, k])
         return phi
 
+    def along(self, k: int, places: FloatArray) -> FloatArray:
+        """h_k at places (...,)."""
+        return self._curves[k].values(places)
+
     def integrals(self, k: int, places: FloatArray) -> FloatArray:
         """An integral of h_k up to places (...,), at most one turn from the start point."""
         return self._curves[k].integrals(places)

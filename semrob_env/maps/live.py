@@ -38,6 +38,12 @@ _SAVE_SECONDS = 10.0  # what a kill loses at most
 _SAFE = "/:.-_;=,+"
 
 
+def map_steps(space: SemanticSpace, degrees: float) -> list[float]:
+    """Steps of a map by one number: that of angles, in degrees; of anything else a thirtieth of its range."""
+    widths = zip(space.parameters, space.width.tolist(), strict=True)
+    return [degrees if parameter.unit == "deg" else width / 30 for parameter, width in widths]
+
+
 def map_axes(space: SemanticSpace, step: npt.ArrayLike = PAPER_STEP_DEG) -> tuple[FloatArray, ...]:
     """Grid lines of each parameter, every `step` native units from its low end, at least 2 lines.
 

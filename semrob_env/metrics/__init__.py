@@ -1,7 +1,7 @@
 """Metrics: regions judged, certificates, surveys, SRVR with intervals, profiles, regret against the best."""
 
 from semrob_env.metrics.bootstrap import ClusterMeans, cluster_means, cluster_weights, percentile_ends
-from semrob_env.metrics.certificates import Certificate, certify, certify_by_points, goal_bounds
+from semrob_env.metrics.certificates import Certificate, certify, certify_by_points, goal_bounds, least_points
 from semrob_env.metrics.distinct import distances, distinct
 from semrob_env.metrics.judge import Judge, Judgement, judge_regions
 from semrob_env.metrics.measures import Measures
@@ -56,6 +56,7 @@ __all__ = [
     "goal_bounds",
     "in_turn",
     "judge_regions",
+    "least_points",
     "mean_profiles",
     "paired_difference",
     "percentile_ends",

@@ -11,7 +11,9 @@ bound. Each bound holds for one region; of K regions together, give each (1 - le
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final
 
 import numpy as np
@@ -232,3 +234,19 @@ def _fractions(function: ScoreFunction, regions: Regions, members: IntArray, poi
         name = f"certificate/{seed}/{function.member_ids[member]}/".encode(errors="surrogatepass")
         fractions[row] = hashed_uniform(name + ends.astype("<f8").tobytes(), fractions[row].shape)
     return fractions
+
+
+@lru_cache
+def least_points(goal: Goal, most: int, alpha: float) -> int:
+    """How many points, all of them perfect, certify a region; most + 1 where as many do not.
+
+    Args:
+        goal: What the region is to meet.
+        most: Up to how many are tried, at least 2.
+        alpha: One less the confidence.
+    """
+
+    def is_enough(points: int) -> bool:
+        return bool(goal.is_met(*goal_bounds(goal, np.ones((1, points)), alpha))[0])
+
+    return 2 + bisect_left(range(2, most + 1), True, key=is_enough)

@@ -8,20 +8,26 @@ an array (..., n) in native units. One pair of functions maps theta to the unit 
 from semrob_env.parameters.spaces import SemanticSpace, held_paper_starts, paper_starts
 from semrob_env.parameters.table import (
     AZIMUTH,
+    CORRUPTION_PARAMETERS,
     ELEVATION,
     NAMED_SPACES,
     PAPER_STARTS,
     PARAMETERS,
+    PHOTO_PARAMETERS,
+    STEPPED_PARAMETERS,
     Parameter,
     markdown_of_parameters,
 )
 
 __all__ = [
     "AZIMUTH",
+    "CORRUPTION_PARAMETERS",
     "ELEVATION",
     "NAMED_SPACES",
     "PAPER_STARTS",
     "PARAMETERS",
+    "PHOTO_PARAMETERS",
+    "STEPPED_PARAMETERS",
     "Parameter",
     "SemanticSpace",
     "held_paper_starts",

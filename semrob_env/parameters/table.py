@@ -1,4 +1,4 @@
-"""Semantic parameters: what one is, those of a scene, the spaces of the paper's code by name, and all as text.
+"""Semantic parameters: what one is, those of a scene, a photo and any image, the paper's spaces by name, all as text.
 
 Defaults are the paper's protocol (method section 1), so a space changes what it names and nothing else. What the
 ranges are for: distances keep the camera outside every normalised mesh (whose corners are at most sqrt(3) away); at the
@@ -103,8 +103,14 @@ _SENSE = {
     "distance": "0: camera in the centre; grows away from it, and the object gets smaller; a mesh fills [-1, 1]",
     "roll": "0: upright; grows as the picture turns clockwise, 90: the object's top on the right",
     "field_of_view": "full opening angle of the picture; grows wider, and the object gets smaller",
-    "shift_x": "0: object's centre in the middle; grows as it moves to the right in the picture, whatever the view",
-    "shift_y": "0: object's centre in the middle; grows as it moves up in the picture, whatever the view",
+    "shift_x": (
+        "0: object's centre in the middle; grows as it moves to the right in the picture, whatever the view; of a "
+        "photo in half sides of the picture"
+    ),
+    "shift_y": (
+        "0: object's centre in the middle; grows as it moves up in the picture, whatever the view; of a photo in half "
+        "sides of the picture"
+    ),
     "light_azimuth": (
         "0: light from -z, the object's front; grows towards light from +x; no effect at light_elevation 90"
     ),
@@ -115,6 +121,52 @@ _SENSE = {
 _ALBEDO = "0: the surface reflects no {}; grows to the mesh's own colour (white unless it has one)"
 _BACKGROUND = "0: no {} behind the object; grows brighter"
 
+_SURROUNDINGS = (
+    Parameter(
+        "background_azimuth", "deg", 0.0, 360.0, 360.0, 0.0,
+        "0: the middle of the panorama lies behind the object seen from its front; grows as the panorama turns to the "
+        "right in the picture; needs background=panorama:FILE",
+    ),
+    Parameter(
+        "background_choice", "", 0.0, 1.0, None, 0.0,
+        "picture of a folder of backgrounds, each an equal part of the range, in the order of their names; changes in "
+        "steps, so without a derivative; needs background=folder:PATH",
+    ),
+    Parameter(
+        "occluder_x", "half sides", -1.0, 1.0, None, 0.0,
+        "0: occluder in the middle of the picture; grows as it moves to the right; needs occluder=",
+    ),
+    Parameter(
+        "occluder_y", "half sides", -1.0, 1.0, None, 0.0,
+        "0: occluder in the middle of the picture; grows as it moves up; needs occluder=",
+    ),
+    Parameter(
+        "occluder_size", "sides", 0.0, 1.0, None, 0.25,
+        "0: no occluder; side of its square, or of a mesh's box, as a share of the picture's; needs occluder=",
+    ),
+)  # fmt: skip
+_PHOTO = (
+    Parameter("rotation", "deg", -180.0, 180.0, 360.0, 0.0, "0: as taken; grows as the photo turns clockwise"),
+    Parameter(
+        "scale", "", 0.5, 2.0, None, 1.0, "1: as the network's own preprocessing; grows as the photo is enlarged"
+    ),
+    Parameter("shear", "deg", -45.0, 45.0, None, 0.0, "0: as taken; grows as what is up moves to the right"),
+    Parameter("tilt_x", "deg", -45.0, 45.0, None, 0.0, "0: facing us; grows as the photo's right side turns away"),
+    Parameter("tilt_y", "deg", -45.0, 45.0, None, 0.0, "0: facing us; grows as the photo's upper side turns away"),
+)
+_CORRUPTIONS = (
+    Parameter("blur", "% of side", 0.0, 5.0, None, 0.0, "0: none; standard deviation of a Gaussian; grows blurrier"),
+    Parameter("brightness", "", 0.0, 2.0, None, 1.0, "factor; 0: black, 1: as it is; above white shows as white"),
+    Parameter("contrast", "", 0.0, 2.0, None, 1.0, "0: the picture's mean gray, 1: as it is; grows away from it"),
+    Parameter("saturation", "", 0.0, 2.0, None, 1.0, "0: gray, 1: as it is; grows more colorful"),
+    Parameter("hue", "deg", -180.0, 180.0, 360.0, 0.0, "0: as it is; grows as red turns towards green"),
+    Parameter("noise", "", 0.0, 0.5, None, 0.0, "0: none; standard deviation of a fixed pattern; grows noisier"),
+    Parameter(
+        "jpeg_quality", "", 1.0, 100.0, None, 100.0,
+        "100: not compressed; below, rounded to a whole number: JPEG of that quality, so without a derivative",
+    ),
+)  # fmt: skip
+
 _ROWS = (
     *(Parameter(*row, _SENSE[row[0]]) for row in _SCENE),
     *(Parameter(f"albedo_{key}", "", 0.0, 1.0, None, 1.0, _ALBEDO.format(name)) for key, name in _COLORS.items()),
@@ -122,11 +174,23 @@ _ROWS = (
         Parameter(f"background_{key}", "", 0.0, 1.0, None, 0.0, _BACKGROUND.format(name))
         for key, name in _COLORS.items()
     ),
+    *_SURROUNDINGS,
+    *_PHOTO,
+    *_CORRUPTIONS,
 )
 AZIMUTH, ELEVATION = _ROWS[:2]
 
 PARAMETERS: Mapping[str, Parameter] = {parameter.name: parameter for parameter in _ROWS}
-"""The scene parameters that semrob knows by name."""
+"""The parameters that semrob knows by name: those of scenes, of photos, and of any image."""
+
+PHOTO_PARAMETERS: tuple[str, ...] = ("shift_x", "shift_y", *(parameter.name for parameter in _PHOTO))
+"""Those that move a photo."""
+
+CORRUPTION_PARAMETERS: tuple[str, ...] = tuple(parameter.name for parameter in _CORRUPTIONS)
+"""Those of the image, whatever it shows, in the order in which they are applied."""
+
+STEPPED_PARAMETERS: frozenset[str] = frozenset({"background_choice", "jpeg_quality"})
+"""Those that change an image in steps: it has no derivative in them."""
 
 _PAPER_6 = ("azimuth", "elevation", "distance", "light_azimuth", "light_elevation", "ambient")
 

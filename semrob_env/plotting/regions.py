@@ -48,7 +48,8 @@ def region_figure(
     rows = len(views) if columns else 0
     heights = ([3.4] if maps is not None else []) + [1.55] * rows
     width = max(9.0, 1.3 * columns + 0.9)
-    figure = titled_figure(width, sum(heights) + 0.7, title, size=11)
+    heading = _wrapped(title, width)
+    figure = titled_figure(width, sum(heights) + 0.35 + 0.18 * len(heading.splitlines()), heading, size=11)
     parts = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     if maps is not None:
         axis, first = parts[0].subplots(), maps.space.parameters[0]

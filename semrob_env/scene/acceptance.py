@@ -18,7 +18,8 @@ from semrob_env.functions import ScoreFunction
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.classifiers.network_spec import NetworkSpec
 from semrob_env.scene.function import SceneId, make_scene_function
-from semrob_env.scene.sources import ShapeInfo
+from semrob_env.scene.shading import Shading
+from semrob_env.scene.sources import FLAT, ShapeInfo
 from semrob_env.types import FloatArray
 
 THRESHOLD: Final = 0.1
@@ -136,6 +137,7 @@ def judge_for_networks(
     counts: Sequence[int] = GRID,
     threshold: float = THRESHOLD,
     colors: str = "white",
+    shading: Shading = FLAT,
     feed: str = "normalized",
     known: Sequence[tuple[Mapping[str, str], FloatArray]] = (),
     on_scores: Callable[[int], None] | None = None,
@@ -149,6 +151,7 @@ def judge_for_networks(
         counts: Grid points of azimuth and elevation.
         threshold: As `judge_shape`.
         colors: As `SceneId`.
+        shading: Normals and highlight.
         feed: As `SceneId`.
         known: Facts and scores (P, Q) of maps that are there already: nothing is asked for those again.
         on_scores: As `judge_shape`.
@@ -162,7 +165,7 @@ def judge_for_networks(
         )
     for network in networks:
         try:
-            own = SceneId.of(info, network, feed=feed, colors=colors)
+            own = SceneId.of(info, network, feed=feed, colors=colors, **shading.in_ids())
             function = make_scene_function(str(own))
             faces = len(function.meshes[0].faces)
             facts = facts_of(function)

@@ -16,7 +16,8 @@ parameters albedo_r, albedo_g, albedo_b. Its derivative is 0 where the color is 
 under the default light, from straight above, upright walls have no slope in light_elevation.
 
 To add a parameter: a row in `semrob_env.parameters`, a field of `Scenes` (if there is none yet), and a line in `_RULES`
-(and `_CHAIN`). Camera parameters are factors of the projection, a product of 4x4 matrices: the derivative in one is the
+(and `_CHAIN`). What surrounds an object has neither factor nor light here: `renderers.surrounded` draws it, and its
+derivatives. Camera parameters are factors of the projection, a product of 4x4 matrices: the derivative in one is the
 same product with its factor replaced by the factor's derivative. Light parameters give that of the light table.
 """
 
@@ -56,6 +57,11 @@ class Scenes:
         directional: (B,) intensity of the light from one direction, >= 0; a face takes relu(normal . light) of it.
         albedo: (B, 3) RGB in [0, 1] by which the colors of the mesh are multiplied.
         background: (B, 3) RGB in [0, 1].
+        background_azimuth_deg: (B,) turn of a panorama behind the object, to the right in the picture.
+        background_choice: (B,) which picture of several is behind the object, by its place in [0, 1].
+        occluder_x: (B,) of its middle in the picture, to the right in half sides; 0 in the middle.
+        occluder_y: (B,) upwards.
+        occluder_size: (B,) its side as a share of the picture's, >= 0.
 
     Raises:
         ShapeMismatchError: A field does not fit the batch length of azimuth_deg.
@@ -75,6 +81,11 @@ class Scenes:
     directional: FloatArray = field(default_factory=lambda: np.asarray(0.5))
     albedo: FloatArray = field(default_factory=lambda: np.ones(3))
     background: FloatArray = field(default_factory=lambda: np.zeros(3))
+    background_azimuth_deg: FloatArray = field(default_factory=lambda: np.asarray(0.0))
+    background_choice: FloatArray = field(default_factory=lambda: np.asarray(0.0))
+    occluder_x: FloatArray = field(default_factory=lambda: np.asarray(0.0))
+    occluder_y: FloatArray = field(default_factory=lambda: np.asarray(0.0))
+    occluder_size: FloatArray = field(default_factory=lambda: np.asarray(0.25))
 
     def __post_init__(self) -> None:
         batch = np.atleast_1d(self.azimuth_deg).shape[:1]
@@ -95,6 +106,8 @@ class Scenes:
             raise InvalidParameterError("field_of_view_deg must lie between 0 and 180, both excluded")
         if (self.ambient < 0).any() or (self.directional < 0).any():
             raise InvalidParameterError("ambient and directional must not be below 0")
+        if (self.occluder_size < 0).any():
+            raise InvalidParameterError("occluder_size must not be below 0")
         for name in _COLORS:
             if not ((getattr(self, name) >= 0) & (getattr(self, name) <= 1)).all():
                 raise InvalidParameterError(f"{name} must lie in [0, 1]")
@@ -170,11 +183,22 @@ class Views:
         light_tangents = np.zeros((len(scenes), len(parameters), 4, 3))
         for k, name in enumerate(parameters):
             change = _RULES[name].light
-            if change is None:
+            if change is None and name in pairs:
                 projection_tangents[:, k] = _product(factors | {name: pairs[name][1]})
-            else:
+            elif change is not None:
                 light_tangents[:, k] = _light_table(len(scenes), change(scenes))
         return cls(_product(factors), _light_table(len(scenes), parts), projection_tangents, light_tangents)
+
+    @cached_property
+    def eyes(self) -> FloatArray:
+        """Where the camera stands in the world (B, 3): what the projection maps to 0."""
+        return np.asarray(-(np.linalg.inv(self.projection[:, :, :3]) @ self.projection[:, :, 3:])[..., 0])
+
+    @cached_property
+    def eye_tangents(self) -> FloatArray:
+        """Derivatives (B, K, 3) of `eyes`."""
+        moved = self.projection_tangents @ np.append(self.eyes, np.ones((len(self.eyes), 1)), axis=1)[:, None, :, None]
+        return np.asarray(-(np.linalg.inv(self.projection[:, :, :3])[:, None] @ moved)[..., 0])
 
 
 _Factor = Callable[[FloatArray], tuple[FloatArray, FloatArray]]
@@ -299,10 +323,22 @@ _RULES: Mapping[str, _Rule] = {
     **{name: _Rule(name, light=_intensity(name)) for name in ("directional", "ambient")},
     **{f"albedo_{key}": _Rule("albedo", None, _albedo(np.eye(3)[c]), c) for c, key in enumerate("rgb")},
     **{f"background_{key}": _Rule("background", None, _background(np.eye(3)[c]), c) for c, key in enumerate("rgb")},
+    "background_azimuth": _Rule("background_azimuth_deg"),
+    **{name: _Rule(name) for name in ("background_choice", "occluder_x", "occluder_y", "occluder_size")},
 }
 
+BACKGROUND_COLORS = ("background_r", "background_g", "background_b")
+"""The parameters of the color behind the object."""
+
+
+def acts_on_object(name: str) -> bool:
+    """Whether a parameter changes the object itself, not only what surrounds it."""
+    rule = _RULES[name]
+    return name not in BACKGROUND_COLORS and (rule.factor is not None or rule.light is not None)
+
+
 SCENE_PARAMETERS: tuple[str, ...] = tuple(_RULES)
-"""Names that `Scenes.from_parameters` and derivatives understand: those of `semrob_env.parameters.PARAMETERS`."""
+"""Names that `Scenes.from_parameters` and derivatives understand: `PARAMETERS` less those of photos and images."""
 
 
 def check_names(names: Iterable[str]) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from semrob_env.parameters import PARAMETERS, SemanticSpace
-from semrob_env.scene.camera import Scenes
+from semrob_env.parameters import SemanticSpace
+from semrob_env.scene.camera import SCENE_PARAMETERS, Scenes
 from semrob_env.scene.mesh import Mesh, normalize
 from semrob_env.scene.renderers import Rasterizer
 from semrob_env.scene.sources import ShapeInfo, load_shape, resolve_shape
@@ -45,7 +45,7 @@ def render(
         space: Of an array; its parameters, in order.
         size: Height and width in pixels.
         supersample: Each picture is drawn so many times larger and averaged.
-        colors: `white`, or `material`: of the file. A mesh has those that it was loaded with.
+        colors: `white`, `material` or `texture`: of the file. A mesh has those that it was loaded with.
 
     Returns:
         (3, size, size) of one point, (N, 3, size, size) of an array (N, n).
@@ -54,20 +54,21 @@ def render(
         OutOfSpaceError, ShapeMismatchError, UnknownNameError, InvalidParameterError: theta, space or size.
         InvalidMeshError, LibraryError, AmbiguousNameError: The shape cannot be loaded.
     """
+    renderer = Rasterizer(size, supersample)
     if isinstance(shape, Mesh):
         mesh = normalize(shape)
     else:
         named = resolve_shape(os.fspath(shape))
-        mesh = load_shape(named.class_name or "", named.source, colors)
+        mesh = load_shape(named.class_name or "", named.source, colors, named.pose)
     if isinstance(theta, str | Mapping):
-        chosen = SemanticSpace.of(tuple(PARAMETERS))
+        chosen = SemanticSpace.of([name for name in SCENE_PARAMETERS if name not in renderer.idle])
         points = chosen.point(theta)
     else:
         chosen = SemanticSpace.of(space) if isinstance(space, str) else space
         points = chosen.require(theta)
     flat = points.reshape(-1, chosen.n)
     scenes = Scenes.from_parameters(dict(zip(chosen.names, flat.T, strict=True)))
-    images = Rasterizer(size, supersample).render(mesh, scenes)
+    images = renderer.render(mesh, scenes)
     return images.reshape(*points.shape[:-1], *images.shape[1:])
 
 

@@ -21,7 +21,8 @@ from semrob_env.errors import InvalidMeshError, RefusedFileError, SemrobError
 from semrob_env.scene.companions import Companions, FolderCompanions
 from semrob_env.scene.readers import READERS
 from semrob_env.scene.readers.nodes import node_names, only_node
-from semrob_env.scene.readers.parts import Part, check_count
+from semrob_env.scene.readers.parts import Part, Wanted, check_count
+from semrob_env.scene.surface import Surface, join_surfaces
 from semrob_env.types import Float32Array, FloatArray, Int32Array, IntArray
 
 SUFFIXES: Final = tuple(READERS)
@@ -50,6 +51,7 @@ class Mesh:
         faces: Indices into vertices, (F, 3) int32; counter-clockwise seen from outside where the mesh has an outside.
         albedo: Linear RGB reflectance per face in [0, 1], (F, 3) float32, or None for white.
         name: For messages only; not part of the digest.
+        surface: What covers the faces beyond that: textures, normals of corners, gloss; None: nothing, flat shading.
 
     Raises:
         InvalidMeshError: An array has another shape, a number is not finite or out of range, or there is no face.
@@ -59,6 +61,7 @@ class Mesh:
     faces: Int32Array
     albedo: Float32Array | None = None
     name: str = ""
+    surface: Surface | None = None
 
     def __post_init__(self) -> None:
         vertices, faces = np.asarray(self.vertices), np.asarray(self.faces)
@@ -86,10 +89,12 @@ class Mesh:
             if not ((albedo >= 0.0) & (albedo <= 1.0)).all():
                 raise InvalidMeshError(f"{label}: albedo must lie in [0, 1]; divide 8-bit colors by 255")
             object.__setattr__(self, "albedo", _frozen(albedo, np.float32))
+        if self.surface is not None and len(self.surface.texture_of) != len(faces):
+            raise InvalidMeshError(f"{label}: a surface of {len(self.surface.texture_of)} faces, not of {len(faces)}")
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 (hex) over the bytes of vertices, faces and albedo: equal digests mean equal pictures."""
+        """SHA-256 (hex) over the bytes of all but the name: equal digests mean equal pictures."""
         parts: list[tuple[str, Any]] = [("<f8", self.vertices + 0.0), ("<i4", self.faces)]
         if self.albedo is not None:
             parts.append(("<f4", self.albedo + np.float32(0.0)))  # + 0.0 turns -0.0 into 0.0
@@ -97,6 +102,8 @@ class Mesh:
         for kind, array in parts:
             sha.update(f"{kind}{array.shape}".encode())
             sha.update(np.asarray(array, dtype=kind).tobytes())
+        if self.surface is not None:
+            self.surface.digest_into(sha)
         return sha.hexdigest()
 
 
@@ -107,11 +114,12 @@ def merge_meshes(meshes: Sequence[Mesh], *, name: str = "") -> Mesh:
     starts = np.cumsum([0, *(len(mesh.vertices) for mesh in meshes[:-1])])
     vertices = np.concatenate([mesh.vertices for mesh in meshes])
     faces = np.concatenate([mesh.faces + np.int32(start) for mesh, start in zip(meshes, starts, strict=True)])
+    surface = join_surfaces([mesh.surface for mesh in meshes], [len(mesh.faces) for mesh in meshes])
     if all(mesh.albedo is None for mesh in meshes):
-        return Mesh(vertices, faces, None, name)
+        return Mesh(vertices, faces, None, name, surface)
     white = np.ones((1, 3), dtype=np.float32)
     colors = [np.broadcast_to(white if mesh.albedo is None else mesh.albedo, mesh.faces.shape) for mesh in meshes]
-    return Mesh(vertices, faces, np.concatenate(colors), name)
+    return Mesh(vertices, faces, np.concatenate(colors), name, surface)
 
 
 def normalize(mesh: Mesh) -> Mesh:
@@ -129,7 +137,7 @@ def normalize(mesh: Mesh) -> Mesh:
     if largest <= 0.0:
         raise InvalidMeshError(f"mesh {mesh.name!r} is a single point and cannot be scaled; give a mesh with extent")
     vertices = (mesh.vertices - (low / 2 + high / 2)) / largest
-    return Mesh(np.clip(vertices, -1.0, 1.0), mesh.faces, mesh.albedo, mesh.name)
+    return Mesh(np.clip(vertices, -1.0, 1.0), mesh.faces, mesh.albedo, mesh.name, mesh.surface)
 
 
 def load_mesh(
@@ -138,6 +146,7 @@ def load_mesh(
     colors: bool = False,
     within: str | os.PathLike[str] | None = None,
     node: str = "",
+    surface: bool = False,
 ) -> Mesh:
     """Read a mesh file and tidy it: same file, same bytes.
 
@@ -158,6 +167,8 @@ def load_mesh(
             the face). Faces without any stay white, as is everything by default: the paper's protocol.
         within: The folder that holds all that the mesh may name: its own, or one above it; None: its own.
         node: Only the part of this name: a node of a glTF file with all below it, an object or group of an OBJ file.
+        surface: Take textures, colors and normals of corners and glow as the file has them, with `Mesh.surface`;
+            `colors` then has no effect. A texture that is missing is refused.
 
     Returns:
         The mesh in the units and axes of the file; see `normalize`.
@@ -168,7 +179,8 @@ def load_mesh(
     """
     path, data = _read(path)
     companions = FolderCompanions(path, path.parent if within is None else Path(within))
-    return parse_mesh(data, path.suffix, companions, label=str(path), colors=colors, node=node)
+    label = str(path)
+    return parse_mesh(data, path.suffix, companions, label=label, colors=colors, node=node, surface=surface)
 
 
 def mesh_node_names(path: str | os.PathLike[str]) -> list[str]:
@@ -200,7 +212,14 @@ def _read(place: str | os.PathLike[str]) -> tuple[Path, bytes]:
 
 
 def parse_mesh(
-    data: bytes, suffix: str, companions: Companions, *, label: str, colors: bool = False, node: str = ""
+    data: bytes,
+    suffix: str,
+    companions: Companions,
+    *,
+    label: str,
+    colors: bool = False,
+    node: str = "",
+    surface: bool = False,
 ) -> Mesh:
     """The mesh in the bytes of a mesh file, as `load_mesh` reads it.
 
@@ -211,6 +230,7 @@ def parse_mesh(
         label: For messages.
         colors: As `load_mesh`; without them, materials and textures are not looked for.
         node: As `load_mesh`.
+        surface: As `load_mesh`.
 
     Raises:
         InvalidMeshError: As `load_mesh`.
@@ -220,7 +240,7 @@ def parse_mesh(
     try:
         data = only_node(data, suffix, node) if node else data
         with np.errstate(all="ignore"):  # what is not finite in the end is refused
-            parts = READERS[suffix.lower()](data, companions, colors, MAX_FACES)
+            parts = READERS[suffix.lower()](data, companions, Wanted.of(colors, surface), MAX_FACES)
             check_count(sum(len(part.faces) for part in parts), "faces", MAX_FACES)
             meshes = [_of(part) for part in parts if len(part.faces)]
     except (InvalidMeshError, RefusedFileError) as error:
@@ -240,7 +260,7 @@ def _of(part: Part) -> Mesh:
     if part.faces.max() > np.iinfo(np.int32).max:
         raise InvalidMeshError(f"a face refers to vertex {part.faces.max()}, which is more than can be held")
     albedo = None if part.albedo is None else np.clip(part.albedo, 0.0, 1.0).astype(np.float32)
-    return Mesh(part.vertices, part.faces.astype(np.int32), albedo)
+    return Mesh(part.vertices, part.faces.astype(np.int32), albedo, surface=part.surface)
 
 
 def _describe(array: np.typing.NDArray[Any]) -> str:
@@ -297,4 +317,5 @@ def _tidy(mesh: Mesh, label: str) -> Mesh:
     kept = kept[unique]
     used, compact = np.unique(faces[kept], return_inverse=True)
     albedo = None if mesh.albedo is None else mesh.albedo[kept]
-    return Mesh(mesh.vertices[first][used], compact.reshape(-1, 3).astype(np.int32), albedo, mesh.name)
+    surface = None if mesh.surface is None else mesh.surface.take(kept)
+    return Mesh(mesh.vertices[first][used], compact.reshape(-1, 3).astype(np.int32), albedo, mesh.name, surface)

@@ -100,7 +100,8 @@ class Pose:
         """
         turns = self.turns
         if not np.array_equal(turns, np.eye(3)):
-            mesh = replace(mesh, vertices=mesh.vertices @ turns.T)
+            surface = None if mesh.surface is None else mesh.surface.moved(turns)
+            mesh = replace(mesh, vertices=mesh.vertices @ turns.T, surface=surface)
         unit = normalize(mesh)
         if self.scale == "unit":
             return unit

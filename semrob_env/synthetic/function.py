@@ -10,6 +10,7 @@ is periodic, x_k is a plain number in [0, 1]. The seed moves and scales the bump
 | seam    | the same across azimuth 0/360                                                                   |
 | ridge   | a plateau along one parameter (drawn by the seed), the same all along the others                |
 | trap    | a plateau with a pocket of score 0.05 inside that high score encloses on all sides              |
+| away    | a trap in a corner of the plateau; questions start in the opposite corner                       |
 | empty   | a plateau of score 0.4: with epsilon_m < 0.6 nothing is robust anywhere                         |
 | hill    | smooth: no plateau, curvature everywhere on the bump, top 0.95                                  |
 
@@ -186,6 +187,16 @@ class SyntheticFunction(ScoreFunction):
         """`optimum` for each of G goals."""
         return tuple(self.optimum(start, goal, member, complement=complement) for goal in goals)
 
+    def starts(self, count: int, rng: np.random.Generator) -> FloatArray:
+        """Points (count, n) on the plateau or low on its flanks, away from a trap: where questions may start."""
+        bumps, chosen, trap = self.landscape.bumps, list(self.active), self.landscape.trap
+        theta = self.space.sample(count, rng)
+        fractions = 2 * rng.random((count, len(chosen))) - 1
+        if trap is not None and _is_far(bumps, trap):
+            fractions = -0.85 - 0.1 * np.abs(fractions)
+        theta[:, chosen] = bumps.center + fractions * (bumps.half + _FLANK * bumps.flank)
+        return self.space.project(theta)
+
     def optimal_volume(self, start: npt.ArrayLike, goal: Goal | None = None) -> float:
         """Native volume of `optimum(...)`."""
         return self.optimum(start, goal).volume
@@ -211,9 +222,18 @@ class SyntheticFunction(ScoreFunction):
         return self._values(theta, member), gradients
 
 
+def _is_far(bumps: Bumps, trap: Bumps) -> bool:
+    """Whether a trap fills a corner of the plateau."""
+    return bool((trap.center + trap.reach >= bumps.center + bumps.half * (1 - 1e-9)).all())
+
+
+_FLANK = 0.2
+"""Share of a flank, besides the plateau, within which start points are drawn."""
+
 MOST_PARAMETERS = 20
 VERSION = "1"  # goes up when an id begins to mean another function
 LOW, HIGH, EMPTY_HIGH = 0.05, 0.95, 0.4
+_FAR_SHARE, _FAR_FLANK = 0.3, 0.1
 
 
 @final
@@ -226,6 +246,7 @@ class Family:
     crosses_seam: bool = False
     is_ridge: bool = False
     has_trap: bool = False
+    is_far: bool = False  # of the trap: in a corner of the plateau, as large as may be
 
 
 FAMILIES = {
@@ -233,6 +254,7 @@ FAMILIES = {
     "seam": Family(crosses_seam=True),
     "ridge": Family(is_ridge=True),
     "trap": Family(has_trap=True),
+    "away": Family(has_trap=True, is_far=True),
     "empty": Family(high=EMPTY_HIGH),
     "hill": Family(is_smooth=True),
 }
@@ -251,8 +273,8 @@ def make_synthetic(function_id: str) -> SyntheticFunction:
     unknown = [option for option in options if option not in {"n", "seed"}]
     if unknown:
         raise UnknownNameError(f"unknown option {unknown[0]!r} in {function_id!r}; known are n, seed")
-    n = _whole(function_id, "n", options.get("n", "2"), 1, MOST_PARAMETERS)
-    seed = _whole(function_id, "seed", options.get("seed", "0"), 0, 2**63 - 1)
+    n = whole_option(function_id, "n", options.get("n", "2"), 1, MOST_PARAMETERS)
+    seed = whole_option(function_id, "seed", options.get("seed", "0"), 0, 2**63 - 1)
     space = synthetic_space(n)
     active, landscape = _build(name, seed, space)
     return SyntheticFunction(space, f"synthetic:{name}?n={n}&seed={seed}", active, landscape, VERSION)
@@ -280,6 +302,12 @@ def _build(name: str, seed: int, space: SemanticSpace) -> tuple[tuple[int, ...],
     bumps = Bumps(center, half, flank, period, family.is_smooth)
     if not family.has_trap:
         return active, Landscape(LOW, family.high, bumps)
+    if family.is_far:
+        # It takes _FAR_SHARE of the plateau, so that it counts whatever n, and no line from the far corner meets it.
+        wide = min(_FAR_SHARE ** (1 / len(active)), 0.75)
+        corner = half * (1 - wide - _FAR_FLANK)
+        trap = Bumps(center + corner, wide * half, _FAR_FLANK * half, period)
+        return active, Landscape(LOW, family.high, bumps, trap, depth=family.high - LOW)
     aside = _draw(name, seed, "trap", space.n)[chosen]
     trap = Bumps(center + (2 * aside - 1) * 0.3 * half, 0.3 * half, 0.2 * half, period)
     return active, Landscape(LOW, family.high, bumps, trap, depth=family.high - LOW)
@@ -291,7 +319,12 @@ def _draw(name: str, seed: int, what: str, count: int) -> FloatArray:
     return np.asarray((np.frombuffer(digest, dtype="<u8") >> np.uint64(11)) * 2.0**-53)
 
 
-def _whole(function_id: str, option: str, text: str, least: int, most: int) -> int:
+def whole_option(function_id: str, option: str, text: str, least: int, most: int) -> int:
+    """The value of an option of an id as a whole number in its range.
+
+    Raises:
+        InvalidParameterError: It is none.
+    """
     if not (text.isascii() and text.isdigit() and len(text) <= 20 and least <= int(text) <= most):
         raise InvalidParameterError(
             f"{option}={text:.40} in {function_id!r:.200}: give a whole number from {least} to {most}"

@@ -33,8 +33,6 @@ VARIANTS: list[tuple[str, dict[str, Any]]] = [
     *(("nevergrad", {"algorithm": algorithm}) for algorithm in NEVERGRAD),
 ]
 SEARCHES: list[tuple[str, dict[str, Any]]] = [("random_search", {}), ("cma_es", {}), *VARIANTS[:-1]]
-SLOW = {"nelder_mead", "Powell", "TwoPointsDE", "OnePlusOne"}
-"""Those that have hardly left their first guess after a hundred candidates."""
 
 
 def label(case: object) -> str:
@@ -59,12 +57,12 @@ def test_every_algorithm_keeps_every_promise(name: str, settings: dict[str, Any]
 @pytest.mark.parametrize(("name", "settings"), SEARCHES, ids=label)
 def test_every_algorithm_finds_a_large_part_of_a_plateau(name: str, settings: dict[str, Any]) -> None:
     method, function = OPTIMIZERS[name], CallableFunction(SPACE, plateau)
-    questions = Questions(SPACE, [[130.0, 30.0]] * 4, goal=MeanGoal(0.2), budget=400)
+    questions = Questions(SPACE, [[130.0, 30.0]] * 2, goal=MeanGoal(0.2), budget=100)
     optimizer = method(questions, settings=method.settings_class.from_mapping(settings))
-    result = run(optimizer, QueryOracle(function, trajectories=4, budget=400))
-    # The plateau has a share of 0.45, and the first guess of solvers that have one 0.125 of the space.
-    assert np.median(result.regions.share()) > (0.125 if settings.get("algorithm") in SLOW else 0.2)
-    assert (result.forward_queries == 400).all()
+    result = run(optimizer, QueryOracle(function, trajectories=2, budget=100))
+    # The plateau has a share of 0.45, and the first guess of solvers that have one 0.005 of the space.
+    assert np.median(result.regions.share()) > 0.2
+    assert (result.forward_queries > 100 - settings.get("points", 2)).all()
 
 
 def test_a_search_ends_with_the_budget_of_its_question() -> None:
@@ -74,21 +72,23 @@ def test_a_search_ends_with_the_budget_of_its_question() -> None:
         method.settings_class.from_mapping({"points": 5}),
     )
     result = run(method(questions, settings=settings), QueryOracle(function, budget=10_000))
-    assert (result.status, result.forward_queries.tolist()) == (["converged"], [100])
+    assert (result.status, result.forward_queries.tolist()) == (["converged"], [101])
 
 
-def test_a_larger_candidate_is_asked_again_at_fresh_points() -> None:
+def test_a_candidate_costs_its_points_and_is_valued_by_all_that_were_told() -> None:
     log = QueryLog()
-    method, function = OPTIMIZERS["random_search"], CallableFunction(SPACE, lambda theta: np.ones(len(theta)))
-    settings = method.settings_class.from_mapping({"points": 5, "checks": 3})
-    questions = Questions(SPACE, [[130.0, 30.0]], budget=25)
-    result = run(method(questions, settings=settings), QueryOracle(function, log=log, budget=25))
-    asked = log.arrays()["theta"]
-    assert len(np.unique(asked, axis=0)) == 25
-    # Of a function that is 1, the first candidate is confirmed: one estimate and three more in the same box.
-    assert (result.regions.lower[0] <= asked[:20].min(axis=0)).all()
-    assert (result.regions.upper[0] >= asked[:20].max(axis=0)).all()
-    assert not result.regions[[0] * 5].contains(asked[20:]).all()
+    method, function = OPTIMIZERS["random_search"], CallableFunction(SPACE, plateau)
+    settings = method.settings_class.from_mapping({"points": 3})
+    optimizer = method(Questions(SPACE, [[130.0, 30.0]], budget=61), settings=settings)
+    result = run(optimizer, QueryOracle(function, log=log, budget=61))
+    asked, losses = log.arrays()["theta"], optimizer.save()["state.losses"][0]
+    assert result.forward_queries.tolist() == [61]
+    assert len(np.unique(asked, axis=0)) == 61
+    assert np.array_equal(asked[0], [130.0, 30.0])
+    # Three points of a candidate would make shortfalls of 0, 1/6 and 1/2 only.
+    missed = losses[np.isfinite(losses) & (losses > 0)]
+    assert len(missed) > 5
+    assert len(np.unique(np.round(missed, 6))) > 3
 
 
 @pytest.mark.parametrize(("name", "settings"), SEARCHES, ids=label)

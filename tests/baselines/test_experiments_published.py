@@ -11,15 +11,19 @@ import pytest
 
 import baselines  # noqa: F401  (fills the registry)
 from baselines.experiments.protocols import Entry, load_protocol, published_protocols, read_entries
+from baselines.experiments.tables import FLOOR
 from baselines.experiments.trial import estimates
 from optimizers.registry import OPTIMIZERS
 from semrob_env.errors import InvalidParameterError, MissingFileError
 from semrob_env.recorded import save_maps
 from semrob_env.recorded.release import Release
+from semrob_env.synthetic import TANGLED
 from tests.baselines.experiments_maker import small
 from tests.recorded_maker import wavy_maps
 
-NAMES = ("live", "recorded", "recorded-variance", "synthetic")
+NAMES = ("live", "recorded", "recorded-reliability", "recorded-variance", "synthetic")
+MADE_FOR_THIS = {"sobol_box", "gp_box", "level_set", "solution_box"}
+"""Rivals that answer the very question; the floor of every comparison is `FLOOR`."""
 
 
 @pytest.fixture
@@ -38,15 +42,16 @@ def test_a_published_comparison_is_one_of_all_methods_of_regions(name: str) -> N
     protocol = load_protocol(name, any_version=True)
     methods = {entry.method for entry in protocol.entries}
     assert {name for name, method in OPTIMIZERS.items() if method.recommends == "regions"} >= methods
-    assert {"naive", "oir_b", "oir_w", "grid", "random_search", "nevergrad", "scipy", "cma_es"} <= methods
+    searches = {"random_search", "nevergrad", "scipy", "cma_es"}
+    assert {"box_quadrature", "naive", "oir_b", "oir_w", *searches, *MADE_FOR_THIS} <= methods
+    assert set(FLOOR) <= {entry.label for entry in protocol.entries}
     assert {goal.most_variance for goal in protocol.goals} == {0.05 if name == "recorded-variance" else 0.25}
+    assert {goal.name for goal in protocol.goals} == {"reliability" if name == "recorded-reliability" else "mean"}
     for entry in protocol.entries:
         again = Entry.of(entry.label)  # labels say all
         assert again.method == entry.method
     if name.startswith("recorded"):
-        lines = {f"grid:lines={count}" for count in (2, 3, 4, 6, 8, 10, 12)}
-        names = ("OnePlusOne", "CMA", "DE", "TwoPointsDE", "TBPSA")
-        assert lines | {f"nevergrad:algorithm={one}" for one in names} <= {entry.label for entry in protocol.entries}
+        assert {"shared_quadrature", "prim", "area_search", "bayesian", "grid"} <= methods
         assert json.loads(protocol.options)["shapes"] == ["2", "3"]
 
 
@@ -54,9 +59,11 @@ def test_the_questions_of_the_synthetic_one_are_those_of_today() -> None:
     protocol = load_protocol("synthetic", any_version=True)
     suite = protocol.make_suite("")
     assert {len(question.start) for question in suite.questions} == {2, 4, 6, 8, 10}
+    families = {question.function_id.partition("?")[0] for question in suite.questions}
+    assert {f"tangled:{family}" for family in TANGLED} | {"synthetic:plateau", "synthetic:away"} <= families
 
 
-@pytest.mark.parametrize("name", ["recorded", "recorded-variance"])
+@pytest.mark.parametrize("name", ["recorded", "recorded-reliability", "recorded-variance"])
 def test_the_questions_of_the_recorded_ones_are_those_of_the_released_maps(
     name: str, release: Release, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""Expected running time, attainment, ranks and their intervals."""
+"""Expected running times of questions, attainment, medians, ranks and their intervals."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from baselines.experiments.statistics import expected_running_time, mean_ranks, ranks, share_reached
+from baselines.experiments.quality import first_reached, held_from
+from baselines.experiments.statistics import cluster_median, mean_ranks, ranks, running_times, share_reached
 from semrob_env.errors import InvalidParameterError, ShapeMismatchError
 
 INF = math.inf
@@ -24,19 +25,24 @@ INF = math.inf
         ([0.0], [5.0], 0.0),
     ],
 )
-def test_expected_running_time_is_all_queries_over_successes(
+def test_the_expected_time_of_a_question_is_all_its_queries_over_successes(
     reached: list[float], spent: list[float], expected: float
 ) -> None:
-    assert expected_running_time(reached, spent) == expected
+    assert running_times(reached, spent, [7] * len(spent)).tolist() == [expected]
+
+
+def test_a_failure_on_one_question_is_no_restart_on_another() -> None:
+    # What asks once and always answers the same is right here and wrong there; pooled, it would have a time of 2.
+    assert running_times([1.0, INF, 1.0, INF], [1.0] * 4, [3, 1, 0, 2]).tolist() == [1.0, INF, INF, 1.0]
 
 
 def test_without_a_run_there_is_no_running_time() -> None:
-    assert math.isnan(expected_running_time([], []))
+    assert not len(running_times([], [], []))
 
 
 def test_running_times_and_bills_go_together() -> None:
-    with pytest.raises(ShapeMismatchError, match="one number a run"):
-        expected_running_time([1.0, 2.0], [3.0])
+    with pytest.raises(ShapeMismatchError, match="one each a run"):
+        running_times([1.0, 2.0], [3.0], [0])
 
 
 def test_the_expected_time_is_the_mean_time_of_restarts() -> None:
@@ -52,7 +58,31 @@ def test_the_expected_time_is_the_mean_time_of_restarts() -> None:
                 break
             total += spent[run]
         totals.append(total + reached[run])
-    assert np.mean(totals) == pytest.approx(expected_running_time(reached, spent), rel=0.03)
+    assert np.mean(totals) == pytest.approx(running_times(reached, spent, np.zeros(5))[0], rel=0.03)
+
+
+def test_a_target_is_held_from_where_no_later_checkpoint_misses_it() -> None:
+    queries, quality = np.array([1.0, 2.0, 5.0, 9.0]), np.array([0.9, 0.1, 0.6, 0.8])
+    targets = np.array([0.05, 0.5, 0.7, 0.85])
+    assert held_from(queries, quality, targets).tolist() == [1.0, 5.0, 9.0, INF]
+    assert first_reached(queries, quality, targets).tolist() == [1.0, 1.0, 1.0, 1.0]
+    assert held_from(np.zeros(0), np.zeros(0), targets).tolist() == [INF] * 4
+
+
+def test_medians_stand_infinite_values_and_their_intervals_resample_whole_groups() -> None:
+    rng = np.random.default_rng(5)
+    values = np.where(rng.random(41) < 0.3, INF, rng.random(41))
+    names = np.array([f"{index}" for index in range(41)])
+    middle, low, high = cluster_median(values, names, np.random.default_rng(0), resamples=2000, level=0.9)
+    assert middle == np.sort(values)[20] == np.median(values)
+    drawn = np.median(values[np.random.default_rng(1).integers(41, size=(2000, 41))], axis=1)
+    np.testing.assert_allclose([low, high], np.quantile(drawn, [0.05, 0.95], method="nearest"), atol=0.05)
+    thrice = cluster_median(values.repeat(3), names.repeat(3), np.random.default_rng(0), resamples=2000, level=0.9)
+    assert thrice == (middle, low, high)
+    assert cluster_median(np.array([1.0, INF]), np.array(["a", "b"]), rng, resamples=10, level=0.9)[0] == INF
+    alone = cluster_median(values, np.repeat("a", 41), np.random.default_rng(0), resamples=10, level=0.9)
+    assert alone[0] == middle
+    assert np.isnan(alone[1:]).all()
 
 
 def test_shares_reached_count_the_pairs_up_to_and_with_each_place() -> None:

@@ -23,7 +23,7 @@ from semrob_env.errors import (
 from semrob_env.functions import make_function
 from semrob_env.oracle import Queries, QueryOracle
 from semrob_env.parameters import SemanticSpace
-from semrob_env.scene import function as scene_function
+from semrob_env.scene import image_function
 from semrob_env.scene.classifiers.base import Classifier, Preprocessing
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
 from semrob_env.scene.classifiers.registry import NETWORKS, load_network
@@ -86,7 +86,7 @@ def test_a_theta_has_the_same_bytes_alone_in_any_batch_and_with_any_chunk(monkey
     forward = function.values(theta, member)
     order = np.random.default_rng(2).permutation(64)
     for limit in (32, 5):
-        monkeypatch.setattr(scene_function, "LARGEST_CHUNK", limit)
+        monkeypatch.setattr(image_function, "LARGEST_CHUNK", limit)
         for rows in (np.array([11]), np.arange(7), order):
             some_values, some_gradients = function.values_and_gradients(theta[rows], member[rows])
             assert some_values.tobytes() == values[rows].tobytes()

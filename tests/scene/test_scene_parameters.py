@@ -8,13 +8,17 @@ import numpy as np
 import pytest
 
 from semrob_env.parameters import NAMED_SPACES, PAPER_STARTS, PARAMETERS, SemanticSpace
-from semrob_env.scene.camera import Scenes
+from semrob_env.scene.camera import SCENE_PARAMETERS, Scenes
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
 from semrob_env.scene.function import SceneFunction
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.renderers import Rasterizer
+from semrob_env.scene.renderers.base import SURROUNDINGS
 from semrob_env.scene.shapes import make_shape
 from semrob_env.types import Float32Array, FloatArray
+
+NAMES = [name for name in SCENE_PARAMETERS if name not in SURROUNDINGS]
+"""What a plain renderer draws: the object, its light and the color behind it."""
 
 SIZE = 96
 PLAIN = Rasterizer(SIZE)
@@ -57,7 +61,7 @@ def place(mesh: Mesh, **values: float) -> tuple[float, float, float]:
     return area, float((shown.sum(axis=0) * at).sum() / area), float(-(shown.sum(axis=1) * at).sum() / area)
 
 
-@pytest.mark.parametrize("names", [*NAMED_SPACES, *PARAMETERS, ",".join(PARAMETERS)])
+@pytest.mark.parametrize("names", [*NAMED_SPACES, *NAMES, ",".join(NAMES)])
 def test_the_defaults_of_a_space_show_the_papers_image_to_the_byte(names: str) -> None:
     space, mesh = SemanticSpace.of(names), make_shape("cup", 3)
     named = dict(zip(space.names, space.default[:, None], strict=True)) | {"azimuth": [50.0], "elevation": [20.0]}
@@ -133,7 +137,7 @@ def test_light_along_the_view_lights_what_is_seen_and_has_finite_derivatives() -
         "light_azimuth": [90.0, 0.0],
         "light_elevation": [0.0, 90.0],
     })
-    images, derivatives = PLAIN.render_with_derivatives(box(), scenes, list(PARAMETERS))
+    images, derivatives = PLAIN.render_with_derivatives(box(), scenes, NAMES)
     assert images[:, 0, SIZE // 2, SIZE // 2] == pytest.approx([1.0, 1.0])
     assert np.isfinite(derivatives).all()
 
@@ -187,7 +191,7 @@ def test_derivatives_in_the_camera_agree_with_differences_of_smooth_images(name:
     assert norms[0] == pytest.approx(norms[1], rel=0.03)
 
 
-@pytest.mark.parametrize("name", [name for name in PARAMETERS if name not in CAMERA])
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in CAMERA])
 def test_derivatives_in_light_and_colors_agree_with_differences_of_the_plain_image(name: str) -> None:
     derivative, difference = derivative_and_difference(PLAIN, name)
     assert np.abs(difference).max() > 1e-3
@@ -216,7 +220,7 @@ def test_straight_above_walls_have_no_slope_in_the_height_of_the_light_whatever_
 @pytest.mark.parametrize("distance", [0.5, 0.3, 0.05])
 def test_a_camera_inside_the_mesh_sees_what_lies_wholly_before_it(distance: float) -> None:
     scenes = Scenes.from_parameters({"azimuth": [0.0, 30.0], "distance": [distance] * 2})
-    images, derivatives = PLAIN.render_with_derivatives(box(colors=True), scenes, list(PARAMETERS))
+    images, derivatives = PLAIN.render_with_derivatives(box(colors=True), scenes, NAMES)
     assert np.isfinite(images).all()
     assert np.isfinite(derivatives).all()
     assert images[0, :, SIZE // 2, SIZE // 2] == pytest.approx(0.5 * SIDES[5], abs=1e-6)  # the far side, from inside
@@ -227,7 +231,7 @@ def test_no_distance_of_the_space_brings_the_camera_into_a_normalised_mesh() -> 
 
 
 def test_a_scene_has_the_same_bytes_in_any_batch_with_every_parameter_moved() -> None:
-    space = SemanticSpace.of(",".join(PARAMETERS))
+    space = SemanticSpace.of(",".join(NAMES))
     theta = space.sample(12, np.random.default_rng(0))
 
     def shown(rows: Sequence[int]) -> list[bytes]:

@@ -231,7 +231,7 @@ def test_colors_are_an_option_of_the_id_and_change_the_fingerprint(tmp_path: Pat
         image = red.images(red.space.default[None])[0]
         assert image[0].max() > 0.2
         assert image[1:].max() == 0.0
-    with pytest.raises(InvalidParameterError, match="colors 'pink': choose white or material"):
+    with pytest.raises(InvalidParameterError, match="colors 'pink': choose white, material or texture"):
         make_function(f"scene:{network}/cup/procedural:0?colors=pink")
     with pytest.raises(InvalidParameterError, match="procedural shapes have no materials"):
         make_function(f"scene:{network}/cup/procedural:0?colours=material")

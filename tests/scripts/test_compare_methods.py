@@ -10,6 +10,7 @@ import pytest
 
 from baselines.commands import compare_methods
 from baselines.commands.program import BAD_INPUT, INTERRUPTED, run_command
+from baselines.experiments.tables import FLOOR
 from optimizers.registry import OPTIMIZERS
 from semrob_env.recorded import save_maps
 from semrob_env.store import RunStore
@@ -71,11 +72,11 @@ def test_a_comparison_is_written_whole_and_its_protocol_gives_the_same_again(
     maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out, again = tmp_path / "out", tmp_path / "again"
-    assert new(maps, out, "--methods", "naive,oir_b,random_search:points=3", "--seeds", "0,1") == 0
+    assert new(maps, out, "--methods", "naive,oir_b,solution_box:points=3", "--seeds", "0,1") == 0
     assert {path.name for path in out.iterdir()} == WRITTEN
     told = capsys.readouterr().out
     assert "## mean score at least 0.7: " in told
-    assert "random_search:points=3" in told
+    assert "solution_box:points=3" in told
     assert compare(maps, again, "--protocol", str(out / "protocol.json")) == 0
     for name in ("comparison.csv", "runs.csv", "comparison.md", "protocol.json"):
         assert (again / name).read_text() == (out / name).read_text()
@@ -118,7 +119,7 @@ def test_a_dry_run_tells_the_cost_and_writes_nothing(
     out = tmp_path / "out"
     assert new(maps, out, "--methods", "naive,oir_b", "--dry-run") == 0
     told = capsys.readouterr().out
-    assert "2 methods, budgets 20, 60" in told
+    assert f"{2 + len(FLOOR)} methods, budgets 20, 60" in told
     assert "estimated time" in told
     assert not out.exists()
 
@@ -145,10 +146,10 @@ def test_a_published_comparison_is_refused_on_other_maps(tmp_path: Path, capsys:
 def test_a_grid_is_told_per_start_point_and_amortized(maps: Path, tmp_path: Path) -> None:
     assert new(maps, tmp_path / "out", "--methods", "naive,grid") == 0
     text = (tmp_path / "out/comparison.md").read_text()
-    assert "Amortised over the start points of a function:" in text
+    assert "Amortized over the start points of a function:" in text
     assert "The figures per start point decide" in text
     rows = [line for line in lines(tmp_path / "out/comparison.csv") if line["label"] == "grid"]
-    assert all(float(row["amortised_queries"]) < float(row["queries"]) for row in rows)
+    assert all(float(row["amortized_queries"]) < float(row["queries"]) for row in rows)
 
 
 def test_every_goal_has_its_table(maps: Path, tmp_path: Path) -> None:
@@ -182,7 +183,7 @@ def test_a_registered_method_takes_part_from_python(maps: Path, tmp_path: Path) 
     with registered(Planner):
         assert new(maps, tmp_path / "out", "--methods", "naive,planner:rate=0.2") == 0
     labels = {line["label"] for line in lines(tmp_path / "out/comparison.csv")}
-    assert labels == {"naive", "planner:rate=0.2"}
+    assert labels == {"naive", "planner:rate=0.2", *FLOOR}
     assert "@" in (tmp_path / "out/comparison.md").read_text().split("planner:rate=0.2")[1].splitlines()[0]
 
 

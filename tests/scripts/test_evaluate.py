@@ -126,3 +126,10 @@ def test_bad_input_is_one_line_before_any_work(
 def test_the_help_names_every_figure_of_a_gate() -> None:
     text = str(evaluate.__doc__)
     assert all(f"  {name} " in text for name in GATES)
+
+
+def test_points_that_could_certify_nothing_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    told = "certificate points can certify nothing, even if all are right: give at least 80"
+    for points, is_told in ((79, True), (80, False), (0, False)):
+        assert run_command(evaluate.main, ["cup:3", "--dry-run", "--certificate-points", str(points)]) == 0
+        assert (f"{points} {told}" in capsys.readouterr().out) == is_told

@@ -40,7 +40,17 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A current folder with the files that the README speaks of; what examples register goes away again."""
     monkeypatch.chdir(tmp_path)
     trimesh.creation.annulus(0.4, 0.5, 1.0).export("mug.obj")
-    for name in ("epoch_1.pth", "epoch_9.pth", "model.onnx"):
+    for name in (
+        "epoch_1.pth",
+        "epoch_9.pth",
+        "a.pth",
+        "b.pth",
+        "model.onnx",
+        "scan.stl",
+        "room.glb",
+        "part.obj",
+        "cereal.glb",
+    ):
         (tmp_path / name).touch()
     (tmp_path / "my_module.py").write_text("import optimizers\noptimizers.OPTIMIZERS['cautious'] = optimizers.Naive\n")
     azimuth, elevation = np.linspace(0.0, 330.0, 12), np.linspace(-10.0, 90.0, 6)
@@ -86,10 +96,32 @@ class TestExamples:
 
     def test_views_that_fail(self) -> None:
         left = run_examples("Which views fail?")
+        assert left["found"].views[0].answers[0].name != "cup"
         assert left["failure"].mean < 0.3
         assert left["failure"].lower == left["failure"].upper
         assert left["blind"].feasible
         assert left["blind"].share > 0.01
+
+    def test_a_report(self) -> None:
+        left = run_examples("My network, my meshes: one report")
+        found = left["found"]
+        assert 0 < found.figure("certified_top1") < found.rows("shapes")[0]["top1"] < 1
+        assert Path("cup.png").is_file()
+        assert Path("failures.png").is_file()
+
+    def test_a_photo(self) -> None:
+        left = run_examples("On my photos?")
+        assert left["row"].feasible
+        assert 0.01 < left["row"].share < 1
+
+    def test_two_networks(self) -> None:
+        left = run_examples("Is the new checkpoint better?")
+        assert left["found"].line().views == 64
+
+    def test_a_data_set(self) -> None:
+        left = run_examples("How do I make it more robust?")
+        assert sum(left["made"].views.values()) == 80
+        assert len(list(Path("data").rglob("*.png"))) == 80
 
     def test_counting(self) -> None:
         left = run_examples("How are queries counted?")

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -17,7 +18,8 @@ from semrob_env.parameters import paper_starts
 from semrob_env.questions import Question
 from semrob_env.scene.classifiers.base import Answer, Classifier
 from semrob_env.scene.classifiers.network_spec import NetworkSpec
-from semrob_env.scene.function import SceneId, make_scene_function
+from semrob_env.scene.image_function import ImageId, make_image_function
+from semrob_env.scene.image_ids import image_id_of, read_image_id
 from semrob_env.scene.sources import ShapeInfo
 from semrob_env.types import FloatArray
 
@@ -34,24 +36,24 @@ def introduce(console: Console, asked: Mapping[str, FloatArray | None]) -> None:
             Complements count as what they are of; maps and other functions are passed over.
 
     Raises:
-        SemrobError: As `make_scene_function` and `Classifier.top`.
+        SemrobError: As `make_image_function` and `Classifier.top`.
     """
-    networks: dict[SceneId, dict[SceneId, FloatArray | None]] = {}
+    networks: dict[ImageId, dict[ImageId, FloatArray | None]] = {}
     for text, starts in asked.items():
-        if (bare := text.removeprefix("complement(").removesuffix(")")).startswith("scene:"):
-            scene = SceneId.parse(bare)
+        scene: Any = read_image_id(text.removeprefix("complement(").removesuffix(")"))
+        if scene is not None:
             network = replace(scene, class_name="", source="", label="")
             networks.setdefault(network, {})[scene] = starts
     for scenes in networks.values():
         _introduce(console, scenes)
 
 
-def _introduce(console: Console, scenes: Mapping[SceneId, FloatArray | None]) -> None:
-    firsts: dict[tuple[str, str], SceneId] = {}
+def _introduce(console: Console, scenes: Mapping[ImageId, FloatArray | None]) -> None:
+    firsts: dict[tuple[str, str], ImageId] = {}
     for scene in scenes:
         firsts.setdefault((scene.class_name, scene.label), scene)
     chosen = list(dict.fromkeys([*firsts.values(), *scenes]))[:MOST_SHAPES]  # one of each class before others
-    functions = [make_scene_function(str(scene)) for scene in chosen]
+    functions = [make_image_function(str(scene)) for scene in chosen]
     classifier, alias = functions[0].classifier, chosen[0].alias
     tell(console, alias, classifier)
     seen: dict[str, bool] = {}
@@ -90,15 +92,19 @@ def starts_by_function(questions: Sequence[Question]) -> dict[str, FloatArray | 
 
 
 def asked_of(
-    shapes: Sequence[ShapeInfo], networks: Sequence[NetworkSpec], feed: str, colors: str
+    shapes: Sequence[ShapeInfo], networks: Sequence[NetworkSpec], feed: str, looks: Mapping[str, Any]
 ) -> dict[str, FloatArray | None]:
-    """What `introduce` takes, for the first shapes that each network can see; of others the command tells why not."""
+    """What `introduce` takes, for the first shapes that each network can see; of others the command tells why not.
+
+    The looks are fields of a `SceneId`.
+    """
     found: dict[str, FloatArray | None] = {}
     for network in networks:
         own: dict[str, FloatArray | None] = {}
         for shape in shapes:
             with suppress(SemrobError):
-                own[make_scene_function(str(SceneId.of(shape, network, feed=feed, colors=colors))).id] = None
+                scene = image_id_of(shape, network, feed=feed, **looks)
+                own[make_image_function(str(scene)).id] = None
             if len(own) == MOST_SHAPES:
                 break
         found |= own

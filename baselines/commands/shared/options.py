@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from baselines.experiments.pool import Workers
     from semrob_env.scene.classifiers.base import Classifier
     from semrob_env.scene.classifiers.network_spec import NetworkSpec
-    from semrob_env.scene.function import SceneId
+    from semrob_env.scene.image_function import ImageId
+    from semrob_env.scene.shading import Shading
     from semrob_env.scene.sources import ShapeInfo
 
 SHAPES, NETWORK, SPACE = Group("Shapes", sort_key=1), Group("Networks", sort_key=2), Group("ViewOptions", sort_key=3)
@@ -64,7 +65,10 @@ Sources = Annotated[tuple[str, ...], Parameter(parse=False)]
 """Words without an option."""
 
 ClassName = Annotated[str, _option(SHAPES, "score every mesh for this class, whatever its name tells", "--class")]
-Colors = Annotated[Literal["white", "material"], _option(SHAPES, "white, or each face as its material")]
+Colors = Annotated[
+    Literal["white", "material", "texture"],
+    _option(SHAPES, "white; each face in one color of its material; with textures"),
+]
 Maps = Annotated[str, Parameter(group=SHAPES, help="file of recorded maps", name="--maps")]
 Params = Annotated[
     str, _option(SPACE, f"parameters, comma separated, {', '.join(NAMED_SPACES)}, or part of a range, azimuth[90:180]")
@@ -133,11 +137,16 @@ class PoseOptions:
     """How the meshes of files are put up (`semrob_env.scene.pose` says what the axes of each format mean)."""
 
     up: Annotated[
-        Literal["x", "-x", "y", "-y", "z", "-z"], _option(SHAPES, "axis of the files that points up; z: of most STL")
+        Literal["x", "-x", "y", "-y", "z", "-z"],
+        _option(SHAPES, "axis of the files that points up; z: of most STL", allow_leading_hyphen=True),
     ] = "y"
     front: Annotated[
         Literal["x", "-x", "y", "-y", "z", "-z"] | None,
-        _option(SHAPES, "axis of the files that faces the camera of azimuth 0 (default: -z; glTF has its front at z)"),
+        _option(
+            SHAPES,
+            "axis of the files that faces the camera of azimuth 0 (default: -z; glTF has its front at z)",
+            allow_leading_hyphen=True,
+        ),
     ] = None
     rotate: Annotated[str, _option(SHAPES, "turns in degrees about axes of the files, before all else: x=90,z=-30")] = (
         ""
@@ -230,6 +239,31 @@ class ShapeOptions(PoseOptions):
 
 
 @dataclass(frozen=True, kw_only=True)
+class LookOptions:
+    """What shapes look like; the paper's protocol by default."""
+
+    colors: Colors = "white"
+    normals: Annotated[
+        Literal["flat", "smooth", "file"], _option(SHAPES, "flat faces, smooth ones, or as the mesh file says")
+    ] = "flat"
+    crease: Annotated[float, _option(SHAPES, "with --normals smooth: edges that bend by more degrees stay sharp")] = (
+        40.0
+    )
+    specular: Annotated[float, _option(SHAPES, "strength of the highlight of the light, 0 to 1")] = 0.0
+
+    @property
+    def shading(self) -> "Shading":
+        """Normals and highlight."""
+        from semrob_env.scene.shading import Shading  # loads meshes
+
+        return Shading(self.normals, self.crease, self.specular)
+
+    def in_ids(self) -> dict[str, Any]:
+        """The fields of a `SceneId` that it sets."""
+        return {"colors": self.colors, **self.shading.in_ids()}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Networks:
     """Which networks, and what is said about them beside their names: the one place that reads it."""
 
@@ -267,6 +301,14 @@ class Networks:
     factory: Annotated[
         str, _option(NETWORK, "MODULE:FUNCTION of yours, makes the torch module for a state dict, file:WEIGHTS")
     ] = ""
+    scene: Annotated[
+        tuple[str, ...],
+        _option(
+            SHAPES,
+            "an option of the ids of scenes or photos, NAME=VALUE (may be repeated): background=file:room.jpg, "
+            "ground=shadow, occluder=rectangle, beyond=reflect, ...",
+        ),
+    ] = ()
 
     @property
     def feed(self) -> str:
@@ -322,16 +364,23 @@ class Networks:
             if class_name:
                 classifier.classes.index(class_name)
 
-    def scenes(self, shapes: tuple["ShapeInfo", ...], params: str, colors: str = "white") -> list["SceneId"]:
-        """Every network with every shape.
+    def scenes(
+        self, shapes: tuple["ShapeInfo", ...], params: str, look: LookOptions = LookOptions()
+    ) -> "list[ImageId]":
+        """Every network with every shape or photo.
 
         Raises:
-            InvalidParameterError: A shape whose class nobody tells.
+            InvalidParameterError: A shape whose class nobody tells, or an option of --scene that ids do not have.
         """
-        from semrob_env.scene.function import SceneId
+        from semrob_env.scene.image_ids import image_id_of
 
-        own, text = self.specs(), SemanticSpace.of(params).spec
-        return [SceneId.of(shape, spec, params=text, feed=self.feed, colors=colors) for spec in own for shape in shapes]
+        text, more = SemanticSpace.of(params).spec, "".join(f"&{option}" for option in self.scene)
+        ids = [
+            image_id_of(shape, spec, params=text, feed=self.feed, **look.in_ids())
+            for spec in self.specs()
+            for shape in shapes
+        ]
+        return [type(own).parse(f"{own}{more}") for own in ids]
 
 
 @dataclass(frozen=True, kw_only=True)

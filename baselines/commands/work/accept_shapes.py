@@ -44,7 +44,7 @@ def run(options: AcceptShapesOptions, console: Console) -> None:
     kept = KeptMaps(Path(options.out) / "maps.npz", options.grid, ranges.pop())
     earlier = kept.read()
     options.load(options.class_name)  # a broken one ends here
-    introduce(console, asked_of(shapes, specs, options.feed, options.colors))
+    introduce(console, asked_of(shapes, specs, options.feed, options.in_ids()))
     bundle = Bundle(options.out, console)
     known = [] if earlier is None else list(zip(earlier.facts, earlier.scores.astype(np.float64), strict=True))
     reports: list[ShapeReport] = []
@@ -57,6 +57,7 @@ def run(options: AcceptShapesOptions, console: Console) -> None:
                 counts=options.grid,
                 threshold=options.threshold,
                 colors=options.colors,
+                shading=options.shading,
                 feed=options.feed,
                 known=known,
                 on_scores=lambda count: progress.advance(bar, count),
@@ -174,7 +175,8 @@ def markdown(
     parts = [
         "# Which shapes are recognized",
         f"Mean score over {'x'.join(map(str, options.grid))} views (azimuth x elevation, ends of it included); "
-        f"bold: accepted, mean >= {options.threshold:g}. Score: {scores}. Colors: {options.colors}"
+        f"bold: accepted, mean >= {options.threshold:g}. Score: {scores}. "
+        f"Colors: {options.colors}, normals: {options.normals}"
         + (", pictures fed in [0, 1]." if options.unnormalized else "."),
         markdown_table(rows),
         summary(reports, networks),

@@ -43,7 +43,7 @@ def run(options: BenchmarkSpeedOptions, console: Console) -> None:
 
 def measured_stages(options: BenchmarkSpeedOptions, console: Console) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
-    scenes = options.scenes(options.selected(), options.params, options.colors)
+    scenes = options.scenes(options.selected(), options.params, options)
     introduce(console, dict.fromkeys(map(str, scenes)))
     with progress_bar(console, "shapes") as progress:
         for scene in progress.track(scenes, description="stages"):

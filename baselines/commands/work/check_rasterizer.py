@@ -22,7 +22,7 @@ def run(options: CheckRasterizerOptions, console: Console) -> None:
     plain.warm_up()
     lines, invariant = [], True
     for shape in options.selected():
-        mesh = load_shape(shape.class_name or "", shape.source, options.colors, shape.pose)
+        mesh = load_shape(shape.class_name or "", shape.source, options.colors, shape.pose, options.shading)
         views = scenes(options.views, options.seed)
         seconds, slower = speed(plain, mesh, options.repeats)
         error, outline, samples = errors(plain, mesh, views)

@@ -13,7 +13,7 @@ from baselines.experiments.curves import attainment, medians, profiles
 from baselines.experiments.protocols import PlannedRun, Protocol, load_protocol, read_entries
 from baselines.experiments.search_comparison import SearchComparison, compare_searches
 from baselines.experiments.suites import Suite, make_suite, told_options
-from baselines.experiments.tables import Comparison
+from baselines.experiments.tables import FLOOR, TRIVIAL, Comparison
 from baselines.experiments.trial import TRIAL_SECONDS, estimates
 from semrob_env.errors import InvalidParameterError
 from semrob_env.files import markdown_table, write_whole
@@ -70,7 +70,7 @@ def frozen(options: CompareMethodsOptions) -> tuple[Protocol, Suite]:
     protocol = Protocol(
         **suite.frozen(),
         goals=options.goals,
-        entries=read_entries(options.methods, options.measure),
+        entries=read_entries((*options.methods, *(FLOOR if options.measure == "regions" else ())), options.measure),
         budgets=tuple(sorted(options.budgets)),
         seeds=options.seeds,
         gradient_cost=options.gradient_cost,
@@ -125,11 +125,18 @@ def report(comparison: Comparison, bundle: Bundle, console: Console) -> None:
     body = [f"# Comparison by counted queries: suite {suite.name}"]
     for goal in protocol.goals:
         if asked := sum(question.goal == goal for question in suite.questions):
-            body += [f"## {goal.words}: {asked} questions", markdown_table(comparison.shown(goal))]
+            body.append(f"## {goal.words}: {comparison.open(goal)} open questions of {asked}")
+            if comparison.open(goal):
+                body.append(markdown_table(comparison.shown(goal)))
             if amortized := comparison.shown_amortized(goal):
-                body += ["Amortised over the start points of a function:", markdown_table(amortized)]
+                body += ["Amortized over the start points of a function:", markdown_table(amortized)]
             if regions := comparison.shown_regions(goal):
                 body += ["Regions as they are, of methods that need not keep theta0 too:", markdown_table(regions)]
+            if trivial := comparison.trivial(goal):
+                body += [
+                    f"{trivial} questions that the whole space answers:",
+                    markdown_table(comparison.shown(goal, TRIVIAL)),
+                ]
             if by_size := comparison.shown_by_size(goal):
                 body.append(markdown_table(by_size))
     body.append("\n".join(f"- {note}" for note in comparison.notes()))

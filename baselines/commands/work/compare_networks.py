@@ -71,8 +71,8 @@ def scenes(options: CompareNetworksOptions) -> tuple[list[str], Functions]:
     """Ids of every network with every shape; a shape or network that cannot be loaded ends here."""
     shapes = options.chosen_shapes()
     for shape in shapes:
-        load_shape(shape.class_name or "", shape.source, options.colors, shape.pose)
-    ids = [str(scene) for scene in options.scenes(shapes, options.params, options.colors)]
+        load_shape(shape.class_name or "", shape.source, options.colors, shape.pose, options.shading)
+    ids = [str(scene) for scene in options.scenes(shapes, options.params, options)]
     return ids, Functions(ids)
 
 

@@ -40,7 +40,7 @@ def run(options: DatasetOptions, console: Console) -> None:
         tell_left_out(left_out, console)
         return
     if specs:
-        introduce(console, asked_of(shapes, specs, options.feed, options.colors))
+        introduce(console, asked_of(shapes, specs, options.feed, {"colors": options.colors}))
     bundle = Bundle(options.out, console)
     with progress_bar(console, "shapes") as progress:
         bar = progress.add_task("data set", total=len(shapes))

@@ -12,7 +12,7 @@ from baselines.commands.evaluate import EvaluateOptions
 from baselines.commands.shared.networks import introduce
 from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, digits_table, progress_bar
-from baselines.experiments.evaluation.asking import Settings, Step, Target, evaluate_targets, one_line
+from baselines.experiments.evaluation.asking import CERTIFY_VOLUMES, Settings, Step, Target, evaluate_targets, one_line
 from baselines.experiments.evaluation.evaluation import Evaluation
 from baselines.experiments.evaluation.page import page
 from baselines.experiments.evaluation.pictures import png_bytes
@@ -20,12 +20,15 @@ from baselines.experiments.evaluation.values import GATES
 from baselines.experiments.functions import Functions
 from semrob_env.errors import GateError, InvalidParameterError
 from semrob_env.files import output_folder, write_whole
+from semrob_env.metrics import least_points
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.classifiers.registry import takes_option
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.sources import load_shape
 from semrob_env.tables.words import interval_words
 
+MOST_LEAST = 10_000
+"""Up to how many points a certificate is sought that perfect ones would give."""
 USUAL_CLASSES, USUAL_NUMBERS = ("cup", "chair", "bottle", "piano"), (0, 3)
 """Built-in shapes where no source is given: those of `srvr_table`."""
 
@@ -90,9 +93,9 @@ def targets_of(options: EvaluateOptions) -> list[Target]:
     if len(specs) != 1:
         raise InvalidParameterError(f"--networks: {len(specs)} networks; an evaluation is of one")
     shapes = options.selected()
-    scenes = options.scenes(shapes, options.params, options.colors)
+    scenes = options.scenes(shapes, options.params, options)
     for shape in shapes:
-        load_shape(shape.class_name or "", shape.source, options.colors, shape.pose)
+        load_shape(shape.class_name or "", shape.source, options.colors, shape.pose, options.shading)
     return [Target(shape.label, str(shape.class_name), str(scene)) for shape, scene in zip(shapes, scenes, strict=True)]
 
 
@@ -107,7 +110,19 @@ def describe(options: EvaluateOptions, settings: Settings, targets: list[Target]
         f"robust: {settings.goal.words}; {100 * settings.confidence:g} % confidence {whose}\n"
         f"at most {count * sum(each.values()):,} queries: of each shape "
         + ", ".join(f"{most:,} {name}" for name, most in each.items())
+        + starved(settings, count)
     )
+
+
+def starved(settings: Settings, shapes: int) -> str:
+    """What is said where even perfect points could certify nothing."""
+    points, boxes = settings.certificate_points, len(CERTIFY_VOLUMES)
+    alpha = (1 - settings.confidence_each(shapes)) / boxes
+    least = least_points(settings.goal, MOST_LEAST, alpha)
+    if not 0 < points < least:
+        return ""
+    told = f"{least}" if least <= MOST_LEAST else f"more than {MOST_LEAST:,}"
+    return f"\n{points} certificate points can certify nothing, even if all are right: give at least {told}"
 
 
 def asked_gate(options: EvaluateOptions, found: Evaluation) -> dict[str, Any] | None:

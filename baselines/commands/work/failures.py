@@ -23,7 +23,7 @@ from semrob_env.files import markdown_table, output_folder, write_whole
 from semrob_env.metrics.distinct import LEAST_DISTANCE
 from semrob_env.plotting import Cell, bounds_columns, gallery_figure
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
-from semrob_env.scene.function import SceneId, make_scene_function
+from semrob_env.scene.image_function import make_image_function
 from semrob_env.scene.sources import load_shape
 from semrob_env.tables import Subject
 from semrob_env.tables.words import certified_words, point_words
@@ -46,9 +46,9 @@ def run(options: FailuresOptions, console: Console) -> None:
     search = Search.of(options.search, options.level)
     shapes = options.selected()
     for shape in shapes:
-        load_shape(shape.class_name or "", shape.source, options.colors, shape.pose)
-    scenes = options.scenes(shapes, options.params, options.colors)
-    console.say(described(options, search, scenes))
+        load_shape(shape.class_name or "", shape.source, options.colors, shape.pose, options.shading)
+    scenes = options.scenes(shapes, options.params, options)
+    console.say(described(options, search, len(scenes)))
     if options.dry_run:
         return
     options.load()
@@ -64,7 +64,7 @@ def run(options: FailuresOptions, console: Console) -> None:
             progress.update(bar, description=f"{scene.class_name} {number + 1} of {len(scenes)}")
             found.append(
                 find_failures(
-                    make_scene_function(str(scene)),
+                    make_image_function(str(scene)),
                     search=search,
                     budget=options.budget,
                     count=options.count,
@@ -88,16 +88,16 @@ def advance(progress: Any, bar: Any, before: float, spent: float) -> None:
     progress.update(bar, completed=before + spent)
 
 
-def described(options: FailuresOptions, search: Search, scenes: Sequence[SceneId]) -> str:
-    boxes = options.regions * len(scenes)
+def described(options: FailuresOptions, search: Search, functions: int) -> str:
+    boxes = options.regions * functions
     most = {
-        "of the search": len(scenes) * options.budget,
+        "of the search": functions * options.budget,
         "of failing regions": boxes * options.region_budget,
         "of their certificates (1 to 5 boxes each)": boxes * 5 * options.certificate_points,
     }
     told = ", ".join(f"{queries:,} {what}" for what, queries in most.items())
     return (
-        f"{len(scenes)} functions (networks x shapes) over {options.params}, search {search.label}; a view fails below "
+        f"{functions} functions (networks x shapes) over {options.params}, search {search.label}; a view fails below "
         f"a unit score of {options.level:g}, f: {SCORE_WORDS[options.score]}\nat most {told} queries"
     )
 
@@ -128,7 +128,7 @@ def report(options: FailuresOptions, found: Sequence[Failures], bundle: Bundle, 
     regions = [region_columns(own, region) for own in found for region in own.regions]
     body = "\n\n".join([
         "# Failing views",
-        described(options, found[0].search, [SceneId.parse(own.function_id) for own in found]),
+        described(options, found[0].search, len(found)),
         markdown_table([summary(own) for own in found]),
         *[part for own in found for part in words(options, own)],
         "\n".join(f"- {note}" for note in notes(options, found)),

@@ -1,7 +1,6 @@
 """Measures which gradient foretells f over which distance, and which grows better regions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +20,8 @@ from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting import PALETTE
 from semrob_env.plotting.canvas import plain_style
 from semrob_env.questions import Questions
-from semrob_env.scene.function import SceneFunction, SceneId, make_scene_function
+from semrob_env.scene.function import SceneFunction, make_scene_function
+from semrob_env.scene.image_function import ImageId
 from semrob_env.types import FloatArray
 
 SPACE = SemanticSpace.of("paper2")
@@ -57,7 +57,7 @@ def run(options: GradientStudyOptions, console: Console) -> None:
         OirWSettings(emphasis_factor=value)
     if len(options.specs()) != 1:
         raise InvalidParameterError(f"--networks {','.join(options.networks)}: this command takes one network")
-    scenes = options.scenes(options.selected(), SPACE.spec, options.colors)
+    scenes = options.scenes(options.selected(), SPACE.spec, options)
     starts = start_points(SPACE, options.starts)
     judge = Judge(options.goal, options.judge_points, options.seed, certificate_points=0)
     grown = [name for name, kind in KINDS.items() if kind.grows]
@@ -263,14 +263,13 @@ def study_figure(predictions: Sequence[Mapping[str, Any]], regions: Sequence[Map
     return figure
 
 
-def functions_of(shape: SceneId, kinds: Sequence[str]) -> dict[str, SceneFunction]:
+def functions_of(shape: ImageId, kinds: Sequence[str]) -> dict[str, SceneFunction]:
     """The function of a shape for each kind of gradient; kinds of the same scene share one."""
     made: dict[tuple[tuple[str, float], ...], SceneFunction] = {}
     for name in kinds:
         options = tuple(KINDS[name].scene.items())
         if options not in made:
-            text = str(replace(shape, params=SPACE.spec))
-            made[options] = make_scene_function(text + "".join(f"&{key}={value:g}" for key, value in options))
+            made[options] = make_scene_function(str(shape) + "".join(f"&{key}={value:g}" for key, value in options))
     return {name: made[tuple(KINDS[name].scene.items())] for name in kinds}
 
 

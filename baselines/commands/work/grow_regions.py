@@ -39,7 +39,7 @@ from optimizers.corner_method import CornerSettings
 from semrob_env.errors import InvalidParameterError
 from semrob_env.files import csv_text, markdown_table, output_folder, write_whole
 from semrob_env.functions import Complement, ScoreFunction
-from semrob_env.maps import live_maps, map_axes
+from semrob_env.maps import live_maps, map_axes, map_steps
 from semrob_env.metrics import shrink
 from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import SemanticSpace
@@ -54,7 +54,7 @@ from semrob_env.plotting import (
 )
 from semrob_env.regions import MOST_CORNER_PARAMETERS, Regions
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
-from semrob_env.scene.function import SceneFunction, make_scene_function
+from semrob_env.scene.image_function import ImageFunction, make_image_function
 from semrob_env.tables.words import adversarial_words
 from semrob_env.types import FloatArray
 
@@ -63,7 +63,7 @@ LEAST_MAP_STEP = 0.5  # degrees: finest grid of the drawn map
 
 def run(options: GrowRegionsOptions, console: Console) -> None:
     space = options.space()
-    scenes = options.scenes((options.one_shape(),), options.params, options.colors)
+    scenes = options.scenes((options.one_shape(),), options.params, options)
     if len(scenes) != 1:
         raise InvalidParameterError(f"--networks {','.join(options.networks)}: this command takes one network")
     if not rank_of(options, options.starts):
@@ -76,17 +76,15 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
         return
     if not options.map_step >= LEAST_MAP_STEP:
         raise InvalidParameterError(f"--map-step {options.map_step}: give at least {LEAST_MAP_STEP} degrees")
-    # Degrees for angles; a thirtieth of the range for all else.
-    widths = zip(space.parameters, space.width.tolist(), strict=True)
-    map_steps = [min(options.map_step, width / 2) if p.unit == "deg" else width / 30 for p, width in widths]
-    axes = map_axes(space, map_steps) if space.n <= 2 else ()
-    scene = make_scene_function(str(scenes[0]))
+    steps = np.minimum(map_steps(space, options.map_step), space.width / 2).tolist()
+    axes = map_axes(space, steps) if space.n <= 2 else ()
+    scene = make_image_function(str(scenes[0]))
     asked: ScoreFunction = Complement(scene) if options.adversarial else scene
     scene.probe()
     bundle = Bundle(options.out, console)
     export = output_folder(options.export) if options.export else None
 
-    console.say(f"{scene.id}: {len(scene.meshes[0].faces)} faces")
+    console.say(f"{scene.id}: {scene.described(0)}")
     starts = starts_of(options, options.starts, scene)
     if words := rank_words(options, options.starts):
         console.say(words)
@@ -178,7 +176,7 @@ def record(history: BoundsHistory, advance: Callable[[], None], optimizer: Optim
     advance()
 
 
-def export_inside(scene: SceneFunction, regions: Regions, folder: Path, options: GrowRegionsOptions) -> str:
+def export_inside(scene: ImageFunction, regions: Regions, folder: Path, options: GrowRegionsOptions) -> str:
     """Random theta from inside each region with f (theta.csv) and renders (REGION_NUMBER.png); tells how many.
 
     With --adversarial only true failures: views whose own complement reaches the goal's level.

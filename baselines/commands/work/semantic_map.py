@@ -17,6 +17,7 @@ from baselines.commands.shared.rows import REGION_WORDS, csv_row, region_line, r
 from baselines.commands.shared.terminal import Console, own_folder, progress_bar, seconds_of
 from optimizers.base import Optimizer
 from optimizers.registry import get_optimizer
+from semrob_env.envs.rendering import images_of
 from semrob_env.errors import InvalidParameterError, UnknownNameError
 from semrob_env.files import csv_text, markdown_table, write_whole
 from semrob_env.functions import Complement, ScoreFunction, Stack, UnitScale, make_function
@@ -27,6 +28,7 @@ from semrob_env.maps import (
     data_maps,
     live_maps,
     map_axes,
+    map_steps,
     network_maps,
     section,
     semantic_traps,
@@ -159,7 +161,7 @@ def live_source(options: SemanticMapOptions, console: Console) -> Source | None:
         raise InvalidParameterError(f"a live map has 1 or 2 parameters, not {', '.join(function.space.names)}")
     if not options.map_step >= LEAST_STEP:
         raise InvalidParameterError(f"--map-step {options.map_step}: give at least {LEAST_STEP}")
-    axes = map_axes(function.space, options.map_step)
+    axes = map_axes(function.space, map_steps(function.space, options.map_step))
     points = function.members * int(np.prod([len(axis) for axis in axes]))
     grid = " x ".join(str(len(axis)) for axis in axes)
     console.say(f"{function.members} maps of {grid} scores: {points} queries")
@@ -180,16 +182,7 @@ def live_source(options: SemanticMapOptions, console: Console) -> Source | None:
         )
     scores = [(part, member) for part in parts for member in range(part.members)]
     maps = in_units(maps, function.scale)
-    return Source(maps, tuple(scores), tuple(live_images(part, member) for part, member in scores))
-
-
-def live_images(function: ScoreFunction, member: int) -> Images | None:
-    """What draws a member of a live scene; None for functions that draw nothing."""
-    if not function.member_ids[member].startswith("scene:"):
-        return None
-    from semrob_env.scene.function import SceneFunction
-
-    return partial(function.images, member=member) if isinstance(function, SceneFunction) else None
+    return Source(maps, tuple(scores), tuple(images_of(part, member) for part, member in scores))
 
 
 def function_ids(options: SemanticMapOptions) -> list[str]:
@@ -199,7 +192,7 @@ def function_ids(options: SemanticMapOptions) -> list[str]:
         raise InvalidParameterError("give a SOURCE (cup:3, a mesh file, ...), or --function ID, or --maps FILE")
     if options.functions:
         return list(options.functions)
-    return [str(scene) for scene in options.scenes(options.selected(), options.params, options.colors)]
+    return [str(scene) for scene in options.scenes(options.selected(), options.params, options)]
 
 
 def draw(stem: Path, maps: ScoreMaps, title: str, *, traps: Sequence[Trap] = (), grown: Grown | None = None) -> None:

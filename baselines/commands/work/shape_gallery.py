@@ -7,7 +7,7 @@ from typing import final
 
 from baselines.commands.shape_gallery import ONE_VIEW, SIX_VIEWS, ShapeGalleryOptions
 from baselines.commands.shared.networks import asked_of, introduce
-from baselines.commands.shared.options import read_points
+from baselines.commands.shared.options import LookOptions, read_points
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from semrob_env.errors import SemrobError
 from semrob_env.parameters import SemanticSpace
@@ -20,6 +20,8 @@ from semrob_env.scene.function import make_scene_function
 from semrob_env.scene.renderers import Rasterizer
 from semrob_env.scene.sources import ShapeInfo, load_shape
 from semrob_env.types import Float32Array, FloatArray
+
+PLAIN = LookOptions()
 
 SPACE = SemanticSpace.of("azimuth,elevation")
 
@@ -34,10 +36,10 @@ def run(options: ShapeGalleryOptions, console: Console) -> None:
     views = read_points(SPACE, options.views or (ONE_VIEW if options.columns == "shapes" else SIX_VIEWS), "--views")
     if networks:
         options.load(options.class_name)
-        introduce(console, asked_of(shapes, networks, options.feed, options.colors))
+        introduce(console, asked_of(shapes, networks, options.feed, options.in_ids()))
     bundle = Bundle(options.out, console)
     with progress_bar(console, "shapes") as progress:
-        look = partial(look_at, networks=networks, views=views, colors=options.colors, feed=options.feed)
+        look = partial(look_at, networks=networks, views=views, look=options, feed=options.feed)
         seen = [look(shape) for shape in progress.track(shapes, description="gallery")]
     labels = ", ".join(spec.label.replace("efficientnet_", "") for spec in networks)
     title = f"{len(shapes)} shapes of {', '.join(options.sources)}" + (
@@ -73,18 +75,22 @@ SIZE = 224  # of the pictures before they are put on the sheet
 
 
 def look_at(
-    info: ShapeInfo, networks: Sequence[NetworkSpec], views: FloatArray, colors: str = "white", feed: str = "normalized"
+    info: ShapeInfo,
+    networks: Sequence[NetworkSpec],
+    views: FloatArray,
+    look: LookOptions = PLAIN,
+    feed: str = "normalized",
 ) -> Seen:
     """Draw a shape and have it scored; one that cannot be loaded is seen as an error."""
     try:
-        mesh = load_shape(info.class_name or "", info.source, colors, info.pose)
+        mesh = load_shape(info.class_name or "", info.source, look.colors, info.pose, look.shading)
     except SemrobError as error:
         return Seen(info, None, ShapeReport(info), error=" ".join(str(error).split()))
     scenes = Scenes.from_parameters(dict(zip(SPACE.names, views.T, strict=True)))
     images = Rasterizer(SIZE).render(mesh, scenes)
     if not networks or info.class_name is None:
         return Seen(info, images, ShapeReport(info, len(mesh.faces)))
-    report = judge_for_networks(info, networks, colors=colors, feed=feed)
+    report = judge_for_networks(info, networks, colors=look.colors, shading=look.shading, feed=feed)
     function = make_scene_function(next(iter(report.verdicts.values())).function_id) if not report.error else None
     return Seen(info, images, report, None if function is None else function.values(views[None])[0], report.error)
 

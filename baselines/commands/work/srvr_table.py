@@ -44,7 +44,7 @@ from semrob_env.regions import Regions
 from semrob_env.scene.classifiers.names import parts_of
 from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
-from semrob_env.scene.sources import load_shape
+from semrob_env.scene.sources import check_loads
 from semrob_env.store import BUDGET, FAILED, UNPAID, RunRow, RunStore, RunTask
 from semrob_env.tables import AccuracyTable, SrvrTable, Subject, group, srvr_text
 from semrob_env.tables.profiles import ProfileTable
@@ -253,8 +253,8 @@ def scene_functions(options: SrvrTableOptions) -> tuple[list[str], Functions]:
     order = {name: number for number, name in enumerate(own.classes)}
     shapes = tuple(sorted(own.selected(), key=lambda shape: order.get(str(shape.class_name), 0)))
     for shape in shapes:
-        load_shape(shape.class_name or "", shape.source, own.colors, shape.pose)
-    ids = [str(scene) for scene in own.scenes(shapes, own.params, own.colors)]
+        check_loads(shape, own.colors, own.shading)
+    ids = [str(scene) for scene in own.scenes(shapes, own.params, own)]
     return ids, Functions(ids)
 
 

@@ -49,7 +49,9 @@ from semrob_env.scene.classifiers.network_spec import NetworkSpec
 from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.classifiers.registry import takes_option
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
-from semrob_env.scene.function import SceneFunction, SceneId
+from semrob_env.scene.function import SceneFunction
+from semrob_env.scene.image_function import ImageFunction
+from semrob_env.scene.image_ids import image_id_of
 from semrob_env.scene.mesh import Mesh, normalize
 from semrob_env.scene.sources import load_shape, select_shapes
 from semrob_env.store import FAILED, RunRow, RunStore, RunTask
@@ -210,7 +212,7 @@ def targets_of(
         spec = spec_of(network)
         names = [shape for shape in shapes if isinstance(shape, str)]
         found = select_shapes(names, as_class=class_name)
-        ids = [str(SceneId.of(shape, spec, params=space.spec)) for shape in found]
+        ids = [str(image_id_of(shape, spec, params=space.spec)) for shape in found]
         targets = [Target(own.label, str(own.class_name), name) for own, name in zip(found, ids, strict=True)]
         return targets, Functions(ids)
     classifier = spec_of(network).load() if isinstance(network, str) else network
@@ -429,7 +431,7 @@ def _shape(
     )
 
 
-def _seen(target: Target, function: SceneFunction, looks: Looks, view: int, rank: int) -> Seen:
+def _seen(target: Target, function: ImageFunction, looks: Looks, view: int, rank: int) -> Seen:
     return Seen(
         target.name,
         class_words(function.classifier.classes, looks.class_index),
@@ -517,7 +519,7 @@ def _certified(
 
 
 def _slice(
-    function: SceneFunction,
+    function: ImageFunction,
     member: int,
     center: FloatArray,
     axes: tuple[int, ...],
@@ -533,7 +535,7 @@ def _slice(
 
 
 def _effects(
-    function: SceneFunction, member: int, looks: Looks, settings: Settings, kept: KeptAnswers
+    function: ImageFunction, member: int, looks: Looks, settings: Settings, kept: KeptAnswers
 ) -> Effects | None:
     points = min(settings.effect_points, len(looks))
     if points < 2:

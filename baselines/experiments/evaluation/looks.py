@@ -16,7 +16,7 @@ from semrob_env.metrics.survey import Rate, Survey
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.classifiers.base import Answer
 from semrob_env.scene.classifiers.labels import Labels
-from semrob_env.scene.function import LARGEST_CHUNK, SceneFunction
+from semrob_env.scene.image_function import LARGEST_CHUNK, ImageFunction
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 TOLD = 3
@@ -94,7 +94,7 @@ class Looks:
         return Survey(self.space, self.theta, self.is_right.astype(np.float64))
 
 
-def answers_at(function: SceneFunction, looks: Looks, view: int) -> tuple[Answer, ...]:
+def answers_at(function: ImageFunction, looks: Looks, view: int) -> tuple[Answer, ...]:
     """The first answers at one view, with their names."""
     pairs = zip(looks.top_index[view].tolist(), looks.top_probability[view].tolist(), strict=True)
     labels = function.classifier.classes
@@ -108,21 +108,21 @@ def class_words(labels: Labels, index: int) -> str:
     return f"{known[index].partition(',')[0]} ({index})" if name == str(index) and known is not None else name
 
 
-def scene_of(functions: Functions, function_id: str) -> tuple[SceneFunction, int]:
-    """The rendered scene of an id, and which of its members.
+def scene_of(functions: Functions, function_id: str) -> tuple[ImageFunction, int]:
+    """The scene or photo of an id, and which of its members.
 
     Raises:
-        InvalidParameterError: It renders nothing, as maps and formulas do.
+        InvalidParameterError: It has no pictures, as maps and formulas do.
     """
     function, member = functions.member(function_id)
-    if not isinstance(function, SceneFunction):
+    if not isinstance(function, ImageFunction):
         raise InvalidParameterError(
-            f"{function_id}: an evaluation needs rendered scenes; give scene:NETWORK/CLASS/SHAPE"
+            f"{function_id}: an evaluation needs pictures; give scene:NETWORK/CLASS/SHAPE or photo:…"
         )
     return function, member
 
 
-def look(function: SceneFunction, member: int, theta: FloatArray, kept: KeptAnswers) -> Looks:
+def look(function: ImageFunction, member: int, theta: FloatArray, kept: KeptAnswers) -> Looks:
     """Ask a network at views theta (N, n) of one shape, or take what was kept of the same views.
 
     Args:
@@ -154,7 +154,7 @@ def look(function: SceneFunction, member: int, theta: FloatArray, kept: KeptAnsw
     )
 
 
-def _asked(function: SceneFunction, member: int, index: int, theta: FloatArray) -> FloatArray:
+def _asked(function: ImageFunction, member: int, index: int, theta: FloatArray) -> FloatArray:
     """Rows (N, 2 + 2 T): unit score, probability, first classes, their probabilities; NaN is told as 0."""
     images = function.images(theta, member)
     scores, probabilities = function.classifier.scores_and_probabilities(images, np.full(len(theta), index))

@@ -22,6 +22,8 @@ from semrob_env.scene.classifiers.score_kinds import (
 )
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
+INTERPOLATIONS = ("nearest", "bilinear", "bicubic", "lanczos", "box", "hamming")
+"""How photographs may be resized, in Pillow's words."""
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 """Of red, green and blue, in picture units: what most networks for ImageNet are trained with."""
 
@@ -47,6 +49,9 @@ class Preprocessing:
         layout: Whether channels come before rows and columns, or after them.
         is_bytes: The input is whole numbers, round(255 * picture), with no mean and std: it has no gradient.
         sources: Who says so, for people: no part of what it is.
+        photo_ratio: Shorter side of a photograph before its middle is cut out, by the size; as the next, no part of
+            what it is for renders.
+        interpolation: One of `INTERPOLATIONS`, by which a photograph is resized.
 
     Raises:
         InvalidParameterError: Numbers that are not finite, a std that is not above 0, mean or std of bytes, or another
@@ -60,8 +65,14 @@ class Preprocessing:
     layout: Layout = "nchw"
     is_bytes: bool = False
     sources: Sources = field(default=Sources(), compare=False)
+    photo_ratio: float = field(default=256 / 224, compare=False)
+    interpolation: str = field(default="bilinear", compare=False)
 
     def __post_init__(self) -> None:
+        if self.interpolation not in INTERPOLATIONS:
+            raise InvalidParameterError(f"interpolation {self.interpolation!r}: choose {', '.join(INTERPOLATIONS)}")
+        if not 1 <= self.photo_ratio <= 8:
+            raise InvalidParameterError(f"photo_ratio {self.photo_ratio}: give 1 to 8 times the size")
         numbers = np.array([*self.mean, *self.std], dtype=np.float64)
         if numbers.shape != (6,) or not np.isfinite(numbers).all() or min(self.std) <= 0:
             raise InvalidParameterError(f"mean {self.mean} and std {self.std}: give 3 finite numbers each, std above 0")
@@ -82,6 +93,11 @@ class Preprocessing:
         sources = replace(self.sources, numbers="as asked: unnormalized")
         return replace(self, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), sources=sources)
 
+    @property
+    def photo_side(self) -> int:
+        """Shorter side of a photograph, in pixels, before its middle is cut out."""
+        return round(self.size * self.photo_ratio)
+
     def fed(self, images: Float32Array) -> Float32Array | npt.NDArray[np.uint8]:
         """Pictures (N, 3, H, W) in [0, 1] as the network takes them."""
         fed: Float32Array | npt.NDArray[np.uint8]
@@ -95,7 +111,7 @@ class Preprocessing:
 
     @property
     def identity(self) -> str:
-        """Text that enters run keys."""
+        """Text that enters run keys; what concerns photographs alone is in those of `photo:` functions."""
         others = {"channels": self.channels, "layout": self.layout, "bytes": self.is_bytes}
         usual = {"channels": "rgb", "layout": "nchw", "bytes": False}
         changed = "".join(f";{name}={value}" for name, value in others.items() if value != usual[name])

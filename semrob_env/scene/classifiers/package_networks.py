@@ -21,7 +21,7 @@ from typing import Any
 import torch
 
 from semrob_env.errors import MissingExtraError, RefusedFileError, UnknownNameError
-from semrob_env.scene.classifiers.base import Preprocessing
+from semrob_env.scene.classifiers.base import INTERPOLATIONS, Preprocessing
 from semrob_env.scene.classifiers.labels import IMAGENET_CLASSES
 from semrob_env.scene.classifiers.names import TIMM
 from semrob_env.scene.classifiers.options import NetworkOptions
@@ -70,8 +70,16 @@ def efficientnet_lite(
     module = load_weights(
         lambda classes: make() if classes is None else make(num_classes=classes), read_state_dict(path), name
     )
-    sources = published_sources("its authors' code", own)
-    preprocessing = Preprocessing(size or LITE_SIZES[variant], (127 / 255,) * 3, (128 / 255,) * 3, sources=sources)
+    sources, cut = published_sources("its authors' code", own), size or LITE_SIZES[variant]
+    # Its authors' evaluation keeps a margin of 32 pixels in all around the middle, and resizes bicubically.
+    preprocessing = Preprocessing(
+        cut,
+        (127 / 255,) * 3,
+        (128 / 255,) * 3,
+        sources=sources,
+        photo_ratio=1 + 32 / LITE_SIZES[variant],
+        interpolation="bicubic",
+    )
     return classifier_of(module, name, path, preprocessing, own, unnormalized=unnormalized)
 
 
@@ -116,11 +124,15 @@ def timm_network(
 
     module = load_weights(make, read_state_dict(path), full_name).eval()
     classes = int(getattr(module, "num_classes", configuration.num_classes))
+    cut = size or int(configuration.input_size[1])
+    kind = configuration.interpolation if configuration.interpolation in INTERPOLATIONS else "bicubic"
     preprocessing = Preprocessing(
-        size or int(configuration.input_size[1]),
+        cut,
         tuple(configuration.mean),
         tuple(configuration.std),
         sources=published_sources("timm's data config of its weights", own),
+        photo_ratio=max(1.0, int(cut / configuration.crop_pct) / cut),
+        interpolation=kind,
     )
     categories = None if own.labels else _categories(configuration, classes)
     return classifier_of(module, full_name, path, preprocessing, own, unnormalized=unnormalized, categories=categories)

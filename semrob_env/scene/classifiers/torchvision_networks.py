@@ -96,7 +96,12 @@ def torchvision_network(
     pipeline = weights.transforms()
     sources = published_sources(f"the metadata of {weights.name}", own)
     preprocessing = Preprocessing(
-        size or pipeline.crop_size[0], tuple(pipeline.mean), tuple(pipeline.std), sources=sources
+        size or pipeline.crop_size[0],
+        tuple(pipeline.mean),
+        tuple(pipeline.std),
+        sources=sources,
+        photo_ratio=pipeline.resize_size[0] / pipeline.crop_size[0],
+        interpolation=pipeline.interpolation.value,
     )
     # Transformers are built for one size; published weights are of theirs.
     built_for = preprocessing.size if size and own.weights else weights.meta["min_size"][0]

@@ -12,12 +12,12 @@ from typing import Final
 from semrob_env.scene.companions import Companions
 from semrob_env.scene.readers.gltf import read_gltf
 from semrob_env.scene.readers.obj import read_obj
-from semrob_env.scene.readers.parts import Part
+from semrob_env.scene.readers.parts import Part, Wanted
 from semrob_env.scene.readers.ply import read_ply
 from semrob_env.scene.readers.stl import read_stl
 
-Reader = Callable[[bytes, Companions, bool, int], list[Part]]
-"""Takes the bytes, what they may name, whether colors are wanted, and the most triangles."""
+Reader = Callable[[bytes, Companions, Wanted, int], list[Part]]
+"""Takes the bytes, what they may name, what is wanted beside triangles, and the most triangles."""
 
 READERS: Final[Mapping[str, Reader]] = {
     ".obj": read_obj,

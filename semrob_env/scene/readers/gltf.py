@@ -14,9 +14,10 @@ import numpy as np
 from semrob_env.errors import InvalidMeshError
 from semrob_env.scene.companions import Companions
 from semrob_env.scene.readers.gltf_data import Document
-from semrob_env.scene.readers.gltf_materials import Surfaces
+from semrob_env.scene.readers.gltf_materials import Finish, Surfaces
 from semrob_env.scene.readers.paint import sample_textures
-from semrob_env.scene.readers.parts import Part, check_count
+from semrob_env.scene.readers.parts import Part, Wanted, check_count
+from semrob_env.scene.surface import join_surfaces
 from semrob_env.types import FloatArray, IntArray
 
 MAX_NODES: Final = 100_000
@@ -40,7 +41,7 @@ MAX_DEPTH: Final = 24
 """Nodes above one another whose matrices are multiplied from the right."""
 
 
-def read_gltf(data: bytes, companions: Companions, colors: bool, most_faces: int) -> list[Part]:
+def read_gltf(data: bytes, companions: Companions, wanted: Wanted, most_faces: int) -> list[Part]:
     """The triangles of a GLB or glTF file; arguments as `Reader`.
 
     Raises:
@@ -53,7 +54,7 @@ def read_gltf(data: bytes, companions: Companions, colors: bool, most_faces: int
     if unknown:
         names = ", ".join(map(str, unknown))[:300]
         raise InvalidMeshError(f"it requires {names}, which is not supported; save it without")
-    return _Scene(document, colors, most_faces).parts()
+    return _Scene(document, wanted, most_faces).parts()
 
 
 @final
@@ -62,16 +63,17 @@ class _Scene:
 
     Args:
         document: The file.
-        colors: Whether they are wanted.
+        wanted: What is, beside triangles.
         most: The most triangles.
     """
 
-    def __init__(self, document: Document, colors: bool, most: int) -> None:
-        self._document, self._colors, self._most = document, colors, most
+    def __init__(self, document: Document, wanted: Wanted, most: int) -> None:
+        self._document, self._wanted, self._most = document, wanted, most
         self._worlds: dict[int, FloatArray] = {}
         self._meshes: dict[int, list[tuple[tuple[int, int], dict[str, Any]]]] = {}
         self._shapes: dict[tuple[int, int], tuple[FloatArray, IntArray]] = {}
         self._albedos: dict[tuple[int, int], FloatArray | None] = {}
+        self._finishes: dict[tuple[int, int], Finish] = {}
         self._faces, self._vertices = 0, 0
 
     def parts(self) -> list[Part]:
@@ -86,7 +88,13 @@ class _Scene:
             self._faces, self._vertices = self._faces + copies * len(faces), self._vertices + copies * len(points)
             check_count(self._faces, "faces", self._most)
             check_count(self._vertices, "vertices of its nodes", 3 * self._most)
-        if self._colors:
+        if self._wanted is Wanted.SURFACE:
+            surfaces = Surfaces(self._document)
+            for _, key, primitive in drawn:
+                if key not in self._finishes:
+                    self._finishes[key] = surfaces.finish(primitive, self._shapes[key][1])
+            surfaces.tell()
+        elif self._wanted is Wanted.COLORS:
             surfaces, samples = Surfaces(self._document), []
             for _, key, primitive in drawn:
                 if key not in self._albedos:
@@ -173,30 +181,52 @@ class _Scene:
 
     def _part(self, node: dict[str, Any], number: int, key: tuple[int, int], primitive: dict[str, Any]) -> Part:
         points, faces = self._shapes[key]
-        albedo = self._albedos.get(key)
         points = points + self._morphed(node, key, primitive)
         world = self._worlds[number]
         if "skin" in node:  # only its joints move it
-            return Part(self._skinned(points, node, primitive), faces, albedo)
+            return self._dressed(key, self._skinned(points, node, primitive), [faces], [None])
         instances = node.get("extensions", {}).get(INSTANCING, {}).get("attributes", {})
         if not any(name in instances for name in PLACES):
-            return Part(points @ world[:3, :3].T + world[:3, 3], _wound(faces, world), albedo)
+            moved = points @ world[:3, :3].T + world[:3, 3]
+            return self._dressed(key, moved, [_wound(faces, world)], [world[:3, :3]])
         found = [self._document.values(instances[name]) if name in instances else None for name in PLACES]
         matrices = world @ _matrices(*found)
-        moved = points @ matrices[:, :3, :3].transpose(0, 2, 1) + matrices[:, None, :3, 3]
+        moved = (points @ matrices[:, :3, :3].transpose(0, 2, 1) + matrices[:, None, :3, 3]).reshape(-1, 3)
         copies = [_wound(faces, matrix) + place * len(points) for place, matrix in enumerate(matrices)]
-        return Part(
-            moved.reshape(-1, 3),
-            np.concatenate([np.zeros((0, 3), dtype=np.int64), *copies]),
-            None if albedo is None else np.tile(albedo, (len(matrices), 1)),
-        )
+        return self._dressed(key, moved, copies, [*matrices[:, :3, :3]])
+
+    def _dressed(
+        self, key: tuple[int, int], points: FloatArray, copies: list[IntArray], matrices: list[FloatArray | None]
+    ) -> Part:
+        """A part of copies of a primitive in their colors.
+
+        Args:
+            key: The primitive.
+            points: Vertices of all copies.
+            copies: The faces of each.
+            matrices: What has moved each, (3, 3); None: more than a matrix: its normals are not known.
+        """
+        faces = np.concatenate([np.zeros((0, 3), dtype=np.int64), *copies])
+        albedo = self._albedos.get(key)
+        surface = None
+        if key in self._finishes:
+            finish = self._finishes[key]
+            albedo = finish.albedo
+            surface = join_surfaces([finish.moved(matrix) for matrix in matrices], [len(own) for own in copies])
+        if albedo is not None:
+            albedo = np.tile(albedo, (len(copies), 1))
+        return Part(points, faces, albedo, surface)
 
     def _morphed(self, node: dict[str, Any], key: tuple[int, int], primitive: dict[str, Any]) -> FloatArray:
         """How far the weights of its morph targets move each vertex (V, 3)."""
         weights = node.get("weights", self._document.at("meshes", key[0]).get("weights", []))
         moved = np.zeros_like(self._shapes[key][0])
         for weight, target in zip(weights, primitive.get("targets", []), strict=False):
-            if weight and self._colors and any(name.startswith(("COLOR", "TEXCOORD")) for name in target):
+            if (
+                weight
+                and self._wanted is not Wanted.NOTHING
+                and any(name.startswith(("COLOR", "TEXCOORD")) for name in target)
+            ):
                 raise InvalidMeshError("a morph target of it changes colors, which is not supported")
             if weight and "POSITION" in target:
                 change = self._document.values(target["POSITION"])

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, final
 
 import numpy as np
 
 from semrob_env.errors import InvalidMeshError
 from semrob_env.scene.companions import MAX_NAME_LENGTH, Companions
-from semrob_env.scene.readers.paint import Wrap, eight_bits
+from semrob_env.scene.readers.paint import eight_bits
 from semrob_env.scene.readers.parts import check_count, is_number, plain_text
+from semrob_env.scene.surface import Wrap
 from semrob_env.types import FloatArray
 
 MAX_LIBRARY_BYTES: Final = 16 * 2**20
@@ -51,10 +52,28 @@ class DiffuseTexture:
 @final
 @dataclass(eq=False)
 class Material:
-    """Diffuse color (3,) and texture, as far as the file gives them."""
+    """What a material is, as far as the file says.
+
+    Attributes:
+        diffuse: Color (3,).
+        texture: Of that.
+        missing: The name of the texture, where it is not there.
+        emission: Color (3,) that it gives off.
+        not_drawn: What else the file says, in words.
+    """
 
     diffuse: FloatArray | None = None
     texture: DiffuseTexture | None = None
+    missing: str = ""
+    emission: FloatArray | None = None
+    not_drawn: set[str] = field(default_factory=set)
+
+
+NOT_DRAWN: Final = {
+    "map_bump": "bump maps", "bump": "bump maps", "norm": "normal maps", "map_kn": "normal maps", "map_d": "map_d",
+    "map_ks": "specular maps", "map_ke": "emissive textures", "map_pm": "metalness", "map_pr": "roughness maps",
+}  # fmt: skip
+"""Statements of a material that are passed over."""
 
 
 def spellings(text: str) -> tuple[str, ...]:
@@ -115,6 +134,17 @@ def _parse_library(data: bytes, companions: Companions) -> dict[str, Material]:
             material.diffuse = _color(names[-1])
         elif key.lower() == "map_kd" and material is not None:
             material.texture = _texture(names, companions)
+            material.missing = "" if material.texture else names[-1]
+        elif key.lower() == "ke" and material is not None:
+            words = names[-1].split()[:3]
+            is_read = len(words) == 3 and all(map(is_number, words))
+            material.emission = np.clip(np.array(words, dtype=np.float64), 0.0, 1.0) if is_read else None
+        elif key.lower() in NOT_DRAWN and material is not None:
+            material.not_drawn.add(NOT_DRAWN[key.lower()])
+        elif key.lower() in {"d", "tr"} and material is not None:
+            last = names[-1].split()[-1]
+            if is_number(last) and float(last) != float(key.lower() == "d"):
+                material.not_drawn.add("transparency")
     return materials
 
 

@@ -17,8 +17,18 @@ from semrob_env.errors import InvalidMeshError
 from semrob_env.scene.companions import Companions
 from semrob_env.scene.polygons import triangulate
 from semrob_env.scene.readers.materials import Material, read_materials, spellings
-from semrob_env.scene.readers.paint import Sample, corner_means, eight_bits, sample_textures, whole_range
-from semrob_env.scene.readers.parts import Part, check_count, count_words, numbers, plain_text
+from semrob_env.scene.readers.paint import (
+    Images,
+    Sample,
+    corner_means,
+    covered,
+    eight_bits,
+    sample_textures,
+    tell,
+    whole_range,
+)
+from semrob_env.scene.readers.parts import Part, Wanted, check_count, count_words, numbers, plain_text
+from semrob_env.scene.surface import Surface, Texture
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 Bytes = np.typing.NDArray[np.uint8]
@@ -50,12 +60,14 @@ class Polygons:
     Attributes:
         vertices: Vertex (C,) of each corner, from 0.
         textures: Texture coordinate (C,) of each corner, from 0; below 0: none.
+        normals: Normal (C,) of each corner, from 0; below 0: none.
         counts: Corners (F,) of each face.
         words: Numbers (F,) in each face's line.
     """
 
     vertices: IntArray
     textures: IntArray
+    normals: IntArray
     counts: IntArray
     words: IntArray
 
@@ -102,7 +114,7 @@ class ObjLines:
         return self.text[self.starts[number] : self.starts[number] + self.sizes[number] - 1].tobytes()
 
 
-def read_obj(data: bytes, companions: Companions, colors: bool, most_faces: int) -> list[Part]:
+def read_obj(data: bytes, companions: Companions, wanted: Wanted, most_faces: int) -> list[Part]:
     """The faces of an OBJ file, those of one material together; arguments as `Reader`.
 
     Raises:
@@ -118,8 +130,7 @@ def read_obj(data: bytes, companions: Companions, colors: bool, most_faces: int)
         if lines.are(word).any():
             raise InvalidMeshError(f"it holds '{word.decode()}', which is not read; save it as plain faces")
     points = _rows(lines, b"v", 3 * most_faces)
-    is_vertex, is_texture = lines.are(b"v"), lines.are(b"vt")
-    polygons = _polygons(lines, is_face, is_vertex, is_texture, most_faces)
+    polygons = _polygons(lines, is_face, most_faces)
     if not len(polygons.counts):
         return []
     last = int(polygons.vertices.max(initial=-1)) + 1
@@ -138,16 +149,22 @@ def read_obj(data: bytes, companions: Companions, colors: bool, most_faces: int)
     )
     vertices = used % len(points)
     faces = places.reshape(-1, 3)
-    albedo = None
-    if colors:
+    albedo = surface = None
+    if wanted is not Wanted.NOTHING:
         heads = np.flatnonzero(lines.are(b"mtllib"))
         check_count(len(heads), "'mtllib' lines", MAX_LIBRARY_LINES)
         materials = read_materials([lines.line(place)[7:].decode() for place in heads.tolist()], companions)
         chosen = [next((materials[name] for name in spellings(text) if name in materials), None) for text in names]
         textures = _rows(lines, b"vt", 3 * most_faces)
+    if wanted is Wanted.SURFACE:
+        normals = _rows(lines, b"vn", 3 * most_faces)
+        of_corners = _picked(textures[:, :2], polygons.textures[corners]), _picked(normals, polygons.normals[corners])
+        has_texture = (polygons.textures[corners] >= 0).all(axis=1)
+        albedo, surface = _surface(chosen, group[face], points[vertices][faces], *of_corners, has_texture)
+    elif wanted is Wanted.COLORS:
         middles = _texture_middles(textures, polygons.textures[corners])
         albedo = _albedo(chosen, group[face], points[vertices], faces, middles, polygons.textures[corners])
-    return [Part(points[vertices, :3], faces, albedo)]
+    return [Part(points[vertices, :3], faces, albedo, surface)]
 
 
 def _plain(data: bytes) -> bytes:
@@ -156,7 +173,7 @@ def _plain(data: bytes) -> bytes:
     if b"\n " in text or text.startswith(b" "):
         text = re.sub(rb"(?m)^ +", b"", text)
     if text.count(b"#") > text.count(b"\n#") + text.startswith(b"#"):
-        text = re.sub(rb"(?m)^((?:fo?|v|vt) [^#\n]*)#.*", rb"\1", text)
+        text = re.sub(rb"(?m)^((?:fo?|v[tn]?) [^#\n]*)#.*", rb"\1", text)
     return text + b"\n"
 
 
@@ -182,13 +199,11 @@ def _rows(lines: ObjLines, word: bytes, most: int) -> FloatArray:
     return rows
 
 
-def _polygons(
-    lines: ObjLines, is_face: BoolArray, is_vertex: BoolArray, is_texture: BoolArray, most_faces: int
-) -> Polygons:
+def _polygons(lines: ObjLines, is_face: BoolArray, most_faces: int) -> Polygons:
     text, starts = lines.take(is_face, b"f")
-    above: list[IntArray] = [np.cumsum(which, dtype=np.int64)[is_face] for which in (is_vertex, is_texture)]
+    above: list[IntArray] = [np.cumsum(lines.are(word), dtype=np.int64)[is_face] for word in (b"v", b"vt", b"vn")]
     ends = np.append(starts[1:], len(text))[: len(starts)]
-    parts, triangles, begin = [Polygons(*4 * [np.zeros(0, dtype=np.int64)])], 0, 0
+    parts, triangles, begin = [Polygons(*5 * [np.zeros(0, dtype=np.int64)])], 0, 0
     while begin < len(starts):
         end = max(begin + 1, int(np.searchsorted(ends, starts[begin] + CHUNK)))
         some = text[starts[begin] : ends[end - 1]]
@@ -196,12 +211,14 @@ def _polygons(
         triangles += int(np.maximum(parts[-1].counts - 2, 0).sum())
         check_count(triangles, "triangles", most_faces)
         begin = end
-    columns = zip(*((part.vertices, part.textures, part.counts, part.words) for part in parts), strict=True)
+    columns = zip(
+        *((part.vertices, part.textures, part.normals, part.counts, part.words) for part in parts), strict=True
+    )
     return Polygons(*map(np.concatenate, columns))
 
 
-def _parse_faces(text: Bytes, starts: IntArray, vertices_above: IntArray, textures_above: IntArray) -> Polygons:
-    """Faces from the bytes of their lines, and how many vertices and texture coordinates stand above each."""
+def _parse_faces(text: Bytes, starts: IntArray, *above_faces: IntArray) -> Polygons:
+    """Faces from the bytes of their lines, and how many vertices, texture coordinates and normals stand above each."""
     text[starts + 1] = 32  # of the older word `fo`
     if not IN_FACES[text].all():
         raise InvalidMeshError("not a readable OBJ file: a face holds something that is no index")
@@ -229,17 +246,21 @@ def _parse_faces(text: Bytes, starts: IntArray, vertices_above: IntArray, textur
     face = np.repeat(np.arange(len(starts)), counts)
     vertices, textures = flat[slot == 0], np.zeros(len(words), dtype=np.int64)
     textures[word[slot == 1]] = flat[slot == 1]
+    normals = np.zeros(len(words), dtype=np.int64)
+    normals[word[slot == 2]] = flat[slot == 2]
     if (vertices == 0).any():
         raise InvalidMeshError("not a readable OBJ file: a face refers to vertex 0, but OBJ files count from 1")
-    for kind, above in ((vertices, vertices_above[face]), (textures, textures_above[face])):
+    for kind, above in zip((vertices, textures, normals), (above[face] for above in above_faces), strict=True):
         too_far = kind < -above
-        if too_far.any():
+        if too_far.any() and kind is not normals:  # which make no faces
             index, count = kind[too_far][0], above[too_far][0]
             raise InvalidMeshError(
                 f"not a readable OBJ file: a face refers to {index}, but only {count} entries stand above it"
             )
         kind[kind < 0] += above[kind < 0] + 1
-    return Polygons(vertices - 1, textures - 1, counts, np.add.reduceat(begins_number, starts, dtype=np.int64))
+    return Polygons(
+        vertices - 1, textures - 1, normals - 1, counts, np.add.reduceat(begins_number, starts, dtype=np.int64)
+    )
 
 
 def _groups(lines: ObjLines, is_face: BoolArray) -> tuple[list[str], IntArray]:
@@ -272,6 +293,72 @@ def _texture_middles(textures: FloatArray, corners: IntArray) -> FloatArray:
     middles = flat[np.clip(corners, 0, len(flat) - 1)].mean(axis=1)
     has_all = np.all((corners >= 0) & (corners < len(flat)), axis=1)
     return np.where(has_all[:, None], middles, np.nan)
+
+
+def _picked(rows: FloatArray, indices: IntArray) -> FloatArray:
+    """Rows (N, K) at indices (F, 3); NaN where there is none."""
+    there = (indices >= 0) & (indices < len(rows))
+    found = np.full((*indices.shape, rows.shape[1]), np.nan)
+    found[there] = rows[indices[there]]
+    return found
+
+
+def _surface(
+    materials: list[Material | None],
+    group: IntArray,
+    points: FloatArray,
+    places: FloatArray,
+    normals: FloatArray,
+    has_texture: BoolArray,
+) -> tuple[FloatArray | None, Surface | None]:
+    """Colors (F, 3) of faces and what covers them: the color of the material times its texture times vertex colors.
+
+    A diffuse color of black beside a texture does not count: programs write it where they mean the texture alone.
+
+    Args:
+        materials: Of each group, as far as it is known.
+        group: Of each face (F,).
+        points: What stands in the lines of the corners' vertices, (F, 3, 3 to 6).
+        places: Texture coordinates of corners (F, 3, 2), up from the lower edge; NaN where there are none.
+        normals: Of corners (F, 3, 3); NaN where there are none.
+        has_texture: Whether a face (F,) names texture coordinates.
+
+    Raises:
+        InvalidMeshError: A texture is missing or cannot be read, or its coordinates are not there.
+    """
+    albedo, emission = np.ones((len(group), 3)), np.zeros((len(group), 3))
+    texture_of = np.full(len(group), -1)
+    textures: list[Texture] = []
+    images, not_drawn = Images(), set[str]()
+    for number, material in enumerate(materials):
+        rows = np.flatnonzero(group == number)
+        if not len(rows) or material is None:
+            continue
+        not_drawn |= material.not_drawn
+        diffuse, texture = material.diffuse, material.texture
+        if material.missing:
+            images.texture(material.missing, None)
+        if texture is not None:
+            on = rows[has_texture[rows]]
+            shade = texture.gain, texture.base
+            own = images.texture(texture.name, texture.data, (texture.wrap, texture.wrap), 0.5, shade)
+            textures += [] if own in textures else [own]
+            texture_of[on] = textures.index(own)
+            places[on] = places[on] * texture.scale + texture.offset
+            diffuse = diffuse if diffuse is not None and diffuse.any() else None
+        if diffuse is not None:
+            albedo[rows] = diffuse
+        if material.emission is not None:
+            emission[rows] = material.emission
+    if not_drawn:
+        tell(", ".join(sorted(not_drawn)))
+    places = np.stack([places[..., 0], 1.0 - places[..., 1]], axis=-1)  # down from the upper edge
+    colors = None
+    if points.shape[2] >= 6 and np.isfinite(points[..., 3:6]).any():
+        colors = eight_bits(whole_range(points[..., 3:6])) / 255.0
+        colors[~np.isfinite(points[..., 3:6]).all(axis=2)] = 1.0
+    has_normals = np.isfinite(normals).any()
+    return albedo, covered(places, texture_of, textures, colors, normals if has_normals else None, emission)
 
 
 def _albedo(

@@ -1,4 +1,4 @@
-"""Colors of faces: mean colors of their corners, and textures at their middles."""
+"""Colors of faces: mean colors of their corners, textures at their middles, and textures as a whole."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ import logging
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, final
+from typing import Any, Final, final
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from semrob_env.errors import InvalidMeshError
+from semrob_env.errors import InvalidMeshError, LookWarning
+from semrob_env.scene.surface import MOST_SIDE, Surface, Texture, UInt8Array, Wrap, shrunk
 from semrob_env.types import FloatArray, IntArray
 
 Numbers = np.typing.NDArray[Any]
@@ -25,9 +26,6 @@ MAX_TEXTURE_PIXELS: Final = 8192 * 8192
 
 MAX_PIXELS: Final = 6 * MAX_TEXTURE_PIXELS
 """Most pixels of all textures of a mesh together."""
-
-Wrap = Literal["repeat", "clamp", "mirror"]
-"""What a texture is beyond [0, 1]."""
 
 
 @final
@@ -88,8 +86,8 @@ def _wrapped(places: FloatArray, wrap: Wrap) -> FloatArray:
     return places % 1.0
 
 
-def open_image(data: bytes, name: str, most_pixels: int) -> np.typing.NDArray[np.uint8]:
-    """The pixels (height, width, 3) of an image file.
+def open_image(data: bytes, name: str, most_pixels: int, mode: str = "RGB") -> UInt8Array:
+    """The pixels (height, width, channels) of an image file, in a mode of Pillow: RGB or RGBA.
 
     Raises:
         InvalidMeshError: It cannot be read, or has too many pixels.
@@ -104,19 +102,126 @@ def open_image(data: bytes, name: str, most_pixels: int) -> np.typing.NDArray[np
                 width, height = image.size
                 if width * height <= min(MAX_TEXTURE_PIXELS, most_pixels):
                     if image.mode.startswith("I;16"):  # Pillow's own conversion cuts off instead of dividing
-                        return np.repeat((np.asarray(image) >> 8).astype(np.uint8)[..., None], 3, axis=2)
-                    return np.asarray(image.convert("RGB"))
+                        gray = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+                        return np.asarray(gray.convert(mode))
+                    return np.asarray(image.convert(mode))
     except Exception as error:  # fed with a broken file it may raise anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
             reason = f"no image that is read ({', '.join(FORMATS)})"
-        raise InvalidMeshError(f"its texture {name!r} cannot be read: {reason}; save it anew as PNG") from error
+        hint = "scale it down" if isinstance(error, Image.DecompressionBombError) else "save it anew as PNG"
+        raise InvalidMeshError(f"its texture {name!r} cannot be read: {reason}; {hint}") from error
     finally:
         logger.setLevel(level)
     raise InvalidMeshError(
         f"its texture {name!r} has {width} x {height} pixels; a texture may have {MAX_TEXTURE_PIXELS}, "
         f"all of a mesh {MAX_PIXELS}; scale it down"
     )
+
+
+@final
+class Images:
+    """The textures of a file, each image read once and averaged down to `MOST_SIDE` pixels a side."""
+
+    def __init__(self) -> None:
+        self._left = MAX_PIXELS
+        self._pixels: dict[Hashable, UInt8Array] = {}
+        self._textures: dict[Hashable, Texture] = {}
+
+    def texture(
+        self,
+        name: str,
+        data: bytes | None,
+        wraps: tuple[Wrap, Wrap] = ("repeat", "repeat"),
+        cutoff: float = 0.0,
+        shade: tuple[float, float] = (1.0, 0.0),
+    ) -> Texture:
+        """A texture.
+
+        Args:
+            name: What the file calls the image; of one name there is one image.
+            data: Its bytes; None: it is missing.
+            wraps: Beyond [0, 1], across and down.
+            cutoff: As `Texture`; where the image has no alpha it is 0.
+            shade: Gain and base: the color is base + gain times what the image holds.
+
+        Raises:
+            InvalidMeshError: It is missing, cannot be read, or is too large.
+        """
+        if data is None:
+            raise InvalidMeshError(
+                f"its texture {name[:200]!r} is missing; put it where the file says, or choose colors=material"
+            )
+        if name not in self._pixels:
+            pixels = open_image(data, name, self._left, "RGBA")
+            self._left -= pixels.shape[0] * pixels.shape[1]
+            height, width = pixels.shape[:2]
+            factor = max(1.0, max(height, width) / MOST_SIDE)
+            if factor > 1.0:
+                pixels = shrunk(pixels, max(1, round(height / factor)), max(1, round(width / factor)))
+            self._pixels[name] = pixels
+        pixels = self._pixels[name]
+        cutoff = 0.0 if (pixels[..., 3] == 255).all() and cutoff <= 1.0 else cutoff
+        key = (name, wraps, cutoff, shade)
+        if key not in self._textures:
+            if shade != (1.0, 0.0):
+                pixels = pixels.copy()
+                shaded = shade[1] + shade[0] * (pixels[..., :3] / 255.0)
+                pixels[..., :3] = np.round(np.clip(shaded, 0.0, 1.0) * 255.0)
+            self._textures[key] = Texture(pixels, wraps, cutoff)
+        return self._textures[key]
+
+
+def covered(
+    places: FloatArray | None,
+    texture_of: IntArray,
+    textures: Sequence[Texture],
+    colors: FloatArray | None = None,
+    normals: FloatArray | None = None,
+    emission: FloatArray | None = None,
+) -> Surface | None:
+    """The surface of F faces as a file gives it; None where it gives nothing.
+
+    Faces whose texture coordinates are no numbers have no texture, which is told; coordinates of textures that repeat
+    are brought near to 0, where they are exact.
+
+    Args:
+        places: Texture coordinates of corners (F, 3, 2), down from the upper edge.
+        texture_of: Texture of each face (F,), -1 for none.
+        textures: Those.
+        colors: As `Surface`.
+        normals: As `Surface`, of any length.
+        emission: As `Surface`.
+    """
+    if places is not None and textures:
+        usable = np.asarray(np.isfinite(places).all(axis=(1, 2)))
+        if not usable[texture_of >= 0].all():
+            count = int((~usable & (texture_of >= 0)).sum())
+            tell(f"{count} faces have texture coordinates that are no numbers; they keep their plain color")
+        texture_of = np.where(usable, texture_of, -1)
+        places = np.clip(np.where(usable[:, None, None], places, 0.0), -1e9, 1e9)
+        for axis in range(2):
+            step = np.array([{"repeat": 1, "clamp": 0, "mirror": 2}[own.wraps[axis]] for own in textures] + [0])
+            own_step = step[texture_of]
+            whole = np.floor(places[..., axis].min(axis=1) / np.maximum(own_step, 1)) * own_step
+            places[..., axis] -= whole[:, None]
+    if normals is not None:
+        lengths = np.linalg.norm(normals, axis=-1, keepdims=True)
+        normals = np.where(np.isfinite(lengths) & (lengths > 0), normals / lengths, 0.0)
+    surface = Surface(
+        texture_of.astype(np.int32),
+        tuple(textures),
+        None if places is None or not textures else places.astype(np.float32),
+        None if colors is None else np.clip(np.nan_to_num(colors), 0.0, 1.0).astype(np.float32),
+        None if normals is None else normals.astype(np.float32),
+        None if emission is None or not emission.any() else np.clip(emission, 0.0, 1.0).astype(np.float32),
+    )
+    return None if surface.is_plain else surface
+
+
+def tell(what: str) -> None:
+    """Warn once of looks that are not drawn."""
+    warnings.warn_explicit(f"not drawn as the file says: {what}", LookWarning, "<mesh>", 1)
 
 
 def whole_range(colors: Numbers) -> Numbers:

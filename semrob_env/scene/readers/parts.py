@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import enum
 import re
 import warnings
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import final
 import numpy as np
 
 from semrob_env.errors import InvalidMeshError
+from semrob_env.scene.surface import Surface
 from semrob_env.types import FloatArray, IntArray
 
 MARKS = (
@@ -24,6 +26,20 @@ MARKS = (
 
 
 @final
+class Wanted(enum.Enum):
+    """What of a file is wanted beside its triangles."""
+
+    NOTHING = "nothing"
+    COLORS = "colors"
+    SURFACE = "surface"
+
+    @classmethod
+    def of(cls, colors: bool, surface: bool) -> Wanted:
+        """The more of two."""
+        return cls.SURFACE if surface else cls.COLORS if colors else cls.NOTHING
+
+
+@final
 @dataclass(frozen=True, eq=False)
 class Part:
     """Triangles of a file, in its coordinates; nothing is proven of them yet.
@@ -32,11 +48,13 @@ class Part:
         vertices: (V, 3).
         faces: (F, 3), indices into vertices.
         albedo: RGB per face (F, 3) in [0, 1]; None where the file gives none, or where none is wanted.
+        surface: What covers the faces; None where the file gives nothing, or where it is not wanted.
     """
 
     vertices: FloatArray
     faces: IntArray
     albedo: FloatArray | None = None
+    surface: Surface | None = None
 
 
 def check_count(count: int, what: str, most: int) -> None:

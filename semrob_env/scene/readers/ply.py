@@ -16,8 +16,17 @@ import numpy as np
 from semrob_env.errors import InvalidMeshError
 from semrob_env.scene.companions import Companions
 from semrob_env.scene.polygons import triangulate
-from semrob_env.scene.readers.paint import Sample, corner_means, eight_bits, sample_textures, whole_range
-from semrob_env.scene.readers.parts import Part, check_count, count_words, numbers, plain_text
+from semrob_env.scene.readers.paint import (
+    Images,
+    Sample,
+    corner_means,
+    covered,
+    eight_bits,
+    sample_textures,
+    whole_range,
+)
+from semrob_env.scene.readers.parts import Part, Wanted, check_count, count_words, numbers, plain_text
+from semrob_env.scene.surface import Surface, Texture
 from semrob_env.types import FloatArray, IntArray
 
 Numbers = np.typing.NDArray[Any]
@@ -37,6 +46,9 @@ TEXTURES: Final = (("texture_u", "texture_v"), ("u", "v"), ("s", "t"))
 
 COLORS: Final = (("red", "green", "blue"), ("diffuse_red", "diffuse_green", "diffuse_blue"), ("r", "g", "b"))
 """What programs call colors."""
+
+
+NORMAL: Final = ("nx", "ny", "nz")
 
 
 @final
@@ -82,7 +94,7 @@ class Element:
         return None
 
 
-def read_ply(data: bytes, companions: Companions, colors: bool, most_faces: int) -> list[Part]:
+def read_ply(data: bytes, companions: Companions, wanted: Wanted, most_faces: int) -> list[Part]:
     """The faces of a PLY file; arguments as `Reader`.
 
     Raises:
@@ -116,12 +128,20 @@ def read_ply(data: bytes, companions: Companions, colors: bool, most_faces: int)
     sequence = np.lexsort((owner, half, np.minimum(counts[owner], 5)))
     places, owner = places[sequence], owner[sequence]
     faces = corners[places]
-    middles = _texture_middles(vertex, face, corners, counts, places)
-    if middles is not None:  # so has the first reader left out what no face uses
+    coordinates = _texture_coordinates(vertex, face, corners, counts)
+    if coordinates is not None:  # so has the first reader left out what no face uses
         used, faces = np.unique(faces, return_inverse=True)
         points = points[used]
-    albedo = _albedo(vertex, face, corners[places], owner, middles, textures, companions) if colors else None
-    return [Part(points, faces.reshape(-1, 3), albedo)]
+    albedo = surface = None
+    if wanted is Wanted.SURFACE:
+        of_corners = None if coordinates is None else coordinates[places]
+        albedo, surface = _surface(vertex, face, corners[places], owner, of_corners, textures, companions)
+    elif wanted is Wanted.COLORS:
+        middles = None
+        if coordinates is not None:
+            middles = np.asarray(np.clip(np.nan_to_num(coordinates), -1e9, 1e9)[places].mean(axis=1))
+        albedo = _albedo(vertex, face, corners[places], owner, middles, textures, companions)
+    return [Part(points, faces.reshape(-1, 3), albedo, surface)]
 
 
 def _header(data: bytes) -> tuple[str, list[Element], list[str], bytes]:
@@ -292,20 +312,42 @@ def _row_starts(body: bytes, element: Element, place: int) -> tuple[IntArray, in
     return starts, end
 
 
-def _texture_middles(
-    vertex: Element, face: Element, corners: IntArray, counts: IntArray, places: IntArray
-) -> FloatArray | None:
-    """Texture coordinates (T, 2) of the middles of triangles, given as places (T, 3) in corners (C,)."""
+def _texture_coordinates(vertex: Element, face: Element, corners: IntArray, counts: IntArray) -> FloatArray | None:
+    """Texture coordinates (C, 2) of the corners of faces, up from the lower edge; None: the file has none."""
     if "texcoord" in face.lengths and face.lengths["texcoord"].any():
         if (face.lengths["texcoord"] != 2 * counts).any():
             raise InvalidMeshError("some of its faces have another number of texture coordinates than of corners")
-        of_corners = face.values["texcoord"].reshape(-1, 2)
-    else:
-        of_vertices = vertex.columns(TEXTURES)
-        if of_vertices is None:
-            return None
-        of_corners = of_vertices[corners]
-    return np.asarray(np.clip(np.nan_to_num(of_corners.astype(np.float64)), -1e9, 1e9)[places].mean(axis=1))
+        return face.values["texcoord"].reshape(-1, 2).astype(np.float64)
+    of_vertices = vertex.columns(TEXTURES)
+    return None if of_vertices is None else of_vertices[corners].astype(np.float64)
+
+
+def _surface(
+    vertex: Element,
+    face: Element,
+    triangles: IntArray,
+    owner: IntArray,
+    places: FloatArray | None,
+    textures: list[str],
+    companions: Companions,
+) -> tuple[FloatArray | None, Surface | None]:
+    """Colors (T, 3) of faces and what covers triangles (T, 3) of faces `owner` (T,): texture times vertex colors."""
+    albedo = colors = normals = None
+    found: list[Texture] = []
+    of_vertices, of_faces, directions = vertex.columns(COLORS), face.columns(COLORS), vertex.columns([NORMAL])
+    if of_vertices is not None:
+        colors = eight_bits(whole_range(of_vertices))[triangles] / 255.0
+    elif of_faces is not None:
+        albedo = np.asarray(eight_bits(whole_range(of_faces))[owner] / 255.0)
+    if directions is not None:
+        normals = directions.astype(np.float64)[triangles]
+    if textures and places is not None:
+        if len(set(textures)) > 1:
+            raise InvalidMeshError(f"it has {len(textures)} textures, and only one is read; save it as OBJ or GLB")
+        found = [Images().texture(textures[0], companions.find(textures[0]), cutoff=0.5)]
+        places = np.stack([places[..., 0], 1.0 - places[..., 1]], axis=-1)
+    texture_of = np.full(len(triangles), len(found) - 1)
+    return albedo, covered(places, texture_of, found, colors, normals)
 
 
 def _albedo(

@@ -9,7 +9,7 @@ import numpy as np
 
 from semrob_env.errors import InvalidMeshError
 from semrob_env.scene.companions import Companions
-from semrob_env.scene.readers.parts import Part, check_count, numbers, plain_text
+from semrob_env.scene.readers.parts import Part, Wanted, check_count, numbers, plain_text
 
 HEADER_BYTES: Final = 84
 """Eighty of any kind, and the number of triangles."""
@@ -27,7 +27,7 @@ FACET: Final = re.compile(
 """A triangle of a text file in lower case."""
 
 
-def read_stl(data: bytes, companions: Companions, colors: bool, most_faces: int) -> list[Part]:
+def read_stl(data: bytes, companions: Companions, wanted: Wanted, most_faces: int) -> list[Part]:
     """The triangles of an STL file; arguments as `Reader`.
 
     A binary file has a zero byte in its count, which text has nowhere, whatever the two begin with. Bytes behind the
@@ -36,7 +36,7 @@ def read_stl(data: bytes, companions: Companions, colors: bool, most_faces: int)
     Raises:
         InvalidMeshError: It cannot be read or is cut off.
     """
-    del companions, colors
+    del companions, wanted
     if b"\0" in data[HEADER_BYTES - 4 : HEADER_BYTES] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
         corners = _binary(data, most_faces)
     else:

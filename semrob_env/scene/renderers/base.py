@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import final
 
 from semrob_env.errors import InvalidParameterError
 from semrob_env.scene.camera import Scenes
 from semrob_env.scene.mesh import Mesh
 from semrob_env.types import Float32Array
+
+SURROUNDINGS: Mapping[str, str] = MappingProxyType({
+    "background_azimuth": "background=panorama:FILE",
+    "background_choice": "background=folder:PATH",
+    **dict.fromkeys(("occluder_x", "occluder_y", "occluder_size"), "occluder=rectangle or occluder=file:MESH"),
+})
+"""Parameters of what surrounds an object, and the option of a scene that each needs."""
 
 
 class Renderer(ABC):
@@ -36,6 +44,17 @@ class Renderer(ABC):
     @abstractmethod
     def identity(self) -> str:
         """Name, version and options that rule the pixels; enters the keys of stored runs."""
+
+    @final
+    @property
+    def supersample(self) -> int:
+        """How many times larger pictures are drawn."""
+        return self._supersample
+
+    @property
+    def idle(self) -> Mapping[str, str]:
+        """Parameters of scenes that change nothing in its pictures, and what would let each change something."""
+        return SURROUNDINGS
 
     @final
     def render(self, mesh: Mesh, scenes: Scenes) -> Float32Array:

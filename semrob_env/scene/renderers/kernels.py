@@ -23,6 +23,7 @@ from numba import njit, prange
 
 from semrob_env.compiled import cached_njit
 from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.surface import goes_on
 from semrob_env.types import Float32Array, FloatArray, Int32Array, IntArray
 
 UInt8Array = npt.NDArray[np.uint8]
@@ -82,6 +83,10 @@ class Topology(NamedTuple):
         turn = np.linalg.norm([normals[one] - normals[two], normals[one] + normals[two]], axis=2).min(axis=0)
         hidden = (counts == 2) & (turn < _FLAT) & (albedo[one] == albedo[two]).all(axis=1)
         hidden &= half_edges[order[first], 0] != half_edges[order[first], 1]
+        if mesh.surface is not None:
+            pairs = order[first], order[np.minimum(first + 1, len(order) - 1)]
+            one_side, other_side = (3 * (half // 3) + (half + 2) % 3 for half in pairs)
+            hidden &= goes_on(mesh.surface, albedo, normals, faces, (one_side, other_side))
         kept = ~hidden
         incident = np.stack([face_of, opposite[order]], axis=1)[np.repeat(kept, counts)]
         edges = half_edges[order[first[kept]]].astype(np.int32)

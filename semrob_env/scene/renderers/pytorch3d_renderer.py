@@ -85,6 +85,11 @@ class PyTorch3DRenderer(Renderer):
         )
 
     def _draw(self, mesh: Mesh, scenes: Scenes, parameters: Sequence[str]) -> tuple[Float32Array, Float32Array]:
+        if mesh.surface is not None:
+            raise InvalidParameterError(
+                "pytorch3d draws flat faces of one color each; leave colors=texture, normals and specular away, or use "
+                "the renderer rasterizer"
+            )
         views = Views.of(scenes, parameters)
         surface = self._surfaces.get(mesh)
         if surface is None:

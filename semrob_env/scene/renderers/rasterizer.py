@@ -26,6 +26,8 @@ from semrob_env.scene.camera import Scenes, Views
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.renderers.base import Renderer
 from semrob_env.scene.renderers.kernels import Topology, draw_views
+from semrob_env.scene.renderers.surface_kernels import Coat, draw_surfaces
+from semrob_env.scene.surface import Surface
 from semrob_env.types import Float32Array, FloatArray
 
 MOST_PIXELS: Final = 8192
@@ -35,6 +37,7 @@ VERSION: Final = 1
 """Goes up with every change of the pixels, so that stored runs are never mixed."""
 
 _TOPOLOGIES: WeakKeyDictionary[Mesh, Topology] = WeakKeyDictionary()
+_COATS: WeakKeyDictionary[Mesh, Coat] = WeakKeyDictionary()
 """What is known of meshes in use, whoever draws them."""
 
 
@@ -110,16 +113,31 @@ class Rasterizer(Renderer):
         with contextlib.nullcontext() if layer in ("omp", "tbb") else _turns.lock:
             numba.set_num_threads(self._threads or before)
             try:
-                draw_views(
-                    topology,
-                    projection,
-                    views.light_table,
-                    changes,
-                    views.light_tangents,
-                    *options,
-                    images,
-                    derivatives,
-                )
+                if mesh.surface is None:
+                    draw_views(
+                        topology,
+                        projection,
+                        views.light_table,
+                        changes,
+                        views.light_tangents,
+                        *options,
+                        images,
+                        derivatives,
+                    )
+                else:
+                    draw_surfaces(
+                        topology,
+                        _coat_of(mesh, mesh.surface, topology),
+                        projection,
+                        views.light_table,
+                        views.eyes,
+                        changes,
+                        views.light_tangents,
+                        views.eye_tangents,
+                        *options,
+                        images,
+                        derivatives,
+                    )
             finally:
                 numba.set_num_threads(before)
         # Gray ones are one channel seen three times: memory, not arithmetic, is what many of them cost.
@@ -147,6 +165,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_turns.begin)  # another thread may have held it
 
 
+def _coat_of(mesh: Mesh, surface: Surface, topology: Topology) -> Coat:
+    coat = _COATS.get(mesh)
+    return _COATS.setdefault(mesh, Coat.of(mesh, surface, topology)) if coat is None else coat
+
+
 def _gaussian_weights(sigma: float) -> Float32Array:
     """Weights (2 r + 1,) of a Gaussian of `sigma` pixels, cut at r = ceil(4 sigma) and summing to 1."""
     radius = int(np.ceil(4 * sigma))
@@ -158,4 +181,6 @@ def _is_gray(mesh: Mesh, views: Views) -> bool:
     """Whether all channels of all pictures are alike, so that one is enough to draw."""
     rows = [0, 1, 3]  # row 2 of a light table is a direction
     tables = (views.light_table[:, rows], views.light_tangents[:, :, rows])
-    return mesh.albedo is None and all(bool((table == table[..., :1]).all()) for table in tables)
+    return (
+        mesh.albedo is None and mesh.surface is None and all(bool((table == table[..., :1]).all()) for table in tables)
+    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import final
 
-from semrob_env.errors import AmbiguousNameError, InvalidMeshError, UnknownNameError
+from semrob_env.errors import AmbiguousNameError, InvalidMeshError, InvalidParameterError, UnknownNameError
 from semrob_env.files import file_stamp
 from semrob_env.scene.mesh import Mesh
 from semrob_env.scene.pose import Pose
@@ -34,6 +34,7 @@ class ShapeInfo:
         author: As the source states it; empty where it does not.
         scored_as: Class to score where it is another one than the shape is made of; empty: `class_name`.
         pose: How the mesh is to be put up.
+        scheme: Of the ids of functions that show it: `scene`, or `photo` for a picture file.
     """
 
     source: str
@@ -44,6 +45,7 @@ class ShapeInfo:
     author: str = ""
     scored_as: str = ""
     pose: Pose = field(default_factory=Pose)
+    scheme: str = "scene"
 
     @property
     def label(self) -> str:
@@ -119,6 +121,17 @@ class ShapeSource(ABC):
             InvalidMeshError: The mesh cannot be used.
             UnknownNameError, AmbiguousNameError: No such shape, or several.
         """
+
+    def covered_mesh(self, path: str, name: str, *, class_name: str, node: str = "") -> Mesh:
+        """A shape, or a named part of it, with all that covers it (`Mesh.surface`); errors as `mesh`.
+
+        Raises:
+            InvalidParameterError: This kind of place has no textures and normals.
+        """
+        del path, name, class_name, node
+        raise InvalidParameterError(
+            "shapes of this kind have no textures and no normals of a file; leave colors=texture and normals=file away"
+        )
 
     def node_names(self, path: str, name: str) -> list[str]:
         """Names of the parts of a shape, as far as its file has some; errors as `mesh`."""

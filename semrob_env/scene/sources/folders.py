@@ -59,6 +59,10 @@ class Folder(ShapeSource):
         """The mesh in the file of a shape."""
         return load_mesh(self._file(path, name), colors=colors, within=path)
 
+    def covered_mesh(self, path: str, name: str, *, class_name: str, node: str = "") -> Mesh:
+        """The same with its surface."""
+        return load_mesh(self._file(path, name), surface=True, within=path, node=node)
+
     def node_names(self, path: str, name: str) -> list[str]:
         """Names of its parts."""
         return mesh_node_names(self._file(path, name))

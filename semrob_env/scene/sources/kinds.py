@@ -15,11 +15,14 @@ from semrob_env.registry import Registry
 from semrob_env.scene.classes import class_index, class_of, nearest_class
 from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, mesh_node_names
 from semrob_env.scene.pose import Pose
+from semrob_env.scene.shading import Shading
 from semrob_env.scene.shapes import SHAPES, make_shape
 from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
 from semrob_env.scene.sources.folders import Folder
 from semrob_env.scene.sources.libraries import Library
+from semrob_env.scene.sources.photos import PHOTO, is_photo_place, list_photos, load_photo
 from semrob_env.scene.sources.texts import source_text, unescape
+from semrob_env.scene.surface import Surface
 
 PROCEDURAL = "procedural"
 LIBRARY_SUFFIX = ".sh3f"
@@ -29,10 +32,16 @@ MOST_DIGITS = 15
 STANDARD_NUMBERS = range(10)
 """Object numbers of the standard procedural shapes."""
 
-COLORS = ("white", "material")
-"""How a shape may be painted: white as in the paper, or each face by its material, vertex colors or texture."""
+COLORS = ("white", "material", "texture")
+"""How a shape may be painted: white as in the paper, each face in one color of its material, or with its textures."""
 
-ALLOWED = f"a folder of meshes, a {LIBRARY_SUFFIX} library, a mesh file ({' '.join(SUFFIXES)}), or {PROCEDURAL}"
+FLAT = Shading()
+"""The paper's shading."""
+
+ALLOWED = (
+    f"a folder of meshes or photos, a {LIBRARY_SUFFIX} library, a mesh file ({' '.join(SUFFIXES)}), a photo, or "
+    f"{PROCEDURAL}"
+)
 """For messages."""
 
 
@@ -52,6 +61,11 @@ class _Procedural(ShapeSource):
         if colors:
             raise InvalidParameterError("procedural shapes have no materials; leave colors=material away")
         return make_shape(class_name, int(path))
+
+    def covered_mesh(self, path: str, name: str, *, class_name: str, node: str = "") -> Mesh:
+        raise InvalidParameterError(
+            "procedural shapes have neither textures nor a file; leave colors=texture and normals=file away"
+        )
 
     def stamp(self, path: str, name: str, class_name: str) -> Hashable:
         return SHAPES.get(class_name)
@@ -75,6 +89,9 @@ class _File(ShapeSource):
 
     def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
         return load_mesh(path, colors=colors)
+
+    def covered_mesh(self, path: str, name: str, *, class_name: str, node: str = "") -> Mesh:
+        return load_mesh(path, surface=True, node=node)
 
     def node_names(self, path: str, name: str) -> list[str]:
         return mesh_node_names(path)
@@ -118,7 +135,9 @@ def file_source(path: str) -> str:
 _KEPT: FileCache[Mesh] = FileCache(256)
 
 
-def load_shape(class_name: str, source: str, colors: str = "white", pose: Pose | None = None) -> Mesh:
+def load_shape(
+    class_name: str, source: str, colors: str = "white", pose: Pose | None = None, shading: Shading = FLAT
+) -> Mesh:
     """The normalized mesh that a source text names; kept, until a file of it is written anew or its class replaced.
 
     Args:
@@ -126,6 +145,7 @@ def load_shape(class_name: str, source: str, colors: str = "white", pose: Pose |
         source: See the package.
         colors: One of `COLORS`.
         pose: How it is put up, which part of it, and whether it keeps its scale; None: as it is.
+        shading: Normals and highlight.
 
     Raises:
         UnknownNameError: Another kind of source, an unknown procedural class, or no shape of that name.
@@ -136,22 +156,41 @@ def load_shape(class_name: str, source: str, colors: str = "white", pose: Pose |
         InvalidParameterError: Other colors, or materials or a pose of a procedural shape.
     """
     if colors not in COLORS:
-        raise InvalidParameterError(f"colors {colors!r}: choose {' or '.join(COLORS)}")
+        raise InvalidParameterError(f"colors {colors!r}: choose {', '.join(COLORS[:-1])} or {COLORS[-1]}")
     kind, path, name = split_source(source)
-    own, is_painted, chosen = SHAPE_SOURCES[kind], colors == "material", pose or Pose()
+    own, chosen = SHAPE_SOURCES[kind], pose or Pose()
     if own.is_procedural and chosen != Pose():
         raise InvalidParameterError(
             "built-in shapes stand as they are; up, front, rotate, scale and node are for files"
         )
-    key = (own, path, name, class_name, is_painted, chosen, own.stamp(path, name, class_name))
+    key = (own, path, name, class_name, colors, chosen, shading, own.stamp(path, name, class_name))
+
+    def bare() -> Mesh:
+        is_painted = colors == "material"
+        if chosen.node:
+            return own.node_mesh(path, name, chosen.node, colors=is_painted)
+        return own.mesh(path, name, class_name=class_name, colors=is_painted)
 
     def make() -> Mesh:
-        if chosen.node:
-            return chosen.applied(own.node_mesh(path, name, chosen.node, colors=is_painted))
-        mesh = own.mesh(path, name, class_name=class_name, colors=is_painted)
-        return mesh if own.is_procedural else chosen.applied(mesh)
+        mesh = None if colors == "texture" else bare()
+        if colors == "texture" or shading.normals == "file":
+            covered = own.covered_mesh(path, name, class_name=class_name, node=chosen.node)
+            if mesh is None:
+                mesh = covered
+            elif covered.surface is not None:  # of the same faces: only their looks differ
+                mesh = replace(mesh, surface=replace(Surface.plain(len(mesh.faces)), normals=covered.surface.normals))
+        assert mesh is not None
+        return shading.on(mesh if own.is_procedural else chosen.applied(mesh))
 
     return _KEPT.get(key, make)
+
+
+def check_loads(shape: ShapeInfo, colors: str = "white", shading: Shading = FLAT) -> None:
+    """Load a shape or photo, which is kept; errors as `load_shape` or `load_photo`."""
+    if shape.scheme == PHOTO:
+        load_photo(shape.source)
+    else:
+        load_shape(shape.class_name or "", shape.source, colors, shape.pose, shading)
 
 
 def canonical_source(source: str) -> str:
@@ -162,6 +201,8 @@ def canonical_source(source: str) -> str:
 
 def list_shapes(root: str, *, numbers: Iterable[int] = STANDARD_NUMBERS) -> tuple[ShapeInfo, ...]:
     """The shapes of a folder, a .sh3f library, a mesh file, or of `procedural`: objects `numbers` of every class.
+
+    A picture file is a photo, and so is each of a folder that holds pictures and no mesh.
 
     The path is not escaped; also taken is a kind in `SHAPE_SOURCES` and a path, escaped as in ids: `KIND:PATH`.
 
@@ -174,6 +215,8 @@ def list_shapes(root: str, *, numbers: Iterable[int] = STANDARD_NUMBERS) -> tupl
     if _is_place(root):
         kind, _, path = root.partition(":")
         return SHAPE_SOURCES[kind].shapes(unescape(path))
+    if is_photo_place(root):
+        return list_photos(root)
     is_library = Path(root).suffix.lower() == LIBRARY_SUFFIX
     return SHAPE_SOURCES["folder" if os.path.isdir(root) else "sh3f" if is_library else "file"].shapes(root)
 
@@ -238,14 +281,15 @@ def select_shapes(
         UnknownNameError: An unknown class or name, or nothing is left.
         AmbiguousNameError, LibraryError, InvalidMeshError: As `list_shapes` and `pick`.
     """
-    for name in classes:
-        if name not in SHAPES:
-            class_index(name)
     chosen = list(numbers)
     listed: list[ShapeInfo] = []
     for text in texts:
         is_root = text == PROCEDURAL or os.path.exists(text) or _is_place(text)
         listed += list_shapes(text, numbers=chosen) if is_root else [resolve_shape(text)]
+    if any(shape.scheme != PHOTO for shape in listed):  # photos have the classes of their networks
+        for name in classes:
+            if name not in SHAPES:
+                class_index(name)
     if names:
         listed = [pick(listed, name, ", ".join(texts)) for name in names]
     if as_class:

@@ -80,13 +80,14 @@ def list_library(path: str) -> tuple[ShapeInfo, ...]:
         return tuple(piece.info for piece in _pieces(archive, path))
 
 
-def load_piece(path: str, name: str, *, colors: bool = False) -> Mesh:
+def load_piece(path: str, name: str, *, colors: bool = False, surface: bool = False) -> Mesh:
     """The mesh of a piece, in centimeters where the catalogue states its size. Nothing is unpacked to disk.
 
     Args:
         path: The .sh3f file.
         name: See `pick`.
         colors: As `load_mesh`; textures are looked for in the folder of the model and below it.
+        surface: As `load_mesh`.
 
     Raises:
         LibraryError: As `list_library`; the model is not in the zip, or a file of its folder would land outside.
@@ -103,9 +104,10 @@ def load_piece(path: str, name: str, *, colors: bool = False) -> Mesh:
             raise LibraryError(f"{label}: its model {piece.model!r} lies outside the library")
         if member not in archive.names:
             raise LibraryError(f"{label}: its model {piece.model!r} is not in the library")
-        companions = _companions(archive, member, label, colors)
+        companions = _companions(archive, member, label, colors or surface)
         whole = f"{label} ({PurePosixPath(piece.model).name})"
-        mesh = parse_mesh(archive.read(member), PurePosixPath(member).suffix, companions, label=whole, colors=colors)
+        suffix = PurePosixPath(member).suffix
+        mesh = parse_mesh(archive.read(member), suffix, companions, label=whole, colors=colors, surface=surface)
     return _put_up(mesh, piece, label)
 
 
@@ -170,11 +172,18 @@ def _put_up(mesh: Mesh, piece: Piece, label: str) -> Mesh:
         raise LibraryError(f"{label}: modelRotation {piece.keys['modelRotation']!r} is no rotation")
     vertices = mesh.vertices @ rotation.T
     size = _numbers(piece, ("width", "height", "depth"), label)
+    scale = np.ones(3)
     if size is not None:
         sides = np.ptp(vertices, axis=0)
-        vertices = vertices * np.where(sides > 0, size / np.where(sides > 0, sides, 1.0), 1.0)
-    faces = mesh.faces if np.linalg.det(rotation) > 0 else mesh.faces[:, ::-1]
-    return Mesh(vertices @ FRONT_TO_CAMERA, faces, mesh.albedo, piece.info.name)
+        scale = np.where(sides > 0, size / np.where(sides > 0, sides, 1.0), 1.0)
+        vertices = vertices * scale
+    is_mirrored = np.linalg.det(rotation) <= 0
+    faces = mesh.faces[:, ::-1] if is_mirrored else mesh.faces
+    surface = mesh.surface
+    if surface is not None:
+        surface = surface.moved(FRONT_TO_CAMERA.T @ (scale[:, None] * rotation))
+        surface = surface.turned_over() if is_mirrored else surface
+    return Mesh(vertices @ FRONT_TO_CAMERA, faces, mesh.albedo, piece.info.name, surface)
 
 
 def _numbers(piece: Piece, names: tuple[str, ...], label: str) -> FloatArray | None:
@@ -239,6 +248,10 @@ class Library(ShapeSource):
     def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
         """As `load_piece`."""
         return load_piece(path, name, colors=colors)
+
+    def covered_mesh(self, path: str, name: str, *, class_name: str, node: str = "") -> Mesh:
+        """The same with its surface."""
+        return load_piece(path, name, surface=True)
 
     def canonical_name(self, path: str, name: str) -> str:
         """The end of the id."""
