@@ -177,6 +177,13 @@ def test_a_goal_at_another_level_is_the_one_that_people_type() -> None:
         ReliabilityGoal().at(0)
 
 
+def test_levels_are_checked_by_the_goal_they_belong_to() -> None:
+    assert Questions(BOTH, [1.0, 2.0], levels=(0, 0.5)).levels == (0.0, 0.5)
+    for levels in ((0.0, 0.5), (0.5, 0.5)):
+        with pytest.raises(InvalidParameterError):
+            Questions(BOTH, [1.0, 2.0], goal=ReliabilityGoal(), levels=levels)
+
+
 def test_a_question_is_plain_data() -> None:
     question = Question("synthetic:hill?n=2", (130, -0.0), ReliabilityGoal(), budget=100)
     assert question == pickle.loads(pickle.dumps(question)) == replace(question)

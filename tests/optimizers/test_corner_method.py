@@ -215,6 +215,16 @@ def test_a_start_on_a_bound_grows_to_one_side_and_wraps_along_a_period() -> None
     np.testing.assert_allclose(regions.upper, [[414.0, 90.0], [414.0, 5.0]], atol=1e-4)
 
 
+def test_a_region_grows_over_the_seam_on_either_side() -> None:
+    optimizer = Unregularized(Questions(VIEW, [[350.0, 40.0], [10.0, 40.0]]))
+    oracle = QueryOracle(constant(VIEW, 1.0), trajectories=2)
+    for _ in range(5):
+        optimizer.tell(oracle.query(optimizer.ask()))
+    saved = optimizer.save()
+    np.testing.assert_allclose(saved["state.lower"][:, 0], [296.0, -44.0], atol=1e-4)
+    np.testing.assert_allclose(saved["state.upper"][:, 0], [404.0, 64.0], atol=1e-4)
+
+
 def test_sides_of_unlike_speed_meet_where_they_pass_each_other_and_stay() -> None:
     fast_above = CallableFunction(VIEW, lambda theta: np.where((theta[:, 0] - 10.0) % 360 < 180, 1.0, 0.5))
     optimizer = Unregularized(Questions(VIEW, [10.0, 40.0]))
