@@ -194,7 +194,7 @@ class QueryLog:
         names = ("trajectory", "theta", "value", "with_gradient")
         if not self._parts:
             return {name: np.zeros(0) for name in names}
-        return {name: np.concatenate(part) for name, part in zip(names, zip(*self._parts, strict=True), strict=True)}
+        return {name: np.concatenate([part[k] for part in self._parts]) for k, name in enumerate(names)}
 
 
 @final

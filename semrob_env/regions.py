@@ -64,7 +64,7 @@ class Regions:
     def around(cls, space: SemanticSpace, start: npt.ArrayLike, half_width: npt.ArrayLike) -> Regions:
         """Regions start +- half_width, for start (n,) or (B, n), cut to the space."""
         center = np.atleast_2d(np.asarray(start, dtype=np.float64))
-        half = np.asarray(half_width, dtype=np.float64)
+        half = np.asarray(half_width)
         return cls(space, center - half, center + half).clip()
 
     @classmethod
@@ -77,8 +77,7 @@ class Regions:
 
     def __getitem__(self, rows: int | slice | Sequence[int] | npt.NDArray[np.int64] | BoolArray) -> Regions:
         """The chosen rows, always as a batch (an int gives a batch of one)."""
-        chosen = [rows] if isinstance(rows, int | np.integer) else rows
-        return Regions(self.space, self.lower[chosen], self.upper[chosen])
+        return Regions(self.space, self.lower[rows], self.upper[rows])
 
     def __eq__(self, other: object) -> bool:
         """Same space and the same bounds in canonical form."""
@@ -201,7 +200,7 @@ class Regions:
         """Intersection over union row by row, (B,), of the parts inside the space; 0 where both have no volume."""
         shared = self.intersection_volume(other)
         union = self.clip().volume() + other.clip().volume() - shared
-        return np.asarray(np.divide(shared, union, out=np.zeros_like(shared), where=union > 0))
+        return np.asarray(shared / np.where(union > 0, union, 1.0))
 
     def from_fractions(self, fractions: FloatArray) -> FloatArray:
         """Points lower + fraction * r, inside the space: fractions (m, n) or (B, m, n) in [0, 1] to (B, m, n)."""

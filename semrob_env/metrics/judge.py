@@ -112,7 +112,7 @@ class Judgement:
         """Standard error of `mean` (B,) as if the points were independent: cautious, for scrambled points do better."""
         if self.is_exact:
             return np.zeros_like(self.mean)
-        return np.asarray(np.sqrt(self.variance / np.maximum(self.judge_queries, 1)))
+        return np.asarray(np.sqrt(self.variance / self.judge_queries))
 
 
 def judge_regions(

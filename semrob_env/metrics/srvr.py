@@ -82,7 +82,7 @@ class RegionRecords:
         keep = np.ones(len(self), dtype=np.bool_)
         for column, wanted in ((self.network, networks), (self.class_name, class_names), (self.method, methods)):
             if wanted is not None:
-                keep &= np.logical_or.reduce([column == name for name in wanted] or [np.zeros(len(self), np.bool_)])
+                keep &= np.logical_or.reduce([column == name for name in wanted] or [False])
         return self._part(keep)
 
     def _part(self, keep: BoolArray | IntArray) -> RegionRecords:
@@ -217,11 +217,10 @@ class _ClassTable:
     def by_shape(self) -> FloatArray:
         """What each shape adds (K, S), so that the mean over shapes is SRVR: its mean over methods, if none is missing.
 
-        SRVR is the mean over the methods that have a run of their means over shapes.
+        SRVR is the mean over methods of their means over shapes; each method of a table has a run.
         """
         count = self.has.sum(axis=0)
-        weights = np.where(self.has, len(self.has) / np.maximum(count, 1) / (count > 0).sum(), 0.0)
-        return np.asarray((self.values * weights).sum(axis=2))
+        return np.asarray((self.values * self.has * (len(self.has) / count / len(count))).sum(axis=2))
 
 
 def _coded(column: npt.NDArray[Any]) -> tuple[list[Any], IntArray]:
@@ -250,7 +249,7 @@ def _class_tables(records: RegionRecords) -> dict[str, _ClassTable]:
         count = np.bincount(cell, minlength=len(shapes) * len(methods))
         sums = [
             np.bincount(cell, weights=np.where(counts, part.share, 0.0), minlength=len(count))
-            for counts in (np.ones(len(part), dtype=np.bool_), part.feasible, part.certified)
+            for counts in (True, part.feasible, part.certified)
         ]
         values = (np.stack(sums) / np.maximum(count, 1)).reshape(len(sums), len(shapes), len(methods))
         tables[str(name)] = _ClassTable(values, (count > 0).reshape(len(shapes), len(methods)), len(part))

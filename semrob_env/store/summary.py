@@ -86,13 +86,13 @@ class SummaryReader:
 
     def add(self, records: Sequence[Sequence[Any]]) -> None:
         """Further records."""
-        columns = list(zip(*records, strict=True))
-        for name, values in zip(SUMMARY_TEXTS, columns, strict=False):
-            book = self._books[name]
+        columns = dict(zip((*SUMMARY_TEXTS, *SUMMARY_NUMBERS), zip(*records, strict=True), strict=True))
+        for name, book in self._books.items():
+            values = columns[name]
             codes = (book.setdefault(value, len(book)) for value in values)
             self._codes[name].append(np.fromiter(codes, np.int32, len(values)))
-        for name, numbers in zip(SUMMARY_NUMBERS, columns[len(SUMMARY_TEXTS) :], strict=True):
-            self._numbers[name].append(np.array(numbers, dtype=np.float64))
+        for name, parts in self._numbers.items():
+            parts.append(np.array(columns[name], dtype=np.float64))
 
     def done(self, read: Callable[[str], str]) -> RunSummaries:
         """The columns; `read` gives names back as they were given."""
@@ -104,8 +104,8 @@ class SummaryReader:
             {name: _joined(parts, np.float64) for name, parts in self._numbers.items()},
         )
         method = found.texts["method"]
-        newest = np.array([self._versions[name] for name in method.texts], dtype=np.float64)
-        is_new = found.numbers["method_version"] == newest[method.codes] if len(found) else np.zeros(0, np.bool_)
+        newest = np.array([self._versions[name] for name in method.texts])
+        is_new = found.numbers["method_version"] == newest[method.codes]
         return found if is_new.all() else found.rows(is_new)
 
 

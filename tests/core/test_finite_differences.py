@@ -76,6 +76,22 @@ def test_on_a_linear_function_they_are_exact_for_any_n(n: int) -> None:
     assert oracle.forward_queries.tolist() == [5 * (1 + 2 * n)]
 
 
+def test_the_default_step_is_a_two_hundredth_of_each_range() -> None:
+    _, distance = FiniteDifferences().points(BOTH, np.array([[100.0, 20.0]]))
+    assert distance == pytest.approx(np.array([[2 * 1.8, 2 * 0.5]]))  # to both sides of 360 and 100 degrees
+
+
+def test_a_step_of_half_a_turn_is_the_longest_that_a_periodic_parameter_takes() -> None:
+    for step in (130.0, 180.0):
+        points, distance = FiniteDifferences((step, 1.0)).points(BOTH, np.array([[100.0, 20.0]]))
+        assert points[0, [0, 2], 0].tolist() == [(100.0 + step) % 360, (100.0 - step) % 360]
+        assert distance[0, 0] == 2 * step
+    with pytest.raises(InvalidParameterError, match=r"finite-difference step .* at most half a turn"):
+        FiniteDifferences((180.1, 1.0)).points(BOTH, np.array([[100.0, 20.0]]))
+    with pytest.raises(InvalidParameterError, match=r"^finite-difference step has 3 numbers; give 2"):
+        FiniteDifferences((1.0, 1.0, 1.0)).points(BOTH, np.array([[100.0, 20.0]]))
+
+
 def test_nan_around_a_point_makes_its_difference_zero() -> None:
     function = CallableFunction(BOTH, lambda t: np.where(t[:, 1] == 0.0, t[:, 0] / 360, np.nan))
     oracle = QueryOracle(function, finite_differences=FiniteDifferences((1.0, 1.0)))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
@@ -15,7 +18,8 @@ from semrob_env.errors import (
 )
 from semrob_env.functions import CallableFunction, Complement, ScoreFunction, Stack
 from semrob_env.ground_truth import exact_moments
-from semrob_env.metrics import Judge, judge_regions
+from semrob_env.metrics import Judge, certify_by_points, judge_regions
+from semrob_env.metrics.measures import Measures
 from semrob_env.parameters import SemanticSpace
 from semrob_env.questions import MeanGoal, ReliabilityGoal
 from semrob_env.regions import Regions
@@ -116,6 +120,116 @@ def test_the_standard_error_is_cautious() -> None:
     seeds = [judge_regions(function, boxes(50), judge=Judge(seed=seed)) for seed in range(30)]
     spread = np.std([judgement.mean for judgement in seeds], axis=0)
     assert (spread <= np.mean([judgement.standard_error() for judgement in seeds], axis=0) + 1e-12).mean() > 0.95
+
+
+def rising(name: str = "rising") -> CallableFunction:
+    """A score that rises with azimuth; nobody knows its truth."""
+    return CallableFunction(SPACE, lambda theta: theta[:, 0] / 360, name=name)
+
+
+def test_the_standard_error_is_that_of_independent_points_and_none_where_the_mean_is_exact() -> None:
+    judgement = judge_regions(rising(), boxes(5), judge=Judge(points=256))
+    assert judgement.standard_error() == pytest.approx(np.sqrt(judgement.variance) / 16)
+    exact = judge_regions(make_synthetic("synthetic:plateau?n=2&seed=0"), boxes(5))
+    assert exact.is_exact
+    assert exact.standard_error().tolist() == [0.0] * 5
+
+
+def test_the_measures_of_a_region_are_its_row_as_plain_numbers() -> None:
+    for function, is_exact in ((rising(), False), (make_synthetic("synthetic:plateau?n=2&seed=0"), True)):
+        judgement = judge_regions(function, boxes(3))
+        own = [judgement.measures(row) for row in range(3)]
+        assert [one.is_exact for one in own] == [is_exact] * 3
+        for part in fields(Measures):
+            if part.name != "is_exact":
+                assert [getattr(one, part.name) for one in own] == getattr(judgement, part.name).tolist()
+        assert {type(getattr(own[0], part.name)) for part in fields(Measures)} == {float, bool, int}
+        assert own[0].share != own[1].share
+
+
+def test_another_certificate_changes_what_is_certified_and_nothing_else() -> None:
+    regions, goal = boxes(20), MeanGoal(0.6, 0.1)
+    judgement = judge_regions(rising(), regions, judge=Judge(goal))
+    other = certify_by_points(rising(), regions, goal, points=512, seed=3)
+    again = judgement.with_certificate(other)
+    pairs = {
+        "certified": other.certified,
+        "goal_lower": other.goal_lower,
+        "goal_variance_upper": other.goal_variance_upper,
+        "certificate_queries": other.points,
+    }
+    for part in fields(judgement):
+        expected = pairs.get(part.name, getattr(judgement, part.name))
+        assert np.array_equal(getattr(again, part.name), expected)
+    for name in pairs:
+        assert not np.array_equal(getattr(again, name), getattr(judgement, name))
+
+
+def test_quantile_minimum_and_purity_are_those_of_the_points_that_were_asked() -> None:
+    asked: list[FloatArray] = []
+
+    def scores(theta: FloatArray) -> FloatArray:
+        asked.append(theta[:, 0] / 360)
+        return asked[-1]
+
+    judgement = judge_regions(CallableFunction(SPACE, scores), boxes(4), judge=Judge(certificate_points=0))
+    for row, own in enumerate(np.sort(asked[0].reshape(4, 64), axis=1).tolist()):
+        assert judgement.quantile_05[row] == pytest.approx(0.85 * own[3] + 0.15 * own[4])  # 0.05 * 63 = 3.15
+        assert judgement.minimum[row] == own[0]
+        assert judgement.purity[row] == sum(score >= 0.5 for score in own) / 64
+        assert judgement.mean[row] == pytest.approx(sum(own) / 64)
+        assert judgement.variance[row] == pytest.approx(sum(x * x for x in own) / 64 - (sum(own) / 64) ** 2)
+
+
+@pytest.mark.parametrize(("most", "calls"), [(128 * 5, [5]), (128 * 2 + 1, [2, 2, 1]), (1, [1] * 5)])
+def test_many_regions_are_asked_in_parts_of_bounded_size_with_the_same_answers(
+    most: int, calls: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def scores(theta: FloatArray) -> FloatArray:
+        asked.append(theta.size)
+        return theta[:, 0] / 720
+
+    regions, judge, member = boxes(5), Judge(certificate_points=0), [0, 1, 1, 0, 1]
+    function = Stack([CallableFunction(SPACE, lambda theta: theta[:, 0] / 360, name="whole"), rising("also")])
+    whole = judge_regions(function, regions, member, judge)
+    monkeypatch.setattr(sys.modules["semrob_env.metrics.judge"], "_CHUNK_NUMBERS", most)
+    parts = judge_regions(function, regions, member, judge)
+    assert np.array_equal(parts.mean, whole.mean)
+    assert np.array_equal(parts.minimum, whole.minimum)
+    judge_regions(CallableFunction(SPACE, scores), regions, judge=judge)
+    assert [size // 128 for size in asked] == calls
+
+
+def test_each_region_is_judged_on_the_member_it_belongs_to() -> None:
+    member = [1, 0, 1, 1]
+    plain = judge_regions(Stack([constant(0.25), constant(0.75)]), boxes(4), member)
+    assert plain.mean.tolist() == plain.minimum.tolist() == [0.75, 0.25, 0.75, 0.75]
+    known = [make_synthetic(f"synthetic:hill?n=2&seed={seed}") for seed in range(2)]
+    exact = judge_regions(Stack(known), boxes(4), member)
+    assert exact.is_exact
+    for row, own in enumerate(member):
+        assert exact.mean[row] == known[own].exact_moments(boxes(4)[row])[0][0]
+
+
+@pytest.mark.parametrize("confidence", [0.5, 0.99])
+def test_a_certificate_is_as_sure_and_has_as_many_points_as_the_judge_says(confidence: float) -> None:
+    judge = Judge(MeanGoal(0.6), certificate_points=128, confidence=confidence, seed=2)
+    judgement = judge_regions(rising(), boxes(4), judge=judge)
+    own = certify_by_points(rising(), boxes(4), judge.goal, points=128, level=confidence, seed=2)
+    assert judgement.goal_lower.tolist() == own.goal_lower.tolist()
+    assert judgement.certificate_queries.tolist() == [128] * 4
+
+
+def test_the_points_of_a_judge_never_change_from_one_release_to_the_next() -> None:
+    # Rows of a store are compared with rows of tomorrow: other points need a new STORE_VERSION.
+    regions = Regions(SPACE, np.array([[350.0, -0.0], [10.0, -10.0]]), np.array([[370.0, 10.0], [90.0, 5.0]]))
+    judgement = judge_regions(rising("pinned \udcff"), regions, judge=Judge(points=8, seed=3))
+    assert judgement.minimum.tolist() == [0.0007969178000671996, 0.02910508991529544]
+    assert judgement.variance.tolist() == pytest.approx([0.23619323707681988, 0.00398953106993046], rel=1e-12)
+    zero = Regions(SPACE, np.array([[350.0, 0.0]]), np.array([[370.0, 10.0]]))
+    assert judge_regions(rising("pinned \udcff"), zero, judge=Judge(points=8, seed=3)).minimum == 0.0007969178000671996
 
 
 def test_answers_do_not_depend_on_batch_or_order() -> None:
@@ -242,6 +356,12 @@ def test_margins_are_judged_as_unit_scores_by_points() -> None:
     assert not judgement.is_exact
     with pytest.raises(NoGroundTruthError, match="unit scores are linear"):
         exact_moments(Margins(), Regions.whole(SPACE))
+
+
+def test_a_judge_may_have_two_points_or_a_million() -> None:
+    assert Judge(points=2).points == 2
+    assert Judge(points=2**20).points == 2**20
+    assert judge_regions(rising(), boxes(2), judge=Judge(points=2)).judge_queries.tolist() == [2, 2]
 
 
 @pytest.mark.parametrize("arguments", [{"points": 63}, {"points": 1}, {"points": 2**21}, {"seed": -1}])

@@ -98,6 +98,24 @@ def test_an_odd_number_of_neighbors_is_refused(neighbors: int) -> None:
         NeighborhoodGradients(neighbors=neighbors)
 
 
+def test_neighbors_are_points_of_a_kronecker_sequence_and_then_their_mirror_images() -> None:
+    theta, radius = np.array([100.0, 20.0]), np.array([3.0, 5.0])
+    points = NeighborhoodGradients((3.0, 5.0), 6).points(BOTH, theta[None])[0]
+    ratio = float(np.roots([1, 0, -1, -1]).real.max())  # the plastic number, x^3 = x + 1
+    steps = np.array([1 / ratio, 1 / ratio**2])
+    half = [radius * (2 * ((0.5 + k * steps) % 1) - 1) for k in (1, 2, 3)]
+    expected = [theta, *(theta + offset for offset in half), *(theta - offset for offset in half)]
+    assert points == pytest.approx(np.array(expected), abs=1e-9)
+
+
+def test_two_neighbors_are_the_fewest() -> None:
+    points = NeighborhoodGradients((3.0, 5.0), 2).points(BOTH, np.array([[100.0, 20.0]]))
+    assert points.shape == (1, 3, 2)
+    assert points[0, 1] + points[0, 2] == pytest.approx([200.0, 40.0])
+    with pytest.raises(InvalidParameterError, match=r"^neighbourhood radius has 1 numbers; give 2"):
+        NeighborhoodGradients((3.0,)).points(BOTH, np.array([[100.0, 20.0]]))
+
+
 def test_what_does_not_fit_is_refused_before_anything_is_charged() -> None:
     oracle = QueryOracle(rippled(), neighborhood=NeighborhoodGradients((1.0,)))
     with pytest.raises(InvalidParameterError, match="give 2"):

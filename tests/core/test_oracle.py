@@ -22,6 +22,7 @@ from semrob_env.errors import (
     InvalidBudgetError,
     InvalidParameterError,
     NoGradientError,
+    OtherProcessError,
     OutOfSpaceError,
     ScoreRangeError,
     ShapeMismatchError,
@@ -351,6 +352,82 @@ def test_a_single_value_is_charged_to_its_trajectory() -> None:
         oracle.value([360.0, 0.0])
 
 
+@pytest.mark.parametrize(
+    ("budget", "gradients", "affordable"), [(2.5, 0, 2), (0.5, 0, 0), (3.5, 1, 1), (5.9, 2, 1), (4, 2, 0)]
+)
+def test_single_values_never_overrun_a_budget_not_even_by_a_part_of_a_query(
+    budget: float, gradients: int, affordable: int
+) -> None:
+    function = Counting()
+    oracle = QueryOracle(function, budget=budget, gradient_cost=1.0)
+    for _ in range(gradients):
+        oracle.query(queries(1, 1, wants_gradient=True))
+    for _ in range(affordable):
+        oracle.value([0.0, 0.0])
+    spent = f"trajectory 0 has spent {2 * gradients + affordable} of {budget:g} and cannot pay 1 more"
+    with pytest.raises(BudgetExhausted, match=spent):
+        oracle.value([0.0, 0.0])
+    assert counts(oracle) == ([gradients + affordable], [gradients])
+    assert function.points == gradients + affordable
+
+
+@pytest.mark.parametrize("score_range", [(0.0, 1.0), (-2.0, 1.0), (-5.0, 0.9)])
+def test_a_single_nan_is_charged_and_told_as_the_worst_score(score_range: tuple[float, float]) -> None:
+    function = Counting(score_range=score_range)
+    function.replace = lambda values: np.full(values.shape, np.nan)
+    log = QueryLog()
+    oracle = QueryOracle(function, log=log)
+    assert oracle.value([0.0, 0.0]) == 0.0
+    assert counts(oracle)[0] == [1]
+    assert np.isnan(log.arrays()["value"].astype(float)).tolist() == [True]
+
+
+def test_the_log_holds_single_values_in_order_with_their_trajectory() -> None:
+    log = QueryLog()
+    oracle = QueryOracle(Counting(), trajectories=2, log=log)
+    told = [oracle.value([60.0, 0.0], trajectory=1), oracle.value([180.0, 10.0])]
+    logged = log.arrays()
+    assert {name: array.tolist() for name, array in logged.items()} == {
+        "trajectory": [1, 0],
+        "theta": [[60.0, 0.0], [180.0, 10.0]],
+        "value": told,
+        "with_gradient": [False, False],
+    }
+    assert logged["with_gradient"].dtype == np.bool_
+
+
+def test_a_meter_of_another_process_refuses_every_use_and_its_copy_here_goes_on_from_its_counts() -> None:
+    oracle = QueryOracle(Counting(), trajectories=2, budget=10)
+    oracle.query(queries(2, 3, wants_gradient=True))
+    assert oracle.here() is oracle
+    oracle._process = b"another"
+    uses: list[Callable[[], object]] = [
+        lambda: oracle.value([0.0, 0.0]),
+        lambda: oracle.query(queries(2, 1)),
+        lambda: oracle.restore(oracle.forward_queries, oracle.gradient_queries),
+    ]
+    for use in uses:
+        with pytest.raises(OtherProcessError, match="this meter belongs to another process"):
+            use()
+    again = oracle.here()
+    assert (counts(again), again.budget) == (([3, 3], [3, 3]), 10.0)
+    again.value([0.0, 0.0], trajectory=1)
+    again.query(queries(2, 1, active=[[1], [0]], wants_gradient=True))
+    assert counts(again) == ([4, 4], [4, 3])
+    assert counts(oracle) == ([3, 3], [3, 3])
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int32, np.int64])
+def test_restored_counts_may_be_whole_numbers_of_any_kind(kind: type[np.generic]) -> None:
+    oracle = QueryOracle(Counting(), budget=300)
+    oracle.restore(np.array([200], dtype=kind), np.array([50], dtype=kind))
+    assert oracle.forward_queries.dtype == oracle.gradient_queries.dtype == np.int64
+    oracle.query(queries(1, 10, wants_gradient=False))
+    oracle.query(queries(1, 5, wants_gradient=True))
+    oracle.query(queries(1, 30, wants_gradient=False))
+    assert counts(oracle) == ([245], [55])
+
+
 def test_counts_cannot_be_changed_from_outside_and_continue_after_a_restart() -> None:
     oracle = QueryOracle(Counting(), trajectories=2, budget=10)
     oracle.forward_queries[:] = -100
@@ -562,6 +639,7 @@ def test_eight_threads_of_a_library_share_a_budget_of_twenty() -> None:
     assert oracle.forward_queries.tolist() == [20]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing forks here")
 def test_a_meter_carried_into_another_process_is_refused_there() -> None:
     code = """

@@ -88,6 +88,22 @@ def test_a_text_that_is_no_goal_is_one_clear_line(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("mean=1.5", r"mean 1\.5 must be in \[0, 1\]"),
+        ("mean=0.5,level=0.5", "mean knows mean, variance, not level"),
+        ("safety=0.5", "unknown goal 'safety=0.5'"),
+        ("mean=0.5,mean=0.5", "cannot read 'mean=0.5' of goal"),
+        ("mean=0.5=0.6", "cannot read 'mean=0.5=0.6' of goal"),
+    ],
+    ids=["above 1", "of another goal", "unknown", "twice", "two numbers"],
+)
+def test_what_is_wrong_with_a_goal_is_told(text: str, words: str) -> None:
+    with pytest.raises(InvalidParameterError, match=words):
+        read_goal(text)
+
+
+@pytest.mark.parametrize(
     "make",
     [
         lambda: MeanGoal(-0.1),
@@ -121,9 +137,16 @@ def test_a_mean_counts_scores_and_a_reliability_those_at_its_level() -> None:
     assert MeanGoal().counted(scores) is scores
     goal = ReliabilityGoal(0.5, 0.9)
     assert goal.counted(scores).tolist() == [0.0, 0.0, 1.0, 1.0, 1.0, 0.0]
+    assert goal.counted(scores).dtype == np.float64
     assert goal.smoothed(scores[:-1]).tolist() == pytest.approx([0.0, 0.0, 0.5, 1.0, 1.0])
     assert (MeanGoal(0.2).level, goal.level, goal.least) == (0.8, 0.5, 0.9)
     assert MeanGoal(0.2).counts == MeanGoal(0.9).counts != goal.counts == ReliabilityGoal(0.5, 0.1).counts
+
+
+def test_a_score_is_as_smooth_as_it_is_and_a_reliability_is_smoothed_around_its_level() -> None:
+    scores = np.array([0.0, 0.45, 0.5, 0.55, 1.0])
+    assert MeanGoal().smoothed(scores) is scores
+    assert ReliabilityGoal(0.5, 0.9).smoothed(scores) == pytest.approx(np.array([0.0, 0.25, 0.5, 0.75, 1.0]))
 
 
 def test_a_tightened_goal_is_harder_and_never_impossible_to_write() -> None:
@@ -142,7 +165,7 @@ def test_a_goal_at_another_level_differs_in_nothing_else(goal: Goal) -> None:
     assert moved.at(goal.level) == goal
     assert moved.most_variance == goal.most_variance
     for level in (-0.1, 1.1, math.nan):
-        with pytest.raises(InvalidParameterError, match="level"):
+        with pytest.raises(InvalidParameterError, match=r"^level"):
             goal.at(level)
 
 
@@ -152,6 +175,13 @@ def test_a_goal_at_another_level_is_the_one_that_people_type() -> None:
     assert MeanGoal().at(0) == read_goal("mean=0")
     with pytest.raises(InvalidParameterError, match="level 0"):
         ReliabilityGoal().at(0)
+
+
+def test_levels_are_checked_by_the_goal_they_belong_to() -> None:
+    assert Questions(BOTH, [1.0, 2.0], levels=(0, 0.5)).levels == (0.0, 0.5)
+    for levels in ((0.0, 0.5), (0.5, 0.5)):
+        with pytest.raises(InvalidParameterError):
+            Questions(BOTH, [1.0, 2.0], goal=ReliabilityGoal(), levels=levels)
 
 
 def test_a_question_is_plain_data() -> None:

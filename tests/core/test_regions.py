@@ -52,12 +52,36 @@ def test_bounds_that_make_no_region_are_refused(lower: Any, upper: Any, message:
 
 
 def test_a_region_keeps_its_own_read_only_copy_of_the_bounds() -> None:
-    lower = np.zeros((1, 2))
-    regions = Regions(BOTH, lower, lower + 1)
-    lower[:] = 99.0
-    assert regions.lower.tolist() == [[0.0, 0.0]]
-    with pytest.raises(ValueError, match="read-only"):
-        regions.lower[0, 0] = 1.0
+    lower, upper = np.zeros((1, 2)), np.ones((1, 2))
+    regions = Regions(BOTH, lower, upper)
+    lower[:] = upper[:] = 99.0
+    assert (regions.lower.tolist(), regions.upper.tolist()) == ([[0.0, 0.0]], [[1.0, 1.0]])
+    for bound in (regions.lower, regions.upper):
+        with pytest.raises(ValueError, match="read-only"):
+            bound[0, 0] = 1.0
+
+
+def test_bounds_are_floats_whatever_numbers_are_given() -> None:
+    small = np.array([[5, 8]], dtype=np.uint8)
+    regions = Regions(BOTH, small, small)  # type: ignore[arg-type]  # the very thing that must not matter
+    assert regions.lower.dtype == regions.upper.dtype == np.float64
+    assert regions.outer(0.5).lower.tolist() == [[5.0, 8.0]]
+    around = Regions.around(BOTH, small, np.array([10, 20], dtype=np.uint8))  # of which 5 - 10 is 251
+    assert (around.lower.tolist(), around.upper.tolist()) == ([[355.0, -10.0]], [[375.0, 28.0]])
+
+
+def test_the_refused_side_is_told_by_its_name_beside_one_without_width() -> None:
+    with pytest.raises(InvalidRegionError, match="region 1: lower elevation 5 is above upper 4"):
+        Regions(BOTH, np.array([[5.0, 5.0], [5.0, 5.0]]), np.array([[5.0, 5.0], [5.0, 4.0]]))
+
+
+@pytest.mark.parametrize("space", [BOTH, SHIFTED], ids=["paper", "shifted"])
+def test_bounds_that_need_not_move_keep_their_bits(space: SemanticSpace) -> None:
+    rng = np.random.default_rng(11)
+    lower, upper = np.sort(space.from_unit(rng.random((2, 5000, space.n))), axis=0)
+    assert (lower + (upper - lower) != upper).any()  # else adding the width would do as well
+    cut = Regions(space, lower, upper).clip()
+    assert (cut.lower.tobytes(), cut.upper.tobytes()) == (lower.tobytes(), upper.tobytes())
 
 
 @pytest.mark.parametrize("space", [BOTH, SHIFTED, cube(3)], ids=["paper", "shifted", "cube"])
@@ -90,6 +114,7 @@ def test_the_canonical_form_is_exact_and_stays_as_it_is(space: SemanticSpace) ->
         (7.0, 7.0, (7.0, 7.0)),
         (360.0, 360.0, (0.0, 0.0)),
         (-1e5, 1e5, (180.0, 540.0)),
+        (0.0, 1080.0, (0.0, 360.0)),  # three turns, the middle one of which begins where the region does
     ],
 )
 def test_azimuth_bounds_take_their_canonical_form(lower: float, upper: float, canonical: tuple[float, float]) -> None:
@@ -130,6 +155,14 @@ def test_a_negative_zero_is_the_zero_it_equals() -> None:
     minus = Regions(BOTH, np.array([[-0.0, -0.0]]), np.array([[1.0, 1.0]]))
     assert zero == minus
     assert hash(zero) == hash(minus)
+    below = [Regions(BOTH, np.array([[5.0, -5.0]]), np.array([[6.0, upper]])) for upper in (0.0, -0.0)]
+    assert below[0] == below[1]
+    assert hash(below[0]) == hash(below[1])
+
+
+def test_regions_that_differ_have_hashes_that_differ() -> None:
+    regions = random_regions(BOTH, 200, seed=12)
+    assert len({hash(regions[row]) for row in range(200)}) == 200
 
 
 def test_rows_are_chosen_as_batches() -> None:
@@ -152,6 +185,7 @@ def test_bit_k_of_a_corner_says_whether_parameter_k_is_at_its_upper_bound(n: int
 
 def test_full_corner_sets_end_at_twelve_parameters() -> None:
     assert corner_masks(MOST_CORNER_PARAMETERS).shape == (4096, 12)
+    assert corner_masks(2).dtype == np.bool_
     with pytest.raises(InvalidParameterError, match="13 parameters have 2\\^13 corners"):
         Regions.whole(cube(13)).corners()
     with pytest.raises(InvalidParameterError):
@@ -227,6 +261,19 @@ def test_a_region_that_ends_at_its_start_holds_it_across_the_seam(space: Semanti
     assert is_short.any()
 
 
+@pytest.mark.parametrize("space", [BOTH, SHIFTED], ids=["paper", "shifted"])
+def test_a_region_without_width_contains_its_point_and_no_other(space: SemanticSpace) -> None:
+    points = space.sample(300, np.random.default_rng(13))
+    points[:2] = [space.low, space.project(np.where(space.is_periodic, np.nextafter(space.high, 0), space.high))]
+    for turns in (-1, 0, 1):
+        bounds = points + turns * space.width * space.is_periodic
+        regions = Regions(space, bounds, bounds)
+        held = regions.clip().contains(np.tile(space.project(bounds), (300, 1, 1)))
+        assert held.diagonal().all()
+        assert held.sum() == 300
+        assert regions.contains(space.project(points + 1e-6 * space.width * space.is_periodic)).sum() == 0
+
+
 def test_contains_agrees_with_counting_turns_by_hand() -> None:
     regions = random_regions(AZIMUTH, 200, seed=4)
     points = AZIMUTH.sample(500, np.random.default_rng(5))
@@ -275,6 +322,24 @@ def test_a_region_overlaps_itself_wholly(space: SemanticSpace) -> None:
     regions = random_regions(space, 300, seed=9, reach=0.3)
     regions = regions[regions.share() > 0]
     assert regions.iou(regions) == pytest.approx(np.ones(len(regions)), abs=1e-12)
+
+
+@pytest.mark.parametrize("space", [BOTH, SHIFTED], ids=["paper", "shifted"])
+def test_an_overlap_is_never_larger_than_either_region(space: SemanticSpace) -> None:
+    rng = np.random.default_rng(14)
+    lower = space.low + space.width * rng.random((5000, space.n))
+    lower[:, ~space.is_periodic] = space.low[~space.is_periodic]
+    turns = Regions(space, lower, lower + space.width)  # whole turns, whose ends meet but for a rounding
+    parts = random_regions(space, 5000, seed=15)
+    for one, other in ((turns, turns), (turns, turns[::-1]), (turns, parts), (parts, parts)):
+        least = np.minimum(one.clip().volume(), other.clip().volume())
+        assert (one.intersection_volume(other) <= least).all()
+        assert (one.iou(other) <= 1).all()
+
+
+def test_the_overlap_of_nothing_with_nothing_is_no_share_of_it() -> None:
+    points = Regions(BOTH, np.full((50, 2), 5.0), np.full((50, 2), 5.0))
+    assert points.iou(points).tolist() == [0.0] * 50
 
 
 def test_samples_lie_in_their_region_and_in_the_space_and_are_uniform() -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from semrob_env.errors import InvalidParameterError, ShapeMismatchError, UnknownNameError
 from semrob_env.metrics import RegionRecords, SrvrRow, paired_difference, srvr
+from semrob_env.metrics.intervals import difference_interval
 from semrob_env.types import BoolArray, FloatArray
 
 
@@ -71,6 +72,83 @@ def test_a_missing_run_leaves_its_mean_and_no_more() -> None:
     first = np.mean([shares[0, 1, 0], shares[2, :, 0].mean()])
     second = np.mean([shares[0, :, 1].mean(), shares[1, :, 1].mean(), shares[2, :, 1].mean()])
     assert row.estimate == pytest.approx((first + second) / 2)
+
+
+def test_the_last_shape_may_lack_the_last_method() -> None:
+    shares = np.arange(12, dtype=float).reshape(3, 2, 2) / 12
+    keep = np.ones((3, 2, 2), dtype=np.bool_)
+    keep[2, :, 1] = False
+    row = srvr(records_of(shares).rows(keep.ravel()), np.random.default_rng(0))[0]
+    assert row.estimate == pytest.approx((shares[:, :, 0].mean() + shares[:2, :, 1].mean()) / 2)
+    assert (row.runs, row.shapes) == (10, 3)
+
+
+def test_a_method_that_a_class_lacks_does_not_count_there_as_zero() -> None:
+    rng = np.random.default_rng(0)
+    cup, chair = rng.random((4, 3, 2)), rng.random((5, 3, 1))
+    records = join(records_of(cup, "A"), records_of(chair, "A", "chair"), records_of(cup / 2, "B"))
+    rows = {row.class_name: row for row in srvr(records.only(networks=["A"]), rng)}
+    assert rows["cup"].estimate == pytest.approx(cup.mean())
+    assert rows["chair"].estimate == pytest.approx(chair.mean())
+    assert rows[None].estimate == pytest.approx((cup.mean() + chair.mean()) / 2)
+    one_method = join(records.only(networks=["A"]), records.only(networks=["B"], methods=["method 0"]))
+    difference = paired_difference(one_method, "A", "B")[0]
+    assert difference.estimate == pytest.approx(cup[:, :, 0].mean() / 2)
+
+
+def test_columns_may_be_lists_and_become_arrays_of_their_kind() -> None:
+    records = RegionRecords(
+        *(["N", "N"], ["cup", "cup"], ["a", "a"], [0, 1], ["m", "m"], [0, 1], [1, 0], [False, True])  # type: ignore[arg-type]
+    )
+    kinds = {name: getattr(records, name).dtype.kind for name in records.__dataclass_fields__}
+    assert kinds == {
+        "network": "U",
+        "class_name": "U",
+        "shape": "U",
+        "start": "i",
+        "method": "U",
+        "share": "f",
+        "feasible": "b",
+        "certified": "b",
+    }
+    row = srvr(records, np.random.default_rng(0))[0]
+    assert (row.estimate, row.feasible_estimate, row.certified_estimate) == (0.5, 0.0, 0.5)  # a share may be 1
+
+
+def test_methods_classes_and_networks_are_chosen_together_or_alone() -> None:
+    shares = np.random.default_rng(0).random((2, 2, 2))
+    records = join(records_of(shares, "A"), records_of(shares, "B"), records_of(shares, "B", "chair"))
+    assert len(records.only()) == 24
+    assert set(records.only(networks=["B"]).network) == {"B"}
+    assert set(records.only(methods=["method 1"]).method) == {"method 1"}
+    assert len(records.only(networks=["A", "B"], class_names=["chair", "none"], methods=["method 0"])) == 4
+    assert len(records.only(networks=[])) == 0
+
+
+def test_intervals_are_those_of_the_shapes_mean_shares_at_their_level() -> None:
+    shares = np.random.default_rng(0).random((6, 4, 2))
+    wide, narrow = (
+        srvr(records_of(shares), np.random.default_rng(0), draws=20_000, level=level)[0] for level in (0.95, 0.5)
+    )
+    assert wide.low < narrow.low < wide.estimate < narrow.high < wide.high
+    # Gaffke's bound, of weights that are uniform on the simplex: exponential ones over their sum.
+    drawn = np.random.default_rng(1).exponential(size=(20_000, 7))
+    drawn /= drawn.sum(axis=1, keepdims=True)
+    low = drawn[:, :6] @ shares.mean(axis=(1, 2))
+    for row, level in ((wide, 0.95), (narrow, 0.5)):
+        assert row.low == pytest.approx(np.quantile(low, (1 - level) / 2), abs=0.006)
+        assert row.high == pytest.approx(np.quantile(low + drawn[:, 6], (1 + level) / 2), abs=0.006)
+
+
+def test_networks_draw_intervals_of_their_own_and_seeds_matter() -> None:
+    shares = np.random.default_rng(0).random((6, 4, 2))
+    records = records_of(shares)
+    first, again, other = (srvr(records, np.random.default_rng(seed), draws=100)[0] for seed in (1, 1, 2))
+    assert same(first, again)
+    assert first.low != other.low
+    classes = srvr(join(records, records_of(shares, class_name="chair")), np.random.default_rng(1), draws=100)
+    assert classes[0].low != classes[1].low  # each class by draws of its own
+    assert same(classes[1], first)
 
 
 def test_methods_and_classes_can_be_singled_out() -> None:
@@ -137,6 +215,20 @@ def test_paired_differences_use_the_runs_in_common_only() -> None:
     gaps[1, 1] = np.nan
     assert (row.runs, row.shapes) == (15, 4)
     assert row.estimate == pytest.approx(np.nanmean(gaps, axis=1).mean())
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_a_difference_has_the_interval_of_its_shapes_each_class_weighing_the_same(level: float) -> None:
+    rng = np.random.default_rng(0)
+    chair, cup = rng.random((8, 3, 2)) / 9, rng.random((4, 3, 2)) / 9
+    records = join(*(records_of(of / part, name, kind) for part, name in ((1, "A"), (2, "B"))
+                     for of, kind in ((chair, "chair"), (cup, "cup"))))  # fmt: skip
+    overall = paired_difference(records, "A", "B", level=level)[-1]
+    gaps = np.concatenate([chair.mean(axis=(1, 2)), cup.mean(axis=(1, 2))])[None] / 2
+    weights = np.repeat([1 / 16, 1 / 8], [8, 4])
+    low, high = difference_interval(gaps, weights, level=level)
+    assert (overall.low, overall.high) == pytest.approx((low[0], high[0]))
+    assert overall.estimate == pytest.approx(float(gaps[0] @ weights))
 
 
 def test_networks_without_common_runs_or_records_are_refused() -> None:

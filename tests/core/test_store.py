@@ -19,6 +19,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from semrob_env.errors import InvalidRowError, StoreError
@@ -35,6 +36,8 @@ from semrob_env.store import (
     canonical_json,
     package_revision,
 )
+from semrob_env.store.database import _COLUMNS, _Column, _columns
+from semrob_env.store.sqlite_file import checksum
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -160,6 +163,17 @@ def test_missing_keeps_the_order_and_drops_what_is_there(store: RunStore) -> Non
     assert len(store.traces(tasks)) == 1200
 
 
+def test_no_key_is_lost_where_one_query_ends_and_the_next_begins(store: RunStore) -> None:
+    """Keys are asked for 4096 at a time."""
+    there = [0, 1, 4095, 4096, 4097, 8191, 8192]
+    store.add(make_row(4, key=f"key {place}") for place in there)
+    tasks = {f"key {place}": place for place in range(8193)}
+    assert list(store.missing(tasks).values()) == [place for place in range(8193) if place not in there]
+    assert list(store.find(tasks)) == [f"key {place}" for place in there]
+    assert [key for key, trace in store.traces(tasks).items() if trace] == [f"key {place}" for place in there]
+    assert list(store.find(reversed(tasks))) == [f"key {place}" for place in reversed(there)]
+
+
 def test_a_failed_run_counts_as_done_unless_it_is_asked_for_again(store: RunStore) -> None:
     row = make_row(3)
     failed = RunRow(
@@ -210,7 +224,7 @@ def test_an_exception_between_rows_leaves_nothing_of_them(store: RunStore, error
         {"lower": (math.inf, 0.0)},
         {"trace": (TraceRow(1, (0.0,), (1.0,)),) * 2},
     ],
-    ids=str,
+    ids=["no status", "a lone surrogate", "no number", "too large", "infinite", "twice at one bill"],
 )
 def test_a_row_that_cannot_be_stored_takes_its_whole_unit_back(store: RunStore, change: dict[str, Any]) -> None:
     with pytest.raises(InvalidRowError, match="the row of 'test:2' by 'method2', seed 2, cannot be kept"):
@@ -237,7 +251,14 @@ def test_rows_can_be_chosen_by_function_method_and_status(store: RunStore) -> No
     chosen = store.rows(function_id="test:3", method="method1", status="steps")
     assert [row.task.seed for row in chosen] == [31]
     assert len(store.rows(status="steps")) == 11
+    assert {row.task.method for row in store.rows(method="method1")} == {"method1"}
+    assert [row.task.seed % 7 for row in store.rows(function_id="test:3")] == [3] * 6
+    assert len(store.rows(method="method1")) == 14
     assert store.rows(method="x' OR 1 --") == []
+    odd = make_row(1)
+    odd = replace(odd, task=replace(odd.task, question=replace(odd.task.question, function_id="test:\udcff")))
+    store.add([replace(odd, key="odd")])
+    assert [row.key for row in store.rows(function_id="test:\udcff")] == ["odd"]
 
 
 def test_the_columns_are_the_fields_of_question_task_and_row(store: RunStore) -> None:
@@ -252,6 +273,63 @@ def test_the_columns_are_the_fields_of_question_task_and_row(store: RunStore) ->
     ]  # fmt: skip
     assert {part.name for part in fields(Measures)} < named
     assert marks == [APPLICATION_ID, STORE_VERSION]
+
+
+@pytest.mark.parametrize(
+    ("hint", "is_name", "declared", "value", "kept"),
+    [
+        (float, False, "REAL", 1, 1.0),
+        (float, True, "REAL", -0.0, 0.0),
+        (float | None, False, "REAL", 0.5, 0.5),
+        (int, True, "INTEGER NOT NULL", np.int64(3), 3),
+        (int | None, False, "INTEGER", 5, 5),
+        (bool, False, "INTEGER NOT NULL", True, 1),
+        (str, True, "TEXT NOT NULL", "a\0b\udcff \\u0000", "a\\u0000b\\udcff \\u005cu0000"),
+        (str, False, "TEXT NOT NULL", "a \\u0000", "a \\u0000"),
+        (tuple[float, ...], True, "TEXT NOT NULL", (1.0, 0.5), "[1.0,0.5]"),
+        (tuple[float, ...] | None, False, "TEXT", (1.0, 0.5), "[1.0,0.5]"),
+    ],
+    ids=["float", "minus zero", "float or none", "int", "int or none", "bool", "name", "text", "list", "list or none"],
+)
+def test_a_field_is_kept_by_its_type_and_comes_back(
+    hint: Any, is_name: bool, declared: str, value: object, kept: object
+) -> None:
+    column = _Column.of(hint, is_name=is_name)
+    read = column.reader() or (lambda given: given)
+    assert column.declared == declared
+    assert (column.kept(value), type(column.kept(value))) == (kept, type(kept))
+    assert read(kept) == value
+    assert type(read(kept)) is type(kept if hint in (int, float) else value)
+    assert column.kept(None) is None
+    if hint is float:
+        assert math.isnan(read(None))
+    elif "NOT NULL" not in declared:
+        assert read(None) is None
+
+
+def test_a_goal_is_kept_as_its_text_and_numbers_that_are_none_as_nothing() -> None:
+    goal, number = _Column.of(Goal, is_name=True), _Column.of(float, is_name=False)
+    assert (goal.declared, goal.kept("mean=0.7")) == ("TEXT NOT NULL", "mean=0.7")
+    read = goal.reader()
+    assert read is not None
+    assert read("mean=0.7") == MeanGoal(0.3)
+    assert number.kept(math.nan) is None
+    assert math.copysign(1, number.kept(-0.0)) == 1
+    assert _Column.of(bool, is_name=True).reader() is bool
+    assert _Column.of(int | None, is_name=True).reader() is None
+
+
+def test_columns_are_made_of_fields_and_texts_of_questions_and_tasks_are_escaped() -> None:
+    question, task = _columns(Question), _columns(RunTask, "question")
+    row = _columns(RunRow, "task", "trace")
+    assert {"key": row["key"], **question, **task, **row} == _COLUMNS
+    named = [part.name for part in fields(RunTask) if part.name != "question"]
+    assert list(task) == named
+    escaped = {name for name, column in {**question, **task, **row}.items() if column.is_name}
+    assert escaped == {"function_id", "method", "settings", "certify"}
+    optional = {name for name, column in _COLUMNS.items() if column.is_optional}
+    assert optional == {"budget", "finite_difference", "max_steps"}
+    assert "trace" not in row
 
 
 @pytest.mark.parametrize("goal", [MeanGoal(0.3, 0.05), ReliabilityGoal(0.6, 0.9)])
@@ -345,6 +423,87 @@ def test_a_row_that_was_damaged_is_one_clear_line(store: RunStore) -> None:
     with pytest.raises(StoreError, match=rf"row {make_row(1).key} cannot be read: it has another checksum") as caught:
         store.rows()
     assert "\n" not in str(caught.value)
+
+
+def resealed(path: Path, column: str, value: object) -> None:
+    """Change one column of every row and give the row the checksum that fits, as nobody does by chance."""
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute(f"UPDATE runs SET {column} = ?", (value,))
+        for key, *record in database.execute("SELECT key, * FROM runs").fetchall():
+            database.execute("UPDATE runs SET checksum = ? WHERE key = ?", (checksum(record[:-1]), key))
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("steps", "seven", "a value in it is of another type"),
+        ("mean", "high", "a value in it is of another type"),
+        ("status", b"budget", "a value in it is of another type"),
+        ("settings", "nonsense", "are not JSON"),
+        ("lower", "5", "not iterable"),
+        ("start", "[]", "start is empty"),
+        ("goal", "mean=7", "must be in"),
+        ("seed", -3, "give a whole number from 0"),
+    ],
+)
+def test_a_row_that_makes_no_sense_is_told_with_its_key_although_its_checksum_fits(
+    store: RunStore, column: str, value: object, words: str
+) -> None:
+    row = make_row(1)
+    store.add([row])
+    resealed(store.path, column, value)
+    for read in (store.rows, lambda: store.find([row.key])):
+        with pytest.raises(StoreError, match=f"row {row.key} cannot be read: .*{words}"):
+            read()
+
+
+def test_a_value_that_may_be_missing_may_be_missing(store: RunStore) -> None:
+    store.add([make_row(1)])
+    resealed(store.path, "mean", None)
+    resealed(store.path, "max_steps", 5)
+    found = store.rows()[0]
+    assert math.isnan(found.mean)
+    assert found.task.max_steps == 5
+
+
+def test_a_row_that_is_there_twice_is_told(store: RunStore) -> None:
+    store.add(map(make_row, range(5)))
+    rebuilt = "CREATE TABLE other AS SELECT * FROM runs", "DROP TABLE runs", "ALTER TABLE other RENAME TO runs"
+    foreign_database(store.path, *rebuilt)
+    assert len(store.rows()) == 5  # without its index it is read as well
+    foreign_database(store.path, f"INSERT INTO runs SELECT * FROM runs WHERE key = '{make_row(3).key}'")
+    with pytest.raises(StoreError, match=f"row {make_row(3).key} cannot be read: it is there twice"):
+        store.rows()
+
+
+def test_a_method_whose_name_is_no_text_is_told(store: RunStore) -> None:
+    store.add([make_row(1)])
+    foreign_database(store.path, "UPDATE runs SET method = x'00ff'")
+    for read in (store.rows, store.stale, store.summaries):
+        with pytest.raises(StoreError, match="is no text, the file is damaged"):
+            read()
+
+
+def test_a_checksum_never_changes_from_one_release_to_the_next() -> None:
+    # A store whose checksums do not fit any more is one that nobody can read: another one needs a new STORE_VERSION.
+    assert checksum([1, "\u03b8", 0.5, None]) == "1ec18c4af3728a42"
+    assert checksum([]) != checksum([None]) != checksum([0])
+
+
+def test_who_writes_waits_for_another_one_and_gives_up_in_one_line(
+    store: RunStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("semrob_env.store.sqlite_file.BUSY_SECONDS", 0.2)
+    with closing(sqlite3.connect(store.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert store.rows() == []  # who reads does not wait
+        begin = time.monotonic()
+        with pytest.raises(StoreError, match=r"run store .* locked; give a run store") as caught:
+            store.add([make_row(1)])
+        assert 0.1 < time.monotonic() - begin < 3
+        assert "\n" not in str(caught.value)
+        other.execute("ROLLBACK")
+    assert store.add([make_row(1)]) == 1
 
 
 @pytest.mark.parametrize(
@@ -450,6 +609,7 @@ def test_a_folder_that_cannot_be_written_is_an_error_before_any_work() -> None:
             folder.chmod(0o755)
 
 
+@pytest.mark.slow
 def test_two_processes_that_write_the_same_rows_lose_none_and_double_none(tmp_path: Path, store: RunStore) -> None:
     path = tmp_path / "shared.sqlite"
     children = [child(f"test_store.write_rows({str(path)!r}, 300, {unit})") for unit in (5, 6)]

@@ -81,6 +81,31 @@ def test_columns_are_those_of_the_rows(store: RunStore) -> None:
         assert row == own
 
 
+@pytest.mark.parametrize("at_once", [1, 5, 48, 49])
+def test_columns_are_the_same_however_many_rows_are_read_at_once(
+    store: RunStore, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.add([made("A", 9, 0.0, version=4), made("B", 9, 0.0, method="oir_b", version=3)])
+    whole = store.summaries()
+    monkeypatch.setattr("semrob_env.store.database._SUMMARIES_AT_ONCE", at_once)
+    parts = store.summaries()
+    for name in SUMMARY_TEXTS:
+        assert parts.texts[name].texts == whole.texts[name].texts
+        assert parts.texts[name].codes.tolist() == whole.texts[name].codes.tolist()
+    for name in SUMMARY_NUMBERS:
+        assert parts.numbers[name].dtype == np.float64
+        assert np.array_equal(parts.numbers[name], whole.numbers[name], equal_nan=True)
+    assert set(whole.numbers["method_version"]) == {3.0, 4.0}
+    assert len(whole) == 26  # 24 of oir_b and another one, and one of the newer naive
+
+
+def test_columns_of_an_empty_store_are_empty(tmp_path: Path) -> None:
+    found = RunStore(tmp_path / "runs.sqlite").summaries()
+    assert [len(found.texts[name].codes) for name in SUMMARY_TEXTS] == [0] * len(SUMMARY_TEXTS)
+    assert [found.numbers[name].dtype for name in SUMMARY_NUMBERS] == [np.float64] * len(SUMMARY_NUMBERS)
+    assert [found.texts[name].codes.dtype for name in SUMMARY_TEXTS] == [np.int32] * len(SUMMARY_TEXTS)
+
+
 def _summary(row: RunRow) -> tuple[object, ...]:
     record = row.record()
     start = ",".join(repr(value) for value in row.task.question.start)

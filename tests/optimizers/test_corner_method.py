@@ -8,7 +8,15 @@ import numpy as np
 import pytest
 
 from optimizers.base import CONVERGED, STEPS, Optimizer
-from optimizers.corner_method import LEAST_SHARE, CornerMethod, CornerSettings, RegularizedSettings, face_means
+from optimizers.corner_method import (
+    FARTHEST,
+    LEAST_SHARE,
+    CornerMethod,
+    CornerSettings,
+    RegularizedSettings,
+    face_means,
+    settings_of_form,
+)
 from optimizers.naive import Naive
 from optimizers.oir_b import OirB, OirBSettings
 from optimizers.oir_w import OirW, OirWSettings
@@ -207,6 +215,16 @@ def test_a_start_on_a_bound_grows_to_one_side_and_wraps_along_a_period() -> None
     np.testing.assert_allclose(regions.upper, [[414.0, 90.0], [414.0, 5.0]], atol=1e-4)
 
 
+def test_a_region_grows_over_the_seam_on_either_side() -> None:
+    optimizer = Unregularized(Questions(VIEW, [[350.0, 40.0], [10.0, 40.0]]))
+    oracle = QueryOracle(constant(VIEW, 1.0), trajectories=2)
+    for _ in range(5):
+        optimizer.tell(oracle.query(optimizer.ask()))
+    saved = optimizer.save()
+    np.testing.assert_allclose(saved["state.lower"][:, 0], [296.0, -44.0], atol=1e-4)
+    np.testing.assert_allclose(saved["state.upper"][:, 0], [404.0, 64.0], atol=1e-4)
+
+
 def test_sides_of_unlike_speed_meet_where_they_pass_each_other_and_stay() -> None:
     fast_above = CallableFunction(VIEW, lambda theta: np.where((theta[:, 0] - 10.0) % 360 < 180, 1.0, 0.5))
     optimizer = Unregularized(Questions(VIEW, [10.0, 40.0]))
@@ -231,6 +249,33 @@ def test_a_region_without_score_shrinks_to_the_least_width_and_ends() -> None:
     assert (result.steps < 1000).all()
     sides = np.array([[2.0, 2.0], [2.0, 1.0]])  # at a bound of the space there is one side only
     np.testing.assert_allclose(result.regions.width, sides * LEAST_SHARE * VIEW.width, rtol=1e-3)
+
+
+def test_a_bound_beyond_the_farthest_stays_where_it_was_until_the_end() -> None:
+    settings = UnregularizedSettings(projection="at_the_end")
+    optimizer = Unregularized(Questions(VIEW, [130.0, 30.0]), settings=settings)
+    for score, moves in ((1e290, True), (1e302, False), (1e289, True), (-1e302, False)):
+        before = optimizer.save()
+        queries = optimizer.ask()
+        assert VIEW.contains(queries.theta).all()
+        optimizer.tell(Answers(np.full(queries.theta.shape[:2], score), None, queries.active))
+        after = optimizer.save()
+        for name, sign in (("state.lower", -1), ("state.upper", 1)):
+            rate = sign * 0.3 * 0.1 * VIEW.width * score
+            expected = before[name] + rate if moves else before[name]
+            np.testing.assert_allclose(after[name], np.atleast_2d(expected), rtol=1e-12)
+    assert VIEW.contains(optimizer.recommend().center).all()
+
+
+def test_the_farthest_bound_itself_is_kept_and_bounds_that_passed_each_other_change_places() -> None:
+    settings = UnregularizedSettings(projection="at_the_end")
+    optimizer = Unregularized(Questions(VIEW, [130.0, 30.0]), settings=settings)
+    before = {"lower": np.array([[1.0, 2.0]]), "upper": np.array([[3.0, 4.0]])}
+    beyond = np.nextafter(FARTHEST, np.inf)
+    lower, upper = optimizer._projected(np.array([[-FARTHEST, -beyond]]), np.array([[FARTHEST, beyond]]), before)
+    assert (lower.tolist(), upper.tolist()) == ([[-FARTHEST, 2.0]], [[FARTHEST, 4.0]])
+    lower, upper = optimizer._projected(np.array([[9.0, -5.0]]), np.array([[-9.0, 5.0]]), before)
+    assert (lower.tolist(), upper.tolist()) == ([[-9.0, -5.0]], [[9.0, 5.0]])
 
 
 # Convergence, cost, batches
@@ -318,6 +363,16 @@ def test_the_papers_settings_are_those_of_the_paper() -> None:
     assert RegularizedSettings.paper().regularization == RegularizedSettings.paper().regularization == 0.1
     assert OirBSettings.paper().boundary_factor == 0.05
     assert OirWSettings.paper().emphasis_factor == 0.0009
+
+
+def test_only_corner_methods_have_the_papers_form() -> None:
+    assert settings_of_form(Naive, "paper") == RegularizedSettings.paper()
+    assert settings_of_form(Naive, "normalized") == RegularizedSettings()
+    other = next(method for method in OPTIMIZERS.values() if not issubclass(method.settings_class, CornerSettings))
+    assert settings_of_form(other, "normalized") == other.settings_class()
+    for method, form in ((other, "paper"), (other, "exact"), (Naive, "exact")):
+        with pytest.raises(InvalidParameterError, match=f"{method.name} has no form '{form}'"):
+            settings_of_form(method, form)
 
 
 @pytest.mark.parametrize(
