@@ -63,6 +63,7 @@ SMALLEST = {
     "sensitivity": ["--suite", "synthetic", "--methods", "naive", "--dry-run"],
     "gradient_study": ["cup:0", "--dry-run"],
     "train_agent": ["--function", "nothing"],
+    "challenge": ["--score", "nowhere.csv"],
     "pixel_attacks": ["cup:0", "--dry-run"],
     "train_examiner": ["--function", "synthetic:hill?n=2&seed=0", "--test-members", "7"],
     "import_recorded": ["nowhere"],
@@ -78,6 +79,7 @@ SMALLEST = {
 REFUSED = {
     "train_agent",
     "train_examiner",
+    "challenge",
     "import_recorded",
     "recorded_report",
     "benchmark_speed",
