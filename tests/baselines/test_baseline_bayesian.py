@@ -89,7 +89,7 @@ def test_it_finds_a_large_part_of_a_plateau() -> None:
     oracle = QueryOracle(CallableFunction(SPACE, plateau), trajectories=4, budget=400)
     result = run(optimizer, oracle)
     assert np.median(result.regions.share()) > 0.2  # the plateau has a share of 0.45, the first guess 0.125
-    assert (result.forward_queries == 400).all()
+    assert (result.forward_queries > 400 - optimizer.settings.points).all()  # what is left pays no candidate
 
 
 def asked_by(
