@@ -84,6 +84,7 @@ def test_global_generators_neither_matter_nor_move() -> None:
     assert np.random.get_state()[1].tolist() == before  # type: ignore[index]  # noqa: NPY002
 
 
+@pytest.mark.slow
 def test_it_finds_a_large_part_of_a_plateau() -> None:
     optimizer = made("bayesian", 4, goal=MeanGoal(0.2))
     oracle = QueryOracle(CallableFunction(SPACE, plateau), trajectories=4, budget=400)

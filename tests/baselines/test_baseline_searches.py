@@ -79,7 +79,8 @@ def test_a_candidate_costs_its_points_and_is_valued_by_all_that_were_told() -> N
     log = QueryLog()
     method, function = OPTIMIZERS["random_search"], CallableFunction(SPACE, plateau)
     settings = method.settings_class.from_mapping({"points": 3})
-    optimizer = method(Questions(SPACE, [[130.0, 30.0]], budget=61), settings=settings)
+    questions = Questions(SPACE, [[130.0, 30.0]], goal=MeanGoal(0.1), budget=61)
+    optimizer = method(questions, settings=settings)
     result = run(optimizer, QueryOracle(function, log=log, budget=61))
     asked, losses = log.arrays()["theta"], optimizer.save()["state.losses"][0]
     assert result.forward_queries.tolist() == [61]

@@ -121,6 +121,7 @@ def test_the_thread_ends_once_the_solver_is_forgotten() -> None:
     assert not threads & set(threading.enumerate())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "algorithms"),
     [("nevergrad", ["Powell", "Cobyla", "NGOpt"]), ("scipy", ["cobyla", "differential_evolution"]), ("cma_es", [None])],
@@ -141,7 +142,7 @@ for algorithm in {algorithms!r}:
     settings = method.settings_class.from_mapping({{"algorithm": algorithm}} if algorithm else {{}})
     kept.append(method(Questions(function.space, [function.space.default] * 3, budget=400), settings=settings))
     result = run(kept[-1], QueryOracle(function, trajectories=3, budget=90))
-    assert set(result.status) == {{"budget"}} and (result.forward_queries == 88).all(), result
+    assert set(result.status) == {{"budget"}} and (result.forward_queries == 89).all(), result
 assert threading.active_count() > 3 * len(kept), "searches wait for an answer"
 print("done")
 """

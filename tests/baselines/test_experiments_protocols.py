@@ -49,6 +49,7 @@ def test_every_part_of_a_protocol_is_in_its_digest(maps: str) -> None:
     protocol, _ = small(maps)
     changes: list[dict[str, Any]] = [
         {"suite": "live"},
+        {"measure": "failures", "goals": (MeanGoal(0.4),)},
         {"options": "{}"},
         {"goals": (MeanGoal(0.5),)},
         {"entries": protocol.entries[:1]},
