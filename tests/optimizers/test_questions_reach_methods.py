@@ -88,6 +88,9 @@ def test_box_quadrature_keeps_the_threshold_that_is_asked(least: float) -> None:
 def test_a_method_gives_one_answer_to_one_function_in_any_scale(name: str, scale: str) -> None:
     plain, told = answered_in_scale(name, "unit"), answered_in_scale(name, scale)
     tolerance = 1e-6 * VIEW.width
+    np.testing.assert_allclose(told.share(), plain.share(), rtol=1e-6)
+    if get_optimizer(name).paradigm == "search over bounds":
+        return  # of two boxes of one size, rounding may choose
     assert (np.abs(told.lower - plain.lower) <= tolerance).all()
     assert (np.abs(told.upper - plain.upper) <= tolerance).all()
 
@@ -105,7 +108,7 @@ def test_margins_are_told_as_the_logistic_function_of_them() -> None:
     np.testing.assert_allclose(answers.gradients, plain.gradients, rtol=1e-9, atol=1e-15)
 
 
-@pytest.mark.parametrize(("name", "budget"), [("box_quadrature", 40), ("random_search", 400)])
+@pytest.mark.parametrize(("name", "budget"), [("box_quadrature", 40), ("random_search", 200)])
 def test_a_reliable_region_is_found_where_that_is_easy(name: str, budget: int) -> None:
     function, goal = Hill(), ReliabilityGoal(level=0.5, reliability=0.9)
     region = answered(name, function, STARTS[0], goal, budget)
@@ -124,7 +127,7 @@ def test_only_a_method_that_can_answers_another_goal_and_one_without_a_goal_the_
     questions, other = Questions(VIEW, [130.0, 30.0], budget=40), ReliabilityGoal(0.5, 0.9)
     naive = get_optimizer("naive")(questions)
     assert (naive.recommend(other).lower == naive.recommend().lower).all()
-    search = get_optimizer("random_search")(questions)
+    search = get_optimizer("grid")(questions)
     assert search.recommend(questions.goal).share() == search.recommend().share()
     with pytest.raises(UnsupportedGoalError, match=r"answers the goal that it was asked for, mean=0\.5"):
         search.recommend(other)
