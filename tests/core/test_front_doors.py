@@ -8,6 +8,7 @@ import importlib
 import pydoc
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -96,7 +97,8 @@ def test_one_question_is_answered_and_judged() -> None:
     assert (row.task.question, row.feasible, row.error) == (question, True, "")
     assert 0.5 < row.share < 0.62  # 0.6 is the best
     assert row.forward_queries <= 80
-    again = [solve(question, "random_search", seed=seed, function=mine) for seed in (3, 3, 4)]
+    hasty = replace(question, budget=16)  # with more, all seeds find the same
+    again = [solve(hasty, "random_search", seed=seed, function=mine) for seed in (3, 3, 4)]
     assert again[0].lower == again[1].lower != again[2].lower
     assert solve(question, "grid", {"lines": 3}, function=mine).forward_queries <= 10
 
