@@ -138,7 +138,9 @@ def finished(
     try:
         while waiting or running:
             at_once = engine.at_once()
-            while waiting and len(running) < AHEAD * at_once:
+            # After a loss alone, until one is finished: what kills its worker takes no other with it again and again.
+            most = 1 if losses else AHEAD * at_once
+            while waiting and len(running) < most:
                 index = waiting.popleft()
                 running[engine.submit(call, works[index])] = index
             for future in wait(running, 1.0, FIRST_COMPLETED).done:  # in short pieces: Ctrl-C must come through
