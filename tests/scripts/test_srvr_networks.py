@@ -33,7 +33,7 @@ def model_file(path: Path) -> Path:
     module = make_tiny(False, None).module
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch calls the format that OpenVINO traces to an old one
-        model = openvino.convert_model(module, example_input=torch.zeros(1, 3, SIZE, SIZE))
+        model = openvino.convert_model(module, input=[-1, 3, SIZE, SIZE], example_input=torch.zeros(1, 3, SIZE, SIZE))
     openvino.save_model(model, path, compress_to_fp16=False)
     return path
 
