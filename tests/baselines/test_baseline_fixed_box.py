@@ -5,15 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from baselines.fixed_box import FixedBox, FixedBoxSettings
-from optimizers.check import check_optimizer
 from optimizers.run import run
 from semrob_env.functions import make_function
 from semrob_env.oracle import QueryOracle
 from semrob_env.questions import Questions
-
-
-def test_it_keeps_the_contract() -> None:
-    check_optimizer(FixedBox)
 
 
 def test_it_asks_once_and_moves_its_box_inwards_at_a_wall() -> None:

@@ -11,7 +11,6 @@ from baselines.lines_product import ProductModel
 from baselines.prim import bump
 from baselines.sobol_box import sobol_points
 from baselines.solution_box import trimmed
-from optimizers.check import check_optimizer, example_functions
 from optimizers.registry import OPTIMIZERS
 from optimizers.run import run
 from optimizers.surrogate.criteria import MeanCriterion
@@ -26,12 +25,6 @@ from semrob_env.regions import Regions
 from semrob_env.synthetic import SyntheticFunction
 
 RIVALS = ("solution_box", "prim", "area_search", "level_set", "gp_box", "sobol_box", "lines_product")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [*RIVALS, "shared_quadrature"])
-def test_every_rival_keeps_every_promise(name: str) -> None:
-    check_optimizer(OPTIMIZERS[name], functions=example_functions()[2:3])
 
 
 @pytest.mark.slow
