@@ -40,7 +40,7 @@ from semrob_env.scene.pose import Pose
 from semrob_env.scene.renderers import Rasterizer, Renderer, make_renderer
 from semrob_env.scene.renderers.surrounded import GROUNDS, SurroundedRenderer
 from semrob_env.scene.shading import CREASE_DEG, Shading
-from semrob_env.scene.sources import COLORS, canonical_source, load_shape
+from semrob_env.scene.sources import COLORS, canonical_source, check_pose, load_shape
 from semrob_env.scene.surroundings import canonical_background, canonical_occluder, load_backdrop, read_occluder
 from semrob_env.types import Float32Array, FloatArray
 
@@ -274,7 +274,9 @@ def make_scene_function(function_id: str) -> SceneFunction:
         MissingExtraError, MissingFileError, RefusedFileError, ClassifierError: Network or renderer cannot be loaded.
     """
     own = SceneId.parse(function_id)
-    own, classifier, index, space = resolved(own, canonical_source(own.source))
+    source = canonical_source(own.source)
+    check_pose(source, own.pose)  # before the network: that takes seconds
+    own, classifier, index, space = resolved(own, source)
     own = replace(own, background=canonical_background(own.background), occluder=canonical_occluder(own.occluder))
     mesh = load_shape(own.class_name, own.source, own.colors, own.pose, own.shading)
     size = classifier.preprocessing.size

@@ -23,6 +23,7 @@ from semrob_env.scene.sources.kinds import FLAT as FLAT
 from semrob_env.scene.sources.kinds import SHAPE_SOURCES as SHAPE_SOURCES
 from semrob_env.scene.sources.kinds import canonical_source as canonical_source
 from semrob_env.scene.sources.kinds import check_loads as check_loads
+from semrob_env.scene.sources.kinds import check_pose as check_pose
 from semrob_env.scene.sources.kinds import file_source as file_source
 from semrob_env.scene.sources.kinds import list_shapes as list_shapes
 from semrob_env.scene.sources.kinds import load_shape as load_shape

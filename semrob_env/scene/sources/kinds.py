@@ -135,6 +135,19 @@ def file_source(path: str) -> str:
 _KEPT: FileCache[Mesh] = FileCache(256)
 
 
+def check_pose(source: str, pose: Pose) -> None:
+    """Refuses a pose of a shape that has none to choose; loads nothing.
+
+    Raises:
+        UnknownNameError: Unknown kind of source.
+        InvalidParameterError: A pose of a procedural shape.
+    """
+    if SHAPE_SOURCES[split_source(source)[0]].is_procedural and pose != Pose():
+        raise InvalidParameterError(
+            "built-in shapes stand as they are; up, front, rotate, scale and node are for files"
+        )
+
+
 def load_shape(
     class_name: str, source: str, colors: str = "white", pose: Pose | None = None, shading: Shading = FLAT
 ) -> Mesh:
@@ -159,10 +172,7 @@ def load_shape(
         raise InvalidParameterError(f"colors {colors!r}: choose {', '.join(COLORS[:-1])} or {COLORS[-1]}")
     kind, path, name = split_source(source)
     own, chosen = SHAPE_SOURCES[kind], pose or Pose()
-    if own.is_procedural and chosen != Pose():
-        raise InvalidParameterError(
-            "built-in shapes stand as they are; up, front, rotate, scale and node are for files"
-        )
+    check_pose(source, chosen)
     key = (own, path, name, class_name, colors, chosen, shading, own.stamp(path, name, class_name))
 
     def bare() -> Mesh:
