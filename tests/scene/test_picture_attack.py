@@ -16,6 +16,7 @@ from semrob_env.functions import Complement, Frozen, Price, Stack
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.classifiers.base import Preprocessing
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
+from semrob_env.scene.classifiers.registry import NETWORKS
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
 from semrob_env.scene.function import SceneFunction, SceneId
 from semrob_env.scene.image_function import attacked
@@ -235,9 +236,9 @@ def test_games_refuse_values_that_cost_more_than_a_query() -> None:
         PointSearchEnv(scene(PictureAttack("linf", 2 / 255, 3)))
 
 
-@pytest.mark.slow
-def test_an_id_with_an_attack_makes_the_function() -> None:
-    plain = "scene:efficientnet_lite0/cup/procedural:3?params=azimuth,elevation"
+def test_an_id_with_an_attack_makes_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(NETWORKS, "small", lambda unnormalized, size: classifier())
+    plain = "scene:small/cup/procedural:3?params=azimuth,elevation&label=1"
     function = make_function(f"{plain}&attack=linf:0.5/255:2")
     assert function.id == f"{plain}&attack=linf:0.5/255:2"
     theta = [[[200.0, 10.0]]]
