@@ -153,7 +153,16 @@ def test_a_row_says_all_about_its_run() -> None:
     assert row.trace[-1].queries >= row.forward_queries
 
 
-@pytest.mark.parametrize("method", [*OPTIMIZERS, "wander"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        *(
+            pytest.param(name, marks=pytest.mark.slow) if own.answers_goals else name
+            for name, own in OPTIMIZERS.items()
+        ),
+        "wander",
+    ],
+)
 def test_a_task_gives_the_same_bits_alone_in_any_company_and_in_any_order(method: str) -> None:
     family = Hills(("hill:10", "hill:77", "hill:200", "hill:201"))
     short = make_tasks(method, budget=16)
