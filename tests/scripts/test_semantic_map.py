@@ -68,6 +68,7 @@ def test_recorded_maps_give_images_and_tables(recorded: Path, tmp_path: Path) ->
     assert "| cup" in (out / "bias.md").read_text()
 
 
+@pytest.mark.slow
 def test_regions_grow_on_a_selected_map_with_renders_of_a_shape_at_hand(recorded: Path, tmp_path: Path) -> None:
     mesh, out = tmp_path / "my mug.obj", tmp_path / "out"
     trimesh.creation.annulus(0.4, 0.5, 1.0).export(mesh)
