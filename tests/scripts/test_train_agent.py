@@ -129,7 +129,7 @@ def test_a_network_of_a_family_is_held_out_by_its_whole_name(function: str, maps
         (["--algorithms", "dqn"], "unknown algorithm 'dqn'; choose ppo, sac"),
         (["--steps", "0"], "--steps 0: give a whole number of at least 1"),
         (["--rounds", "0"], "--rounds 0"),
-        (["--budget", "20"], "give at least 24"),
+        (["--budget", "20"], "give at least 26"),
         (["--goal", "mean=2"], "mean 2 must be in [0, 1]"),
         (["--largest-step", "0"], "largest_step 0.0"),
         (["--methods", "nobody"], "unknown method 'nobody'"),
