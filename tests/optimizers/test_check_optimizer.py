@@ -268,7 +268,9 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ],
 )
 def test_every_registered_method_keeps_every_promise(name: str) -> None:
-    check_optimizer(OPTIMIZERS[name])
+    method = OPTIMIZERS[name]
+    # One with a Gaussian process takes a second for what others do in a millisecond: one function must do.
+    check_optimizer(method, functions=example_functions()[1:2] if method.answers_goals else None)
 
 
 @pytest.mark.parametrize(
