@@ -231,6 +231,7 @@ class _Loky(Engine):
     def __init__(self, workers: Workers, most: int) -> None:
         self._count = min(workers.local_count, most)
         self._variables = _thread_variables(max(1, available_cores() // workers.local_count))
+        self._variables |= {"PWD": os.getcwd()}  # workers of another folder would not find its files and modules
 
     def at_once(self) -> int:
         return self._count
