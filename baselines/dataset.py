@@ -116,7 +116,7 @@ class DatasetShape:
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class DatasetRecipe:
     """What rules the pictures of one shape.
 
     Attributes:
@@ -229,7 +229,7 @@ def make_dataset(
     infos = [shape for shape in shapes if not isinstance(shape, str)]
     chosen = (*(select_shapes(texts, as_class=class_name) if texts else ()), *infos)
     space = params if isinstance(params, SemanticSpace) else SemanticSpace.of(params)
-    recipe = Recipe(
+    recipe = DatasetRecipe(
         space=space,
         views=views,
         failing=read_mix(mix),
@@ -244,7 +244,7 @@ def make_dataset(
 def write_dataset(
     shapes: Sequence[ShapeInfo],
     folder: Path,
-    recipe: Recipe,
+    recipe: DatasetRecipe,
     *,
     split: float = 0.8,
     workers: Workers | None = None,
@@ -327,7 +327,7 @@ def write_dataset(
 
 
 def split_shapes(
-    shapes: Sequence[ShapeInfo], split: float, recipe: Recipe
+    shapes: Sequence[ShapeInfo], split: float, recipe: DatasetRecipe
 ) -> tuple[tuple[DatasetShape, ...], dict[str, str]]:
     """The side of every shape: of each class the share `split`, by a hash of meshes and seed, is for training.
 
@@ -383,7 +383,7 @@ def split_shapes(
 class _Draw:
     """Draws and writes all pictures of a shape, and keeps what is known of them."""
 
-    recipe: Recipe
+    recipe: DatasetRecipe
     folder: Path
 
     def __call__(self, shape: DatasetShape) -> tuple[dict[str, Any], dict[str, float]]:
@@ -517,7 +517,7 @@ def _finished(folder: Path, shape: DatasetShape) -> dict[str, Any] | None:
 
 
 def _settings(
-    recipe: Recipe,
+    recipe: DatasetRecipe,
     split: float,
     shapes: Sequence[DatasetShape],
     classifier: Classifier | None,

@@ -174,7 +174,7 @@ def shapes_of(study: Study, seed: int) -> tuple[Shapes, Shapes]:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Pictures:
+class LabeledPictures:
     """Pictures, their classes, and where they were taken from.
 
     Attributes:
@@ -192,13 +192,13 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def __add__(self, other: Pictures) -> Pictures:
+    def __add__(self, other: LabeledPictures) -> LabeledPictures:
         """These and others."""
         parts = ("images", "labels", "theta", "shape")
-        return Pictures(*(np.concatenate([getattr(self, part), getattr(other, part)]) for part in parts))
+        return LabeledPictures(*(np.concatenate([getattr(self, part), getattr(other, part)]) for part in parts))
 
 
-def pictures(shapes: Shapes, theta: Sequence[FloatArray], names: Sequence[str], size: int) -> Pictures:
+def pictures(shapes: Shapes, theta: Sequence[FloatArray], names: Sequence[str], size: int) -> LabeledPictures:
     """Pictures of each shape at its views, (N_s, n) for the s-th."""
     renderer, images = Rasterizer(size), [np.empty((0, 3, size, size), dtype=np.float32)]
     for mesh, views in zip(shapes.meshes, theta, strict=True):
@@ -206,7 +206,7 @@ def pictures(shapes: Shapes, theta: Sequence[FloatArray], names: Sequence[str], 
             images.append(renderer.render(mesh, Scenes.from_parameters(dict(zip(names, views.T, strict=True)))))
     counts = [len(views) for views in theta]
     place = np.repeat(np.arange(len(shapes.names)), counts)
-    return Pictures(np.concatenate(images), shapes.labels[place], np.concatenate(list(theta)), place)
+    return LabeledPictures(np.concatenate(images), shapes.labels[place], np.concatenate(list(theta)), place)
 
 
 def small_network(labels: int, generator: torch.Generator) -> torch.nn.Sequential:
@@ -230,7 +230,7 @@ def small_network(labels: int, generator: torch.Generator) -> torch.nn.Sequentia
 BATCH, RATE = 32, 2e-3
 
 
-def train(network: torch.nn.Module, data: Pictures, steps: int, generator: torch.Generator) -> None:
+def train(network: torch.nn.Module, data: LabeledPictures, steps: int, generator: torch.Generator) -> None:
     """Train a network on pictures, in place: Adam with a cosine schedule, batches drawn with replacement."""
     images, labels = torch.from_numpy(data.images), torch.from_numpy(data.labels)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-3)
@@ -247,18 +247,18 @@ def train(network: torch.nn.Module, data: Pictures, steps: int, generator: torch
     network.eval()
 
 
-def right(network: torch.nn.Module, data: Pictures) -> BoolArray:
+def right(network: torch.nn.Module, data: LabeledPictures) -> BoolArray:
     """Whether the top answer to each picture is its class (N,)."""
     return np.asarray(_answers(network, data).argmax(axis=1) == data.labels)
 
 
-def scores(network: torch.nn.Module, data: Pictures) -> FloatArray:
+def scores(network: torch.nn.Module, data: LabeledPictures) -> FloatArray:
     """Probability of the class of each picture (N,)."""
     logits = torch.from_numpy(_answers(network, data))
     return np.asarray(torch.softmax(logits, dim=1).numpy()[np.arange(len(data)), data.labels], dtype=np.float64)
 
 
-def _answers(network: torch.nn.Module, data: Pictures) -> Float32Array:
+def _answers(network: torch.nn.Module, data: LabeledPictures) -> Float32Array:
     with torch.inference_mode(), one_thread():
         parts = torch.split(torch.from_numpy(data.images), 256)
         return np.asarray(torch.cat([network(_normal(part)) for part in parts]).numpy())
@@ -281,7 +281,7 @@ def trial(study: Study, seed: int) -> dict[str, Any]:
         keys = (f"robust_training/{seed}/{purpose}/{name}".encode() for name in shapes.names)
         return [where.from_unit(hashed_uniform(key, (count, space.n))) for key, count in zip(keys, counts, strict=True)]
 
-    def seen(shapes: Shapes, theta: Sequence[FloatArray]) -> Pictures:
+    def seen(shapes: Shapes, theta: Sequence[FloatArray]) -> LabeledPictures:
         return pictures(shapes, theta, names, study.size)
 
     count = len(training.names)

@@ -115,7 +115,7 @@ class Search:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Asked:
+class FailureSettings:
     """Every view that a search was charged for, in the order of asking.
 
     Attributes:
@@ -160,7 +160,7 @@ def ask(
     starts: FloatArray | None = None,
     gradient_cost: float = 1.0,
     on_query: Callable[[float], object] = lambda spent: None,
-) -> Asked:
+) -> FailureSettings:
     """Let a search spend a budget on one member of a function.
 
     Args:
@@ -217,7 +217,7 @@ def ask(
 
     run(optimizer, oracle, on_step=on_step)
     kept = log.arrays()
-    return Asked(
+    return FailureSettings(
         space,
         kept["theta"].astype(np.float64),
         function.scale.unit(kept["value"].astype(np.float64)),
@@ -300,7 +300,7 @@ class Failures:
     function_id: str
     search: Search
     level: float
-    asked: Asked
+    asked: FailureSettings
     views: tuple[Failure, ...]
     regions: tuple[FailingRegion, ...] = ()
 
@@ -353,7 +353,7 @@ class Failures:
         return rows
 
 
-def distinct_failures(asked: Asked, level: float, *, count: int) -> IntArray:
+def distinct_failures(asked: FailureSettings, level: float, *, count: int) -> IntArray:
     """Numbers of failing views that are unlike each other, the lowest score first; at most `count`."""
     failing = asked.failing(level)
     return failing[distinct(asked.space, asked.theta[failing], count=count)] if len(failing) else failing
@@ -428,7 +428,7 @@ def _kept_search(
     seed: int,
     kept: KeptAnswers | None,
     on_query: Callable[[float], object],
-) -> Asked:
+) -> FailureSettings:
     if kept is None:
         return ask(search, function, member, budget, seed, on_query=on_query)
     own = [search.method, get_optimizer(search.method).version, search.settings, search.by_differences, budget, seed]
@@ -441,7 +441,7 @@ def _kept_search(
         return asked
     table = np.array(numbers).reshape(-1, function.space.n + 2)
     on_query(float(len(table) + table[:, -1].sum()))
-    return Asked(function.space, table[:, :-2], table[:, -2], table[:, -1].astype(np.int64))
+    return FailureSettings(function.space, table[:, :-2], table[:, -2], table[:, -1].astype(np.int64))
 
 
 def _kept_region(

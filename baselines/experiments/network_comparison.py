@@ -64,7 +64,7 @@ _SAME_LEVEL = 1e-9
 
 @final
 @dataclass(frozen=True)
-class Asked:
+class ComparisonSettings:
     """What every network is asked on every shape.
 
     Attributes:
@@ -169,7 +169,7 @@ def compare_networks(
     Raises:
         SemrobError: What is misspelt, too few networks, or nothing could be run.
     """
-    chosen = Asked(goal or MeanGoal(), tuple(levels), method, budget, views, confidence, seed)
+    chosen = ComparisonSettings(goal or MeanGoal(), tuple(levels), method, budget, views, confidence, seed)
     if starts is not None:
         chosen = replace(chosen, starts=starts)
     ids, functions = scenes_of(networks, shapes, class_name=class_name, params=params, pose=pose)
@@ -219,7 +219,7 @@ def scenes_of(
 def compared(
     ids: Sequence[str],
     functions: Functions,
-    asked: Asked,
+    asked: ComparisonSettings,
     folder: str | PathLike[str],
     *,
     workers: Workers = HERE,
@@ -332,7 +332,7 @@ class _Answers:
 
     @classmethod
     def of(
-        cls, function_id: str, found: Survey, rows: Sequence[RunRow], functions: Functions, asked: Asked
+        cls, function_id: str, found: Survey, rows: Sequence[RunRow], functions: Functions, asked: ComparisonSettings
     ) -> _Answers:
         """Judged by the common views; without shares if a run failed."""
         if not all(row.has_run and row.profile_lower for row in rows):
@@ -385,7 +385,7 @@ def _on_shape(before: _Answers, after: _Answers, functions: Functions) -> OnShap
 def _common_surveys(
     ids: Sequence[str],
     functions: Functions,
-    asked: Asked,
+    asked: ComparisonSettings,
     folder: str | PathLike[str],
     workers: Workers,
     modules: Sequence[str],

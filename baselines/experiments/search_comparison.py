@@ -34,7 +34,7 @@ from typing import Any, final
 import numpy as np
 
 from baselines.experiments.answers import KeptAnswers, answer_key
-from baselines.experiments.failures import Asked, Search, ask
+from baselines.experiments.failures import FailureSettings, Search, ask
 from baselines.experiments.protocols import PlannedRun, Protocol
 from baselines.experiments.statistics import running_times, share_reached
 from baselines.experiments.suites import Suite
@@ -261,7 +261,7 @@ def _found(
     return SearchRun(queries, int(failures), int(unlike), first, degrees, euclidean)
 
 
-def summed(asked: Asked, start: FloatArray, level: float, gradient_cost: float = 1.0) -> SearchRun:
+def summed(asked: FailureSettings, start: FloatArray, level: float, gradient_cost: float = 1.0) -> SearchRun:
     """What a search that began at a point (n,) found.
 
     Args:

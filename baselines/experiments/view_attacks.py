@@ -26,7 +26,7 @@ SEMANTIC, BOTH = "semantic", "both"
 
 @final
 @dataclass(frozen=True, eq=False)
-class Views:
+class AttackedViews:
     """Views of one scene.
 
     Attributes:
@@ -42,7 +42,7 @@ class Views:
     level: float
 
     @classmethod
-    def drawn(cls, scene: SceneId, count: int, *, level: float = RIGHT, seed: int = 0) -> Views:
+    def drawn(cls, scene: SceneId, count: int, *, level: float = RIGHT, seed: int = 0) -> AttackedViews:
         """Uniform views of a scene, each scored once."""
         function = make_scene_function(str(scene))
         theta = survey_views(function, 0, count, seed)
@@ -78,14 +78,14 @@ class ViewAttacks:
     mean_score: float
 
 
-def pixel_attacks(views: Views, attack: PictureAttack) -> ViewAttacks:
+def pixel_attacks(views: AttackedViews, attack: PictureAttack) -> ViewAttacks:
     """An attack on pixels or albedo at each right view."""
     function = _attacked(views.scene, attack)
     scores, forward, gradient = _asked(function, views.right)
     return _outcome(attack.text, views, scores, forward, gradient)
 
 
-def semantic_attacks(views: Views, method: str, radius: float, budget: int, seed: int = 0) -> ViewAttacks:
+def semantic_attacks(views: AttackedViews, method: str, radius: float, budget: int, seed: int = 0) -> ViewAttacks:
     """A point method that changes each right view.
 
     Raises:
@@ -95,7 +95,9 @@ def semantic_attacks(views: Views, method: str, radius: float, budget: int, seed
     return _outcome(SEMANTIC, views, scores, forward, gradient)
 
 
-def both_attacks(views: Views, method: str, radius: float, budget: int, epsilon: float, seed: int = 0) -> ViewAttacks:
+def both_attacks(
+    views: AttackedViews, method: str, radius: float, budget: int, epsilon: float, seed: int = 0
+) -> ViewAttacks:
     """Half of a budget for the view, the rest for PGD (linf) on the pixels at what that found.
 
     Raises:
@@ -122,7 +124,9 @@ def _asked(function: ScoreFunction, theta: FloatArray) -> tuple[FloatArray, int,
     return answers.values[0], int(oracle.forward_queries[0]), int(oracle.gradient_queries[0])
 
 
-def _moved(views: Views, method: str, radius: float, budget: int, seed: int) -> tuple[FloatArray, FloatArray, int, int]:
+def _moved(
+    views: AttackedViews, method: str, radius: float, budget: int, seed: int
+) -> tuple[FloatArray, FloatArray, int, int]:
     """Where a point method went from each right view, the unit scores there, and the bill of all."""
     kind, function, starts = get_optimizer(method), make_scene_function(str(views.scene)), views.right
     if kind.recommends != "points":
@@ -141,7 +145,7 @@ def _moved(views: Views, method: str, radius: float, budget: int, seed: int) -> 
     return moved, np.where(is_lower, scores, clean), *bill
 
 
-def _outcome(label: str, views: Views, scores: FloatArray, forward: int, gradient: int) -> ViewAttacks:
+def _outcome(label: str, views: AttackedViews, scores: FloatArray, forward: int, gradient: int) -> ViewAttacks:
     broken = int((scores < views.level).sum())
     mean = float(scores.mean()) if len(scores) else float("nan")
     return ViewAttacks(label, str(views.scene), len(scores), broken, forward, gradient, mean)

@@ -29,7 +29,7 @@ MOST_NAMED, MOST_LOOSE = 24, 400
 
 @final
 @dataclass(frozen=True, eq=False)
-class Piece:
+class ObjectPart:
     """A part of a file: its name, empty if it has none, and the ends of the box around it, (3,) each."""
 
     name: str
@@ -68,7 +68,7 @@ def object_note(shape: ShapeInfo) -> str:
     return _note(shape.label, pieces)
 
 
-def _named(shape: ShapeInfo, names: Sequence[str]) -> list[Piece]:
+def _named(shape: ShapeInfo, names: Sequence[str]) -> list[ObjectPart]:
     kind, path, name = split_source(shape.source)
     found = []
     for node in names:
@@ -76,11 +76,11 @@ def _named(shape: ShapeInfo, names: Sequence[str]) -> list[Piece]:
             mesh = SHAPE_SOURCES[kind].node_mesh(path, name, node, colors=False)
         except InvalidMeshError:  # lines or points, or only faces without an area
             continue
-        found.append(Piece(node, mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)))
+        found.append(ObjectPart(node, mesh.vertices.min(axis=0), mesh.vertices.max(axis=0)))
     return found
 
 
-def _loose(mesh: Mesh) -> list[Piece]:
+def _loose(mesh: Mesh) -> list[ObjectPart]:
     """What hangs together by common vertices; nothing where that is too much to be objects."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
@@ -94,10 +94,10 @@ def _loose(mesh: Mesh) -> list[Piece]:
     low, high = np.full((number, 3), np.inf), np.full((number, 3), -np.inf)
     np.minimum.at(low, label, mesh.vertices)
     np.maximum.at(high, label, mesh.vertices)
-    return [Piece("", *ends) for ends in zip(low, high, strict=True)]
+    return [ObjectPart("", *ends) for ends in zip(low, high, strict=True)]
 
 
-def _note(label: str, pieces: Sequence[Piece]) -> str:
+def _note(label: str, pieces: Sequence[ObjectPart]) -> str:
     if len(pieces) < 2:
         return ""
     low, high = np.array([own.low for own in pieces]), np.array([own.high for own in pieces])
@@ -122,7 +122,7 @@ def _note(label: str, pieces: Sequence[Piece]) -> str:
     return f"{label} holds {len(groups)} objects that stand apart: {', '.join(shown)}{more}; {pick}"
 
 
-def _is_floor(place: int, pieces: Sequence[Piece]) -> bool:
+def _is_floor(place: int, pieces: Sequence[ObjectPart]) -> bool:
     own, others = pieces[place], [piece for other, piece in enumerate(pieces) if other != place]
     rest = np.max([piece.high for piece in others], axis=0) - np.min([piece.low for piece in others], axis=0)
     return bool(own.size.min() <= FLAT * own.size.max() and np.sort(own.size)[1] >= WIDE * rest.max())
@@ -141,6 +141,6 @@ def _width(group: list[int], low: FloatArray, high: FloatArray) -> float:
     return float((high[group].max(axis=0) - low[group].min(axis=0)).max())
 
 
-def _joined(group: list[int], pieces: Sequence[Piece], low: FloatArray, high: FloatArray) -> str:
+def _joined(group: list[int], pieces: Sequence[ObjectPart], low: FloatArray, high: FloatArray) -> str:
     names = [pieces[place].name for place in group if pieces[place].name]
-    return Piece(" with ".join(names[:3]), low[group].min(axis=0), high[group].max(axis=0)).words
+    return ObjectPart(" with ".join(names[:3]), low[group].min(axis=0), high[group].max(axis=0)).words

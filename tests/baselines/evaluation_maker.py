@@ -6,12 +6,14 @@ from typing import final
 
 import numpy as np
 
-from baselines.experiments.evaluation import Evaluation, Settings, evaluate
+from baselines.experiments.evaluation import Evaluation, EvaluationSettings, evaluate
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
 from semrob_env.scene.mesh import Mesh
 from semrob_env.types import Float32Array, FloatArray
 
-SMALL = Settings(survey_points=96, budget=40, judge_points=16, certificate_points=96, effect_points=16, failures=4)
+SMALL = EvaluationSettings(
+    survey_points=96, budget=40, judge_points=16, certificate_points=96, effect_points=16, failures=4
+)
 
 HOSTILE = '<img src=x onerror=alert(1)> & "plate"\n</script><b>\''
 """A name that a page must not read."""

@@ -19,7 +19,7 @@ import trimesh
 from PIL import Image
 
 from baselines import make_dataset
-from baselines.dataset import Recipe, read_mix, split_shapes, write_dataset
+from baselines.dataset import DatasetRecipe, read_mix, split_shapes, write_dataset
 from baselines.experiments.pool import Workers
 from baselines.failing import failing_regions, failing_views
 from semrob_env.errors import InvalidParameterError, OutputError
@@ -143,7 +143,7 @@ def test_where_nothing_fails_nothing_is_drawn_and_that_is_told(tmp_path: Path) -
 
 def test_an_end_in_between_costs_no_byte_and_workers_change_none(tmp_path: Path) -> None:
     shapes = select_shapes(SHAPES)
-    recipe = Recipe(space=SPACE, views=7, size=SIZE, seed=3)
+    recipe = DatasetRecipe(space=SPACE, views=7, size=SIZE, seed=3)
     whole, ended, shared = (tmp_path / name for name in ("whole", "ended", "shared"))
     for folder in (whole, ended, shared):
         folder.mkdir()
@@ -209,7 +209,7 @@ def test_a_mesh_that_is_there_twice_is_on_one_side_and_files_keep_apart(tmp_path
     (tmp_path / "meshes" / "broken.ply").write_text("ply\n")
     shapes = select_shapes([str(tmp_path / "meshes")], as_class="cup")
     for seed in range(6):
-        chosen, left_out = split_shapes(shapes, 0.5, Recipe(space=SPACE, seed=seed))
+        chosen, left_out = split_shapes(shapes, 0.5, DatasetRecipe(space=SPACE, seed=seed))
         side = {shape.info.name: shape.split for shape in chosen}
         assert side["a/mug.ply"] == side["b/mug.ply"]
         assert set(side.values()) == {"train", "val"}
@@ -243,7 +243,7 @@ def test_mixes_are_read_as_shares() -> None:
 
 
 def test_more_views_begin_with_the_same_ones(tmp_path: Path) -> None:
-    few = Recipe(space=SPACE, views=2, size=8)
+    few = DatasetRecipe(space=SPACE, views=2, size=8)
     for folder, recipe in (("few", few), ("many", replace(few, views=4))):
         (tmp_path / folder).mkdir()
         write_dataset(select_shapes(["cup:0", "cup:1"]), tmp_path / folder, recipe)

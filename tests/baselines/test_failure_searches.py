@@ -9,7 +9,7 @@ import pytest
 
 import baselines  # noqa: F401 - fills the registry
 from baselines.experiments.answers import KeptAnswers
-from baselines.experiments.failures import Asked, Search, ask, find_failures
+from baselines.experiments.failures import FailureSettings, Search, ask, find_failures
 from baselines.experiments.search_comparison import angles_away, summed
 from baselines.viewfool import gaussian_step
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, UnknownNameError
@@ -195,7 +195,7 @@ def test_what_cannot_be_searched_is_told(arguments: dict[str, object], error: ty
 
 def test_a_run_is_summed_up_as_by_hand() -> None:
     theta = np.array([[10.0, 0.0], [350.0, 30.0], [120.0, 40.0], [352.0, 31.0]])
-    asked = Asked(SPACE, theta, np.array([0.9, 0.4, 0.1, 0.2]), np.array([1, 0, 1, 0]))
+    asked = FailureSettings(SPACE, theta, np.array([0.9, 0.4, 0.1, 0.2]), np.array([1, 0, 1, 0]))
     own = summed(asked, np.array([5.0, 20.0]), 0.5)
     # Views 2 to 4 fail: 15 and 10, 115 and 20, 13 and 11 degrees away; the second and the last are neighbors.
     assert (own.queries, own.failures, own.distinct, own.first) == (6.0, 3, 2, 3.0)

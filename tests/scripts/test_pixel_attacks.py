@@ -10,7 +10,7 @@ import pytest
 
 from baselines.commands import pixel_attacks
 from baselines.commands.program import BAD_INPUT, run_command
-from baselines.experiments.view_attacks import Views, both_attacks, semantic_attacks
+from baselines.experiments.view_attacks import AttackedViews, both_attacks, semantic_attacks
 from baselines.experiments.view_attacks import pixel_attacks as attacked_views
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
 from semrob_env.scene.function import SceneId
@@ -33,8 +33,8 @@ SMALL += ["--attacks", "linf:1/255:1,l2:0.5:3,albedo:linf:0.2:2", "--budget", "9
 SMALL += ["--judge-points", "4", "--certificate-points", "4", "--level", "1e-3", "--goal", "mean=1e-3"]
 
 
-def views(level: float = 1e-3) -> Views:
-    return Views.drawn(SceneId("tiny", "toilet", "procedural:0"), 12, level=level)
+def views(level: float = 1e-3) -> AttackedViews:
+    return AttackedViews.drawn(SceneId("tiny", "toilet", "procedural:0"), 12, level=level)
 
 
 def test_attacks_on_views_are_billed_for_right_ones_alone(tiny: str) -> None:

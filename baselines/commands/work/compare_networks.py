@@ -13,7 +13,7 @@ from baselines.commands.shared.options import HIGHEST, LOWEST, start_points, wor
 from baselines.commands.shared.questions import ranked_starts
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar, seconds_of
 from baselines.experiments.functions import Functions
-from baselines.experiments.network_comparison import LEVELS, Asked, compared, usual_starts
+from baselines.experiments.network_comparison import LEVELS, ComparisonSettings, compared, usual_starts
 from baselines.experiments.paired_networks import ALL, METRICS, RATE, WHOLE, Line, NetworkComparison, OnShape
 from semrob_env.errors import GateError, InvalidParameterError, OutputError
 from semrob_env.files import interval_text, markdown_table
@@ -76,7 +76,7 @@ def scenes(options: CompareNetworksOptions) -> tuple[list[str], Functions]:
     return ids, Functions(ids)
 
 
-def asked_of(options: CompareNetworksOptions) -> Asked:
+def asked_of(options: CompareNetworksOptions) -> ComparisonSettings:
     """The questions."""
 
     def starts(function: ScoreFunction, member: int) -> FloatArray:
@@ -84,7 +84,7 @@ def asked_of(options: CompareNetworksOptions) -> Asked:
             return ranked_starts(function, member, highest=options.starts == HIGHEST)
         return start_points(function.space, options.starts) if options.starts else usual_starts(function.space)
 
-    return Asked(
+    return ComparisonSettings(
         options.goal,
         options.levels or LEVELS,
         budget=options.budget,

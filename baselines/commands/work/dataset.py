@@ -8,7 +8,7 @@ from baselines.commands.dataset import DatasetOptions
 from baselines.commands.shared.networks import asked_of, introduce
 from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
-from baselines.dataset import SPLITS, Made, Recipe, read_mix, split_shapes, write_dataset
+from baselines.dataset import SPLITS, DatasetRecipe, Made, read_mix, split_shapes, write_dataset
 from semrob_env.errors import InvalidParameterError
 from semrob_env.parameters import SemanticSpace
 
@@ -21,7 +21,7 @@ def run(options: DatasetOptions, console: Console) -> None:
     if len(specs) > 1:
         raise InvalidParameterError(f"{len(specs)} networks; give one: pictures are those on which it fails")
     load = partial(specs[0].load, unnormalized=options.unnormalized) if specs else None
-    recipe = Recipe(
+    recipe = DatasetRecipe(
         space=SemanticSpace.of(options.params),
         views=options.views,
         failing=read_mix(options.mix),

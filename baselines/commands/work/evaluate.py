@@ -12,7 +12,14 @@ from baselines.commands.evaluate import EvaluateOptions
 from baselines.commands.shared.networks import introduce
 from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, digits_table, progress_bar
-from baselines.experiments.evaluation.asking import CERTIFY_VOLUMES, Settings, Step, Target, evaluate_targets, one_line
+from baselines.experiments.evaluation.asking import (
+    CERTIFY_VOLUMES,
+    EvaluationSettings,
+    Step,
+    Target,
+    evaluate_targets,
+    one_line,
+)
 from baselines.experiments.evaluation.evaluation import Evaluation
 from baselines.experiments.evaluation.page import page
 from baselines.experiments.evaluation.pictures import png_bytes
@@ -37,7 +44,7 @@ def run(options: EvaluateOptions, console: Console) -> None:
     options = usual(options)
     if options.fail_below is not None and not 0 <= options.fail_below <= 1:
         raise InvalidParameterError(f"--fail-below {options.fail_below:g}: give a share from 0 to 1, for example 0.3")
-    settings = Settings(**{field.name: getattr(options, field.name) for field in fields(Settings)})
+    settings = EvaluationSettings(**{field.name: getattr(options, field.name) for field in fields(EvaluationSettings)})
     targets = targets_of(options)
     space = SemanticSpace.of(options.params)
     console.say(describe(options, settings, targets, space))
@@ -99,7 +106,9 @@ def targets_of(options: EvaluateOptions) -> list[Target]:
     return [Target(shape.label, str(shape.class_name), str(scene)) for shape, scene in zip(shapes, scenes, strict=True)]
 
 
-def describe(options: EvaluateOptions, settings: Settings, targets: list[Target], space: SemanticSpace) -> str:
+def describe(
+    options: EvaluateOptions, settings: EvaluationSettings, targets: list[Target], space: SemanticSpace
+) -> str:
     """What will be asked."""
     each = settings.most_queries(space)
     count = len(targets)
@@ -114,7 +123,7 @@ def describe(options: EvaluateOptions, settings: Settings, targets: list[Target]
     )
 
 
-def starved(settings: Settings, shapes: int) -> str:
+def starved(settings: EvaluationSettings, shapes: int) -> str:
     """What is said where even perfect points could certify nothing."""
     points, boxes = settings.certificate_points, len(CERTIFY_VOLUMES)
     alpha = (1 - settings.confidence_each(shapes)) / boxes

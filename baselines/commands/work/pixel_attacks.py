@@ -22,8 +22,8 @@ from baselines.experiments.runner import RunSummary, run_tasks
 from baselines.experiments.view_attacks import (
     BOTH,
     SEMANTIC,
+    AttackedViews,
     ViewAttacks,
-    Views,
     both_attacks,
     pixel_attacks,
     semantic_attacks,
@@ -51,7 +51,7 @@ KEPT = "views.json"
 
 
 def run(options: PixelAttacksOptions, console: Console) -> None:
-    plan = Plan.of(options)
+    plan = AttackPlan.of(options)
     console.say(plan.describe())
     if options.dry_run:
         return
@@ -91,7 +91,7 @@ def run(options: PixelAttacksOptions, console: Console) -> None:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Plan:
+class AttackPlan:
     """What a command asks for."""
 
     options: PixelAttacksOptions
@@ -102,7 +102,7 @@ class Plan:
     tasks: tuple[RunTask, ...]
 
     @classmethod
-    def of(cls, options: PixelAttacksOptions) -> Plan:
+    def of(cls, options: PixelAttacksOptions) -> AttackPlan:
         """Everything that is misspelt is told here, before any work."""
         epsilons = options.epsilons
         if any(low >= high for low, high in itertools.pairwise(epsilons)):
@@ -163,11 +163,11 @@ class Plan:
         return chosen[0].epsilon if chosen else 1 / 255
 
     @property
-    def labels(self) -> dict[str, Callable[[Views], ViewAttacks]]:
+    def labels(self) -> dict[str, Callable[[AttackedViews], ViewAttacks]]:
         """Every attack on views by its label in the tables."""
         given = self.options
         pixels = dict.fromkeys([*self.attacks, *(own for own in self.noise if own.epsilon)])
-        found: dict[str, Callable[[Views], ViewAttacks]] = {
+        found: dict[str, Callable[[AttackedViews], ViewAttacks]] = {
             attack.text: partial(pixel_attacks, attack=attack) for attack in pixels
         }
         moves: dict[str, Any] = {"method": given.semantic, "radius": given.radius, "budget": given.budget}
@@ -203,17 +203,17 @@ class Kept:
             found = {}
         self._found: dict[str, dict[str, Any]] = found if isinstance(found, dict) else {}
 
-    def outcomes(self, plan: Plan, scene: SceneId, on_done: Callable[[], object]) -> list[ViewAttacks]:
+    def outcomes(self, plan: AttackPlan, scene: SceneId, on_done: Callable[[], object]) -> list[ViewAttacks]:
         """Every attack on the views of a scene; views that none is missing of are not drawn."""
         given, function = plan.options, make_scene_function(str(scene))
-        views: Views | None = None
+        views: AttackedViews | None = None
         outcomes = []
         for label, attack in plan.labels.items():
             told = (label, str(scene), function.fingerprints[0], given.views, given.level, given.seed)
             moves = (given.semantic, given.radius, given.budget, plan.both_epsilon) * (label in {SEMANTIC, BOTH})
             key = hashlib.sha256(canonical_json({"told": told, "moves": moves}).encode()).hexdigest()
             if key not in self._found:
-                views = views or Views.drawn(scene, given.views, level=given.level, seed=given.seed)
+                views = views or AttackedViews.drawn(scene, given.views, level=given.level, seed=given.seed)
                 self._found[key] = asdict(attack(views))
                 write_whole(self._path, json.dumps(self._found, indent=1) + "\n")
             outcomes.append(ViewAttacks(**self._found[key]))
@@ -229,7 +229,7 @@ def line_of(scene: SceneId, outcomes: Sequence[ViewAttacks]) -> str:
 
 
 def report(
-    plan: Plan, outcomes: Sequence[ViewAttacks], rows: Sequence[RunRow], bundle: Bundle, console: Console
+    plan: AttackPlan, outcomes: Sequence[ViewAttacks], rows: Sequence[RunRow], bundle: Bundle, console: Console
 ) -> None:
     given = plan.options
     successes = [row for network in networks_of(plan) for row in success_rows(plan, network, outcomes)]
@@ -273,7 +273,7 @@ def report(
     bundle.close(KEPT, *(["runs.sqlite"] if rows else []))
 
 
-def networks_of(plan: Plan) -> list[str]:
+def networks_of(plan: AttackPlan) -> list[str]:
     return list(dict.fromkeys(Subject.of(str(scene)).network for scene in plan.scenes))
 
 
@@ -281,7 +281,7 @@ def of_network(outcomes: Sequence[ViewAttacks], network: str, label: str) -> lis
     return [own for own in outcomes if own.label == label and Subject.of(own.scene).network == network]
 
 
-def success_rows(plan: Plan, network: str, outcomes: Sequence[ViewAttacks]) -> list[dict[str, Any]]:
+def success_rows(plan: AttackPlan, network: str, outcomes: Sequence[ViewAttacks]) -> list[dict[str, Any]]:
     rows = []
     for label in [SEMANTIC, *(attack.text for attack in plan.attacks), BOTH]:
         own = of_network(outcomes, network, label)
@@ -323,7 +323,7 @@ def shown_success(row: Mapping[str, Any]) -> dict[str, str]:
 
 
 def curve_rows(
-    plan: Plan, network: str, attack: PictureAttack, outcomes: Sequence[ViewAttacks], rows: Sequence[RunRow]
+    plan: AttackPlan, network: str, attack: PictureAttack, outcomes: Sequence[ViewAttacks], rows: Sequence[RunRow]
 ) -> list[dict[str, Any]]:
     own = of_network(outcomes, network, attack.text if attack.epsilon else SEMANTIC)
     left = sum(one.views - one.broken * bool(attack.epsilon) for one in own)
@@ -413,7 +413,7 @@ def region_columns(row: RunRow) -> dict[str, Any]:
     }
 
 
-def curve_figure(plan: Plan, curve: Sequence[Mapping[str, Any]]) -> Any:
+def curve_figure(plan: AttackPlan, curve: Sequence[Mapping[str, Any]]) -> Any:
     views, regions = [], []
     for color, network in enumerate(networks_of(plan)):
         own = [row for row in curve if row["network"] == network]
@@ -439,7 +439,7 @@ def columns(rows: Sequence[Mapping[str, Any]], *names: str) -> list[FloatArray]:
     return [np.array([row[name] for row in rows], dtype=np.float64) for name in names]
 
 
-def views_figure(plan: Plan) -> Any:
+def views_figure(plan: AttackPlan) -> Any:
     rows = [(label_of(scene), view_cells(plan, scene)) for scene in plan.scenes[:MOST_SHOWN]]
     title = (
         "A view of each shape, the right one of median score (else the one of highest score): clean, attacked, "
@@ -453,9 +453,9 @@ def label_of(scene: SceneId) -> str:
     return f"{own.class_name} {own.shape.removeprefix('procedural:')} {own.network.replace('_', ' ')}"
 
 
-def view_cells(plan: Plan, scene: SceneId) -> list[Cell]:
+def view_cells(plan: AttackPlan, scene: SceneId) -> list[Cell]:
     given, function = plan.options, make_scene_function(str(scene))
-    views = Views.drawn(scene, given.views, level=given.level, seed=given.seed)
+    views = AttackedViews.drawn(scene, given.views, level=given.level, seed=given.seed)
     # The right view of median score: neither the easiest nor the hardest.
     order = np.argsort(views.scores, kind="stable")
     right = order[views.scores[order] >= given.level]

@@ -27,7 +27,7 @@ from semrob_env.types import IntArray
 
 
 def run(options: TrainExaminerOptions, console: Console) -> None:
-    plan = Plan.of(options)
+    plan = ExaminerPlan.of(options)
     console.say(plan.describe())
     if options.dry_run:
         return
@@ -48,7 +48,7 @@ def run(options: TrainExaminerOptions, console: Console) -> None:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Plan:
+class ExaminerPlan:
     """What a command asks for."""
 
     options: TrainExaminerOptions
@@ -59,7 +59,7 @@ class Plan:
     methods: Mapping[str, tuple[str, dict[str, Any]]]  # name and settings by label
 
     @classmethod
-    def of(cls, options: TrainExaminerOptions) -> Plan:
+    def of(cls, options: TrainExaminerOptions) -> ExaminerPlan:
         """Everything that is misspelt is told here, before any work."""
         if options.budget < 2:
             raise InvalidBudgetError(f"--budget {options.budget}: give at least 2, the start point and one more")
@@ -126,7 +126,7 @@ def method_of(text: str) -> tuple[str, dict[str, Any]]:
     return name, settings
 
 
-def report(plan: Plan, bundle: Bundle, console: Console) -> None:
+def report(plan: ExaminerPlan, bundle: Bundle, console: Console) -> None:
     given, found = plan.options, list[Examined]()
     actors = [load_agent(agent_folder(bundle.folder, recipe)).actor for recipe in plan.recipes]
     found.append(
@@ -170,7 +170,7 @@ def ends(low: float, high: float, factor: int, digits: int) -> str:
     return f"{factor * low:.{digits}f} to {factor * high:.{digits}f}" if np.isfinite(low) else "-"
 
 
-def figure_of(plan: Plan, found: Sequence[Examined]) -> Any:
+def figure_of(plan: ExaminerPlan, found: Sequence[Examined]) -> Any:
     queries = np.arange(1, plan.options.budget + 1, dtype=np.float64)
     panels = []
     for place, label in enumerate(("lowest unit score", "share of runs that found a failure")):

@@ -6,6 +6,6 @@ file (`page`).
 
 from __future__ import annotations
 
-from baselines.experiments.evaluation.asking import Settings as Settings
+from baselines.experiments.evaluation.asking import EvaluationSettings as EvaluationSettings
 from baselines.experiments.evaluation.asking import evaluate as evaluate
 from baselines.experiments.evaluation.evaluation import Evaluation as Evaluation

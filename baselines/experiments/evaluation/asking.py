@@ -22,12 +22,12 @@ import numpy as np
 from baselines.experiments.answers import KeptAnswers, answer_key
 from baselines.experiments.evaluation.evaluation import Evaluation
 from baselines.experiments.evaluation.looks import Looks, answers_at, class_words, look, scene_of
-from baselines.experiments.evaluation.pictures import Pictures
+from baselines.experiments.evaluation.pictures import ReportPictures
 from baselines.experiments.evaluation.values import (
     NOTHING,
-    Box,
+    CertifiedBox,
+    FailingView,
     FoundRegion,
-    Seen,
     ShapeEvaluation,
     SliceMap,
 )
@@ -76,7 +76,7 @@ _VERSION = 1
 
 @final
 @dataclass(frozen=True)
-class Settings:
+class EvaluationSettings:
     """How much is asked of each shape.
 
     Attributes:
@@ -172,7 +172,7 @@ def evaluate(
     *,
     class_name: str = "",
     goal: Goal | None = None,
-    settings: Settings | None = None,
+    settings: EvaluationSettings | None = None,
     folder: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
     """How robust a network is on some shapes: right views, regions, failures, and what breaks it.
@@ -192,7 +192,7 @@ def evaluate(
         UnknownNameError, InvalidMeshError, LibraryError, ClassifierError: What cannot be found, loaded or asked.
         OutputError: A search failed; the folder cannot be written.
     """
-    chosen = settings or Settings()
+    chosen = settings or EvaluationSettings()
     if goal is not None:
         chosen = replace(chosen, goal=goal)
     own = SemanticSpace.of(space) if isinstance(space, str) else space
@@ -265,7 +265,7 @@ def slices(space: SemanticSpace) -> list[tuple[tuple[int, ...], tuple[int, int]]
 def evaluate_targets(
     targets: Sequence[Target],
     functions: Functions,
-    settings: Settings,
+    settings: EvaluationSettings,
     folder: Path,
     *,
     workers: Workers = HERE,
@@ -311,7 +311,7 @@ def evaluate_targets(
         tuple(found),
         settings.plain(),
         datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        Pictures(functions),
+        ReportPictures(functions),
     )
 
 
@@ -321,13 +321,13 @@ def _spelled(target: Target, functions: Functions) -> Target:
     return replace(target, function_id=function.member_ids[member])
 
 
-def _survey(target: Target, functions: Functions, settings: Settings, kept: KeptAnswers) -> Looks:
+def _survey(target: Target, functions: Functions, settings: EvaluationSettings, kept: KeptAnswers) -> Looks:
     function, member = scene_of(functions, target.function_id)
     function.probe()  # a broken network ends here, in a line of its own
     return look(function, member, survey_views(function, member, settings.survey_points, settings.seed), kept)
 
 
-def _tasks(target: Target, looks: Looks, settings: Settings, confidence: float) -> list[RunTask]:
+def _tasks(target: Target, looks: Looks, settings: EvaluationSettings, confidence: float) -> list[RunTask]:
     """Robust regions around the best distinct views, and a failing one around the view that fails with most around."""
     starts = looks.best[distinct(looks.space, looks.theta[looks.best], count=settings.starts)]
     asked = [(target.function_id, start, settings.goal) for start in starts]
@@ -397,7 +397,7 @@ def _shape(
     looks: Looks,
     rows: Sequence[RunRow],
     functions: Functions,
-    settings: Settings,
+    settings: EvaluationSettings,
     confidence: float,
     kept: KeptAnswers,
 ) -> ShapeEvaluation:
@@ -431,8 +431,8 @@ def _shape(
     )
 
 
-def _seen(target: Target, function: ImageFunction, looks: Looks, view: int, rank: int) -> Seen:
-    return Seen(
+def _seen(target: Target, function: ImageFunction, looks: Looks, view: int, rank: int) -> FailingView:
+    return FailingView(
         target.name,
         class_words(function.classifier.classes, looks.class_index),
         rank,
@@ -444,7 +444,12 @@ def _seen(target: Target, function: ImageFunction, looks: Looks, view: int, rank
 
 
 def _region(
-    target: Target, row: RunRow, functions: Functions, settings: Settings, confidence: float, kept: KeptAnswers
+    target: Target,
+    row: RunRow,
+    functions: Functions,
+    settings: EvaluationSettings,
+    confidence: float,
+    kept: KeptAnswers,
 ) -> FoundRegion:
     asked = row.task.question
     function, member = functions.member(asked.function_id)
@@ -488,10 +493,10 @@ def _certified(
     member: int,
     found: Regions,
     asked: Question,
-    settings: Settings,
+    settings: EvaluationSettings,
     confidence: float,
     kept: KeptAnswers,
-) -> tuple[Box | None, int]:
+) -> tuple[CertifiedBox | None, int]:
     """The largest box in a region that surely meets the goal, and the queries that all tries cost."""
     bounds = [found.lower.tolist(), found.upper.tolist(), list(asked.start)]
     facts = [asked.goal.text, settings.certificate_points, confidence, settings.seed, list(CERTIFY_VOLUMES)]
@@ -515,7 +520,7 @@ def _certified(
         kept.add({key: numbers})
     is_sure, bound, paid, *ends = numbers
     box = Regions(function.space, np.array([ends[: function.space.n]]), np.array([ends[function.space.n :]]))
-    return (Box(box, float(box.share()[0]), bound) if is_sure else None), int(paid)
+    return (CertifiedBox(box, float(box.share()[0]), bound) if is_sure else None), int(paid)
 
 
 def _slice(
@@ -535,7 +540,7 @@ def _slice(
 
 
 def _effects(
-    function: ImageFunction, member: int, looks: Looks, settings: Settings, kept: KeptAnswers
+    function: ImageFunction, member: int, looks: Looks, settings: EvaluationSettings, kept: KeptAnswers
 ) -> Effects | None:
     points = min(settings.effect_points, len(looks))
     if points < 2:

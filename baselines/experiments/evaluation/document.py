@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from baselines.experiments.evaluation.values import GATES, Findings, FoundRegion, Seen, ShapeEvaluation
+from baselines.experiments.evaluation.values import GATES, FailingView, Findings, FoundRegion, ShapeEvaluation
 from semrob_env.metrics.survey import Rate
 from semrob_env.parameters import SemanticSpace
 from semrob_env.regions import Regions
@@ -92,7 +92,7 @@ def _shape(own: ShapeEvaluation) -> dict[str, Any]:
     }
 
 
-def _seen(one: Seen, space: SemanticSpace) -> dict[str, Any]:
+def _seen(one: FailingView, space: SemanticSpace) -> dict[str, Any]:
     return {
         "theta": dict(zip(space.names, one.theta, strict=True)),
         "score": one.score,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, final
 
 from baselines.experiments.evaluation.document import document, failure_rows, region_rows, shape_rows
 from baselines.experiments.evaluation.page import excerpt, page
-from baselines.experiments.evaluation.values import Findings, Seen
+from baselines.experiments.evaluation.values import FailingView, Findings
 from semrob_env.errors import MissingExtraError
 from semrob_env.metrics import reach
 from semrob_env.plotting.gallery import Cell, gallery_figure
@@ -92,9 +92,9 @@ class Evaluation(Findings):
         return reach_figure(reaches, title=f"{self.network}: what ends the largest robust region first")
 
 
-def _short_point(failure: Seen) -> str:
+def _short_point(failure: FailingView) -> str:
     return ", ".join(f"{value:.4g}" for value in failure.theta)
 
 
-def _answer(failure: Seen) -> str:
+def _answer(failure: FailingView) -> str:
     return f"{failure.top[0].name} {percent(failure.top[0].probability)}"

@@ -22,7 +22,7 @@ from matplotlib.ticker import MaxNLocator
 from baselines.experiments.evaluation.document import versions
 from baselines.experiments.evaluation.looks import Looks
 from baselines.experiments.evaluation.pictures import data_uri, sheet, thumbnails
-from baselines.experiments.evaluation.values import Findings, FoundRegion, Seen, ShapeEvaluation, SliceMap
+from baselines.experiments.evaluation.values import FailingView, Findings, FoundRegion, ShapeEvaluation, SliceMap
 from semrob_env.files import encodable
 from semrob_env.parameters import Parameter
 from semrob_env.plotting.canvas import SCORE_MAP
@@ -185,7 +185,7 @@ def _shape(found: Findings, own: ShapeEvaluation) -> dict[str, Any]:
     }
 
 
-def _failure(found: Findings, one: Seen) -> dict[str, Any]:
+def _failure(found: Findings, one: FailingView) -> dict[str, Any]:
     own = next(shape for shape in found.shapes if shape.name == one.shape)
     return {
         "picture": _picture(found, own, one.theta, PICTURE),

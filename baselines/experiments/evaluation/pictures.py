@@ -21,7 +21,7 @@ QUALITY = 72
 
 
 @final
-class Pictures:
+class ReportPictures:
     """Draws views of evaluated shapes, as their network sees them; no query.
 
     Args:

@@ -32,7 +32,7 @@ from semrob_env.tables.words import (
 from semrob_env.types import FloatArray
 
 if TYPE_CHECKING:
-    from baselines.experiments.evaluation.pictures import Pictures
+    from baselines.experiments.evaluation.pictures import ReportPictures
 
 GATES = {
     "certified_top1": "lower end of the exact 95 % interval of the share of right views, over all shapes",
@@ -48,7 +48,7 @@ NOTHING = 1e-6
 
 @final
 @dataclass(frozen=True)
-class Seen:
+class FailingView:
     """A view, and what the network says to it.
 
     Attributes:
@@ -72,7 +72,7 @@ class Seen:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Box:
+class CertifiedBox:
     """A box that is certified.
 
     Attributes:
@@ -119,7 +119,7 @@ class FoundRegion:
     judged: float
     judge_points: int
     feasible: bool
-    certified: Box | None
+    certified: CertifiedBox | None
     confidence: float
     examples: Looks
     is_inside: tuple[bool, ...]
@@ -212,8 +212,8 @@ class ShapeEvaluation:
     function_id: str
     fingerprint: Mapping[str, str]
     looks: Looks
-    best: Seen
-    failures: tuple[Seen, ...]
+    best: FailingView
+    failures: tuple[FailingView, ...]
     regions: tuple[FoundRegion, ...]
     failing_regions: tuple[FoundRegion, ...]
     effects: Effects | None
@@ -293,7 +293,7 @@ class Findings(ABC):
     shapes: tuple[ShapeEvaluation, ...]
     settings: Mapping[str, Any]
     created: str
-    pictures: Pictures = field(repr=False)
+    pictures: ReportPictures = field(repr=False)
 
     @cached_property
     def survey(self) -> Survey:
@@ -328,7 +328,7 @@ class Findings(ABC):
             total.update(own.bill)
         return dict(total)
 
-    def failures(self) -> tuple[Seen, ...]:
+    def failures(self) -> tuple[FailingView, ...]:
         """Distinct failing views of all shapes, the worst of each first."""
         return tuple(sorted((one for own in self.shapes for one in own.failures), key=lambda one: one.rank))
 
