@@ -20,7 +20,7 @@ Plateaus take 20 to 32 % of each range, each flank 20 % of the plateau's width; 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar, final
 
@@ -260,6 +260,24 @@ FAMILIES = {
 }
 
 
+def read_family(function_id: str, families: Collection[str]) -> tuple[str, int, int]:
+    """Family, n and seed of an id `SCHEME:FAMILY?n=N&seed=S`.
+
+    Raises:
+        UnknownNameError: Unknown family or option.
+        InvalidParameterError: n or seed is not a whole number in its range.
+    """
+    name, options = split_options(function_id)
+    if name not in families:
+        kind = function_id.partition(":")[0]
+        raise UnknownNameError(f"unknown {kind} family {name!r} in {function_id!r}; known are {', '.join(families)}")
+    unknown = [option for option in options if option not in {"n", "seed"}]
+    if unknown:
+        raise UnknownNameError(f"unknown option {unknown[0]!r} in {function_id!r}; known are n, seed")
+    n = whole_option(function_id, "n", options.get("n", "2"), 1, MOST_PARAMETERS)
+    return name, n, whole_option(function_id, "seed", options.get("seed", "0"), 0, 2**63 - 1)
+
+
 def make_synthetic(function_id: str) -> SyntheticFunction:
     """The function of an id `synthetic:FAMILY?n=N&seed=S`.
 
@@ -267,14 +285,7 @@ def make_synthetic(function_id: str) -> SyntheticFunction:
         UnknownNameError: Unknown family or option.
         InvalidParameterError: n or seed is not a whole number in its range.
     """
-    name, options = split_options(function_id)
-    if name not in FAMILIES:
-        raise UnknownNameError(f"unknown synthetic family {name!r} in {function_id!r}; known are {', '.join(FAMILIES)}")
-    unknown = [option for option in options if option not in {"n", "seed"}]
-    if unknown:
-        raise UnknownNameError(f"unknown option {unknown[0]!r} in {function_id!r}; known are n, seed")
-    n = whole_option(function_id, "n", options.get("n", "2"), 1, MOST_PARAMETERS)
-    seed = whole_option(function_id, "seed", options.get("seed", "0"), 0, 2**63 - 1)
+    name, n, seed = read_family(function_id, FAMILIES)
     space = synthetic_space(n)
     active, landscape = _build(name, seed, space)
     return SyntheticFunction(space, f"synthetic:{name}?n={n}&seed={seed}", active, landscape, VERSION)

@@ -29,13 +29,13 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.errors import InvalidRegionError, NoGroundTruthError, UnknownNameError
-from semrob_env.functions import ScoreFunction, split_options
+from semrob_env.errors import InvalidRegionError, NoGroundTruthError
+from semrob_env.functions import ScoreFunction
 from semrob_env.parameters import SemanticSpace
 from semrob_env.questions import Goal, MeanGoal, Moments, Truth
 from semrob_env.regions import Regions
 from semrob_env.sequences import evenly_spread, hashed_uniform
-from semrob_env.synthetic.function import MOST_PARAMETERS, Known, Optimum, synthetic_space, whole_option
+from semrob_env.synthetic.function import Known, Optimum, read_family, synthetic_space
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
 POINTS = 4096
@@ -435,13 +435,6 @@ def make_tangled(function_id: str) -> TangledFunction:
         UnknownNameError: Unknown family or option.
         InvalidParameterError: n or seed is not a whole number in its range.
     """
-    name, options = split_options(function_id)
-    if name not in TANGLED:
-        raise UnknownNameError(f"unknown tangled family {name!r} in {function_id!r}; known are {', '.join(TANGLED)}")
-    unknown = [option for option in options if option not in {"n", "seed"}]
-    if unknown:
-        raise UnknownNameError(f"unknown option {unknown[0]!r} in {function_id!r}; known are n, seed")
-    n = whole_option(function_id, "n", options.get("n", "2"), 1, MOST_PARAMETERS)
-    seed = whole_option(function_id, "seed", options.get("seed", "0"), 0, 2**63 - 1)
+    name, n, seed = read_family(function_id, TANGLED)
     space = synthetic_space(n)
     return TangledFunction(space, f"tangled:{name}?n={n}&seed={seed}", _formula(name, seed, space))
