@@ -10,7 +10,8 @@ import os
 import posixpath
 import re
 import unicodedata
-from pathlib import Path
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
 from urllib.parse import unquote
 
 from semrob_env.errors import RefusedFileError
@@ -51,6 +52,34 @@ def inside(folder: str | os.PathLike[str], name: str, *, start: str = "") -> Pat
         if target.is_relative_to(root):
             return target
     raise outside(name, f"the folder {os.fspath(folder)}")
+
+
+def files_below(folder: str | os.PathLike[str], suffixes: Collection[str]) -> Iterator[PurePosixPath]:
+    """Files below a folder by their path there, at any depth, folder by folder in the order of names.
+
+    Hidden ones, links of folders, and links that lead outside do not count.
+
+    Args:
+        folder: The folder.
+        suffixes: Endings that count, in lower case, with their dot.
+    """
+    root = Path(folder)
+    for above, folders, files in os.walk(root):
+        folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
+        relative = Path(above).relative_to(root)
+        for file in sorted(files):
+            name = PurePosixPath((relative / file).as_posix())
+            if not file.startswith(".") and name.suffix.lower() in suffixes and _stays(root, str(name)):
+                yield name
+
+
+def _stays(root: Path, name: str) -> bool:
+    if not os.path.islink(root / name):  # the walk follows no link of a folder
+        return is_plain(name)
+    try:
+        return bool(inside(root, name))
+    except RefusedFileError:
+        return False
 
 
 def outside(name: str, where: str) -> RefusedFileError:

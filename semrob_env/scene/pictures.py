@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import io
-import logging
 import os
-import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Final, final
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from semrob_env.containment import inside, is_plain
+from semrob_env.containment import files_below, inside, is_plain
 from semrob_env.errors import InvalidPictureError, LibraryError, MissingFileError, RefusedFileError
 from semrob_env.files import FileCache, read_regular
+from semrob_env.scene.opened_images import opened_image
 
 FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "TGA", "TIFF", "WEBP", "AVIF", "PPM")
 """Image formats that are read; Pillow knows others, one of which runs a program."""
@@ -85,14 +82,9 @@ def read_picture(path: str | os.PathLike[str]) -> Picture:
 
 def _read(path: str) -> Picture:
     data = read_regular(path, MOST_BYTES)
-    logger = logging.getLogger("PIL")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                pixels = _pixels(image, path)
+        with opened_image(data, FORMATS) as image:
+            pixels = _pixels(image, path)
     except InvalidPictureError:
         raise
     except Image.DecompressionBombError as error:  # Pillow's own bound, before it tells the size
@@ -102,8 +94,6 @@ def _read(path: str) -> Picture:
         if isinstance(error, UnidentifiedImageError):
             reason = f"no picture that is read ({', '.join(FORMATS)})"
         raise InvalidPictureError(f"{path}: {reason}; save it anew as PNG or JPEG") from error
-    finally:
-        logger.setLevel(level)
     pixels.flags.writeable = False
     return Picture(pixels, hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest())
 
@@ -144,7 +134,7 @@ def picture_files(root: str) -> tuple[str, ...]:
     if not os.path.isdir(root):
         raise LibraryError(f"{root}: no such folder; give a folder of pictures ({' '.join(sorted(SUFFIXES))})")
     found = []
-    for name in _walk(Path(root)):
+    for name in map(str, files_below(root, SUFFIXES)):
         found.append(name)
         if len(found) > MOST_PICTURES:
             raise LibraryError(f"{root}: more than {MOST_PICTURES} pictures; give a folder of fewer")
@@ -155,25 +145,7 @@ def picture_files(root: str) -> tuple[str, ...]:
 
 def has_pictures(root: str) -> bool:
     """Whether there is a picture below a folder."""
-    return os.path.isdir(root) and next(_walk(Path(root)), None) is not None
-
-
-def _walk(root: Path) -> Iterator[str]:
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
-        for file in sorted(files):
-            name = PurePosixPath((Path(folder).relative_to(root) / file).as_posix())
-            if not file.startswith(".") and name.suffix.lower() in SUFFIXES and _stays(root, str(name)):
-                yield str(name)
-
-
-def _stays(root: Path, name: str) -> bool:
-    if not os.path.islink(root / name):  # the walk follows no link of a folder
-        return is_plain(name)
-    try:
-        return bool(inside(root, name))
-    except RefusedFileError:
-        return False
+    return os.path.isdir(root) and next(files_below(root, SUFFIXES), None) is not None
 
 
 def picture_in(root: str, name: str) -> str:

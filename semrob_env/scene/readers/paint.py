@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import logging
 import warnings
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from semrob_env.errors import InvalidMeshError, LookWarning
+from semrob_env.scene.opened_images import opened_image
 from semrob_env.scene.surface import MOST_SIDE, Surface, Texture, UInt8Array, Wrap, shrunk
 from semrob_env.types import FloatArray, IntArray
 
@@ -92,27 +91,20 @@ def open_image(data: bytes, name: str, most_pixels: int, mode: str = "RGB") -> U
     Raises:
         InvalidMeshError: It cannot be read, or has too many pixels.
     """
-    logger = logging.getLogger("PIL")
-    level = logger.level
-    logger.setLevel(logging.CRITICAL)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                width, height = image.size
-                if width * height <= min(MAX_TEXTURE_PIXELS, most_pixels):
-                    if image.mode.startswith("I;16"):  # Pillow's own conversion cuts off instead of dividing
-                        gray = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-                        return np.asarray(gray.convert(mode))
-                    return np.asarray(image.convert(mode))
+        with opened_image(data, FORMATS) as image:
+            width, height = image.size
+            if width * height <= min(MAX_TEXTURE_PIXELS, most_pixels):
+                if image.mode.startswith("I;16"):  # Pillow's own conversion cuts off instead of dividing
+                    gray = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+                    return np.asarray(gray.convert(mode))
+                return np.asarray(image.convert(mode))
     except Exception as error:  # fed with a broken file it may raise anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__
         if isinstance(error, UnidentifiedImageError):
             reason = f"no image that is read ({', '.join(FORMATS)})"
         hint = "scale it down" if isinstance(error, Image.DecompressionBombError) else "save it anew as PNG"
         raise InvalidMeshError(f"its texture {name!r} cannot be read: {reason}; {hint}") from error
-    finally:
-        logger.setLevel(level)
     raise InvalidMeshError(
         f"its texture {name!r} has {width} x {height} pixels; a texture may have {MAX_TEXTURE_PIXELS}, "
         f"all of a mesh {MAX_PIXELS}; scale it down"

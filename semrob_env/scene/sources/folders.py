@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable
 from pathlib import Path, PurePosixPath
 from typing import final
 
-from semrob_env.containment import inside, is_plain
+from semrob_env.containment import files_below, inside, is_plain
 from semrob_env.errors import LibraryError, RefusedFileError
 from semrob_env.files import file_stamp
 from semrob_env.scene.classes import first_class
@@ -39,7 +39,7 @@ class Folder(ShapeSource):
         if not os.path.isdir(root):
             raise LibraryError(f"{path}: no such folder; give a folder of meshes ({', '.join(SUFFIXES)})")
         ranked: dict[str, int] = {}
-        for relative in _mesh_files(root):
+        for relative in files_below(root, SUFFIXES):
             name, rank = _name(relative)
             ranked[name] = min(rank, ranked.get(name, rank))
         if not ranked:
@@ -87,25 +87,6 @@ class Folder(ShapeSource):
         if file is None:
             raise LibraryError(f"{path}: {name!r} has gone while it was looked for; try again")
         return file
-
-
-def _mesh_files(root: Path) -> Iterator[PurePosixPath]:
-    for folder, folders, files in os.walk(root):
-        folders[:] = sorted(inner for inner in folders if not inner.startswith("."))
-        relative = Path(folder).relative_to(root)
-        for file in sorted(files):
-            name = PurePosixPath((relative / file).as_posix())
-            if not file.startswith(".") and Path(file).suffix.lower() in SUFFIXES and _stays(root, str(name)):
-                yield name
-
-
-def _stays(root: Path, name: str) -> bool:
-    if not os.path.islink(root / name):  # the walk follows no link of a folder
-        return is_plain(name)
-    try:
-        return bool(inside(root, name))
-    except RefusedFileError:
-        return False
 
 
 def _name(relative: PurePosixPath) -> tuple[str, int]:
