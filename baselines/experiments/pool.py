@@ -268,12 +268,16 @@ class _Dask(Engine):
         self._most = workers.count
         with contextlib.ExitStack() as opened:
             if not workers.address:
-                count = min(workers.local_count, most)
-                variables = _thread_variables(max(1, available_cores() // workers.local_count))
-                with config.set({"distributed.nanny.pre-spawn-environ": variables}):
-                    cluster = distributed.LocalCluster(
-                        n_workers=count, threads_per_worker=1, dashboard_address=None, silence_logs=logging.CRITICAL
-                    )
+                # Dask leaves what it sets for its workers in our own environment. So what threads they may use is set
+                # by `_in_one_thread`: numba, here, takes another number for an error.
+                leaked = (*config.get("distributed.nanny.pre-spawn-environ"), "PYTHONHASHSEED")
+                opened.callback(_set_variables, {name: os.environ.get(name) for name in leaked})
+                cluster = distributed.LocalCluster(
+                    n_workers=min(workers.local_count, most),
+                    threads_per_worker=1,
+                    dashboard_address=None,
+                    silence_logs=logging.CRITICAL,
+                )
                 opened.enter_context(cluster)
             try:
                 self._client = opened.enter_context(
@@ -354,13 +358,24 @@ def _thread_variables(threads: int) -> dict[str, str]:
     return {**shared, **dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")}
 
 
+def _set_variables(variables: dict[str, str | None]) -> None:
+    """Set variables of the environment of this process, and delete those that are None."""
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
 def _in_one_thread(call: Callable[[WorkT], ResultT], work: WorkT) -> ResultT:
     """A call in the worker of a cluster, which runs one a core, in a process that may have begun otherwise."""
-    os.environ.update(_thread_variables(1))  # for what is imported later
+    variables = _thread_variables(1)  # for what is imported later
     if "torch" in sys.modules:
         sys.modules["torch"].set_num_threads(1)
     if "numba" in sys.modules:
         sys.modules["numba"].set_num_threads(1)
+        del variables["NUMBA_NUM_THREADS"]  # it refuses another number once its threads run
+    os.environ.update(variables)
     return call(work)
 
 

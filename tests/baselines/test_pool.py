@@ -120,6 +120,7 @@ def test_every_engine_gives_the_rows_of_one_process_though_a_worker_dies(
     here, there = RunStore(tmp_path / "here.sqlite"), RunStore(tmp_path / "there.sqlite")
     run_tasks(tasks, here)
     seen: list[str] = []
+    threads = {name: value for name, value in os.environ.items() if "THREAD" in name}
     summary = run_tasks(
         tasks,
         there,
@@ -132,6 +133,7 @@ def test_every_engine_gives_the_rows_of_one_process_though_a_worker_dies(
     assert (summary.done, summary.failed) == (len(tasks), 0)
     assert len(seen) == len(set(seen)) == len(tasks)
     assert rows_of(there) == rows_of(here)
+    assert {name: value for name, value in os.environ.items() if "THREAD" in name} == threads
 
 
 @pytest.mark.slow
