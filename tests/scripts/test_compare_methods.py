@@ -10,6 +10,7 @@ import pytest
 
 from baselines.commands import compare_methods
 from baselines.commands.program import BAD_INPUT, INTERRUPTED, run_command
+from baselines.experiments.protocols import Entry, load_protocol, published_protocols
 from baselines.experiments.tables import FLOOR
 from optimizers.registry import OPTIMIZERS
 from semrob_env.recorded import save_maps
@@ -142,6 +143,18 @@ def test_a_published_comparison_is_refused_on_other_maps(tmp_path: Path, capsys:
     error = capsys.readouterr().err
     assert "frozen on" in error
     assert "--freeze FILE makes a new one" in error
+
+
+@pytest.mark.parametrize("name", published_protocols())
+def test_a_published_comparison_is_of_the_methods_of_today(name: str) -> None:
+    protocol = load_protocol(name)
+    assert tuple(Entry.of(entry.label, protocol.measure) for entry in protocol.entries) == protocol.entries
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["synthetic", "live"])
+def test_a_published_comparison_is_of_the_functions_of_today(name: str) -> None:
+    assert load_protocol(name).make_suite("").questions
 
 
 def test_a_grid_is_told_per_start_point_and_amortized(maps: Path, tmp_path: Path) -> None:
