@@ -8,12 +8,15 @@ Examples:
   semrob compare_methods --suite recorded --methods nevergrad:algorithm=DE,nevergrad:algorithm=CMA
   semrob compare_methods --protocol results/comparison/protocol.json --out again
   semrob compare_methods --protocol recorded --dry-run
+  semrob compare_methods --protocol recorded --rows published
   semrob compare_methods --suite synthetic --parameters 2 --methods naive,grid --export ioh FOLDER
   semrob compare_methods --protocol failures
   semrob compare_methods --suite live --measure failures --methods random_attack,viewfool --goal mean=0.5 --budgets 60
 
 --protocol takes a file, or the name of a published comparison (baselines/experiments/published); --freeze FILE writes a
 protocol without running it, and with --protocol that one for the versions of methods and maps that are here.
+
+--rows runs.csv, with the --protocol it is of, prints the tables again without maps, networks or runs.
 
 --export ioh FOLDER also writes every run in the format of IOHprofiler, for iohinspector and IOHanalyzer; curves.csv has
 the same as one long table, a row a checkpoint (its columns: baselines/experiments/ioh.py).
@@ -98,6 +101,8 @@ class CompareMethodsOptions(shared.WorkersOptions):
     confidence: shared.Confidence = CONFIDENCE
     seed: shared.Seed = 0
     out: shared.Out = "results/comparison"
+    rows: str = ""
+    """run nothing: the tables of these rows, the runs.csv of a --protocol; "published" for those of a published one"""
     freeze: str = ""
     """write the protocol to this file, by the methods as they are now, and stop"""
     export: tuple[Literal["ioh"], str] | None = None

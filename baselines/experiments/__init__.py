@@ -35,6 +35,7 @@ Both begin with `protocol` (the digest), `goal`, `label`. Empty: not known, or n
 |-------------------------|-------------------------------------------------------------------------------------------|
 | budget, seed            | of the run                                                                                |
 | function_id, start      | of the question                                                                           |
+| group                   | what intervals resample: its shape, or synthetic function                                 |
 | status                  | how the run ended, see the store                                                          |
 | queries                 | its bill, forward + gradient_cost * gradients                                             |
 | sharers                 | start points that its samples serve: its amortized bill is queries / sharers              |

@@ -61,6 +61,7 @@ class Comparison:
                 "seed": int(out.seed[row]),
                 "function_id": question.function_id,
                 "start": " ".join(map(repr, question.start)),
+                "group": self.suite.groups[out.question[row]],
                 "status": out.status[row],
                 "queries": float(out.queries[row]),
                 "sharers": int(out.sharers[row]),
@@ -138,6 +139,40 @@ class Comparison:
             shown.append(row)
         return shown
 
+    @property
+    def brief_target(self) -> float:
+        """The target nearest to `PROFILE_TARGET`."""
+        return min(self.protocol.targets, key=lambda target: abs(target - PROFILE_TARGET))
+
+    def brief(self) -> list[dict[str, str]]:
+        """One table of all goals by `brief_target`, a line a method that is no dummy.
+
+        Cells: ERT with its interval, share of runs that end there, share of feasible final regions, and in brackets the
+        amortized ERT of a method that shares its samples. The dummy that is best at a goal is the last line.
+        """
+        name, last = percent(self.brief_target), "best dummy"
+        lines: dict[str, dict[str, str]] = {}
+        for goal in self.protocol.goals:
+            if not self.open(goal):
+                continue
+            best = math.inf, 0.0, 0.0
+            column = f"{goal.text} ({self.open(goal)} open questions)"
+            for entry in self.protocol.entries:
+                own = self._by_budget(goal, entry, ALL)
+                text, plan = _running_time(entry, own, f"ert_{name}")
+                final, feasible = (_text(plan[key], 0, 100) for key in (f"final_{name}", "feasible"))
+                cell = f"{text}{_interval(plan, f'ert_{name}', 0)}, {final} %, {feasible} %"
+                if entry.label not in FLOOR:
+                    if entry.shares_samples:
+                        cell += f" ({_running_time(entry, own, f'amortized_ert_{name}')[0]})"
+                    lines.setdefault(entry.label, {"method": entry.label})[column] = cell
+                    continue
+                worth = _or_infinite(plan[f"ert_{name}"]), -float(plan[f"final_{name}"]), -float(plan["feasible"])
+                if column not in lines.get(last, {}) or worth < best:
+                    best = worth
+                    lines.setdefault(last, {"method": last})[column] = cell
+        return [*(line for label, line in lines.items() if label != last), *filter(None, [lines.get(last)])]
+
     def open(self, goal: Goal) -> int:
         """How many questions of a goal have an answer that is not the whole space."""
         out = self.outcomes
@@ -176,13 +211,13 @@ class Comparison:
         return lines
 
     def shown_by_size(self, goal: Goal) -> list[dict[str, str]]:
-        """Running times to the target nearest to `PROFILE_TARGET` by number of parameters, a line a method.
+        """Running times to `brief_target` by number of parameters, a line a method.
 
         Empty if all functions have as many.
         """
-        name = percent(min(self.protocol.targets, key=lambda target: abs(target - PROFILE_TARGET)))
         if len(self.sizes) < 2:
             return []
+        name = percent(self.brief_target)
         return [
             {
                 "method": entry.label,

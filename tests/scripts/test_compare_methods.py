@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 from pathlib import Path
 
@@ -87,6 +88,37 @@ def test_a_comparison_is_written_whole_and_its_protocol_gives_the_same_again(
     assert digest in (out / "comparison.md").read_text()
     for name in ("medians.png", "profiles.png"):
         assert (out / name).read_bytes().startswith(b"\x89PNG")
+    capsys.readouterr()
+    packed = tmp_path / "rows.csv.gz"
+    packed.write_bytes(gzip.compress((out / "runs.csv").read_bytes()))
+    for rows in (out / "runs.csv", packed):  # neither maps nor runs are needed
+        nowhere = tmp_path / "nowhere"
+        assert compare(nowhere, nowhere, "--protocol", str(out / "protocol.json"), "--rows", str(rows)) == 0
+        assert (out / "comparison.md").read_text().startswith(capsys.readouterr().out.strip())
+        assert not nowhere.exists()
+
+
+def test_rows_of_another_comparison_or_of_none_are_refused(
+    maps: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert new(maps, out, "--methods", "naive") == 0
+    protocol, rows = ["--protocol", str(out / "protocol.json")], (out / "runs.csv").read_text()
+    bad = {
+        "another comparison": rows.replace(lines(out / "runs.csv")[0]["protocol"], 64 * "0"),
+        "no runs.csv": rows.replace("held_80", "kept_80"),
+        "of 12 questions; the comparison has": "\n".join(rows.splitlines()[:13]),
+        "cut off": gzip.compress(rows.encode())[:-9],
+        "no text of UTF-8": b"\xff",
+    }
+    for told, text in bad.items():
+        other = tmp_path / "other.csv"
+        other.write_bytes(text if isinstance(text, bytes) else text.encode())
+        capsys.readouterr()
+        assert compare(maps, out, *protocol, "--rows", str(other)) == BAD_INPUT
+        assert told in capsys.readouterr().err
+    assert compare(maps, out, "--rows", str(out / "runs.csv")) == BAD_INPUT
+    assert "--rows needs --protocol" in capsys.readouterr().err
 
 
 def test_a_second_run_only_reads(maps: Path, tmp_path: Path) -> None:

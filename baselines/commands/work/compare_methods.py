@@ -13,9 +13,10 @@ from baselines.experiments.compare import compare
 from baselines.experiments.curves import attainment, medians, profiles
 from baselines.experiments.ioh import curve_lines, ioh_files
 from baselines.experiments.protocols import PlannedRun, Protocol, load_protocol, read_entries
+from baselines.experiments.published_rows import published_comparison, published_rows, read_comparison
 from baselines.experiments.search_comparison import SearchComparison, compare_searches
 from baselines.experiments.suites import Suite, make_suite, told_options
-from baselines.experiments.tables import FLOOR, TRIVIAL, Comparison
+from baselines.experiments.tables import FLOOR, TRIVIAL, Comparison, percent
 from baselines.experiments.trial import TRIAL_SECONDS, estimates
 from semrob_env.errors import InvalidParameterError
 from semrob_env.files import markdown_table, output_folder, write_whole
@@ -23,6 +24,9 @@ from semrob_env.plotting.comparison import comparison_figure
 
 
 def run(options: CompareMethodsOptions, console: Console) -> None:
+    if options.rows:
+        console.say("\n\n".join(document(reread(options))))
+        return
     protocol, suite = frozen(options)
     if options.freeze:
         write_whole(options.freeze, protocol.to_json())
@@ -59,6 +63,18 @@ def run(options: CompareMethodsOptions, console: Console) -> None:
             on_judged=lambda done, total: progress.update(judging, completed=done, total=total),
         )
     report(comparison, bundle, console, export=options.export)
+
+
+def reread(options: CompareMethodsOptions) -> Comparison:
+    """The comparison that --protocol names, from the rows that --rows names."""
+    if not options.protocol or options.suite is not None:
+        raise InvalidParameterError(
+            "--rows needs --protocol: the protocol.json that lies beside the rows, or for --rows published one of "
+            f"{', '.join(published_rows()) or 'none, as none were published'}"
+        )
+    if options.rows == "published":
+        return published_comparison(options.protocol)
+    return read_comparison(load_protocol(options.protocol, any_version=True), options.rows)
 
 
 def frozen(options: CompareMethodsOptions) -> tuple[Protocol, Suite]:
@@ -124,7 +140,8 @@ def estimated(protocol: Protocol, suite: Suite, runs: Sequence[PlannedRun], cons
     return "\n\n".join(told)
 
 
-def report(comparison: Comparison, bundle: Bundle, console: Console, *, export: tuple[str, str] | None) -> None:
+def document(comparison: Comparison) -> list[str]:
+    """Paragraphs and tables of a comparison."""
     protocol, suite = comparison.protocol, comparison.suite
     body = [f"# Comparison by counted queries: suite {suite.name}"]
     for goal in protocol.goals:
@@ -143,7 +160,18 @@ def report(comparison: Comparison, bundle: Bundle, console: Console, *, export: 
                 ]
             if by_size := comparison.shown_by_size(goal):
                 body.append(markdown_table(by_size))
-    body.append("\n".join(f"- {note}" for note in comparison.notes()))
+    if brief := comparison.brief():
+        body += [
+            "## In brief",
+            f"ERT to {percent(comparison.brief_target)} % of the optimum held (its interval), share of runs that end "
+            "there, share of feasible final regions (amortized ERT over the start points of a function)",
+            markdown_table(brief),
+        ]
+    return [*body, "\n".join(f"- {note}" for note in comparison.notes())]
+
+
+def report(comparison: Comparison, bundle: Bundle, console: Console, *, export: tuple[str, str] | None) -> None:
+    protocol, suite, body = comparison.protocol, comparison.suite, document(comparison)
     methods = [f"- {one.label}: {one.method} version {one.method_version}, {one.settings}" for one in protocol.entries]
     bundle.text("comparison.md", "\n\n".join([*body, "## Methods", "\n".join(methods)]))
     bundle.rows("comparison.csv", comparison.lines)
