@@ -64,7 +64,7 @@ class SurrogateAttack(Attack[SurrogateAttackSettings]):
     """Looks for many failures that are unlike each other; see the module."""
 
     name = "surrogate_attack"
-    version = 2
+    version = 3
     title = "Surrogate attack (ours)"
     is_stochastic = True
     finds = "many views of low score that are unlike each other"

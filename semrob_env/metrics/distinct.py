@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from semrob_env.errors import InvalidParameterError
-from semrob_env.parameters import SemanticSpace
+from semrob_env.parameters import POLES, SemanticSpace
 from semrob_env.types import FloatArray, IntArray
 
 LEAST_DISTANCE = 0.15
@@ -16,6 +16,9 @@ LEAST_DISTANCE = 0.15
 def distances(space: SemanticSpace, theta: npt.ArrayLike, other: npt.ArrayLike) -> FloatArray:
     """Largest difference along a parameter as a share of its range, the short way round where it is periodic.
 
+    Azimuths of a direction differ by the angle between two directions of these azimuths at the same elevation, the
+    geometric middle of theirs: from straight above, all azimuths are one direction, and a picture only turns.
+
     Args:
         space: The space.
         theta: Points (..., n).
@@ -24,9 +27,18 @@ def distances(space: SemanticSpace, theta: npt.ArrayLike, other: npt.ArrayLike) 
     Returns:
         Distances (...,) in [0, 1]; along a periodic parameter at most the half of its period.
     """
-    difference = np.abs(np.asarray(theta, dtype=np.float64) - np.asarray(other, dtype=np.float64))
+    first, second = np.asarray(theta, dtype=np.float64), np.asarray(other, dtype=np.float64)
+    difference = np.abs(first - second)
     periods = np.array([np.inf if own.period is None else own.period for own in space.parameters])
-    return np.asarray((np.minimum(difference, np.maximum(periods - difference, 0.0)) / space.width).max(axis=-1))
+    difference = np.minimum(difference, np.maximum(periods - difference, 0.0))
+    for name, elevation in POLES.items():
+        if name in space.names and elevation in space.names:
+            at, height = space.index(name), space.index(elevation)
+            over, beyond = (np.cos(np.radians(own[..., height])).clip(0.0) for own in (first, second))
+            flat = np.sqrt(over * beyond)
+            half = np.sin(np.radians(difference[..., at]) / 2)
+            difference[..., at] = np.degrees(2 * np.arcsin(np.minimum(flat * half, 1.0)))
+    return np.asarray((difference / space.width).max(axis=-1))
 
 
 def distinct(space: SemanticSpace, theta: npt.ArrayLike, *, count: int, least: float = LEAST_DISTANCE) -> IntArray:

@@ -192,6 +192,9 @@ CORRUPTION_PARAMETERS: tuple[str, ...] = tuple(parameter.name for parameter in _
 STEPPED_PARAMETERS: frozenset[str] = frozenset({"background_choice", "jpeg_quality"})
 """Those that change an image in steps: it has no derivative in them."""
 
+POLES: Mapping[str, str] = {"azimuth": "elevation", "light_azimuth": "light_elevation"}
+"""Of the azimuth of a direction, its elevation: where that is 90 degrees, all azimuths are one direction."""
+
 _PAPER_6 = ("azimuth", "elevation", "distance", "light_azimuth", "light_elevation", "ambient")
 
 NAMED_SPACES: Mapping[str, tuple[str, ...]] = {
