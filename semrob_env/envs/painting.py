@@ -137,11 +137,11 @@ class Painter:
             return
         axis.set_xlabel(axis_label(parameters[0]), fontsize=9, labelpad=2)
         if maps is not None and len(shown) == 1:
-            draw_curve(axis, maps, 0, color="black", width=1.4)
+            draw_curve(axis, maps, 0, color="black", width=1.4, limits=self.function.score_range)
             axis.set_ylabel("score f", fontsize=9)
             return
         if maps is not None:
-            draw_scores(axis, maps, 0)
+            draw_scores(axis, maps, 0, limits=self.function.score_range)
         set_axes(axis, SemanticSpace(tuple(parameters)))
         axis.set_ylabel(axis_label(parameters[1]), fontsize=9, labelpad=2)
 

@@ -29,14 +29,27 @@ TRAP_COLOR = "#D55E00"
 """Outline of traps: no colour of `SCORE_MAP` is near it."""
 
 
-def draw_scores(axis: Axes, maps: ScoreMaps, row: int, *, highest: float | None = None) -> QuadMesh:
+def shown_range(maps: ScoreMaps) -> tuple[float, float]:
+    """Ends of a scale for all scores of some maps: the score range, or the part around its middle that they take.
+
+    Probabilities are shown from 0 to 1. The range of a margin is a bound that no score comes near: on all of it, every
+    map would look the same. Its middle, where a view turns from wrong to right, stays in the middle.
+    """
+    low, high = maps.score_range
+    middle, most = (low + high) / 2, float(np.abs(maps.scores - np.float32((low + high) / 2)).max())
+    if (low, high) == (0.0, 1.0) or most == 0:
+        return low, high
+    return max(low, middle - most), min(high, middle + most)
+
+
+def draw_scores(axis: Axes, maps: ScoreMaps, row: int, *, limits: tuple[float, float] | None = None) -> QuadMesh:
     """One map of two parameters as colour over the whole space: the map closes where a turn ends.
 
     Args:
         axis: Where to draw.
         maps: Maps of two parameters.
         row: Which of them.
-        highest: Score at the end of the colour scale; None: the highest of the score range.
+        limits: Ends of the colour scale; None: `shown_range`.
 
     Raises:
         InvalidParameterError: The maps do not have two parameters.
@@ -47,16 +60,32 @@ def draw_scores(axis: Axes, maps: ScoreMaps, row: int, *, highest: float | None 
     for k in range(2):
         own, scores = _edges(maps, k, scores)
         edges.append(own)
-    low, high = maps.score_range
-    image = axis.pcolormesh(
-        *edges, scores.T, cmap=SCORE_MAP, vmin=low, vmax=high if highest is None else highest, rasterized=True
-    )
+    low, high = limits or shown_range(maps)
+    image = axis.pcolormesh(*edges, scores.T, cmap=SCORE_MAP, vmin=low, vmax=high, rasterized=True)
     set_axes(axis, maps.space)
     return image
 
 
-def draw_curve(axis: Axes, maps: ScoreMaps, row: int, *, color: str, width: float, label: str | None = None) -> None:
+def draw_curve(
+    axis: Axes,
+    maps: ScoreMaps,
+    row: int,
+    *,
+    color: str,
+    width: float,
+    label: str | None = None,
+    limits: tuple[float, float] | None = None,
+) -> None:
     """One map of one parameter as a curve over the whole space, closed where a turn ends.
+
+    Args:
+        axis: Where to draw.
+        maps: Maps of one parameter.
+        row: Which of them.
+        color: Of the line.
+        width: Of the line.
+        label: For a legend.
+        limits: Ends of the axis of scores; None: `shown_range`.
 
     Raises:
         InvalidParameterError: The maps do not have one parameter.
@@ -71,7 +100,7 @@ def draw_curve(axis: Axes, maps: ScoreMaps, row: int, *, color: str, width: floa
         line = np.concatenate([[parameter.low], line, [parameter.high]])
         scores = np.concatenate([scores[:1], scores, scores[-1:]])
     axis.plot(line, scores, color=color, lw=width, label=label, alpha=1.0 if width > 1 else 0.6)
-    low, high = maps.score_range
+    low, high = limits or shown_range(maps)
     axis.set(xlim=(parameter.low, parameter.high), ylim=(low, high))
     set_ticks(axis, "x", parameter)
 

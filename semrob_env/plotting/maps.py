@@ -86,7 +86,7 @@ def maps_figure(
     *,
     title: str,
     page: Page | None = None,
-    highest: float | None = None,
+    limits: tuple[float, float] | None = None,
     traps: Sequence[Trap] = (),
     grown: Grown | None = None,
 ) -> Figure:
@@ -96,7 +96,7 @@ def maps_figure(
         maps: Some maps.
         title: Above all.
         page: Which maps to draw and how many side by side; None: the only page of `map_pages`.
-        highest: Score at the end of the colour scale; None: the highest of the score range. Means are often low.
+        limits: Ends of the colour scale; None: those of `draw_scores`. Means are often low.
         traps: Traps of these maps to outline.
         grown: Regions to draw on the maps.
 
@@ -115,7 +115,7 @@ def maps_figure(
     panels = panels_of(figure, len(chosen), columns, sharex=True, sharey=True)
     colors = colors_of(grown.labels if grown is not None else ())
     for at, (panel, row) in enumerate(zip(panels, chosen, strict=True)):
-        image = draw_scores(panel, maps, row, highest=highest)
+        image = draw_scores(panel, maps, row, limits=limits)
         draw_traps(panel, maps, [trap for trap in traps if trap.row == row])
         if grown is not None:
             own = [index for index, member in enumerate(grown.member) if member == row]

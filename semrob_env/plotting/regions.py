@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import textwrap
 from collections.abc import Sequence
 from typing import final
@@ -67,8 +68,7 @@ def region_figure(
         part.suptitle(labels[index], color=color, fontsize=9, x=0.01, ha="left")
         for axis, view in zip(np.atleast_1d(part.subplots(1, columns)), own, strict=False):
             draw_view(axis, view, color)
-            where = ", ".join(f"{value:.0f}" for value in view.theta)
-            axis.set_title(f"({where})  f={view.score:.2f}", fontsize=7)
+            axis.set_title(f"{_caption(regions.space, view.theta)}f={view.score:.2f}", fontsize=7)
             axis.set_xlabel("inside" if view.inside else "just outside", fontsize=7)
         for axis in part.axes:
             axis.set(xticks=[], yticks=[])
@@ -244,10 +244,18 @@ def sides_figure(
     return figure
 
 
+def _caption(space: SemanticSpace, theta: FloatArray) -> str:
+    """A point (n,): one or two parameters by name, or all in their order."""
+    if space.n > 2:
+        return f"({', '.join(f'{value:.3g}' for value in theta)})  "
+    return "".join(f"{name} {value:.3g}\n" for name, value in zip(space.names, theta, strict=True))
+
+
 def _wrapped(title: str, width: float) -> str:
     """The title in lines no longer than a figure of a width in inches: a function's id names all parameters."""
-    lines = (textwrap.wrap(line.replace(",", ", "), int(11 * width)) for line in title.splitlines())
-    return "\n".join(part for own in lines for part in own).replace(", ", ",")
+    marked = re.sub(r"([,/&?])(?! )", "\\1\0 ", title)  # where a line may end
+    lines = (textwrap.wrap(line, int(11 * width)) for line in marked.splitlines())
+    return "\n".join(part for own in lines for part in own).replace("\0 ", "").replace("\0", "")
 
 
 def _few_ticks(axis: Axes, space: SemanticSpace) -> None:

@@ -167,8 +167,15 @@ def test_a_figure_of_maps_has_a_panel_each_and_a_legend_of_its_regions(tmp_path:
 
 def test_the_colors_of_a_page_share_one_scale() -> None:
     maps = make_maps("net/cup/0", "net/cup/1")
-    for highest, limits in ((None, (0.0, 1.0)), (0.4, (0.0, 0.4))):
-        figure = maps_figure(maps, title="", highest=highest)
+    margins = ScoreMaps(maps.space, maps.axes, 8 * maps.scores - 4, maps.names, score_range=(-50.0, 50.0))
+    most = float(np.abs(margins.scores).max())
+    assert most < 5
+    for given, asked, limits in (
+        (maps, None, (0.0, 1.0)),
+        (maps, (0.0, 0.4), (0.0, 0.4)),
+        (margins, None, (-most, most)),
+    ):
+        figure = maps_figure(given, title="", limits=asked)
         meshes = [axis.collections[0] for axis in figure.axes[:2]]
         assert [mesh.get_clim() for mesh in meshes] == [limits] * 2
 

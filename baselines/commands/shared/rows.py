@@ -74,7 +74,7 @@ def region_line(row: RunRow, space: SemanticSpace, *, adversarial: bool, note: s
         note: What stands in the place of a region that does not meet the goal.
     """
     bounds = bounds_columns(regions_of([row], space), 0)
-    region = ", ".join(f"{bounds[f'{name}_low']:.4g} to {bounds[f'{name}_high']:.4g}" for name in space.names)
+    region = ", ".join(f"{name} {bounds[f'{name}_low']:.4g} to {bounds[f'{name}_high']:.4g}" for name in space.names)
     start = zip(space.names, row.task.question.start, strict=True)
     if adversarial:
         scores = {"mean f": 1 - row.mean, "95 % quantile of f": 1 - row.quantile_05, "highest f": 1 - row.minimum}
@@ -118,7 +118,7 @@ def verdict(row: RunRow) -> str:
 def sure_line(found: Shrunk, row: int, goal: Goal, *, adversarial: bool) -> dict[str, str]:
     """The box in a region that surely meets the goal, for the eye; bounds as `sure_bound` tells them."""
     space, bounds = found.regions.space, bounds_columns(found.regions, row)
-    region = ", ".join(f"{bounds[f'{name}_low']:.4g} to {bounds[f'{name}_high']:.4g}" for name in space.names)
+    region = ", ".join(f"{name} {bounds[f'{name}_low']:.4g} to {bounds[f'{name}_high']:.4g}" for name in space.names)
     is_there = bool(found.certified[row])
     bound = sure_bound(goal, float(found.goal_lower[row]), adversarial=adversarial, shown=is_there)
     return {

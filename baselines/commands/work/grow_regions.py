@@ -94,6 +94,9 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
     labels = [point_label(space, start) if space.n <= 2 else moved(space, start) for start in starts]
     limits = zip(options.limits(), ("queries", "steps"), strict=True)
     ends = ", ".join(f"at most {most} {what}" for most, what in limits if most is not None)
+    if axes:
+        views = " x ".join(str(len(axis)) for axis in axes)
+        console.say(f"beside the budget: a map of {views} views (fewer with a larger --map-step), and pictures")
     rows, lines = [], []
     with progress_bar(console, "") as progress:
         maps = None

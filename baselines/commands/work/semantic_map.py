@@ -198,10 +198,10 @@ def function_ids(options: SemanticMapOptions) -> list[str]:
 def draw(stem: Path, maps: ScoreMaps, title: str, *, traps: Sequence[Trap] = (), grown: Grown | None = None) -> None:
     """All maps, on as many pages as they need; the colours of means end at their highest score."""
     is_mean = all(name.endswith(f"/{MEAN}") for name in maps.names)
-    highest = float(np.ceil(10 * maps.scores.max()) / 10) if is_mean else None
+    limits = (maps.score_range[0], float(np.ceil(10 * maps.scores.max()) / 10)) if is_mean else None
     for page in map_pages(maps):
         heading = f"{page.title}{title}"
-        figure = maps_figure(maps, title=heading, page=page, highest=highest, traps=traps, grown=grown)
+        figure = maps_figure(maps, title=heading, page=page, limits=limits, traps=traps, grown=grown)
         save_figure(figure, stem.with_name(f"{stem.name}{page.suffix}.png"))
 
 
