@@ -47,7 +47,8 @@ _WORTH, _TINY_BOX = 0.03, 0.02
 _SMALL = 0.05
 """Gains are told as shares of the recommended volume, or of that of a tiny box, of two parameters one so small."""
 _LEAST_TOLD, _PATIENCE = 16, 10
-"""Scores that a trajectory takes before it can converge, and for how many of them all gains must have been small."""
+"""Scores that a trajectory takes before it can converge, and for how many of them, or one a side of a box if that is
+more, all gains must have been small."""
 _STEPS = 96
 _TINY = 1e-12
 _LATTICES = 256
@@ -160,7 +161,7 @@ class StepPlan:
 
     def has_converged(self, row: Knowledge) -> bool:
         """Whether hardly any gain has been expected for a while."""
-        return len(row.scores) >= _LEAST_TOLD and row.settled >= _PATIENCE
+        return len(row.scores) >= _LEAST_TOLD and row.settled >= max(_PATIENCE, 2 * self.n)
 
     @property
     def _uses_lines(self) -> bool:
@@ -236,7 +237,7 @@ class StepPlan:
         box, targets, gain = self._boxes(criterion, self._caution(len(told), row, process), before)
         gains, waits = row.gains.copy(), row.waits + 1
         gains[turn], waits[turn] = gain, 0
-        is_settled = is_of_boxes and (gains < self.tolerance).all()  # what was asked for another reason proves nothing
+        is_settled = is_of_boxes and bool((gains < self.tolerance).all())  # what is asked elsewhere proves nothing
         row = replace(row, gains=gains, waits=waits, settled=row.settled + len(scores) if is_settled else 0)
         if turn or self.has_converged(row):
             box = self._safest(self._criterion(process, self.goal), row)
