@@ -5,6 +5,7 @@ All in unit coordinates: along a periodic parameter relative to the start point,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
@@ -203,7 +204,8 @@ class StepPlan:
         if not self._uses_lines:
             return 1.0
         errors = process.left_out()[0][_off_lines(row)]
-        return float(np.sqrt(max((errors @ errors + _TAKEN_FOR_RIGHT) / (len(errors) + _TAKEN_FOR_RIGHT), 1.0)))
+        squares = (float(errors @ errors) + _TAKEN_FOR_RIGHT) / (len(errors) + _TAKEN_FOR_RIGHT)
+        return math.sqrt(max(squares, 1.0))
 
     def first(self, center: FloatArray) -> Knowledge:
         """What a trajectory knows before its first score."""
