@@ -5,6 +5,7 @@ All in unit coordinates: along a periodic parameter relative to the start point,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property, lru_cache
@@ -27,6 +28,12 @@ _LINES_FROM = 3
 _FIRST_REACH = 0.3
 _FALLEN = 0.5
 """Lines are halved where the score is this share of the one at the start point."""
+_ROUNDS_BEFORE_LOOK = 2
+"""Rounds of points on lines before the look at the whole space."""
+_LEAST_OFF_LINES, _LEAST_ADDED = 5, 2.0
+"""Scores off the lines that tell whether to believe in profiles, and the log likelihood that these must add there."""
+_TAKEN_FOR_RIGHT = 10
+"""Errors of the size that the process says which count beside those that it makes: a few scores prove little."""
 _GROWTH = 1.25
 """The numbers of the process are fitted again after so many times as many scores."""
 _EVERY = 4
@@ -39,9 +46,10 @@ _HOPES = (1.0, 0.5, 0.0, -0.5)
 _WORTH, _TINY_BOX = 0.03, 0.02
 """A gain of less than this share of the recommended volume, or of that of a tiny box, is not worth all points."""
 _SMALL = 0.05
-"""Gains are told as shares of the recommended volume, or of that of a box so small for two parameters."""
+"""Gains are told as shares of the recommended volume, or of that of a tiny box, of two parameters one so small."""
 _LEAST_TOLD, _PATIENCE = 16, 10
-"""Scores that a trajectory takes before it can converge, and for how many of them all gains must have been small."""
+"""Scores that a trajectory takes before it can converge, and for how many of them, or one a side of a box if that is
+more, all gains must have been small."""
 _STEPS = 96
 _TINY = 1e-12
 _LATTICES = 256
@@ -56,11 +64,14 @@ class Knowledge:
         center: The start point (n,).
         points: Points asked (N, n).
         scores: Their scores (N,) in [0, 1].
-        logs: Numbers of the process.
+        logs: Numbers of the process with profiles as a feature, which there are from three parameters on.
+        plain_logs: Those of the process without.
+        is_plain: Whether the one without is believed.
         fitted: How many scores they were fitted to.
         brackets: Per parameter and side, shares of the way to the wall (n, 2, 2): score still high, score fallen.
         box: Recommended box (n, 2), in steps of the lattice.
         is_known: Whether there is one.
+        on_lines: Whether the upcoming points are on lines.
         drawn: How many points of the even spread were used.
         gains: For the goal and each level of the profile (1 + L,) the volume that is expected to be won at most, as a
             share of that of the recommended box or of a small one; 1 before the goal had its turn.
@@ -73,10 +84,13 @@ class Knowledge:
     points: FloatArray
     scores: FloatArray
     logs: FloatArray
+    plain_logs: FloatArray
+    is_plain: bool
     fitted: int
     brackets: FloatArray
     box: IntArray
     is_known: bool
+    on_lines: bool
     drawn: int
     gains: FloatArray
     waits: IntArray
@@ -89,7 +103,7 @@ class Knowledge:
         own = {name: state[name][index] for name in (field.name for field in fields(cls))}
         told, asked = int(state["told"][index]), int(state["asked"][index])
         own |= {"points": own["points"][:told], "scores": own["scores"][:told], "upcoming": own["upcoming"][:asked]}
-        plain = {name: own[name].item() for name in ("fitted", "is_known", "drawn", "settled")}
+        plain = {name: own[name].item() for name in ("fitted", "is_known", "is_plain", "on_lines", "drawn", "settled")}
         return cls(**{**own, **plain})
 
 
@@ -148,7 +162,7 @@ class StepPlan:
 
     def has_converged(self, row: Knowledge) -> bool:
         """Whether hardly any gain has been expected for a while."""
-        return len(row.scores) >= _LEAST_TOLD and row.settled >= _PATIENCE and not self._rounds_left(len(row.scores))
+        return len(row.scores) >= _LEAST_TOLD and row.settled >= max(_PATIENCE, 2 * self.n)
 
     @property
     def _uses_lines(self) -> bool:
@@ -157,73 +171,97 @@ class StepPlan:
     @property
     def widest_ask(self) -> int:
         """Most points that any step asks."""
-        return max(self.ask_size(0), self.batch)
+        return max(*self._opening.values(), self.batch)
+
+    @cached_property
+    def _opening(self) -> dict[int, int]:
+        """Points asked first, by how many scores were told before: those on lines, and the look (n >= 3)."""
+        if not self._uses_lines:
+            return {0: 1}
+        before, each = min(_ROUNDS_BEFORE_LOOK, self.line_rounds), 2 * self.n
+        sizes = [1 + each] + [each] * (before - 1) + [self.n + 2] + [each] * (self.line_rounds - before)
+        return dict(zip(np.cumsum([0, *sizes[:-1]]).tolist(), sizes, strict=True))
+
+    @cached_property
+    def _look_at(self) -> int:
+        """How many scores are told before the look at the whole space; -1: there is none."""
+        return 1 + 2 * self.n * min(_ROUNDS_BEFORE_LOOK, self.line_rounds) if self._uses_lines else -1
 
     def ask_size(self, told: int) -> int:
         """Points asked after so many scores."""
-        if not told:
-            return 1 + 2 * self.n if self._uses_lines else 1
-        if self._rounds_left(told):
-            return 2 * self.n
-        return min(max(told // _EVERY, 1), self.batch)
-
-    def _rounds_left(self, told: int) -> int:
-        return max(self.line_rounds - (told - 1) // (2 * self.n), 0) if self._uses_lines else 0
+        return self._opening.get(told, min(max(told // _EVERY, 1), self.batch))
 
     def _lattice(self, center: FloatArray) -> Lattice:
         """The lattice around a start point (n,)."""
         return _lattice(center.tobytes(), self.periodic.tobytes())
 
-    def _caution(self, told: int) -> float:
+    def _caution(self, told: int, row: Knowledge, process: Process) -> float:
         """Standard deviations by which a recommended box keeps its limits after so many scores."""
-        return grown_caution(told, self.confidence)
+        return grown_caution(told, self.confidence) * self._doubt(row, process)
+
+    def _doubt(self, row: Knowledge, process: Process) -> float:
+        """How many times as large as told errors are, of scores off the lines that are left out in turn; 1 or above."""
+        if not self._uses_lines:
+            return 1.0
+        errors = process.left_out()[0][_off_lines(row)]
+        squares = (float(errors @ errors) + _TAKEN_FOR_RIGHT) / (len(errors) + _TAKEN_FOR_RIGHT)
+        return math.sqrt(max(squares, 1.0))
 
     def first(self, center: FloatArray) -> Knowledge:
         """What a trajectory knows before its first score."""
         n = self.n
         brackets = np.tile([0.0, 1.0], (n, 2, 1))
         logs, _ = prior_of_logs(n, with_feature=self._uses_lines)
+        plain_logs, _ = prior_of_logs(n, with_feature=False)
         none = np.zeros((0, n))
         others = points_on_lines(center, self.periodic, line_reach(brackets)) if self._uses_lines else none
         upcoming = np.concatenate([center[None], others])
         turns = np.ones(len(self.goals)), np.zeros(len(self.goals), np.int64)
+        box = np.zeros((n, 2), np.int64)
+        numbers = logs, plain_logs, False, 0
         return Knowledge(
-            center, none, np.zeros(0), logs, 0, brackets, np.zeros((n, 2), np.int64), False, 0, *turns, 0, upcoming
+            center, none, np.zeros(0), *numbers, brackets, box, False, self._uses_lines, 0, *turns, 0, upcoming
         )
 
     def step(self, row: Knowledge, scores: FloatArray) -> Knowledge:
         """The row after the scores (m,) of its upcoming points."""
-        brackets = row.brackets
-        if self._uses_lines and len(row.scores) < 1 + 2 * self.n * self.line_rounds:
+        brackets, is_of_boxes = row.brackets, not row.on_lines and len(row.scores) > self._look_at
+        if row.on_lines:
             top, fresh = (row.scores[0], scores) if len(row.scores) else (scores[0], scores[1:])
             brackets = halved(brackets, fresh >= _FALLEN * top)
         points, told = np.concatenate([row.points, row.upcoming]), np.concatenate([row.scores, scores])
         row = replace(row, points=points, scores=told, brackets=brackets)
         if len(told) >= _GROWTH * row.fitted:
-            row = replace(row, logs=self._fitted(row, self.goal), fitted=len(told))
+            row = self._fitted(row, self.goal)
         process, turn = self._process(row, self.goal), int((row.gains * (1 + row.waits)).argmax())
         criterion = self._criterion(process, self.goals[turn])
-        box, targets, gain = self._boxes(criterion, row.box if row.is_known and not turn else None)
+        before = row.box if row.is_known and not turn else None
+        box, targets, gain = self._boxes(criterion, self._caution(len(told), row, process), before)
         gains, waits = row.gains.copy(), row.waits + 1
         gains[turn], waits[turn] = gain, 0
-        is_settled = (gains < self.tolerance).all()
+        is_settled = is_of_boxes and bool((gains < self.tolerance).all())  # what is asked elsewhere proves nothing
         row = replace(row, gains=gains, waits=waits, settled=row.settled + len(scores) if is_settled else 0)
         if turn or self.has_converged(row):
             box = self._safest(self._criterion(process, self.goal), row)
         after = replace(row, box=np.zeros_like(row.box) if box is None else box, is_known=box is not None)
-        if self._rounds_left(len(told)):
-            return replace(after, upcoming=points_on_lines(row.center, self.periodic, line_reach(brackets)))
+        count = self.ask_size(len(told))
+        if len(told) == self._look_at:
+            places = evenly_spread(self.n, 0, count)
+            return replace(after, on_lines=False, upcoming=np.where(self.periodic, places - 0.5, places))
+        if len(told) in self._opening and not row.is_plain:
+            lines = points_on_lines(row.center, self.periodic, line_reach(brackets))
+            return replace(after, on_lines=True, upcoming=lines)
         each = _CANDIDATES // len(targets)
         spread = np.tile(evenly_spread(self.n, row.drawn, each), (len(targets), 1))
-        upcoming = most_telling(criterion, targets, spread, self.ask_size(len(told)))
-        return replace(after, upcoming=upcoming, drawn=row.drawn + each)
+        upcoming = most_telling(criterion, targets, spread, count)
+        return replace(after, upcoming=upcoming, drawn=row.drawn + each, on_lines=False)
 
     def answer(self, row: Knowledge, goal: Goal) -> Knowledge:
         """The row with the box that is recommended for another goal, from the same scores."""
         if not len(row.scores):
             return row
         if not np.array_equal(self._told(row, goal), self._told(row, self.goal)):
-            row = replace(row, logs=self._fitted(row, goal))
+            row = self._fitted(row, goal)
         box = self._safest(self._criterion(self._process(row, goal), goal), row)
         return replace(row, box=row.box if box is None else box, is_known=box is not None)
 
@@ -237,7 +275,8 @@ class StepPlan:
     def _safest(self, criterion: Criterion, row: Knowledge) -> IntArray | None:
         """The largest box (n, 2) held for feasible, searched for from that of the row, too; None without any."""
         # The last word is as cautious as it would be after many scores: no later one can correct it.
-        safety = np.array([self._caution(_FULL_AT if self.has_converged(row) else len(row.scores))])
+        told = _FULL_AT if self.has_converged(row) else len(row.scores)
+        safety = np.array([self._caution(told, row, criterion.process)])
         starts = [np.zeros((self.n, 2), dtype=np.int64)] + ([row.box] if row.is_known else [])
         if self.n <= 2:
             starts += [start for start in criterion.screened(safety) if start is not None]
@@ -245,19 +284,32 @@ class StepPlan:
         best = int(np.where(fits, log_volumes(criterion.process, found), -np.inf).argmax())
         return found[best] if fits[best] else None
 
-    def _fitted(self, row: Knowledge, goal: Goal) -> FloatArray:
-        """The numbers of the process, fitted to what a row knows."""
+    def _fitted(self, row: Knowledge, goal: Goal) -> Knowledge:
+        """The row with the numbers of its processes fitted to what it knows, and which of the two is believed.
+
+        Both are asked for each score off the lines from all others; profiles are made of none of those.
+        """
         scores = self._told(row, goal)
-        profiles = Profiles(row.center, self.periodic, row.points, scores) if self._uses_lines else None
+        profiles = self._profiles(row, scores)
         feature = None if profiles is None else profiles.at_points
-        return fit(row.logs, row.points, scores, self.periodic, feature)
+        logs = fit(row.logs, row.points, scores, self.periodic, feature)
+        row, off = replace(row, logs=logs, fitted=len(scores), is_plain=False), _off_lines(row)
+        if not self._uses_lines or off.sum() < _LEAST_OFF_LINES:
+            return row
+        plain_logs = fit(row.plain_logs, row.points, scores, self.periodic, None)
+        plain = replace(row, plain_logs=plain_logs, is_plain=True)
+        likely = [_log_likelihood(self._process(one, goal), off) for one in (row, plain)]
+        return replace(plain, is_plain=likely[0] < likely[1] + _LEAST_ADDED)
+
+    def _profiles(self, row: Knowledge, scores: FloatArray) -> Profiles | None:
+        return Profiles(row.center, self.periodic, row.points, scores) if self._uses_lines else None
 
     def _process(self, row: Knowledge, goal: Goal) -> Process:
-        """The process given what a row knows."""
-        lattice = self._lattice(row.center)
-        scores = self._told(row, goal)
-        profiles = Profiles(row.center, self.periodic, row.points, scores) if self._uses_lines else None
-        return Process(row.logs, row.points, scores, lattice, profiles)
+        """The process that is believed, given what a row knows."""
+        lattice, scores = self._lattice(row.center), self._told(row, goal)
+        if row.is_plain:
+            return Process(row.plain_logs, row.points, scores, lattice, None)
+        return Process(row.logs, row.points, scores, lattice, self._profiles(row, scores))
 
     def bounds(self, row: Knowledge) -> tuple[FloatArray, FloatArray]:
         """Lower and upper bounds (n,) of the recommended box; both the start point while none is known."""
@@ -266,10 +318,11 @@ class StepPlan:
         lower, upper = self._lattice(row.center).bounds(row.box[None])
         return lower[0], upper[0]
 
-    def _boxes(self, criterion: Criterion, before: IntArray | None) -> tuple[IntArray | None, IntArray, float]:
+    def _boxes(
+        self, criterion: Criterion, safety: float, before: IntArray | None
+    ) -> tuple[IntArray | None, IntArray, float]:
         """The box to recommend (n, 2), None without one, those to learn about (T, n, 2), and the gain as in `gains`."""
-        process = criterion.process
-        safety, smallest = self._caution(len(process.points)), np.zeros((self.n, 2), dtype=np.int64)
+        process, smallest = criterion.process, np.zeros((self.n, 2), dtype=np.int64)
         cautions = np.array([safety, *(-self.optimism * share for share in _HOPES)])
         starts = [smallest] * len(cautions)
         if self.n <= 2:
@@ -287,7 +340,7 @@ class StepPlan:
         targets, gain = self._targets(criterion, found[hopes], volumes[hopes], volume)
         if criterion.must_verify and box is not None:
             targets = np.concatenate([targets, box[None]])
-        return box, targets, gain / max(volume, _SMALL ** (self.n / 2))
+        return box, targets, gain / max(volume, _SMALL ** max(self.n / 2, self.n - 1))
 
     def _targets(
         self, criterion: Criterion, boxes: IntArray, volumes: FloatArray, recommended: float
@@ -304,6 +357,17 @@ class StepPlan:
             half = np.where(self.periodic, _STEPS // 2, _STEPS)
             return np.stack([np.stack([half, half], axis=1), first]), float(gain.max())
         return (first[None] if np.array_equal(first, second) else np.stack([first, second])), float(gain.max())
+
+
+def _off_lines(row: Knowledge) -> BoolArray:
+    """Which points (N,) differ from the start point in more than one parameter."""
+    return np.asarray((np.abs(row.points - row.center) > _TINY).sum(axis=1) > 1)
+
+
+def _log_likelihood(process: Process, rows: BoolArray) -> float:
+    """Of some scores (N,), each told by all others, up to a constant."""
+    errors, deviations = (own[rows] for own in process.left_out())
+    return float(-0.5 * errors @ errors - np.log(deviations).sum())
 
 
 def halved(brackets: FloatArray, is_high: BoolArray) -> FloatArray:

@@ -396,6 +396,14 @@ class Process:
         spread = [told @ self.mean_weights, told @ self.square_weights, second @ self.square_weights]
         self._spread = [float(number) for number in spread]
 
+    def left_out(self) -> tuple[FloatArray, FloatArray]:
+        """For each score, told by all others (N,): how many standard deviations it is off, and these.
+
+        In closed form (Rasmussen & Williams 2006, eqs. 5.10 to 5.12).
+        """
+        deviation = 1 / np.sqrt(np.diag(self.inverse))
+        return self.mean_weights * deviation, deviation
+
     @cached_property
     def tables(self) -> FloatArray:
         """Integrals of k_k of each part from each point to each place of the lattice, (parts, n, 2, L + 1, N)."""

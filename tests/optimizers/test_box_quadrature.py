@@ -15,7 +15,7 @@ from semrob_env.oracle import QueryOracle
 from semrob_env.parameters import AZIMUTH, ELEVATION, Parameter, SemanticSpace
 from semrob_env.questions import Goal, MeanGoal, Questions, ReliabilityGoal
 from semrob_env.regions import Regions
-from semrob_env.synthetic import SyntheticFunction
+from semrob_env.synthetic import SyntheticFunction, make_tangled
 from semrob_env.types import FloatArray
 
 VIEW = SemanticSpace((AZIMUTH, ELEVATION))
@@ -224,6 +224,34 @@ def test_an_easy_question_ends_by_itself_and_tells_what_more_would_win() -> None
         assert 0 <= optimizer.expected_gain[0] < 0.01
     never = grown(function, START, 60, tolerance=0.0)
     assert never.status == [BUDGET]
+
+
+@pytest.mark.parametrize("family", ["net", "turned"])
+def test_what_lines_alone_make_believe_is_looked_into(family: str) -> None:
+    function = make_tangled(f"tangled:{family}?n=4&seed=0")
+    start = function.space.low + function.formula.middle * function.space.width
+    found = grown(function, start, 80)
+    assert found.forward_queries[0] > 1 + 2 * 4 * 4
+    assert exact_moments(function, found.regions)[0][0] >= 0.5
+    assert found.regions.share()[0] > 0.01
+
+
+def test_profiles_are_believed_where_scores_off_the_lines_agree() -> None:
+    def is_plain(function: ScoreFunction, start: FloatArray) -> bool:
+        optimizer = BoxQuadrature(Questions(function.space, start))
+        run(optimizer, QueryOracle(function, budget=1 + 4 * 4 + 6 + 8))
+        return bool(optimizer.save()["state.is_plain"][0])
+
+    product, net = synthetic("plateau", 4), make_tangled("tangled:net?n=4&seed=0")
+    assert not is_plain(product, product.plateau.center[0])
+    assert is_plain(net, net.space.low + net.formula.middle * net.space.width)
+
+
+def test_the_best_box_of_ten_parameters_is_tiny_and_worth_a_search() -> None:
+    function = synthetic("hill", 10)
+    found = grown(function, function.plateau.center[0], 105)
+    assert found.status == [BUDGET]
+    assert found.regions.share()[0] > 0.2 * function.optimum(function.plateau.center[0]).share
 
 
 def test_a_trajectory_ends_when_it_holds_as_many_scores_as_it_may() -> None:
