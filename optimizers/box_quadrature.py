@@ -101,7 +101,7 @@ class BoxQuadrature(RegionOptimizer[BoxQuadratureSettings]):
     """Grows a region by a Gaussian process that knows means over boxes; see the module."""
 
     name = "box_quadrature"
-    version = 3
+    version = 4
     title = "Box quadrature (ours)"
     paradigm = "surrogate"
     finds = "the largest region that is feasible with a stated probability"
