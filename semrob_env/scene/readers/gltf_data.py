@@ -109,7 +109,7 @@ class Document:
         """What a uri holds or names; None: it is missing."""
         if not isinstance(uri, str):
             raise InvalidMeshError("not a readable glTF file: a uri is no text")
-        if not uri[:5].lower() == "data:":
+        if uri[:5].lower() != "data:":
             return self._companions.find(uri)
         head, _, body = uri.partition(",")
         data = unquote_to_bytes(body)
