@@ -39,11 +39,11 @@ def looks_at_numbers(module: torch.nn.Module, image: torch.Tensor) -> bool:
     return watch.has_looked
 
 
-class _Watch(TorchDispatchMode):
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Follows what is computed of a tensor, by its storages, which are kept so that no other one takes their place."""
 
     def __init__(self, tensor: torch.Tensor) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.has_looked = False
         self._kept = {tensor.untyped_storage().data_ptr(): tensor}
 
