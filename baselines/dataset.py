@@ -30,7 +30,8 @@ from typing import Any, TypeVar, final
 
 import numpy as np
 
-from baselines.experiments.pool import Workers, finished
+from baselines.experiments.pool import Workers
+from baselines.experiments.runner import each
 from baselines.failing import BUDGET, FAILING_GOAL, MOST_REGIONS, failing_regions, failing_views
 from semrob_env.errors import InvalidParameterError, MissingFileError, OutputError, RefusedFileError, SemrobError
 from semrob_env.files import csv_text, encodable, file_digest, output_folder, read_regular, write_whole
@@ -292,11 +293,8 @@ def write_dataset(
     call = _Draw(recipe, folder)
     own = workers or Workers()
     works = [chosen[place] for place in open_]
-    results: Iterator[tuple[int, tuple[dict[str, Any], dict[str, float]]]] = (
-        ((at, call(work)) for at, work in enumerate(works)) if own.is_here else finished(own, call, works)
-    )
     drawn = 0
-    for at, (record, seconds) in results:
+    for at, (record, seconds) in each(own, call, works):
         records[open_[at]] = record
         spent.update(seconds)
         drawn += len(record["views"])

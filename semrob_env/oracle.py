@@ -24,7 +24,7 @@ import copy
 import operator
 import threading
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, Final, final
 
 import numpy as np
 import numpy.typing as npt
@@ -177,6 +177,10 @@ def _lengths(words: str, given: tuple[float, ...] | None, space: SemanticSpace) 
     return lengths
 
 
+MOST_QUERIES: Final = 2**53
+"""Most queries that a trajectory may have spent: beyond, sums with costs are not exact."""
+
+
 @final
 class QueryLog:
     """Every charged query in order, kept in memory: pass one to the oracle, read `arrays()`."""
@@ -291,18 +295,19 @@ class QueryOracle:
 
         Raises:
             ShapeMismatchError: Not one count a trajectory.
-            InvalidBudgetError: Counts that are not whole numbers of at least 0.
+            InvalidBudgetError: Counts that are not whole numbers of 0 to `MOST_QUERIES`.
             OtherProcessError: As in `query`.
         """
         if self._process != THIS.name:
             raise _elsewhere()
-        if forward_queries.shape != self._forward.shape or gradient_queries.shape != self._gradient.shape:
+        forward, gradient = np.asarray(forward_queries), np.asarray(gradient_queries)
+        if forward.shape != self._forward.shape or gradient.shape != self._gradient.shape:
             raise ShapeMismatchError(f"give {self.trajectories} counts of each kind, one a trajectory")
-        for saved in (forward_queries, gradient_queries):
-            if saved.dtype.kind not in "iu" or (saved < 0).any():
-                raise InvalidBudgetError(f"saved counts {saved}: give whole numbers of at least 0")
+        for saved in (forward, gradient):
+            if saved.dtype.kind not in "iu" or (saved < 0).any() or (saved > MOST_QUERIES).any():
+                raise InvalidBudgetError(f"saved counts {saved}: give whole numbers of 0 to {MOST_QUERIES}")
         with self._lock:
-            self._forward, self._gradient = forward_queries.astype(np.int64), gradient_queries.astype(np.int64)
+            self._forward, self._gradient = forward.astype(np.int64), gradient.astype(np.int64)
 
     def price(self, *, wants_gradient: bool) -> tuple[int, int]:
         """Forward and gradient queries that one point costs."""

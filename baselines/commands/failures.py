@@ -7,6 +7,7 @@ Examples:
   semrob failures cup:3 --search viewfool --count 12
   semrob failures cup:3 --search pgd+differences:radius=0.1 --regions 0
   semrob failures --classes cup,chair --shapes 0-4 --dry-run
+  semrob failures --classes cup,chair --shapes 0-4 --workers 2      shapes beside each other, the same bytes
 
 A view fails where the network answers another class: --score margin, the default here, has unit score 0.5 at that
 boundary. With --score softmax, which is what a registered network wants whose factory takes no score, a view fails
@@ -43,7 +44,7 @@ from semrob_env.metrics.survey import RIGHT
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class FailuresOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks):
+class FailuresOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks, shared.WorkersOptions):
     numbers: shared.ObjectNumbers = (0,)
     params: shared.Params = "azimuth,elevation"
     score: Annotated[

@@ -4,6 +4,7 @@ Examples:
   semrob gradient_study --dry-run            what it would ask
   semrob gradient_study                      ten shapes, one a class
   semrob gradient_study cup:0 chair:3 --points 24 --emphasis 0.5
+  semrob gradient_study --workers 2          shapes beside each other, the same bytes
 
 The kinds of gradients:
   exact           the renderer's derivative times the classifier's: the slope of the picture formula
@@ -29,7 +30,7 @@ from baselines.commands.shared.reading import Count, Reals
 
 @final
 @dataclass(frozen=True, kw_only=True)
-class GradientStudyOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks):
+class GradientStudyOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks, shared.WorkersOptions):
     numbers: shared.ObjectNumbers = (0,)
     starts: shared.Starts = shared.PAPER
     points: Count = 16

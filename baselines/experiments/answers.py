@@ -12,7 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import final
+from typing import Protocol, final
 
 from semrob_env.errors import StoreError
 from semrob_env.store import SqliteFile, canonical_json, checksum
@@ -29,6 +29,30 @@ _TABLE = "CREATE TABLE answers (key TEXT NOT NULL PRIMARY KEY, numbers TEXT NOT 
 def answer_key(*facts: object) -> str:
     """The key of a question made of plain data."""
     return hashlib.sha256(canonical_json(list(facts)).encode()).hexdigest()
+
+
+class Answers(Protocol):
+    """Where lists of numbers are found by their keys, and added."""
+
+    def find(self, keys: Sequence[str]) -> dict[str, list[float]]:
+        """The answers that are there."""
+
+    def add(self, answers: Mapping[str, Sequence[float]]) -> None:
+        """Keep answers; one that is there already stays."""
+
+
+@final
+class GatheredAnswers(dict[str, list[float]]):
+    """Answers in memory: a worker gives back what it has found, and its parent keeps it."""
+
+    def find(self, keys: Sequence[str]) -> dict[str, list[float]]:
+        """As `Answers`."""
+        return {key: self[key] for key in keys if key in self}
+
+    def add(self, answers: Mapping[str, Sequence[float]]) -> None:
+        """As `Answers`."""
+        for key, numbers in answers.items():
+            self.setdefault(key, list(numbers))
 
 
 @final

@@ -15,21 +15,24 @@ until independent views certify them (`semrob_env.metrics.shrink`); both are bil
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, final
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
 import baselines  # noqa: F401  (fills the registry)
 from baselines.attack import Attack
-from baselines.experiments.answers import KeptAnswers, answer_key
+from baselines.experiments.answers import Answers, GatheredAnswers, KeptAnswers, answer_key
 from baselines.experiments.methods import full_settings
+from baselines.experiments.pool import Workers
 from baselines.experiments.protocols import Entry
+from baselines.experiments.runner import each
 from optimizers.registry import get_optimizer
 from optimizers.run import run
-from semrob_env.errors import InvalidBudgetError, InvalidParameterError
+from semrob_env.errors import InvalidBudgetError, InvalidParameterError, WorkerError
 from semrob_env.functions import Complement, ScoreFunction, make_function
 from semrob_env.metrics import distinct, shrink
 from semrob_env.metrics.certificates import CERTIFICATE_POINTS, CONFIDENCE
@@ -373,7 +376,7 @@ def find_failures(
     certificate_points: int = CERTIFICATE_POINTS,
     confidence: float = CONFIDENCE,
     seed: int = 0,
-    kept: KeptAnswers | None = None,
+    kept: Answers | None = None,
     on_query: Callable[[float], object] = lambda spent: None,
 ) -> Failures:
     """Find, rank and look at failing views of one member of a function, and the regions around them.
@@ -426,13 +429,12 @@ def _kept_search(
     member: int,
     budget: int,
     seed: int,
-    kept: KeptAnswers | None,
+    kept: Answers | None,
     on_query: Callable[[float], object],
 ) -> FailureSettings:
     if kept is None:
         return ask(search, function, member, budget, seed, on_query=on_query)
-    own = [search.method, get_optimizer(search.method).version, search.settings, search.by_differences, budget, seed]
-    key = answer_key("failures", _VERSION, function.member_ids[member], function.fingerprints[member], own)
+    key = _search_key(search, function, member, budget, seed)
     numbers = kept.find([key]).get(key)
     if numbers is None:
         asked = ask(search, function, member, budget, seed, on_query=on_query)
@@ -444,13 +446,64 @@ def _kept_search(
     return FailureSettings(function.space, table[:, :-2], table[:, -2], table[:, -1].astype(np.int64))
 
 
+def _search_key(search: Search, function: ScoreFunction, member: int, budget: int, seed: int) -> str:
+    own = [search.method, get_optimizer(search.method).version, search.settings, search.by_differences, budget, seed]
+    return answer_key("failures", _VERSION, function.member_ids[member], function.fingerprints[member], own)
+
+
+def find_ahead(
+    functions: Sequence[str],
+    kept: KeptAnswers,
+    *,
+    search: Search,
+    budget: int,
+    seed: int,
+    workers: Workers,
+    modules: Sequence[str] = (),
+    on_function: Callable[[], object] = lambda: None,
+    **asked: Any,
+) -> None:
+    """Let workers search functions that `kept` knows nothing of; `find_failures` then finds there what it would ask.
+
+    Args:
+        functions: Ids of one member each.
+        kept: Where answers are kept, by this process alone.
+        search: As `find_failures`.
+        budget: As there.
+        seed: As there.
+        workers: Who searches.
+        modules: As for `run_tasks`.
+        on_function: Called when one is done.
+        asked: What else `find_failures` takes.
+
+    Raises:
+        WorkerError: As `run_tasks`; or a worker has another function.
+    """
+    keys = {name: _search_key(search, make_function(name), 0, budget, seed) for name in functions}
+    known = kept.find(list(keys.values()))
+    missing = [name for name in functions if keys[name] not in known]
+    call = partial(_gathered, {**asked, "search": search, "budget": budget, "seed": seed})
+    with closing(each(workers, call, missing, modules)) as results:
+        for index, answers in results:
+            if keys[missing[index]] not in answers:
+                raise WorkerError(f"a worker has another {missing[index]} than the one here; give it the same files")
+            kept.add(answers)
+            on_function()
+
+
+def _gathered(asked: Mapping[str, Any], name: str) -> GatheredAnswers:
+    found = GatheredAnswers()
+    find_failures(name, kept=found, **asked)
+    return found
+
+
 def _kept_region(
     function: ScoreFunction,
     member: int,
     start: FloatArray,
     goal: ReliabilityGoal,
     facts: tuple[int, int, float, int],
-    kept: KeptAnswers | None,
+    kept: Answers | None,
 ) -> FailingRegion:
     version = get_optimizer(REGION_METHOD).version
     own = [start.tolist(), goal.text, REGION_METHOD, version, *facts]

@@ -7,11 +7,11 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Final, final
@@ -21,10 +21,9 @@ import numpy as np
 from baselines.experiments.answers import KeptAnswers, answer_key
 from baselines.experiments.functions import Functions
 from baselines.experiments.paired_networks import AREA, CERTIFIED, RATE, SCORE, NetworkComparison, OnShape
-from baselines.experiments.plugins import import_modules
-from baselines.experiments.pool import Workers, finished
+from baselines.experiments.pool import Workers
 from baselines.experiments.profiles import profile_records
-from baselines.experiments.runner import HERE, LIVE_CHUNK, keys_of, run_tasks
+from baselines.experiments.runner import HERE, each, run_live
 from optimizers.registry import get_optimizer
 from semrob_env.errors import InvalidParameterError, UnsupportedGoalError, WorkerError
 from semrob_env.functions import ScoreFunction
@@ -36,7 +35,6 @@ from semrob_env.questions import Goal, MeanGoal, Question
 from semrob_env.regions import Regions
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.network_spec import network_specs
-from semrob_env.scene.classifiers.options import trust_model_file, trusted_model_files
 from semrob_env.scene.pose import Pose
 from semrob_env.sequences import hashed_uniform
 from semrob_env.store import RunRow, RunStore, RunTask
@@ -264,29 +262,9 @@ def compared(
         for task in asked.tasks(name, points)
     ]
     store = RunStore(Path(folder) / "runs.sqlite")
-    counted = 0
-
-    def on_rows(rows: Sequence[RunRow], _: object) -> None:
-        nonlocal counted
-        counted += len(rows)
-        on_runs(counted, len(tasks))
-
-    on_runs(0, len(tasks))
-    run_tasks(
-        tasks,
-        store,
-        functions=functions,
-        chunk=LIVE_CHUNK,
-        workers=workers,
-        modules=modules,
-        retry_failed=True,
-        on_rows=on_rows,
-    )
-    keys = keys_of(tasks, functions)
-    kept = store.find(keys.values())
     rows: dict[str, list[RunRow]] = {}
-    for task, key in keys.items():
-        rows.setdefault(task.question.function_id, []).append(kept[key])
+    for task, row in run_live(tasks, store, functions, workers=workers, modules=modules, on_runs=on_runs).items():
+        rows.setdefault(task.question.function_id, []).append(row)
     every = {name: _Answers.of(name, surveys[name], rows[name], functions, asked) for name in distinct}
     answers = [[every[name] for name in columns[place]] for place in source]
     return [
@@ -425,32 +403,18 @@ def _scores(
 ) -> Generator[tuple[int, FloatArray], None, None]:
     """Index and unit scores (N,) of each work, as they are finished."""
     if workers.is_here or workers.shares_memory or not functions.can_travel:
-        for index, work in enumerate(works):
-            yield index, _asked_here(work, functions)
-    else:
-        yield from finished(workers, _Views(tuple(modules), trusted_model_files()), works)
+        return each(HERE, partial(_asked_here, functions), works)
+    return each(workers, _asked_there, works, modules)
 
 
-def _asked_here(work: Work, functions: Functions) -> FloatArray:
+def _asked_here(functions: Functions, work: Work) -> FloatArray:
     name, theta, _ = work
     function, member = functions.member(name)
     return np.nan_to_num(function.scale.unit(function.values(theta[None], [member])[0]), nan=0.0)
 
 
-@final
-@dataclass(frozen=True)
-class _Views:
-    """What a worker is told beside the views it asks."""
-
-    modules: tuple[str, ...]  # to import first
-    trusted: tuple[str, ...]  # model files that may run code
-
-    def __call__(self, work: Work) -> FloatArray:
-        """The unit scores (N,) at views of a function."""
-        import_modules(self.modules)
-        for path in filter(os.path.isfile, self.trusted):
-            trust_model_file(path)
-        own = Functions([work[0]])
-        if own.fingerprint(work[0]) != work[2]:
-            raise WorkerError(f"a worker has another {work[0]} than the one that is here; give it the same files")
-        return _asked_here(work, own)
+def _asked_there(work: Work) -> FloatArray:
+    own = Functions([work[0]])
+    if own.fingerprint(work[0]) != work[2]:
+        raise WorkerError(f"a worker has another {work[0]} than the one that is here; give it the same files")
+    return _asked_here(own, work)

@@ -19,7 +19,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import lru_cache, partial
-from typing import Any, final
+from typing import Any, Generic, TypeVar, final
 
 import numpy as np
 
@@ -52,6 +52,9 @@ from semrob_env.store import (
     package_revision,
     task_generator,
 )
+
+WorkT = TypeVar("WorkT")
+ResultT = TypeVar("ResultT")
 
 OnStep = Callable[[Optimizer[Any], QueryOracle], None]
 
@@ -196,6 +199,51 @@ def run_tasks(
     return summary
 
 
+def run_live(
+    tasks: Sequence[RunTask],
+    store: RunStore,
+    functions: Functions,
+    *,
+    workers: Workers = HERE,
+    modules: Sequence[str] = (),
+    on_runs: Callable[[int, int], object] = lambda done, total: None,
+) -> dict[RunTask, RunRow]:
+    """The row of every task on live functions, in order, from the store or run now; those that failed run again.
+
+    Args:
+        tasks: Any mix.
+        store: Where rows go.
+        functions: Where functions are found.
+        workers: Who runs.
+        modules: As for `run_tasks`.
+        on_runs: Called with how many runs are done, and of how many.
+
+    Raises:
+        SemrobError: As `run_tasks`.
+    """
+    done = 0
+
+    def on_rows(rows: Sequence[RunRow], _: object) -> None:
+        nonlocal done
+        done += len(rows)
+        on_runs(done, len(tasks))
+
+    on_runs(0, len(tasks))
+    run_tasks(
+        tasks,
+        store,
+        functions=functions,
+        chunk=LIVE_CHUNK,
+        workers=workers,
+        modules=modules,
+        retry_failed=True,
+        on_rows=on_rows,
+    )
+    keys = keys_of(tasks, functions)
+    kept = store.find(keys.values())
+    return {task: kept[key] for task, key in keys.items()}
+
+
 def keys_of(tasks: Sequence[RunTask], functions: Functions) -> dict[RunTask, str]:
     """The key of each task, under which the store has its row.
 
@@ -314,8 +362,8 @@ def _by_workers(
         work = partial(execute, functions=known, on_step=end)
     else:
         methods = {name: get_optimizer(name) for name in {task.method for part in parts for task in part}}
-        work = _Told(methods, known.maps_file, tuple(modules), trusted_model_files(), trusted_factories())
-    with closing(finished(workers, work, parts)) as results:
+        work = partial(_execute_there, methods, known.maps_file)
+    with closing(each(workers, work, parts, modules)) as results:
         try:
             for index, rows in results:
                 yield [
@@ -337,27 +385,57 @@ def _of_another_function(task: RunTask, row: RunRow, known: Functions) -> RunRow
     return _job(task, known).failed(problem, row.seconds)
 
 
+def each(
+    workers: Workers, call: Callable[[WorkT], ResultT], works: Sequence[WorkT], modules: Sequence[str] = ()
+) -> Generator[tuple[int, ResultT], None, None]:
+    """The result of a call for each work, with its index: one after the other here, or as workers finish them.
+
+    Args:
+        workers: Who does them.
+        call: As for `pool.finished`; workers know by then what is known here.
+        works: The first ones are begun first.
+        modules: As for `run_tasks`.
+
+    Raises:
+        WorkerError: As `pool.finished`.
+    """
+    if workers.is_here:
+        yield from enumerate(map(call, works))
+        return
+    told = call
+    if not workers.shares_memory:
+        told = _Told(call, tuple(modules), trusted_model_files(), trusted_factories())
+    with closing(finished(workers, told, works)) as results:
+        yield from results
+
+
 @final
 @dataclass(frozen=True)
-class _Told:
-    """What a worker is told beside its tasks: it knows only what comes with the libraries."""
+class _Told(Generic[WorkT, ResultT]):
+    """A call, and what a worker is told before it: it knows only what comes with the libraries."""
 
-    methods: Mapping[str, type[Optimizer[Any]]]  # by name: those of a script or notebook, too
-    maps_file: str | None  # as `Functions` takes it
+    call: Callable[[WorkT], ResultT]
     modules: tuple[str, ...]  # to import first
     trusted: tuple[str, ...]  # model files that may run code
     factories: tuple[str, ...]  # functions that make a user's own network
 
-    def __call__(self, chunk: Sequence[RunTask]) -> list[RunRow]:
-        """The rows of a chunk."""
+    def __call__(self, work: WorkT) -> ResultT:
+        """The result of the call."""
         import_modules(self.modules)
-        for name, method in self.methods.items():
-            OPTIMIZERS.setdefault(name, method)
         for path in filter(os.path.isfile, self.trusted):
             trust_model_file(path)
         for factory in self.factories:
             trust_factory(factory)
-        return execute(chunk, Functions((task.question.function_id for task in chunk), self.maps_file))
+        return self.call(work)
+
+
+def _execute_there(
+    methods: Mapping[str, type[Optimizer[Any]]], maps_file: str | None, chunk: Sequence[RunTask]
+) -> list[RunRow]:
+    """The rows of a chunk, in a worker: methods by name, those of a script or notebook, too; maps as `Functions`."""
+    for name, method in methods.items():
+        OPTIMIZERS.setdefault(name, method)
+    return execute(chunk, Functions((task.question.function_id for task in chunk), maps_file))
 
 
 def _execute(jobs: Sequence[_Job], on_step: OnStep | None) -> list[RunRow]:

@@ -8,6 +8,7 @@ which network file systems lack, and a folder that can be written by whoever rea
 from __future__ import annotations
 
 import hashlib
+import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -60,6 +61,9 @@ class SqliteFile:
         Raises:
             StoreError: It cannot be opened, read or written, or is not ours.
         """
+        is_there = os.path.lexists(self.path) if "\0" not in str(self.path) else True
+        if is_there and not os.path.isfile(self.path):  # a pipe would keep us waiting
+            raise StoreError(f"{self.kind} {encodable(str(self.path))}: is no ordinary file; {self.advice}")
         try:
             with self._opened("ro" if self.read_only else "rwc" if new else "rw") as database:
                 if not new:

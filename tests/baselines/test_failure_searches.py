@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import baselines  # noqa: F401 - fills the registry
-from baselines.experiments.answers import KeptAnswers
-from baselines.experiments.failures import FailureSettings, Search, ask, find_failures
+from baselines.experiments.answers import GatheredAnswers, KeptAnswers
+from baselines.experiments.failures import FailureSettings, Search, ask, find_ahead, find_failures
+from baselines.experiments.pool import Workers
 from baselines.experiments.search_comparison import angles_away, summed
 from baselines.viewfool import gaussian_step
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, UnknownNameError
@@ -47,6 +48,20 @@ def test_a_search_never_spends_more_than_its_budget_and_repeats_itself(name: str
     assert asked.theta.tobytes() == again.theta.tobytes()
     assert 30 <= asked.forward_queries + asked.gradient_queries <= 50
     np.testing.assert_array_equal(asked.scores, two_holes(asked.theta))
+
+
+def test_workers_find_what_is_found_here_and_only_the_parent_keeps_it(tmp_path: Path) -> None:
+    names = [f"synthetic:hill?n=2&seed={seed}" for seed in range(3)]
+    asked = {"search": Search.of("random_attack"), "budget": 40, "seed": 5, "region_budget": 20}
+    kept, done = KeptAnswers(tmp_path / "answers.sqlite"), []
+    for _ in range(2):  # the second time there is nothing left to ask
+        find_ahead(names, kept, workers=Workers(2), on_function=lambda: done.append(1), certificate_points=16, **asked)
+    assert len(done) == len(names)
+    for name in names:
+        alone, there = GatheredAnswers(), GatheredAnswers()
+        find_failures(name, kept=alone, certificate_points=16, **asked)
+        there.add(kept.find(list(alone)))
+        assert there == alone
 
 
 def test_a_search_by_gradients_pays_for_them_and_for_the_probes_of_differences() -> None:

@@ -515,11 +515,14 @@ def test_no_integer_active_is_free_or_refunds_what_was_spent() -> None:
     assert (function.points, counts(oracle)) == (3, ([3], [0]))
 
 
-@pytest.mark.parametrize("saved", [np.array([-5]), np.array([2.5]), np.array([math.nan])])
-def test_restored_counts_are_whole_and_not_negative(saved: Any) -> None:
+@pytest.mark.parametrize(
+    "saved",
+    [np.array([-5]), np.array([2.5]), np.array([math.nan]), np.array([2**63 - 1]), np.array([2**64 - 1], np.uint64)],
+)
+def test_restored_counts_are_whole_not_negative_and_can_be_added_up(saved: Any) -> None:
     oracle = QueryOracle(Counting(), budget=3)
     for pair in ((saved, ROW), (ROW, saved)):
-        with pytest.raises(InvalidBudgetError, match="whole numbers of at least 0"):
+        with pytest.raises(InvalidBudgetError, match=f"whole numbers of 0 to {2**53}"):
             oracle.restore(*pair)
 
 

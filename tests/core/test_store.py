@@ -411,6 +411,13 @@ def test_a_store_of_another_format_is_refused_with_both_versions(store: RunStore
         store.add([make_row(1)])  # also if it was replaced under an open program
 
 
+def test_what_is_no_ordinary_file_is_refused_and_keeps_nobody_waiting(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    for place in (tmp_path / "pipe", tmp_path, "a\0b"):
+        with pytest.raises(StoreError, match="is no ordinary file"):
+            RunStore(place, read_only=True)
+
+
 def test_an_empty_file_is_taken_as_a_store_that_was_killed_at_birth(tmp_path: Path) -> None:
     path = tmp_path / "runs.sqlite"
     path.touch()

@@ -309,6 +309,11 @@ COSTLY: dict[str, tuple[list[Any], dict[str, npt.ArrayLike], str]] = {
         {"s": [8000, 8000]},
         "takes more than",
     ),
+    "half a bias": (
+        [node("LRN", "x", "u", size=3, bias=1.5), node("GlobalAveragePool", "u", "p"), node("Flatten", "p", "z")],
+        {},
+        "LRN of bias 1.5",
+    ),
     "random": (grown(node("RandomUniformLike", "y", "k")), {}, "RandomUniform draws random numbers"),
 }
 

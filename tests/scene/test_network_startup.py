@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,9 +20,10 @@ from semrob_env.scene.classifiers.torch_module import Backend, TorchClassifier
 from semrob_env.types import FloatArray
 
 SIZE = 16
-SHOWN = np.random.default_rng(0).random((5, 3, SIZE, SIZE), dtype=np.float32)
+SHOWN = np.random.default_rng(0).random((6, 3, SIZE, SIZE), dtype=np.float32)
 SHOWN[:4] *= 0.3
-CLASSES = np.arange(5) % 4
+SHOWN[5] = 1.0
+CLASSES = np.arange(6) % 4
 
 Part = Callable[[torch.Tensor], torch.Tensor]
 
@@ -65,16 +67,18 @@ def shifted(images: torch.Tensor) -> torch.Tensor:
         Parts(lambda images: images if images.mean() > 0 else -2 * images),
         Parts(lambda images: images * int(10 * images.mean().abs())),
         Parts(shifted),
+        Parts(lambda images: images if images.min() < 2 else -2 * images),  # only the white image gets there
+        Parts(lambda images: images if torch.equal(images, images.roll(1, 3)) else -2 * images),
     ],
-    ids=["softplus", "threshold", "branch", "number", "padding"],
+    ids=["softplus", "threshold", "branch", "number", "padding", "rare branch", "equal"],
 )
 def test_where_openvino_answers_otherwise_torch_answers_and_says_so(module: Parts) -> None:
-    with pytest.warns(UserWarning, match="own: torch answers values, as OpenVINO's differ: its answers to start-up im"):
+    with pytest.warns(UserWarning, match="own: torch answers values, as (OpenVINO's differ|its code looks)"):
         made = classifier(module)
     assert made.backend_in_use("values") == made.fingerprint["backend"] == "torch"
     np.testing.assert_allclose(made.scores(SHOWN, CLASSES), margins(module), atol=1e-5)
     np.testing.assert_allclose(made.scores_and_gradients(SHOWN, CLASSES)[0], margins(module), atol=1e-5)
-    with pytest.raises(ClassifierError, match=r"own: no OpenVINO graph for values \(its answers to start-up images"):
+    with pytest.raises(ClassifierError, match=r"own: no OpenVINO graph for values \(its (answers to|code looks)"):
         classifier(module, "openvino")
 
 
@@ -121,6 +125,29 @@ def test_attention_that_drops_nothing_is_a_network_and_one_that_drops_is_refused
     np.testing.assert_allclose(classifier(module, "auto").scores(SHOWN, CLASSES), margins(module), atol=1e-4)
     with pytest.raises(ClassifierError, match="own answers the same image differently each time"):
         classifier(Parts(attending(1e-6)), "torch")
+
+
+def test_a_relu_of_random_slopes_draws_them_only_while_it_trains() -> None:
+    module = Parts(layer=torch.nn.RReLU())
+    np.testing.assert_allclose(classifier(module).scores(SHOWN, CLASSES), margins(module), atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", [torch.int64, torch.bool, torch.complex64])
+def test_answers_that_are_no_floating_numbers_are_told(kind: torch.dtype) -> None:
+    module = torch.nn.Sequential(Parts(), Answering(kind))
+    with pytest.raises(ClassifierError, match=rf"own answers numbers of {kind}; must be floating ones"):
+        classifier(module)
+
+
+class Answering(torch.nn.Module):
+    """Casts what goes through it."""
+
+    def __init__(self, kind: torch.dtype) -> None:
+        super().__init__()
+        self.kind = kind
+
+    def forward(self, answers: torch.Tensor) -> torch.Tensor:
+        return answers.to(self.kind)
 
 
 def test_a_module_that_ends_in_a_softmax_gets_no_second_one() -> None:
@@ -196,6 +223,11 @@ def branching(number: float) -> Parts:
     return Parts(lambda images: images * number if images.mean() > 90 else images)  # no image gets there
 
 
+def configured(number: float) -> Parts:
+    settings = SimpleNamespace(number=number)
+    return Parts(lambda images: images * settings.number if images.mean() > 90 else images)
+
+
 def hooked(number: float) -> Parts:
     made = Parts()
     made.conv.register_forward_hook(lambda layer, given, answer: answer * number)
@@ -209,6 +241,7 @@ CODES: dict[str, list[Callable[[], torch.nn.Module]]] = {
     "tensor in a list": [Hidden, lambda: listed(2.0)],
     "method of a layer": [lambda: Parts(torch.nn.Tanh().forward), lambda: Parts(torch.nn.ReLU().forward)],
     "branch that is not taken": [lambda: branching(2.0), lambda: branching(3.0)],
+    "settings in a branch": [lambda: configured(2.0), lambda: configured(3.0)],
     "hook": [lambda: hooked(2.0), lambda: hooked(3.0)],
 }
 

@@ -247,6 +247,7 @@ def test_labels_are_read_from_lines_or_json(tmp_path: Path) -> None:
     ("data", "names"),
     [
         (b"\xef\xbb\xbfcup\r\nchair\r\n", ("cup", "chair")),
+        (2 * b"\xef\xbb\xbfcup\n", ("cup", "cup")),
         (b'\xef\xbb\xbf["cup",\n"chair"]', ("cup", "chair")),
         ("cup\nchair".encode("utf-16"), ("cup", "chair")),
         ('["cup", "chair"]'.encode("utf-32"), ("cup", "chair")),

@@ -137,6 +137,9 @@ def test_an_object_or_group_of_an_obj_file_is_picked_by_name(word: str, tmp_path
     file = write_obj(tmp_path / "two.obj", {"first": BOX, "second": BOX + 5}, word)
     assert mesh_node_names(file) == ["first", "second"]
     np.testing.assert_allclose(load_mesh(file, node="second").vertices.min(axis=0), 5)
+    file.write_text(file.read_text().replace(" ", "\t"))
+    assert mesh_node_names(file) == ["first", "second"]
+    np.testing.assert_allclose(load_mesh(file, node="first").vertices.max(axis=0), 1)
     with pytest.raises(InvalidMeshError, match="there are first, second"):
         load_mesh(file, node="third")
 

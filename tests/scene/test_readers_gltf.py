@@ -209,6 +209,33 @@ def test_morph_targets_move_vertices_by_the_weights_of_the_node_else_of_the_mesh
     assert extent(load_mesh(cube.write(tmp_path)))[1] == [3, 1, 1]
 
 
+def test_a_morph_target_bends_normals_too(tmp_path: Path) -> None:
+    square = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], dtype=np.float32)
+    upright = square[:, [2, 1, 0]] * np.float32([1, 1, -1])
+    file = Gltf(square, np.array([(0, 1, 2), (0, 2, 3)], dtype=np.uint16))
+    ahead, aside = (np.tile(np.array([own], dtype=np.float32), (4, 1)) for own in ((0, 0, 1), (1, 0, 0)))
+    file.primitive["attributes"]["NORMAL"] = file.add(ahead)
+    file.primitive["targets"] = [{"POSITION": file.add(upright - square), "NORMAL": file.add(aside - ahead)}]
+    for weight, expected in ((0.0, [0, 0, 1]), (0.5, [0.5**0.5, 0, 0.5**0.5]), (1.0, [1, 0, 0])):
+        file.json["meshes"][0]["weights"] = [weight]
+        surface = load_mesh(file.write(tmp_path), surface=True).surface
+        assert surface is not None
+        assert surface.normals is not None
+        np.testing.assert_allclose(surface.normals, np.broadcast_to(expected, (2, 3, 3)), atol=1e-6)
+
+
+def test_matrices_that_do_more_than_move_and_shear_or_are_missing_are_refused(tmp_path: Path) -> None:
+    cube = Gltf()
+    for last in ([0.5, 0, 0, 1], [0, 0, 0, 2]):
+        matrix = np.eye(4)
+        matrix[3] = last
+        cube.json["nodes"] = [{"mesh": 0, "matrix": matrix.T.ravel().tolist()}]
+        refused(cube.write(tmp_path), "another last row than 0, 0, 0, 1")
+    cube = skinned()
+    cube.json["skins"][0]["inverseBindMatrices"] = cube.add(np.eye(4, dtype=np.float32).reshape(1, 16))
+    refused(cube.write(tmp_path), "not one inverse bind matrix for each joint")
+
+
 def test_instances_stand_where_their_lists_say_and_keep_their_winding(tmp_path: Path) -> None:
     cube = Gltf()
     places = {
@@ -301,6 +328,8 @@ def test_a_glb_is_read_to_its_end_and_refused_where_it_is_cut_off(tmp_path: Path
     whole = Gltf().glb()
     path.write_bytes(whole)
     assert volume(load_mesh(path)) == pytest.approx(8.0)
+    path.write_bytes(whole + b"\xff" * 50)  # behind the end that it tells
+    assert volume(load_mesh(path)) == pytest.approx(8.0)
     for size in (4, 19, 40, len(whole) - 60, len(whole) - 1):
         path.write_bytes(whole[:size])
         refused(path, "not a readable GLB")
@@ -324,6 +353,19 @@ def test_uris_are_percent_encoded_and_marks_at_the_start_are_passed_over(tmp_pat
         assert color(path) == list(RED)
 
 
+def test_data_uris_may_be_spelt_in_many_ways(tmp_path: Path) -> None:
+    cube = Gltf()
+    for buffer, (old, new) in zip(
+        cube.json["buffers"], [("/", "%2F"), ("data:", "DATA:"), (";base64", ";charset=utf-8;BASE64")], strict=False
+    ):
+        head, _, body = buffer["uri"].partition(",")
+        buffer["uri"] = f"{head.replace(old, new)},{body.replace(old, new).replace('=', '%3D')}"
+    cube.json["buffers"][0]["uri"] = cube.json["buffers"][0]["uri"].replace("application%2F", "application/")
+    assert volume(load_mesh(cube.write(tmp_path))) == pytest.approx(8.0)
+    cube.json["buffers"][0]["uri"] = "data:;base64,__--"
+    refused(cube.write(tmp_path), "Only base64 data is allowed")
+
+
 # --- colors ------------------------------------------------------------------------------------------------
 
 FOUR = png(RED, GREEN, BLUE, WHITE)
@@ -342,7 +384,13 @@ def test_colors_of_vertices_are_multiplied_by_those_of_the_material(tmp_path: Pa
     assert color(cube.write(tmp_path)) == [255, 51, 0]
 
 
-@pytest.mark.parametrize("kind", ["float32", "uint8", "uint16"])
+def test_colors_of_vertices_of_another_type_are_refused(tmp_path: Path) -> None:
+    cube = Gltf()
+    cube.primitive["attributes"]["COLOR_0"] = cube.add(np.zeros((8, 3), dtype=np.uint32), normalized=True)
+    refused(cube.write(tmp_path), "no RGB or RGBA", colors=True)
+
+
+@pytest.mark.parametrize("kind", ["float32", "uint8", "uint16", "int8"])
 def test_texture_coordinates_may_be_whole_numbers(tmp_path: Path, kind: str) -> None:
     cube = Gltf()
     cube.paint(FOUR, everywhere(0.375, kind=kind))

@@ -190,6 +190,35 @@ def test_one_number_is_a_gray_and_what_is_no_color_is_told(tmp_path: Path) -> No
         assert load_mesh(tmp_path / "a.obj").albedo is None
 
 
+@pytest.mark.parametrize("place", ["# from C:\\models\\\n", "v 9 9 9 # \\\n", "f 1 \\\n2 \\\n 3\n"])
+def test_a_comment_ends_with_its_line_and_a_statement_goes_on_behind_a_backslash(tmp_path: Path, place: str) -> None:
+    behind = "v 9 9 9\n" * (not place.startswith("v")) + "v 8 8 8\n"
+    text = SOLID + place + behind + "f 1 2 3\nf 1 2 4\nf 5 6 1\n"
+    assert area(load_mesh(write(tmp_path, text))) == pytest.approx(
+        area(load_mesh(write(tmp_path, SOLID + "v 9 9 9\nv 8 8 8\nf 1 2 3\nf 1 2 4\nf 5 6 1\n")))
+    )
+
+
+def test_a_texture_coordinate_of_one_number_lies_on_the_lower_edge(tmp_path: Path) -> None:
+    for places in ("vt .125\n", "vt .125\nvt 0 1\n"):
+        text = f"mtllib a.mtl\n{SOLID}{places}usemtl m\n{FACES}"
+        path = write(tmp_path, text, a_mtl="newmtl m\nmap_Kd t.png\n", t_png=image(RED, GREEN))
+        surface = load_mesh(path, surface=True).surface
+        assert surface is not None
+        assert surface.places is not None
+        np.testing.assert_allclose(surface.places, np.broadcast_to([0.125, 0.0], (2, 3, 2)), atol=1e-6)
+        assert color(path) == RED
+
+
+@pytest.mark.parametrize("mode", ["F", "I"])
+def test_images_of_more_than_sixteen_bits_are_refused(tmp_path: Path, mode: str) -> None:
+    stream = io.BytesIO()
+    Image.new(mode, (1, 1), 2**20).save(stream, "TIFF")
+    text = f"mtllib a.mtl\n{PLACED}usemtl m\n{FACES}"
+    path = write(tmp_path, text, a_mtl="newmtl m\nmap_Kd t.tif\n", t_tif=stream.getvalue())
+    refused(path, "neither of 8 nor of 16 bits", colors=True)
+
+
 def test_colors_of_vertices_show_where_the_material_has_none(tmp_path: Path) -> None:
     text = "mtllib a.mtl\nusemtl m\nv 0 0 0 {0}\nv 1 0 0 {0}\nv 0 1 0 {0}\nvt 0 0\nf 1/1 2/1 3/1\n"
     assert color(write(tmp_path, text.format("1 0 0"), a_mtl="newmtl m\nNs 10\n")) == RED
@@ -240,7 +269,9 @@ def test_a_texture_that_looks_like_options_is_found_by_its_whole_name(tmp_path: 
     assert color(path) == RED
 
 
-@pytest.mark.parametrize("text", ["-t 1 1 1 t.png", "-mm a b t.png", "-mm nan 1 t.png"])
+@pytest.mark.parametrize(
+    "text", ["-colorspace sRGB t.png", "-s 1,1,1 t.png", "-t 1 1 1 t.png", "-mm a b t.png", "-mm nan 1 t.png"]
+)
 def test_options_that_are_not_read_are_refused(tmp_path: Path, text: str) -> None:
     path = write(tmp_path, f"mtllib a.mtl\n{PLACED}usemtl m\n{FACES}", a_mtl=f"newmtl m\nmap_Kd {text}\n", t_png=FOUR)
     refused(path, "has options that are not understood", colors=True)

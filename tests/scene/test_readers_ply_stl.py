@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,12 @@ def test_a_text_ply_may_be_spelt_in_many_ways(tmp_path: Path, change: tuple[byte
     assert volume(load_mesh(write(tmp_path, "cube.ply", ply(FORMATS[0], MIXED).replace(*change)))) == pytest.approx(8.0)
 
 
+def test_where_lines_end_with_a_carriage_return_a_line_feed_is_a_number(tmp_path: Path) -> None:
+    head, _, body = ply(FORMATS[1], QUADS).partition(b"end_header\n")
+    data = head.replace(b"\n", b"\r") + b"end_header\r\n" + body[1:]  # of the first number, the last digits
+    assert volume(load_mesh(write(tmp_path, "cube.ply", data))) == pytest.approx(8.0, abs=1e-4)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -217,6 +224,8 @@ STLS: dict[str, Callable[[], bytes]] = {
     "utf-16": lambda: text_stl().encode("utf-16"),
     "windows lines": lambda: text_stl().replace("\n", "\r\n").encode(),
     "old mac lines": lambda: text_stl().replace("\n", "\r").encode(),
+    "end loop in two words": lambda: re.sub("end(loop|facet)", r"end \1", text_stl()).encode(),
+    "binary with a mark of text": lambda: binary_stl(b"\xff\xfe"),
     "latin-1 name": lambda: text_stl("W\xfcrfel").encode("latin-1"),
     "a name of many words": lambda: text_stl("facet vertex 1 2 3 outer loop").encode(),
     "no name": lambda: text_stl("").encode(),

@@ -85,6 +85,10 @@ def test_a_repeated_command_asks_nothing_again_and_removes_pictures_that_are_no_
     def never(*arguments: object, **named: object) -> None:
         raise AssertionError("asked again")
 
+    more = ["--count", "3", "--regions", "0", "--workers", "2", "--backend", "threading"]
+    assert run(tmp_path / "threads", "cup:0", *more) == 0
+    for name in ("failures.csv", "failures.json", "failures.md", "failures.png"):
+        assert (tmp_path / name).read_bytes() == (tmp_path / "threads" / name).read_bytes()
     monkeypatch.setattr(engine, "ask", never)
     (tmp_path / "images" / "mine.png").touch()
     assert run(tmp_path, "cup:0", "--count", "3", "--regions", "0") == 0

@@ -37,6 +37,17 @@ def test_both_tables_and_the_image_are_written(tiny: str, tmp_path: Path, capsys
         assert min(image.size) > 300
 
 
+@pytest.mark.slow
+def test_workers_give_the_same_bytes(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    some = {name: gradient_study_work.KINDS[name] for name in ("exact", "difference 3")}
+    monkeypatch.setattr(gradient_study_work, "KINDS", some)
+    for workers in ("1", "2"):
+        more = ["chair:0", "--points", "3", "--budget", "8", "--workers", workers, "--backend", "threading"]
+        assert run(tmp_path / workers, *more) == 0
+    for name in ("prediction.csv", "regions.csv", "gradient_study.md", "gradient_study.png"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
 def test_a_dry_run_tells_what_it_would_ask_and_writes_nothing(
     tiny: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

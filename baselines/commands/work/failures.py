@@ -15,9 +15,10 @@ from PIL import Image
 
 from baselines.commands.failures import FailuresOptions
 from baselines.commands.shared.networks import introduce
+from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.answers import KeptAnswers
-from baselines.experiments.failures import FailingRegion, Failure, Failures, Search, find_failures
+from baselines.experiments.failures import FailingRegion, Failure, Failures, Search, find_ahead, find_failures
 from semrob_env.errors import OutputError
 from semrob_env.files import markdown_table, output_folder, write_whole
 from semrob_env.metrics.distinct import LEAST_DISTANCE
@@ -58,27 +59,20 @@ def run(options: FailuresOptions, console: Console) -> None:
     if not options.resume and path.exists():
         raise OutputError(f"{path} is there already; --no-resume wants an empty --out, leave it away to go on")
     kept, found = KeptAnswers(path), list[Failures]()
+    names = ("budget", "count", "level", "regions", "region_budget", "reliability", "certificate_points", "confidence")
+    asked: dict[str, Any] = {name: getattr(options, name) for name in (*names, "seed")}
+    workers = workers_of(options, alone=True)
     with progress_bar(console, "queries") as progress:
         bar = progress.add_task("search", total=len(scenes) * options.budget)
+        if not workers.is_here:
+            ready = partial(progress.advance, bar, options.budget)
+            ids = [str(scene) for scene in scenes]
+            find_ahead(ids, kept, search=search, workers=workers, modules=options.imports, on_function=ready, **asked)
         for number, scene in enumerate(scenes):
             progress.update(bar, description=f"{scene.class_name} {number + 1} of {len(scenes)}")
-            found.append(
-                find_failures(
-                    make_image_function(str(scene)),
-                    search=search,
-                    budget=options.budget,
-                    count=options.count,
-                    level=options.level,
-                    regions=options.regions,
-                    region_budget=options.region_budget,
-                    reliability=options.reliability,
-                    certificate_points=options.certificate_points,
-                    confidence=options.confidence,
-                    seed=options.seed,
-                    kept=kept,
-                    on_query=partial(advance, progress, bar, number * options.budget),
-                )
-            )
+            on_query = partial(advance, progress, bar, number * options.budget)
+            function = make_image_function(str(scene))
+            found.append(find_failures(function, search=search, kept=kept, on_query=on_query, **asked))
             progress.update(bar, completed=(number + 1) * options.budget)
             console.say(line_of(found[-1]))
     report(options, found, bundle, console)

@@ -1,6 +1,8 @@
 """Measures which gradient foretells f over which distance, and which grows better regions."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,8 +10,9 @@ from matplotlib.figure import Figure
 
 from baselines.commands.gradient_study import GradientStudyOptions
 from baselines.commands.shared.networks import introduce
-from baselines.commands.shared.options import start_points
+from baselines.commands.shared.options import start_points, workers_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
+from baselines.experiments.runner import each
 from optimizers.oir_w import OirW, OirWSettings
 from optimizers.run import run as run_optimizer
 from semrob_env.errors import InvalidParameterError
@@ -70,21 +73,50 @@ def run(options: GradientStudyOptions, console: Console) -> None:
     if options.dry_run:
         return
     introduce(console, {str(scene): starts for scene in scenes})
-    bundle = Bundle(options.out, console)
-    predictions: list[dict[str, Any]] = []
-    regions: list[dict[str, Any]] = []
+    bundle, workers = Bundle(options.out, console), workers_of(options, alone=True)
+    predictions: dict[int, list[dict[str, Any]]] = {}
+    regions: dict[int, list[dict[str, Any]]] = {}
+    foretell = partial(foretold, options.points, options.seed)
+    grow_on = partial(regions_on, grown, starts, options.emphasis, options.budget, judge)
     with progress_bar(console, "shapes") as progress:
-        for number, scene in enumerate(progress.track(scenes, description="prediction")):
-            rng = np.random.default_rng([options.seed, number])
-            predictions += predict(functions_of(scene, list(KINDS)), scene.class_name, options.points, rng)
-            write_report(bundle, predictions, regions, scene.network)
-        for scene in progress.track(scenes, description="regions"):
-            for name, function in functions_of(scene, grown).items():
-                for emphasis in options.emphasis:
-                    regions += grow(function, name, starts, emphasis, options.budget, judge)
-            write_report(bundle, predictions, regions, scene.network)
-    console.say(report_text(predictions, regions))
+        for words, call, found in (("prediction", foretell, predictions), ("regions", grow_on, regions)):
+            bar = progress.add_task(words, total=len(scenes))
+            with closing(each(workers, call, list(enumerate(scenes)), options.imports)) as results:
+                for number, rows in results:
+                    found[number] = rows
+                    write_report(bundle, in_order(predictions), in_order(regions), scenes[0].network)
+                    progress.advance(bar)
+    console.say(report_text(in_order(predictions), in_order(regions)))
     bundle.close()
+
+
+def in_order(found: Mapping[int, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The rows of all shapes, as they were named."""
+    return [row for number in sorted(found) for row in found[number]]
+
+
+def foretold(points: int, seed: int, work: tuple[int, ImageId]) -> list[dict[str, Any]]:
+    """Rows of what gradients foretell on a shape, by its number."""
+    number, scene = work
+    return predict(functions_of(scene, list(KINDS)), scene.class_name, points, np.random.default_rng([seed, number]))
+
+
+def regions_on(
+    kinds: Sequence[str],
+    starts: FloatArray,
+    emphases: Sequence[float],
+    budget: int,
+    judge: Judge,
+    work: tuple[int, ImageId],
+) -> list[dict[str, Any]]:
+    """Rows of regions that are grown on a shape, with each kind of gradient and each emphasis factor."""
+    functions = functions_of(work[1], kinds)
+    return [
+        row
+        for name, function in functions.items()
+        for emphasis in emphases
+        for row in grow(function, name, starts, emphasis, budget, judge)
+    ]
 
 
 def write_report(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ import numpy as np
 from baselines.commands.robust_training import RobustTrainingOptions
 from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
-from baselines.experiments.pool import finished
+from baselines.experiments.runner import each
 from baselines.robust_training import ARMS, MEASURES, Study, student_interval, trial
 from semrob_env.errors import OutputError
 from semrob_env.files import markdown_table, write_whole
@@ -63,12 +63,7 @@ def run(options: RobustTrainingOptions, console: Console) -> None:
         bar = progress.add_task("robust training", total=len(seeds), completed=len(done))
         workers = workers_of(options, alone=len(left) < 2)
         call = partial(trial, study)
-        told: Iterator[tuple[int, dict[str, Any]]] = (
-            ((place, call(seed)) for place, seed in enumerate(left))
-            if workers.is_here
-            else finished(workers, call, left)
-        )
-        for place, record in told:
+        for place, record in each(workers, call, left):
             seed = left[place]
             write_whole(trials / f"seed_{seed}.json", json.dumps(record) + "\n")
             done[seed] = record

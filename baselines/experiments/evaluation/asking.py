@@ -33,7 +33,7 @@ from baselines.experiments.evaluation.values import (
 )
 from baselines.experiments.functions import Functions
 from baselines.experiments.pool import Workers
-from baselines.experiments.runner import HERE, LIVE_CHUNK, run_tasks
+from baselines.experiments.runner import HERE, run_live
 from semrob_env.errors import InvalidParameterError, NameClashError, OutputError
 from semrob_env.files import encodable
 from semrob_env.functions import Complement, ScoreFunction
@@ -366,30 +366,15 @@ def _run(
     Raises:
         OutputError: One failed.
     """
-    rows: dict[tuple[str, tuple[float, ...]], RunRow] = {}
 
-    def on_rows(done: Sequence[RunRow], _: object) -> None:
-        for row in done:
-            rows[row.task.question.function_id, row.task.question.start] = row
-        on_step(Step("regions", len(rows), len(tasks)))
+    def on_runs(done: int, total: int) -> None:
+        on_step(Step("regions", done, total))
 
-    run_tasks(
-        tasks,
-        store,
-        functions=functions,
-        chunk=LIVE_CHUNK,
-        workers=workers,
-        modules=modules,
-        retry_failed=True,
-        on_rows=on_rows,
-    )
-    found = {}
-    for task in tasks:
-        row = rows[task.question.function_id, task.question.start]
+    rows = run_live(tasks, store, functions, workers=workers, modules=modules, on_runs=on_runs)
+    for row in rows.values():
         if row.status == FAILED:
             raise OutputError(f"a search for a region failed: {row.error}; the same call tries it again")
-        found[task] = row
-    return found
+    return rows
 
 
 def _shape(

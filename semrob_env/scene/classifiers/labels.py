@@ -174,7 +174,8 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
             raise InvalidParameterError(f"labels {path} are no JSON list: {error}") from error
         if isinstance(names, list) and not all(isinstance(name, str) and name.strip() for name in names):
             names = None
-    stripped = [name.strip() for name in names if name.strip()] if isinstance(names, list) else []
+    bare = [name.replace("\ufeff", "").strip() for name in names] if isinstance(names, list) else []
+    stripped = [name for name in bare if name]  # files that were put together have a mark before each
     if not stripped:
         raise InvalidParameterError(f"labels {path}: give one name a line, or a JSON list of names")
     odd = next((name for name in stripped if encodable(name) != name), None)

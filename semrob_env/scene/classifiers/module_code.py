@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import is_dataclass
 from functools import lru_cache, partial
-from types import CellType, CodeType, FunctionType
+from types import CellType, CodeType, FunctionType, SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 
 def trace(module: torch.nn.Module, *examples: torch.Tensor) -> Any:
@@ -23,6 +26,37 @@ def trace(module: torch.nn.Module, *examples: torch.Tensor) -> Any:
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # about branches: answers to other images are compared
         return torch.jit.trace(module, examples, check_trace=False)  # type: ignore[no-untyped-call]
+
+
+def looks_at_numbers(module: torch.nn.Module, image: torch.Tensor) -> bool:
+    """Whether the Python of a module takes a number out of a tensor that an image (1, 3, H, W) has gone into.
+
+    Branches and loops on such numbers are frozen in a trace as that image took them.
+    """
+    watch = _Watch(image)
+    with torch.no_grad(), watch:
+        module(image)
+    return watch.has_looked
+
+
+class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Follows what is computed of a tensor, by its storages, which are kept so that no other one takes their place."""
+
+    def __init__(self, tensor: torch.Tensor) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.has_looked = False
+        self._kept = {tensor.untyped_storage().data_ptr(): tensor}
+
+    def __torch_dispatch__(
+        self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        if any(leaf.untyped_storage().data_ptr() in self._kept for leaf in given if leaf.layout == torch.strided):
+            made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+            self.has_looked = self.has_looked or not made
+            self._kept.update((leaf.untyped_storage().data_ptr(), leaf) for leaf in made if leaf.numel())
+        return result
 
 
 def graph_digest(graph: Any) -> str:
@@ -54,6 +88,8 @@ def draws(graph: Any) -> bool | None:
         is_training: Any = True
         if "dropout" in node.kind():
             _, share, is_training = (value.toIValue() for value in node.inputs())
+        elif node.kind() == "aten::rrelu":
+            is_training = list(node.inputs())[_TRAINING_OF_RRELU].toIValue()
         elif node.kind() == "aten::scaled_dot_product_attention":
             share = list(node.inputs())[_SHARE_OF_ATTENTION].toIValue()
         if is_training is None or share is None:
@@ -63,8 +99,9 @@ def draws(graph: Any) -> bool | None:
     return found
 
 
-_SHARE_OF_ATTENTION = 4
-"""Place of the share that attention drops, after query, key, value and mask."""
+_SHARE_OF_ATTENTION, _TRAINING_OF_RRELU = 4, 3
+"""Places of the share that attention drops, after query, key, value and mask; and of whether a ReLU draws its slopes,
+after image, least and largest slope."""
 
 
 def _nodes(graph: Any) -> Iterator[Any]:
@@ -124,6 +161,8 @@ def told(value: object, depth: int = 0) -> object:
         return kind, *sorted(repr(inner(item)) for item in value)
     if isinstance(value, Mapping):
         return kind, *sorted(repr((inner(key), inner(item))) for key, item in value.items())
+    if is_dataclass(value) or isinstance(value, SimpleNamespace):
+        return kind, inner(dict(vars(value)))
     if isinstance(value, partial):
         return kind, *map(inner, (value.func, value.args, value.keywords))
     if isinstance(value, FunctionType):

@@ -49,6 +49,11 @@ def check_bounds(model: Any, label: str) -> None:
         kind = operator.get_type_name()
         if kind in _CHANGING:
             raise RefusedFileError(f"{label}: {kind} {_CHANGING[kind]}; export the model for inference")
+        bias = float(operator.get_attributes()["bias"]) if kind == "LRN" else 0.0
+        if not bias.is_integer():  # OpenVINO's CPU plugin, 2026.4, takes 1.5 for 1
+            raise RefusedFileError(
+                f"{label}: LRN of bias {bias:g}, of which OpenVINO takes the whole part; export it anew"
+            )
         outputs = [_elements(output, label) for output in operator.outputs()]
         if kind in _STORED:
             continue

@@ -51,6 +51,9 @@ REPEATS, MOST_REPEATS = 1, 12
 does not tell whether it draws random numbers."""
 
 
+_LOOKS = "its code looks at numbers of the image, and a recorded graph would keep the branch that one image takes"
+
+
 @final
 class TorchClassifier(Classifier):
     """A torch module that answers logits (N, labels) to normalised pictures; its softmax is the score by default.
@@ -211,6 +214,8 @@ class TorchClassifier(Classifier):
                 "" if is_one else ": of a model file, say which output by its place (--output 0), else wrap the module"
             )
             raise ClassifierError(f"{self.name} answers {_shapes(raw[0])} to one image; must be (1, labels){hint}")
+        if not all(one.is_floating_point() for one in raw):
+            raise ClassifierError(f"{self.name} answers numbers of {raw[0].dtype}; must be floating ones, of logits")
         answers = torch.cat(raw)
         self._kind = answers_kind(answers.cpu().numpy(), self._asked)
         network.gives_probabilities = self._kind.value == PROBABILITIES
@@ -224,7 +229,14 @@ class TorchClassifier(Classifier):
                 f"{self.name} answers the same image differently each time, as with dropout at work; export it after "
                 "eval()"
             )
-        if traced is not None:
+        if self._looks(first):
+            self._chunk = 1  # a branch is taken for a whole call
+            if self._backend == "openvino":
+                raise self._no_graph("values", ConversionError(_LOOKS))
+            if self._backend == "auto":
+                self._say_torch("values", f"as {_LOOKS}")
+            self._graphs = {"values": None, "gradients": None}
+        elif traced is not None:
             images, expected, is_softmax = self._images, self._expected.numpy(), network.is_softmax
             self._graph("values", lambda: value_requests(traced, images, expected, is_softmax=is_softmax))
 
@@ -240,6 +252,12 @@ class TorchClassifier(Classifier):
             self._code = "untraced"
             return None, None
         return traced, module_code.draws(graph)
+
+    def _looks(self, image: torch.Tensor) -> bool:
+        try:
+            return module_code.looks_at_numbers(self._module, image)
+        except Exception:  # some module that cannot be watched; it has answered before
+            return False
 
     def _apart(self, one: torch.Tensor, other: torch.Tensor) -> bool:
         """Whether two answers of the network differ by more than rounding."""
@@ -329,10 +347,13 @@ class TorchClassifier(Classifier):
                 if self._backend == "openvino":
                     raise self._no_graph(kind, error) from error
                 if isinstance(error, DifferenceError):
-                    text = f"{self.name}: torch answers {kind}, as OpenVINO's differ: {error}"
-                    warnings.warn_explicit(text, UserWarning, "<network>", 1)  # where it was noticed says nothing
+                    self._say_torch(kind, f"as OpenVINO's differ: {error}")
                 self._graphs[kind] = None
         return cast(_GraphT | None, self._graphs[kind])
+
+    def _say_torch(self, kind: str, why: str) -> None:
+        text = f"{self.name}: torch answers {kind}, {why}"
+        warnings.warn_explicit(text, UserWarning, "<network>", 1)  # where it was noticed says nothing
 
     def _no_graph(self, kind: str, error: Exception) -> ClassifierError:
         return ClassifierError(f"{self.name}: no OpenVINO graph for {kind} ({error}); use backend auto or torch")

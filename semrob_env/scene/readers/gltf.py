@@ -181,27 +181,36 @@ class _Scene:
 
     def _part(self, node: dict[str, Any], number: int, key: tuple[int, int], primitive: dict[str, Any]) -> Part:
         points, faces = self._shapes[key]
-        points = points + self._morphed(node, key, primitive)
+        points = points + self._morphed(node, key, primitive, "POSITION")
+        finish = self._finishes.get(key)
+        if finish is not None and finish.surface is not None and finish.surface.normals is not None:
+            finish = finish.bent(self._morphed(node, key, primitive, "NORMAL")[faces])
         world = self._worlds[number]
         if "skin" in node:  # only its joints move it
-            return self._dressed(key, self._skinned(points, node, primitive), [faces], [None])
+            return self._dressed(key, finish, self._skinned(points, node, primitive), [faces], [None])
         instances = node.get("extensions", {}).get(INSTANCING, {}).get("attributes", {})
         if not any(name in instances for name in PLACES):
             moved = points @ world[:3, :3].T + world[:3, 3]
-            return self._dressed(key, moved, [_wound(faces, world)], [world[:3, :3]])
+            return self._dressed(key, finish, moved, [_wound(faces, world)], [world[:3, :3]])
         found = [self._document.values(instances[name]) if name in instances else None for name in PLACES]
         matrices = world @ _matrices(*found)
         moved = (points @ matrices[:, :3, :3].transpose(0, 2, 1) + matrices[:, None, :3, 3]).reshape(-1, 3)
         copies = [_wound(faces, matrix) + place * len(points) for place, matrix in enumerate(matrices)]
-        return self._dressed(key, moved, copies, [*matrices[:, :3, :3]])
+        return self._dressed(key, finish, moved, copies, [*matrices[:, :3, :3]])
 
     def _dressed(
-        self, key: tuple[int, int], points: FloatArray, copies: list[IntArray], matrices: list[FloatArray | None]
+        self,
+        key: tuple[int, int],
+        finish: Finish | None,
+        points: FloatArray,
+        copies: list[IntArray],
+        matrices: list[FloatArray | None],
     ) -> Part:
         """A part of copies of a primitive in their colors.
 
         Args:
             key: The primitive.
+            finish: Its finish, where it is wanted.
             points: Vertices of all copies.
             copies: The faces of each.
             matrices: What has moved each, (3, 3); None: more than a matrix: its normals are not known.
@@ -209,16 +218,15 @@ class _Scene:
         faces = np.concatenate([np.zeros((0, 3), dtype=np.int64), *copies])
         albedo = self._albedos.get(key)
         surface = None
-        if key in self._finishes:
-            finish = self._finishes[key]
+        if finish is not None:
             albedo = finish.albedo
             surface = join_surfaces([finish.moved(matrix) for matrix in matrices], [len(own) for own in copies])
         if albedo is not None:
             albedo = np.tile(albedo, (len(copies), 1))
         return Part(points, faces, albedo, surface)
 
-    def _morphed(self, node: dict[str, Any], key: tuple[int, int], primitive: dict[str, Any]) -> FloatArray:
-        """How far the weights of its morph targets move each vertex (V, 3)."""
+    def _morphed(self, node: dict[str, Any], key: tuple[int, int], primitive: dict[str, Any], name: str) -> FloatArray:
+        """How far the weights of its morph targets move each vertex, or its normal, (V, 3)."""
         weights = node.get("weights", self._document.at("meshes", key[0]).get("weights", []))
         moved = np.zeros_like(self._shapes[key][0])
         for weight, target in zip(weights, primitive.get("targets", []), strict=False):
@@ -228,8 +236,8 @@ class _Scene:
                 and any(name.startswith(("COLOR", "TEXCOORD")) for name in target)
             ):
                 raise InvalidMeshError("a morph target of it changes colors, which is not supported")
-            if weight and "POSITION" in target:
-                change = self._document.values(target["POSITION"])
+            if weight and name in target:
+                change = self._document.values(target[name])
                 if change.shape != moved.shape:
                     raise InvalidMeshError("a morph target of it has not one change for each vertex")
                 moved += float(weight) * change
@@ -244,8 +252,10 @@ class _Scene:
             raise InvalidMeshError("a joint of its skin is no node of its scene")
         joints = np.stack([self._worlds[joint] for joint in skin["joints"]])
         if "inverseBindMatrices" in skin:
-            inverse = self._document.values(skin["inverseBindMatrices"])[: len(joints)]
-            joints = joints @ inverse.reshape(-1, 4, 4).transpose(0, 2, 1).astype(np.float64)
+            inverse = self._document.values(skin["inverseBindMatrices"])[: len(joints)].astype(np.float64)
+            if inverse.shape != (len(joints), 16):
+                raise InvalidMeshError("its skin has not one inverse bind matrix for each joint")
+            joints = joints @ _affine(inverse.reshape(-1, 4, 4).transpose(0, 2, 1))
         total, weight = np.zeros((len(points), 4, 4)), np.zeros(len(points))
         attributes = primitive["attributes"]
         for number in itertools.takewhile(lambda number: f"JOINTS_{number}" in attributes, itertools.count()):
@@ -283,7 +293,7 @@ def _wound(faces: IntArray, matrix: FloatArray) -> IntArray:
 
 def _local(node: dict[str, Any]) -> FloatArray:
     """The matrix (4, 4) of a node below its parent."""
-    matrix = np.array(node.get("matrix", np.eye(4)), dtype=np.float64).reshape(4, 4).T
+    matrix = _affine(np.array(node.get("matrix", np.eye(4)), dtype=np.float64).reshape(4, 4).T)
     found = [None if key not in node else np.array([node[key]], dtype=np.float64) for key in NODE_PLACES]
     return np.asarray(matrix if all(place is None for place in found) else matrix @ _matrices(*found)[0])
 
@@ -310,6 +320,13 @@ def _matrices(translations: FloatArray | None, rotations: FloatArray | None, sca
         matrices[has_turn, :3, :3] = linear[has_turn]
     if scales is not None:
         matrices[:, :3, :3] *= scales[:, None, :]
+    return matrices
+
+
+def _affine(matrices: FloatArray) -> FloatArray:
+    """Matrices (..., 4, 4) that move, turn, scale and shear, and nothing else."""
+    if not np.allclose(matrices[..., 3, :], [0.0, 0.0, 0.0, 1.0], rtol=0.0, atol=1e-4):
+        raise InvalidMeshError("a matrix of it has another last row than 0, 0, 0, 1, which is not read")
     return matrices
 
 

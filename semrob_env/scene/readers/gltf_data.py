@@ -109,10 +109,12 @@ class Document:
         """What a uri holds or names; None: it is missing."""
         if not isinstance(uri, str):
             raise InvalidMeshError("not a readable glTF file: a uri is no text")
-        if not uri.startswith("data:"):
+        if uri[:5].lower() != "data:":
             return self._companions.find(uri)
         head, _, body = uri.partition(",")
-        return base64.b64decode(body) if head.endswith(";base64") else unquote_to_bytes(body)
+        data = unquote_to_bytes(body)
+        is_packed = head.lower().endswith(";base64")
+        return base64.b64decode(data.translate(None, b" \t\r\n"), validate=True) if is_packed else data
 
     def view(self, index: object) -> memoryview:
         """The bytes of a view of a buffer."""
@@ -181,8 +183,8 @@ def _chunks(data: bytes) -> tuple[bytes, bytes | None]:
     if version != 2:
         raise InvalidMeshError(f"not a readable GLB file: it is of version {version}, and only 2 is read")
     found: dict[bytes, bytes] = {}
-    place = 12
-    while place + 8 <= len(data):
+    place, end = 12, int.from_bytes(data[8:12], "little")
+    while place + 8 <= len(data) and place != end:  # what stands behind the end is no chunk
         size, kind = int.from_bytes(data[place : place + 4], "little"), data[place + 4 : place + 8]
         if place + 8 + size > len(data):
             raise InvalidMeshError("not a readable GLB file: it is cut off")

@@ -38,6 +38,15 @@ class Finish:
     albedo: FloatArray | None
     surface: Surface | None
 
+    def bent(self, change: FloatArray) -> Finish:
+        """The same with normals of corners that are moved by (F, 3, 3)."""
+        if self.surface is None or self.surface.normals is None:
+            return self
+        normals = self.surface.normals + change
+        lengths = np.linalg.norm(normals, axis=-1, keepdims=True)
+        normals = np.divide(normals, lengths, out=np.zeros_like(normals), where=lengths > 0)
+        return replace(self, surface=replace(self.surface, normals=normals.astype(np.float32)))
+
     def moved(self, matrix: FloatArray | None) -> Surface | None:
         """The surface of a copy that a matrix (3, 3) has moved; None: more than one, its normals are not known."""
         if self.surface is None:
@@ -147,7 +156,7 @@ class Surfaces:
 
     def _vertex_colors(self, index: object) -> np.typing.NDArray[Any]:
         colors = self._document.raw(index)
-        if colors.shape[1] not in {3, 4} or colors.dtype.kind == "i":
+        if colors.shape[1] not in {3, 4} or colors.dtype not in (np.uint8, np.uint16, np.float32):
             raise InvalidMeshError("its vertex colors (COLOR_0) are no RGB or RGBA")
         return colors / 65535.0 if colors.dtype == np.uint16 else colors
 

@@ -177,13 +177,19 @@ def _texture(names: tuple[str, ...], companions: Companions) -> DiffuseTexture |
     name = " ".join(words).strip("\"'")
     data = companions.find(name) if options and name else None
     if data is None:
-        found = ((name, companions.find(name)) for name in names)
-        return next((DiffuseTexture(name, data) for name, data in found if data is not None), None)
+        found = next(((name, data) for name in names if (data := companions.find(name)) is not None), None)
+        if found is None and names[-1].startswith("-") and companions.find(names[-1].split()[-1].strip("\"'")):
+            raise _not_understood(names[-1])
+        return None if found is None else DiffuseTexture(*found)
     given = {key: options.get(key, []) for key in ("o", "s", "t", "mm")}
     if not all(is_number(word) for words in given.values() for word in words) or any(map(float, given["t"])):
-        raise InvalidMeshError(f"its texture 'map_Kd {names[-1][:200]}' has options that are not understood")
+        raise _not_understood(names[-1])
     offset, scale, _, shade = (np.clip(np.array(words, dtype=np.float64), -1e9, 1e9) for words in given.values())
     (across, along), (right, up) = (*scale, 1.0, 1.0)[:2], (*offset, 0.0, 0.0)[:2]
     base, gain = shade if len(shade) == 2 else (0.0, 1.0)
     wrap: Wrap = "clamp" if options.get("clamp", [""])[0].lower() == "on" else "repeat"
     return DiffuseTexture(name, data, (across, along), (right, up), wrap, float(gain), float(base))
+
+
+def _not_understood(line: str) -> InvalidMeshError:
+    return InvalidMeshError(f"its texture 'map_Kd {line[:200]}' has options that are not understood")

@@ -133,7 +133,7 @@ def _obj_names(text: bytes) -> tuple[list[str], list[str]]:
     found: dict[bytes, dict[str, None]] = {b"o": {}, b"g": {}}
     now: dict[bytes, list[str]] = {b"o": [], b"g": []}
     for line in text.split(b"\n"):
-        word, _, rest = line.strip().partition(b" ")
+        word, rest = _statement(line)
         if word in now:
             now[word] = _names(word, rest)
         elif word in (b"f", b"fo"):
@@ -147,7 +147,7 @@ def _only_obj(text: bytes, name: str) -> bytes:
     lines, kept = text.split(b"\n"), 0
     known: dict[str, None] = {}
     for place, line in enumerate(lines):
-        word, _, rest = line.strip().partition(b" ")
+        word, rest = _statement(line)
         if word in now:
             now[word] = _names(word, rest)
             known.update(dict.fromkeys(now[word]))
@@ -159,6 +159,11 @@ def _only_obj(text: bytes, name: str) -> bytes:
     if not kept:
         raise _unknown(name, known)
     return b"\n".join(lines)
+
+
+def _statement(line: bytes) -> tuple[bytes, bytes]:
+    word, rest = (*line.split(None, 1), b"", b"")[:2]
+    return word, rest
 
 
 def _names(word: bytes, rest: bytes) -> list[str]:

@@ -169,7 +169,9 @@ def read_obj(data: bytes, companions: Companions, wanted: Wanted, most_faces: in
 
 def _plain(data: bytes) -> bytes:
     """The file as `ObjLines` knows it: one statement a line, no indents, no comments after numbers, no tabs."""
-    text = plain_text(data).translate(bytes.maketrans(b"\t\v\f", b"   ")).replace(b"\\\n", b" ")
+    text = plain_text(data).translate(bytes.maketrans(b"\t\v\f", b"   "))
+    if b"\\\n" in text:  # a comment, which may be the name of a folder, ends with its line
+        text = re.sub(rb"(?m)^([^#\n]*)\\\n", rb"\1 ", text)
     if b"\n " in text or text.startswith(b" "):
         text = re.sub(rb"(?m)^ +", b"", text)
     if text.count(b"#") > text.count(b"\n#") + text.startswith(b"#"):
@@ -189,9 +191,10 @@ def _rows(lines: ObjLines, word: bytes, most: int) -> FloatArray:
     width, least = min(int(counts.max()), 6), int(counts.min())
     if word == b"v" and least < 3:
         raise InvalidMeshError("not a readable OBJ file: a vertex has fewer than three numbers")
-    if least == counts.max():
+    is_place = word == b"vt"  # its second number may be missing, and is 0
+    if least == counts.max() and not (is_place and least < 2):
         return values.reshape(-1, least)[:, :width]
-    rows = np.full((len(starts), width), np.nan)
+    rows = np.full((len(starts), max(width, 2)), 0.0 if is_place else np.nan)
     begins = np.cumsum(counts) - counts
     for place in range(width):
         has = counts > place

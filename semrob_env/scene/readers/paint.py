@@ -95,9 +95,11 @@ def open_image(data: bytes, name: str, most_pixels: int, mode: str = "RGB") -> U
         with opened_image(data, FORMATS) as image:
             width, height = image.size
             if width * height <= min(MAX_TEXTURE_PIXELS, most_pixels):
-                if image.mode.startswith("I;16"):  # Pillow's own conversion cuts off instead of dividing
-                    gray = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
-                    return np.asarray(gray.convert(mode))
+                if image.mode[0] in "IF":  # Pillow's own conversion cuts off instead of dividing
+                    levels = np.asarray(image)
+                    if image.mode == "F" or levels.min(initial=0) < 0 or levels.max(initial=0) >= 2**16:
+                        raise InvalidMeshError("its pixels are neither of 8 nor of 16 bits")
+                    return np.asarray(Image.fromarray((levels >> 8).astype(np.uint8)).convert(mode))
                 return np.asarray(image.convert(mode))
     except Exception as error:  # fed with a broken file it may raise anything
         reason = " ".join(str(error).split())[:200] or type(error).__name__

@@ -170,7 +170,9 @@ def _header(data: bytes) -> tuple[str, list[Element], list[str], bytes]:
     names = [(element.name, column.name) for element in elements for column in element.properties]
     if not order or len(set(names)) < len(names) or len({element.name for element in elements}) < len(elements):
         raise InvalidMeshError("not a readable PLY file: its header has no format, or a name twice")
-    return order, elements, textures, data[end.end() :]
+    # Where lines end with a carriage return, a line feed behind the last one belongs to the numbers.
+    first = end.end() - (end[0].endswith(b"\r\n") and b"\n" not in data[: end.end() - 1])
+    return order, elements, textures, data[first:]
 
 
 def _property(words: list[str], order: str) -> Property:

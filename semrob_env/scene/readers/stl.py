@@ -37,7 +37,8 @@ def read_stl(data: bytes, companions: Companions, wanted: Wanted, most_faces: in
         InvalidMeshError: It cannot be read or is cut off.
     """
     del companions, wanted
-    if b"\0" in data[HEADER_BYTES - 4 : HEADER_BYTES] and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+    is_text = b"solid" in plain_text(data[:HEADER_BYTES]).lower() and data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if b"\0" in data[HEADER_BYTES - 4 : HEADER_BYTES] and not is_text:
         corners = _binary(data, most_faces)
     else:
         corners = _text(plain_text(data).lower(), most_faces)
@@ -64,7 +65,7 @@ def _text(text: bytes, most_faces: int) -> np.typing.NDArray[np.floating]:
     if 2 * names.count(b"") != len(names):
         raise InvalidMeshError("not a readable STL file: a solid without its end; the file is cut off")
     bare = SOLID.sub(b"", text)
-    count = len(re.findall(rb"(?<!\S)facet(?!\S)", bare))
+    count = len(re.findall(rb"(?<!\S)facet(?=\s+(?:normal|outer)(?!\S))", bare))
     check_count(count, "faces", most_faces)
     plain = FACET.sub(rb" \1 \2 \3 \4 \5 \6 \7 \8 \9 ", bare)
     return numbers(plain, 9 * count, "STL file: its facets, each with three vertices,")
