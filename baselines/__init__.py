@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from baselines.dataset import make_dataset as make_dataset
     from baselines.experiments.compare import compare as compare
     from baselines.experiments.evaluation import Evaluation as Evaluation
+    from baselines.experiments.evaluation import EvaluationSettings as EvaluationSettings
     from baselines.experiments.evaluation import evaluate as evaluate
     from baselines.experiments.failures import find_failures as find_failures
     from baselines.experiments.network_comparison import compare_networks as compare_networks
@@ -76,7 +77,7 @@ else:
             "baselines.dataset": "make_dataset",
             "baselines.experiments.compare": "compare",
             "baselines.experiments.network_comparison": "compare_networks",
-            "baselines.experiments.evaluation": "Evaluation evaluate",
+            "baselines.experiments.evaluation": "Evaluation EvaluationSettings evaluate",
             "baselines.experiments.failures": "find_failures",
             "baselines.experiments.runner": "execute run_tasks solve",
             "baselines.failure_distribution": "FailureDistribution",

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from semrob_env.scene.shading import Shading
     from semrob_env.scene.sources import ShapeInfo
 
-SHAPES, NETWORK, SPACE = Group("Shapes", sort_key=1), Group("Networks", sort_key=2), Group("ViewOptions", sort_key=3)
+SHAPES, NETWORK, SPACE = Group("Shapes", sort_key=1), Group("Networks", sort_key=2), Group("Views", sort_key=3)
 METHOD, QUESTION, RUN = Group("Methods", sort_key=4), Group("Question", sort_key=5), Group("Run", sort_key=6)
 
 DEFAULT_GOAL: Goal = MeanGoal()
