@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar, cast
+
+import numpy as np
 
 from semrob_env.errors import CacheWarning
 
@@ -34,10 +38,14 @@ def _lenient_cache() -> Any:
     numbas: Any = FunctionCache
 
     class LenientCache(numbas):  # type: ignore[misc]
-        """A cache of numba's whose files may be damaged, gone, or on a disk that is full: then nothing is kept."""
+        """A cache of numba's whose files may be damaged, gone, or on a disk that is full: then nothing is kept.
+
+        Numba's own is valid until the file of the function changes; this one notices what is built into it as well.
+        """
 
         def load_overload(self, *args: Any) -> Any:
             try:
+                self._cache_file._source_stamp = _fingerprint(self._py_func)
                 return super().load_overload(*args)
             except Exception:  # whatever half a pickle raises
                 return None
@@ -49,6 +57,27 @@ def _lenient_cache() -> Any:
                 _tell(f"{type(error).__name__}: {error}")
 
     return LenientCache
+
+
+def _fingerprint(function: Any) -> str:
+    """Digest of what compiled code is made of: the files of all functions in it, and the constants that these read."""
+    sha, seen, waiting = hashlib.sha256(), set[Any](), [function]
+    while waiting:
+        one = waiting.pop()
+        if one in seen:
+            continue
+        seen.add(one)
+        for name in one.__code__.co_names:
+            value = one.__globals__.get(name)
+            if hasattr(value, "py_func"):
+                waiting.append(value.py_func)
+            elif isinstance(value, np.ndarray):
+                sha.update(value.tobytes())
+            elif isinstance(value, (int, float, str, tuple, np.generic)):
+                sha.update(repr(value).encode())
+    for path in sorted({one.__code__.co_filename for one in seen}):
+        sha.update(Path(path).read_bytes())
+    return sha.hexdigest()
 
 
 def _tell(reason: str) -> None:

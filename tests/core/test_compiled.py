@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import subprocess
 import sys
@@ -54,6 +55,28 @@ def test_loops_compile_in_every_process_where_nothing_can_be_kept_and_say_so_onc
     assert told == "42 21\n"
     assert len(warned) == 1
     assert "set NUMBA_CACHE_DIR to a folder" in warned[0]
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("return FACTOR * x", "return FACTOR * x + 1"), ("FACTOR = 2", "FACTOR = 3")]
+)
+def test_loops_that_are_kept_notice_what_changes_in_other_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: str, after: str
+) -> None:
+    monkeypatch.setattr("numba.config.CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    other = "from numba import njit\nFACTOR = 2\n@njit\ndef scaled(x):\n    return FACTOR * x\n"
+    own = "from other_file import scaled\nfrom semrob_env.compiled import cached_njit\n@cached_njit()\n"
+    (tmp_path / "own_file.py").write_text(f"{own}def result(x):\n    return scaled(x)\n")
+    told = []
+    for text in (other, other, other.replace(before, after)):
+        (tmp_path / "other_file.py").write_text(text)
+        for name in ("own_file", "other_file"):
+            monkeypatch.delitem(sys.modules, name, raising=False)
+        found = importlib.import_module("own_file").result
+        told.append((found(7), sum(found.stats.cache_hits.values())))
+    assert told == [(14, 0), (14, 1), (15 if "1" in after else 21, 0)]
 
 
 @pytest.mark.slow
