@@ -48,6 +48,8 @@ _ENCODED: Final = display_values(np.arange(_STEPS + 2) / _STEPS).astype(np.float
 """Display values of equal steps of linear light; straight lines between them are off by less than 2e-5."""
 
 _EDGE_ON = 1e-12
+_ON_EDGE = 1e-9  # pixels
+_ZERO, _ONE, _TWO, _HALF_TEXEL = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(0.5)
 
 # Places in the row of numbers that is known of a point of a surface.
 _COLOR, _SLOPE_X, _SLOPE_Y, _BASE, _NORMAL, _POINT, _HALF, _VIEW = 0, 3, 6, 9, 12, 15, 18, 21
@@ -63,13 +65,15 @@ class Coat(NamedTuple):
     emission: Float32Array  # (F, 3)
     texture_of: Int32Array  # (F,)
     cut: Int32Array  # faces with holes
-    texels: UInt8Array  # (N, 4) of all levels of all textures
-    levels: IntArray  # (T, L, 3) first texel, height, width
+    texels: UInt8Array  # (N, 4) of all levels of all textures, each framed by what it repeats
+    levels: IntArray  # (T, L, 3) first texel, that of the frame; height and width without the frame
     counts: IntArray  # (T,) levels
     wraps: IntArray  # (T, 2) places in WRAPS
     cutoffs: FloatArray  # (T,)
     joined: UInt8Array  # (E,) whether the surface goes on across an edge
     gloss: float
+    is_blended: bool  # whether corners of a face differ in color
+    is_glowing: bool
 
     @classmethod
     def of(cls, mesh: Mesh, surface: Surface, topology: Topology) -> Coat:
@@ -85,10 +89,12 @@ class Coat(NamedTuple):
         joined[pairs] = goes_on(surface, topology.albedo, topology.normals, topology.faces, (sides[0], sides[1]))
         texels, levels = [np.full((1, 4), 255, dtype=np.uint8)], []
         for texture in surface.textures:
+            across, down = ("wrap" if wrap == "repeat" else "edge" for wrap in texture.wraps)
             rows = []
             for level in texture.levels:
                 rows.append((sum(map(len, texels)), *level.shape[:2]))
-                texels.append(level.reshape(-1, 4))
+                framed = np.pad(np.pad(level, ((1, 1), (0, 0), (0, 0)), down), ((0, 0), (1, 1), (0, 0)), across)
+                texels.append(framed.reshape(-1, 4))
             levels.append(rows)
         table = np.zeros((len(levels), max(map(len, levels), default=1), 3), dtype=np.int64)
         for number, rows in enumerate(levels):
@@ -112,43 +118,34 @@ class Coat(NamedTuple):
             cutoffs,
             joined,
             float(surface.gloss),
+            bool((colors != colors[:, :1]).any()),
+            surface.emission is not None,
         )
-
-
-@_compiled
-def _wrapped(place: int, size: int, wrap: int) -> int:
-    """Texel of a place from -1 to size (to twice that where the texture is mirrored)."""
-    if wrap == 0:
-        return place + size if place < 0 else (place - size if place >= size else place)
-    if wrap == 2:
-        place = 2 * size - 1 - place if place >= size else place
-        return -1 - place if place < 0 else place
-    return min(max(place, 0), size - 1)
 
 
 @_compiled
 def _level(footprint: float, count: int) -> float:
     """The level of a texture of `count` in which a pixel is a texel wide: half of log2, off by less than 0.05."""
-    bits = np.float32(min(max(footprint, 1.0), 1e18)).view(np.int32)
-    logarithm = (bits >> 23) - 127 + np.float32(bits & 0x7FFFFF) * np.float32(2.0**-23)
-    level: float = min(np.float32(0.5) * logarithm, np.float32(count - 1))
+    bits = np.float32(min(max(np.float32(footprint), _ONE), np.float32(1e18))).view(np.int32)  # exponent, then mantissa
+    level: float = min(np.float32(bits) * np.float32(2.0**-24) - np.float32(63.5), np.float32(count - 1))
     return level
 
 
 @_compiled
-def _inside(place: float, wrap: int) -> float:
-    """The same place of a texture nearer to it: in [0, 1], [0, 2] where it is mirrored, near it where it is clamped."""
-    period = 2.0 if wrap == 2 else 1.0
-    found: float = min(max(place, -1.0), 2.0) if wrap == 1 else place - period * np.floor(place / period)
-    return found
+def _inside(place: float, wrap: int) -> tuple[float, float]:
+    """Where in [0, 1] a texture has what it shows at a place, and -1 where that runs the other way, else 1."""
+    if wrap == 0:
+        return place - np.floor(place), _ONE
+    if wrap == 1:
+        return min(max(place, _ZERO), _ONE), _ONE
+    place -= _TWO * np.floor(place / _TWO)
+    return (_TWO - place, -_ONE) if place > _ONE else (place, _ONE)
 
 
 @_compiled
 def _read_level(
     texels: UInt8Array,
     levels: IntArray,
-    wrap_u: int,
-    wrap_v: int,
     texture: int,
     level: int,
     u: float,
@@ -159,13 +156,12 @@ def _read_level(
 ) -> None:
     """Add `share` of a level at (u, v) to `found`: linear light and alpha (4), their slopes in u (4) and in v (4)."""
     start, height, width = levels[texture, level, 0], levels[texture, level, 1], levels[texture, level, 2]
-    x, y = u * width - 0.5, v * height - 0.5
-    column, row = int(np.floor(x)), int(np.floor(y))
+    x, y = u * width + 0.5, v * height + 0.5
+    column, row = int(x), int(y)
     right, down = x - column, y - row
-    column_0, column_1 = _wrapped(column, width, wrap_u), _wrapped(column + 1, width, wrap_u)
-    row_0, row_1 = start + _wrapped(row, height, wrap_v) * width, start + _wrapped(row + 1, height, wrap_v) * width
-    a, b = np.uint64(row_0 + column_0), np.uint64(row_0 + column_1)
-    c, d = np.uint64(row_1 + column_0), np.uint64(row_1 + column_1)
+    a = np.uint64(start + row * (width + 2) + column)
+    b, c = a + np.uint64(1), a + np.uint64(width + 2)
+    d = c + np.uint64(1)
     for k in range(4):
         if k < 3:
             first, second = LINEAR[texels[a, k]], LINEAR[texels[b, k]]
@@ -196,23 +192,27 @@ def _read_texture(
     """Linear light and alpha of a texture, and their slopes; `footprint` is the pixel's side in texels, squared."""
     for k in range(12):
         found[k] = 0.0
-    wrap_u, wrap_v = wraps[texture, 0], wraps[texture, 1]
-    u, v = _inside(u, wrap_u), _inside(v, wrap_v)
+    u, along_u = _inside(u, wraps[texture, 0])
+    v, along_v = _inside(v, wraps[texture, 1])
     level = _level(footprint, counts[texture])
     whole = int(level)
     part = level - whole
-    _read_level(texels, levels, wrap_u, wrap_v, texture, whole, u, v, 1.0 - part, found, with_slopes)
+    _read_level(texels, levels, texture, whole, u, v, 1.0 - part, found, with_slopes)
     if part > 0.0:
-        _read_level(texels, levels, wrap_u, wrap_v, texture, whole + 1, u, v, part, found, with_slopes)
+        _read_level(texels, levels, texture, whole + 1, u, v, part, found, with_slopes)
+    for k in range(4):
+        found[4 + k] *= along_u
+        found[8 + k] *= along_v
 
 
 @_compiled
 def _encode(light: float) -> tuple[float, float]:
     """Display value of linear light in [0, 1], and its slope."""
     place = min(max(light, np.float32(0.0)), np.float32(1.0)) * np.float32(_STEPS)
-    step = np.uint64(np.int64(place))
-    rise = _ENCODED[step + np.uint64(1)] - _ENCODED[step]
-    return _ENCODED[step] + rise * np.float32(place - step), rise * np.float32(_STEPS)
+    step = np.int64(place)
+    low = _ENCODED[np.uint64(step)]
+    rise = _ENCODED[np.uint64(step + 1)] - low
+    return low + rise * (place - np.float32(step)), rise * np.float32(_STEPS)
 
 
 @_compiled
@@ -481,25 +481,29 @@ def _rasterize_cut(
 
 
 @_compiled
-def _bilinear(
-    texels: UInt8Array, start: int, height: int, width: int, wrap_u: int, wrap_v: int, u: float, v: float
-) -> tuple[float, float, float]:
-    """Linear light of a level, as `_read_level` has it."""
-    x, y = u * width - 0.5, v * height - 0.5
-    column, row = np.int64(x + 1e6) - 1000000, np.int64(y + 1e6) - 1000000  # floor, without its price
-    right, down = np.float32(x - column), np.float32(y - row)
-    column_0, column_1 = _wrapped(column, width, wrap_u), _wrapped(column + 1, width, wrap_u)
-    row_0, row_1 = start + _wrapped(row, height, wrap_v) * width, start + _wrapped(row + 1, height, wrap_v) * width
-    a, b = np.uint64(row_0 + column_0), np.uint64(row_0 + column_1)
-    c, d = np.uint64(row_1 + column_0), np.uint64(row_1 + column_1)
-    share_b, share_c, share_d = right * (np.float32(1.0) - down), (np.float32(1.0) - right) * down, right * down
-    share_a = np.float32(1.0) - share_b - share_c - share_d
-    red = LINEAR[texels[a, 0]] * share_a + LINEAR[texels[b, 0]] * share_b
-    red += LINEAR[texels[c, 0]] * share_c + LINEAR[texels[d, 0]] * share_d
-    green = LINEAR[texels[a, 1]] * share_a + LINEAR[texels[b, 1]] * share_b
-    green += LINEAR[texels[c, 1]] * share_c + LINEAR[texels[d, 1]] * share_d
-    blue = LINEAR[texels[a, 2]] * share_a + LINEAR[texels[b, 2]] * share_b
-    blue += LINEAR[texels[c, 2]] * share_c + LINEAR[texels[d, 2]] * share_d
+def _add_level(
+    texels: UInt8Array, levels: IntArray, texture: np.uint64, level: np.uint64, u: float, v: float, weight: float,
+    light: tuple[float, float, float],
+) -> tuple[float, float, float]:  # fmt: skip
+    """Linear light, and `weight` of what a level has of it: `_read_level` in single precision."""
+    width, height = levels[texture, level, 2], levels[texture, level, 1]
+    x, y = u * np.float32(width) + _HALF_TEXEL, v * np.float32(height) + _HALF_TEXEL
+    column, row = np.int64(x), np.int64(y)
+    x, y = x - np.float32(column), y - np.float32(row)
+    a = np.uint64(levels[texture, level, 0] + row * (width + 2) + column)
+    c = a + np.uint64(width + 2)
+    b, d = a + np.uint64(1), c + np.uint64(1)
+    lower = weight * y
+    upper = weight - lower
+    share_b, share_d = upper * x, lower * x
+    share_a, share_c = upper - share_b, lower - share_d
+    red, green, blue = light
+    red += share_a * LINEAR[texels[a, 0]] + share_b * LINEAR[texels[b, 0]]
+    green += share_a * LINEAR[texels[a, 1]] + share_b * LINEAR[texels[b, 1]]
+    blue += share_a * LINEAR[texels[a, 2]] + share_b * LINEAR[texels[b, 2]]
+    red += share_c * LINEAR[texels[c, 0]] + share_d * LINEAR[texels[d, 0]]
+    green += share_c * LINEAR[texels[c, 1]] + share_d * LINEAR[texels[d, 1]]
+    blue += share_c * LINEAR[texels[c, 2]] + share_d * LINEAR[texels[d, 2]]
     return red, green, blue
 
 
@@ -508,7 +512,6 @@ def _paint_colors(
     mesh: Topology,
     coat: Coat,
     screen: FloatArray,
-    facing: Float32Array,
     nearest: IntArray,
     light: FloatArray,
     image: Float32Array,
@@ -516,81 +519,96 @@ def _paint_colors(
 ) -> None:
     """Give every pixel of `image` (3, S, S) the color that `_look` finds without gloss, and set `live` of its face.
 
-    Here because most of the time of a picture goes by here: a call of `_look` costs as much as what it does.
+    Here because most of the time of a picture goes by here: a call of `_look` costs as much as what it does. In single
+    precision but for the shares of the corners, and in three loops a row, because each step of a pixel waits for the
+    one before it: so the processor has other pixels to go on with.
     """
     size = len(nearest)
     # Taken out of the tuples here: within the loop their references would be counted.
     faces, corners, emission, texture_of = mesh.faces, coat.corners, coat.emission, coat.texture_of
     texels, levels, counts, wraps = coat.texels, coat.levels, coat.counts, coat.wraps
-    background = len(faces)
+    background, table = np.uint64(len(faces)), light.astype(np.float32)
+    is_blended, is_glowing = coat.is_blended, coat.is_glowing
+    columns, levels_of = np.empty(size, np.int64), np.empty(size, np.int32)
+    tints, lits, places = np.empty((size, 3), np.float32), np.empty(size, np.float32), np.empty((size, 2), np.float32)
+    footprints, parts, tops = np.empty(size, np.float32), np.empty(size, np.float32), np.empty(size, np.float32)
     for row in range(size):
         for c in range(3):
-            image[c, row] = light[3, c]
-        first, last = 0, size
-        while first < last and nearest[row, first] == background:
-            first += 1
-        while first < last and nearest[row, last - 1] == background:
-            last -= 1
-        if first > 0 or last < size:
+            image[c, row] = table[3, c]
+        count = 0
+        for column in range(size):
+            columns[count] = column
+            count += np.uint64(nearest[row, column]) != background
+        if count < size:
             live[background] = 1
         y = row + 0.5
-        for column in range(first, last):
+        for k in range(count):
+            column = np.uint64(columns[k])
             f = np.uint64(nearest[row, column] & FACE)
             live[f] = 1
-            if f == background:
-                continue
-            x = column + 0.5
+            x = np.int64(column) + 0.5
             a, b, c = np.uint64(faces[f, 0]), np.uint64(faces[f, 1]), np.uint64(faces[f, 2])
             xa, ya, wa = screen[a, 0] - x, screen[a, 1] - y, screen[a, 2]
             xb, yb, wb = screen[b, 0] - x, screen[b, 1] - y, screen[b, 2]
             xc, yc, wc = screen[c, 0] - x, screen[c, 1] - y, screen[c, 2]
-            share_a, share_b, share_c = (xb * yc - xc * yb) * wa, (xc * ya - xa * yc) * wb, (xa * yb - xb * ya) * wc
-            whole = share_a + share_b + share_c
+            to_a, to_b, to_c = (xb * yc - xc * yb) * wa, (xc * ya - xa * yc) * wb, (xa * yb - xb * ya) * wc
+            whole = to_a + to_b + to_c
             scale = 1.0 / whole
             if abs(whole) < _EDGE_ON * 1e-3:
-                share_a, share_b, share_c, scale, wa, wb, wc = 1.0, 1.0, 1.0, 1.0 / 3.0, 0.0, 0.0, 0.0
-            share_a, share_b, share_c = share_a * scale, share_b * scale, share_c * scale
+                to_a, to_b, to_c, scale, wa, wb, wc = 1.0, 1.0, 1.0, 1.0 / 3.0, 0.0, 0.0, 0.0
+            share_a, share_b, share_c = np.float32(to_a * scale), np.float32(to_b * scale), np.float32(to_c * scale)
             nx = share_a * corners[f, 0, 5] + share_b * corners[f, 1, 5] + share_c * corners[f, 2, 5]
             ny = share_a * corners[f, 0, 6] + share_b * corners[f, 1, 6] + share_c * corners[f, 2, 6]
             nz = share_a * corners[f, 0, 7] + share_b * corners[f, 1, 7] + share_c * corners[f, 2, 7]
-            cosine = facing[f] * (nx * light[2, 0] + ny * light[2, 1] + nz * light[2, 2])
-            lit = max(cosine, 0.0) / np.sqrt(max(nx * nx + ny * ny + nz * nz, 1e-30))
-            red = green = blue = 1.0
+            cosine = nx * table[2, 0] + ny * table[2, 1] + nz * table[2, 2]
+            cosine = max(cosine if whole < 0.0 else -cosine, _ZERO)  # the side that is seen; y runs down
+            lits[k] = cosine / np.sqrt(max(nx * nx + ny * ny + nz * nz, np.float32(1e-30)))
+            if is_blended:
+                tints[k, 0] = share_a * corners[f, 0, 0] + share_b * corners[f, 1, 0] + share_c * corners[f, 2, 0]
+                tints[k, 1] = share_a * corners[f, 0, 1] + share_b * corners[f, 1, 1] + share_c * corners[f, 2, 1]
+                tints[k, 2] = share_a * corners[f, 0, 2] + share_b * corners[f, 1, 2] + share_c * corners[f, 2, 2]
             texture = texture_of[f]
             if texture >= 0:
                 t = np.uint64(texture)
-                ax, ay = (yb - yc) * wa * scale, (xc - xb) * wa * scale
-                bx, by = (yc - ya) * wb * scale, (xa - xc) * wb * scale
-                cx, cy = (ya - yb) * wc * scale, (xb - xa) * wc * scale
                 ua, ub, uc = corners[f, 0, 3], corners[f, 1, 3], corners[f, 2, 3]
                 va, vb, vc = corners[f, 0, 4], corners[f, 1, 4], corners[f, 2, 4]
                 u, v = share_a * ua + share_b * ub + share_c * uc, share_a * va + share_b * vb + share_c * vc
-                total_x, total_y = ax + bx + cx, ay + by + cy
-                u_x, u_y = ax * ua + bx * ub + cx * uc - u * total_x, ay * ua + by * ub + cy * uc - u * total_y
-                v_x, v_y = ax * va + bx * vb + cx * vc - v * total_x, ay * va + by * vb + cy * vc - v * total_y
-                height, width = levels[t, 0, 1], levels[t, 0, 2]
-                footprint = 0.5 * (width * width * (u_x * u_x + u_y * u_y) + height * height * (v_x * v_x + v_y * v_y))
-                wrap_u, wrap_v = wraps[t, 0], wraps[t, 1]
-                u, v = _inside(u, wrap_u), _inside(v, wrap_v)
-                level = _level(footprint, counts[t])
-                lower = np.uint64(np.int64(level))
-                part = np.float32(level - lower)
-                red, green, blue = _bilinear(texels, levels[t, lower, 0], levels[t, lower, 1], levels[t, lower, 2],
-                                             wrap_u, wrap_v, u, v)  # fmt: skip
-                if part > 0.0:
-                    lower += np.uint64(1)
-                    far_red, far_green, far_blue = _bilinear(
-                        texels, levels[t, lower, 0], levels[t, lower, 1], levels[t, lower, 2], wrap_u, wrap_v, u, v
-                    )
-                    red, green = red + part * (far_red - red), green + part * (far_green - green)
-                    blue += part * (far_blue - blue)
-                red, green, blue = _encode(red)[0], _encode(green)[0], _encode(blue)[0]
-            red *= share_a * corners[f, 0, 0] + share_b * corners[f, 1, 0] + share_c * corners[f, 2, 0]
-            green *= share_a * corners[f, 0, 1] + share_b * corners[f, 1, 1] + share_c * corners[f, 2, 1]
-            blue *= share_a * corners[f, 0, 2] + share_b * corners[f, 1, 2] + share_c * corners[f, 2, 2]
-            image[0, row, column] = min(red * (light[0, 0] + light[1, 0] * lit) + emission[f, 0], 1.0)
-            image[1, row, column] = min(green * (light[0, 1] + light[1, 1] * lit) + emission[f, 1], 1.0)
-            image[2, row, column] = min(blue * (light[0, 2] + light[1, 2] * lit) + emission[f, 2], 1.0)
+                wa, wb, wc = wa * scale, wb * scale, wc * scale
+                ax, ay = np.float32((yb - yc) * wa), np.float32((xc - xb) * wa)
+                bx, by = np.float32((yc - ya) * wb), np.float32((xa - xc) * wb)
+                cx, cy = np.float32((ya - yb) * wc), np.float32((xb - xa) * wc)
+                ua, ub, uc, va, vb, vc = ua - u, ub - u, uc - u, va - v, vb - v, vc - v
+                u_x, u_y = ax * ua + bx * ub + cx * uc, ay * ua + by * ub + cy * uc
+                v_x, v_y = ax * va + bx * vb + cx * vc, ay * va + by * vb + cy * vc
+                wide, high = np.float32(levels[t, 0, 2]), np.float32(levels[t, 0, 1])
+                footprint = wide * wide * (u_x * u_x + u_y * u_y) + high * high * (v_x * v_x + v_y * v_y)
+                footprints[k], tops[k] = _HALF_TEXEL * footprint, np.float32(counts[t])
+                places[k, 0], places[k, 1] = _inside(u, wraps[t, 0])[0], _inside(v, wraps[t, 1])[0]
+        for k in range(count):
+            level = _level(footprints[k], tops[k])
+            whole_level = np.floor(level)
+            levels_of[k], parts[k] = np.int32(whole_level), level - whole_level
+        for k in range(count):
+            column = np.uint64(columns[k])
+            f = np.uint64(nearest[row, column] & FACE)
+            red, green, blue = corners[f, 0, 0], corners[f, 0, 1], corners[f, 0, 2]
+            if is_blended:
+                red, green, blue = tints[k, 0], tints[k, 1], tints[k, 2]
+            texture = texture_of[f]
+            if texture >= 0:
+                t, level_of, part = np.uint64(texture), np.uint64(levels_of[k]), parts[k]
+                u, v = places[k, 0], places[k, 1]
+                shown = _add_level(texels, levels, t, level_of, u, v, _ONE - part, (_ZERO, _ZERO, _ZERO))
+                if part > _ZERO:
+                    shown = _add_level(texels, levels, t, level_of + np.uint64(1), u, v, part, shown)
+                red, green, blue = red * _encode(shown[0])[0], green * _encode(shown[1])[0], blue * _encode(shown[2])[0]
+            lit = lits[k]
+            red, green = red * (table[0, 0] + table[1, 0] * lit), green * (table[0, 1] + table[1, 1] * lit)
+            blue *= table[0, 2] + table[1, 2] * lit
+            if is_glowing:
+                red, green, blue = red + emission[f, 0], green + emission[f, 1], blue + emission[f, 2]
+            image[0, row, column], image[1, row, column] = min(red, _ONE), min(green, _ONE)
+            image[2, row, column] = min(blue, _ONE)
 
 
 @_compiled
@@ -639,6 +657,15 @@ def _paint_changes(
 
 
 @_compiled
+def _beside(screen: FloatArray, a: np.uint64, b: np.uint64, vertex: int) -> float:
+    """How far a vertex is from an edge (a, b) of the picture, across its longer axis, by its side with a sign."""
+    x, y = screen[np.uint64(vertex), 0] - screen[a, 0], screen[np.uint64(vertex), 1] - screen[a, 1]
+    width, height = screen[b, 0] - screen[a, 0], screen[b, 1] - screen[a, 1]
+    distance: float = (x * height - y * width) / max(abs(width), abs(height))
+    return distance
+
+
+@_compiled
 def _smooth_surface_edges(
     screen: FloatArray,
     mesh: Topology,
@@ -671,6 +698,11 @@ def _smooth_surface_edges(
     chosen = np.empty(len(mesh.edges), np.int32)
     for e in chosen[: _choose_edges(screen, mesh, live, nearest, chosen)]:
         a, b = np.uint64(mesh.edges[e, 0]), np.uint64(mesh.edges[e, 1])
+        if coat.joined[e]:
+            one = _beside(screen, a, b, mesh.incident[mesh.starts[e], 1])
+            other = _beside(screen, a, b, mesh.incident[mesh.starts[e] + 1, 1])
+            if min(one, other) < -_ON_EDGE and max(one, other) > _ON_EDGE:
+                continue  # a face on either side: no need of `_sides`
         across = 0 if abs(screen[a, 0] - screen[b, 0]) <= abs(screen[a, 1] - screen[b, 1]) else 1
         along = 1 - across
         if screen[b, along] < screen[a, along]:
@@ -681,7 +713,7 @@ def _smooth_surface_edges(
         ua, wa = screen[a, across], screen[a, 2]
         slope, depth_slope = (screen[b, across] - ua) / length, (screen[b, 2] - wa) / length
         left, left_growth, right, right_growth = _sides(screen, mesh, e, a, across, slope, depth_slope)
-        if (left < 0 and right < 0) or (left >= 0 and right >= 0 and coat.joined[e]):
+        if left < 0 and right < 0:
             continue
         origin, sweep = ua - va * slope, abs(slope)
         for v in range(first, last):
@@ -795,7 +827,7 @@ def _draw_surface(
     _rasterize(screen, coat.opaque, nearest, facing, live)
     if len(coat.cut):
         _rasterize_cut(screen, mesh, coat, light, eye, nearest, facing, live, found, texel)
-    _paint_colors(mesh, coat, screen, facing, nearest, light, image, live)
+    _paint_colors(mesh, coat, screen, nearest, light, image, live)
     if count or coat.gloss > 0.0:
         _paint_changes(
             mesh, coat, screen, facing, nearest, light, eye, matrix_changes, light_changes, eye_changes, image,
