@@ -47,6 +47,9 @@ from semrob_env.types import Float32Array, FloatArray
 PROTOCOL = "1"
 """Version of what is not a parameter (camera, light, normalisation of meshes); enters the keys of stored runs."""
 
+SURFACE = "2"
+"""Goes up when images of surfaces (textures, smooth normals, gloss) change by a bit; others stay."""
+
 
 @final
 class SceneFunction(ImageFunction):
@@ -117,9 +120,10 @@ class SceneFunction(ImageFunction):
         common |= {**self.corruptions.fingerprint, **self.attack_fingerprint}
         if self.gradient_renderer is not self.renderer:
             common["gradient_renderer"] = self.gradient_renderer.identity
+        surfaces = ({} if mesh.surface is None else {"surface": SURFACE} for mesh in self.meshes)
         return tuple(
-            {**common, "mesh": mesh.digest, "class_index": str(index)}
-            for mesh, index in zip(self.meshes, self.class_indices, strict=True)
+            {**common, "mesh": mesh.digest, **surface, "class_index": str(index)}
+            for mesh, surface, index in zip(self.meshes, surfaces, self.class_indices, strict=True)
         )
 
     def scenes(self, theta: FloatArray) -> Scenes:

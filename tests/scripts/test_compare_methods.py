@@ -104,7 +104,7 @@ def test_rows_of_another_comparison_or_of_none_are_refused(
     out = tmp_path / "out"
     assert new(maps, out, "--methods", "naive") == 0
     protocol, rows = ["--protocol", str(out / "protocol.json")], (out / "runs.csv").read_text()
-    bad = {
+    bad: dict[str, str | bytes] = {
         "another comparison": rows.replace(lines(out / "runs.csv")[0]["protocol"], 64 * "0"),
         "no runs.csv": rows.replace("held_80", "kept_80"),
         "of 12 questions; the comparison has": "\n".join(rows.splitlines()[:13]),

@@ -95,8 +95,8 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
     limits = zip(options.limits(), ("queries", "steps"), strict=True)
     ends = ", ".join(f"at most {most} {what}" for most, what in limits if most is not None)
     if axes:
-        views = " x ".join(str(len(axis)) for axis in axes)
-        console.say(f"beside the budget: a map of {views} views (fewer with a larger --map-step), and pictures")
+        size = " x ".join(str(len(axis)) for axis in axes)
+        console.say(f"beside the budget: a map of {size} views (fewer with a larger --map-step), and pictures")
     rows, lines = [], []
     with progress_bar(console, "") as progress:
         maps = None

@@ -83,7 +83,8 @@ class Labels:
         if self.known is None:
             raise UnknownNameError(
                 f"class {text!r}: {self.owner} has {self.count} classes and no names for them, so ImageNet's do not "
-                f"apply; give an index 0..{self.count - 1}, or names for all of them (--labels FILE, labels=FILE in an id, categories=(...) in Python)"
+                f"apply; give an index 0..{self.count - 1}, or all names (--labels FILE, "
+                "labels=FILE in an id, categories=(...) in Python)"
             )
         return self._by_name(text, self.known)
 
