@@ -7,8 +7,8 @@
     FOLDER/.shapes/                        until the end: what is finished, so that the same call goes on
 
 A side without shapes (`split=1`: all are for training) has no folder. A view *fails* where its unit score is below 0.5:
-where another class is answered, by a network with the score `margin`. Failing views are drawn in failing regions and
-asked farthest first: next is the one that is farthest from those before it, by directions of camera and light.
+where another class is answered, by a network with the score `margin`. Failing views are drawn in failing regions, as
+many in each, and asked farthest first: next is the one that is farthest from those before it (`spread_order`).
 
 Every picture follows from the settings, the seed and its shape alone: the same bytes whatever the number of workers,
 the order of shapes, or how often the work was ended and begun again. A mesh that is there twice is on one side only.
@@ -39,7 +39,7 @@ import numpy as np
 
 from baselines.experiments.pool import Workers
 from baselines.experiments.runner import each
-from baselines.failing import BUDGET, FAILING_GOAL, MOST_REGIONS, failing_regions, failing_views
+from baselines.failing import BUDGET, FAILING_GOAL, failing_regions, failing_views
 from semrob_env.errors import InvalidParameterError, MissingFileError, OutputError, RefusedFileError, SemrobError
 from semrob_env.files import csv_text, encodable, file_digest, output_folder, read_regular, write_whole
 from semrob_env.parameters import SemanticSpace
@@ -72,6 +72,9 @@ PICTURE_SIZE = 224
 
 VIEWS, MOST_VIEWS = 100, 999_999
 """Views of a shape: unless told otherwise, and at most."""
+
+REGIONS = 4
+"""Failing regions a shape, unless told otherwise."""
 
 CHUNK = 32
 """Views that are drawn and answered at once."""
@@ -150,7 +153,7 @@ class DatasetRecipe:
     size: int = 0
     colors: str = "white"
     seed: int = 0
-    regions: int = MOST_REGIONS
+    regions: int = REGIONS
     budget: int = BUDGET
 
     def __post_init__(self) -> None:
@@ -420,7 +423,9 @@ class _Draw:
         origin = [UNIFORM] * len(theta)
         if wanted and function is not None:
             with spent.on("search"):
-                found = failing_regions(function, [0], most=own.regions, budget=own.budget, seed=own.seed)[0]
+                found = failing_regions(
+                    function, [0], most=own.regions, budget=own.budget, seed=own.seed, is_spread=True
+                )[0]
                 views, _, asked = failing_views(
                     function, 0, found.regions, wanted, own.key(shape, FAILING), is_spread=True
                 )

@@ -60,7 +60,13 @@ class FailingRegions:
 
 
 def failing_regions(
-    function: ScoreFunction, members: Sequence[int], *, most: int = MOST_REGIONS, budget: int = BUDGET, seed: int = 0
+    function: ScoreFunction,
+    members: Sequence[int],
+    *,
+    most: int = MOST_REGIONS,
+    budget: int = BUDGET,
+    seed: int = 0,
+    is_spread: bool = False,
 ) -> list[FailingRegions]:
     """Failing regions of several members of a family, one after another on each, on all members at once.
 
@@ -72,6 +78,7 @@ def failing_regions(
         most: Regions a member.
         budget: Queries of each region.
         seed: Of the method.
+        is_spread: After the first, start at the view that is farthest from all before it, not at the worst.
 
     Returns:
         What was found on each member.
@@ -86,11 +93,19 @@ def failing_regions(
     scores = function.scale.unit(function.values(np.tile(looked, (len(own), 1, 1)), own))
     bounds: list[list[tuple[FloatArray, FloatArray]]] = [[] for _ in members]
     queries = np.full(len(own), LOOKED)
+    places, nearest = coordinates(space, looked), np.full((len(own), LOOKED), np.inf)
     for _ in range(most):
         rows = np.flatnonzero(scores.min(axis=1) < RIGHT)
         if not len(rows):
             break
         worst = scores[rows].argmin(axis=1)
+        if is_spread:
+            for place, row in enumerate(rows):
+                before = len(bounds[row])
+                fails = np.where(scores[row] < RIGHT, nearest[row], -1.0)
+                worst[place] = fails.argmax() if before else worst[place]
+                off = ((places - places[worst[place]]) ** 2).sum(axis=1)
+                nearest[row] = np.minimum(nearest[row], off)
         questions = Questions(space, looked[worst], member=own[rows], goal=FAILING_GOAL, budget=budget)
         found = run(BoxQuadrature(questions, seed=seed), QueryOracle(wrong, trajectories=len(rows), budget=budget))
         queries[rows] += found.forward_queries
@@ -118,7 +133,7 @@ def failing_views(
         regions: The regions; None: the whole space, for views that fail wherever they are.
         count: Views that are wanted.
         key: Of the random numbers; more views begin with the same ones, unless they are spread.
-        is_spread: Ask in `spread_order`, of `SPREAD` that are drawn at a time, not as they are drawn.
+        is_spread: Draw as many in each region, and ask in `spread_order`, of `SPREAD` at a time, not as they are drawn.
 
     Returns:
         At most `count` views (K, n), their unit scores (K,) below 0.5, and queries asked: at most `MOST_DRAWN` a view
@@ -129,7 +144,7 @@ def failing_views(
     kept, scores, asked = [np.empty((0, space.n))], [np.empty(0)], 0
     most = -(-MOST_DRAWN * count // DRAWN) * DRAWN if len(regions) else 0
     numbers = hashed_uniform(key, (most, space.n + 1))
-    share = regions.share()
+    share = np.ones(len(regions)) if is_spread else regions.share()
     ends = np.cumsum(share if share.sum() > 0 else np.ones(len(regions)))
     drawn = np.empty((0, space.n))
     if most:
@@ -155,7 +170,7 @@ def spread_order(space: SemanticSpace, theta: FloatArray) -> IntArray:
     Euclidean, of directions of camera and light on a sphere of diameter 1, of other periodic parameters on a circle of
     that diameter, and of the rest in shares of their ranges: all azimuths straight from above are one direction.
     """
-    places, order = _coordinates(space, theta), np.zeros(len(theta), dtype=np.int64)
+    places, order = coordinates(space, theta), np.zeros(len(theta), dtype=np.int64)
     nearest = np.full(len(theta), np.inf)
     for rank in range(1, len(theta)):
         nearest = np.minimum(nearest, ((places - places[order[rank - 1]]) ** 2).sum(axis=1))
@@ -167,7 +182,7 @@ def spread_order(space: SemanticSpace, theta: FloatArray) -> IntArray:
 _DIRECTIONS = (("azimuth", "elevation"), ("light_azimuth", "light_elevation"))
 
 
-def _coordinates(space: SemanticSpace, theta: FloatArray) -> FloatArray:
+def coordinates(space: SemanticSpace, theta: FloatArray) -> FloatArray:
     """Where views (N, n) lie for `spread_order` (N, K)."""
     values = dict(zip(space.names, theta.T, strict=True))
     columns = []

@@ -14,20 +14,25 @@ dataset.json: settings, versions, hashes, authors, failing regions.
 --mix uniform draws views evenly from the whole space; failing draws them from failing regions of the network (boxes in
 which at least 90 % of the views fail, found by box_quadrature), and keeps those that truly fail: another class is
 answered (--score margin, the default here as in evaluate and failures; with softmax, and for networks that have no
-other score, its score is below 0.5). They are spread: of those drawn, the one farthest from all before it by direction
-of camera and light is asked next, so that all azimuths straight from above are one view. Where fewer are found than
-asked for, fewer are written, and that is told. The split is by shape: no shape, and no mesh that is there twice, is on
-both sides. A command that was ended goes on when it is repeated; pictures are the same bytes whatever --workers.
+other score, its score is below 0.5). They are spread: the first region is around the worst view, each other one around
+the failing view farthest from those before it; as many views are drawn in each, and of all of them the one farthest
+from those before it is asked next, by direction of camera and light, so that all azimuths straight from above are one
+view. Where fewer are found than asked for, fewer are written, and that is told. The split is by shape: no shape, and no
+mesh that is there twice, is on both sides. A command that was ended goes on when it is repeated; pictures are the same
+bytes whatever --workers.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, final
+from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from cyclopts import Parameter
 
 from baselines.commands.program import Command
 from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Count
+
+if TYPE_CHECKING:
+    from baselines.commands.shared.terminal import Console
 
 
 @final
@@ -47,13 +52,16 @@ class DatasetOptions(shared.ShapeOptions, shared.Networks, shared.WorkersOptions
     mix: str = "uniform"
     """uniform, failing, or both:0.5 for a half of each; what fails needs a network"""
     image_size: Annotated[int, Parameter(help="pixels of a picture; 0: the network's own, or 224")] = 0
-    regions: Count = 2
+    regions: Count = 4
     """failing regions that are looked for on each shape"""
     budget: Annotated[int, Parameter(help="queries of each of them")] = 60
     imports: shared.Imports = ()
     seed: shared.Seed = 0
     dry_run: shared.DryRun = False
     out: shared.Out = "results/dataset"
+
+    def tell_meshes(self, console: "Console") -> None:
+        """Told by the work, once all that can be refused is known."""
 
 
 main = Command(DatasetOptions, after_interrupt="finished shapes are kept; run the same command to go on")

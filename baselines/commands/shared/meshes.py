@@ -26,22 +26,25 @@ LEAST_GAIN, LEAST_RATIO = 0.15, 2.0
 """By how much, and how many times, a mesh must score better in another pose to be told of."""
 
 
-def mesh_notes(shapes: Sequence[ShapeInfo], classifier: Classifier | None, places: Sequence[str]) -> list[str]:
+def mesh_notes(
+    shapes: Sequence[ShapeInfo], classifier: Classifier | None, places: Sequence[str], label: str = ""
+) -> list[str]:
     """What is worth knowing of meshes of files, a line each.
 
     Args:
         shapes: Shapes of files.
         classifier: Of the network that is asked first; None: no pose is tried.
         places: Where shapes were looked for, for the command that shows them.
+        label: What the network is called; empty: by its name.
     """
     found: list[str] = []
     for shape in shapes[:MOST_SHAPES]:
         with suppress(SemrobError):  # the command says of a shape that cannot be used what it is to say
-            found += [object_note(shape), "" if classifier is None else pose_note(shape, classifier, places)]
+            found += [object_note(shape), "" if classifier is None else pose_note(shape, classifier, places, label)]
     return list(filter(None, found))
 
 
-def pose_note(shape: ShapeInfo, classifier: Classifier, places: Sequence[str]) -> str:
+def pose_note(shape: ShapeInfo, classifier: Classifier, places: Sequence[str], label: str = "") -> str:
     """One line on a mesh that scores far better with another axis up; empty where it does not, or a pose is given."""
     own = shape.pose
     if (own.up, own.front, own.rotate) != (Pose().up, Pose().front, Pose().rotate):
@@ -65,6 +68,6 @@ def pose_note(shape: ShapeInfo, classifier: Classifier, places: Sequence[str]) -
     return (
         f"{shape.label} has a mean score of {score[own.up]:.2f} as it stands, and {score[best]:.2f} with --up {best} "
         f"(the best){beside}: does it lie? A score cannot tell upside down from upright: look at semrob shape_gallery "
-        f"{look}, and at {quote(f'{pattern}={over}')} ({len(AXES) * AZIMUTHS} views of it by {classifier.name}, part "
-        "of no bill)"
+        f"{look}, and at {quote(f'{pattern}={over}')} ({len(AXES) * AZIMUTHS} views of it by "
+        f"{label or classifier.name}, part of no bill)"
     )

@@ -190,7 +190,8 @@ class PoseOptions:
             from baselines.commands.shared.meshes import mesh_notes
 
             network = self.trial_network() if all(own.class_name for own in shapes) else None
-            for note in mesh_notes(shapes, network, self.places()):
+            named = "" if network is None else self.specs()[0].label  # type: ignore[attr-defined]
+            for note in mesh_notes(shapes, network, self.places(), named):
                 console.note(note)
 
     def places(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from functools import partial
 
 from baselines.commands.dataset import DatasetOptions
 from baselines.commands.shared.networks import asked_of, introduce
-from baselines.commands.shared.options import workers_of
+from baselines.commands.shared.options import PoseOptions, workers_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.dataset import SPLITS, DatasetRecipe, Made, read_mix, split_shapes, write_dataset
 from semrob_env.errors import InvalidParameterError
@@ -51,6 +51,7 @@ def run(options: DatasetOptions, console: Console) -> None:
         console.say(f"{len(chosen) * options.views:,} pictures: {' and '.join(sides)}, {options.views} views each")
         tell_left_out(left_out, console)
         return
+    PoseOptions.tell_meshes(options, console)
     if specs:
         introduce(console, asked_of(shapes, specs, options.feed, {"colors": options.colors}))
     bundle = Bundle(options.out, console)
