@@ -129,6 +129,7 @@ def test_the_command_goes_on_with_what_is_there_however_it_is_written(
     networks: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(work, "picture_of", lambda _: Figure())
+    monkeypatch.setattr(work, "introduce", lambda *_: None)  # which looks at every start
     arguments = ["before=dim", "after=bright", *QUICK, "--out", str(tmp_path)]
     assert semrob(["compare_networks", *arguments]) == 0
     text = (tmp_path / "comparison.md").read_text()
