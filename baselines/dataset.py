@@ -4,7 +4,11 @@
     FOLDER/val/CLASS/SHAPE_000007.png      of other shapes
     FOLDER/factors.csv                     a row a picture: class, shape, origin, theta with units, score, top answer
     FOLDER/dataset.json                    settings, versions, hashes, authors, failing regions; `complete` at the end
-    FOLDER/.shapes/                        what is finished, a file a shape, so that the same call goes on
+    FOLDER/.shapes/                        until the end: what is finished, so that the same call goes on
+
+A side without shapes (`split=1`: all are for training) has no folder. A view *fails* where its unit score is below 0.5:
+where another class is answered, by a network with the score `margin`. Failing views are drawn in failing regions, as
+many in each, and asked farthest first: next is the one that is farthest from those before it (`spread_order`).
 
 Every picture follows from the settings, the seed and its shape alone: the same bytes whatever the number of workers,
 the order of shapes, or how often the work was ended and begun again. A mesh that is there twice is on one side only.
@@ -15,10 +19,13 @@ the order of shapes, or how often the work was ended and begun again. A mesh tha
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import io
+import itertools
 import json
 import re
+import shutil
 import time
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
@@ -32,11 +39,12 @@ import numpy as np
 
 from baselines.experiments.pool import Workers
 from baselines.experiments.runner import each
-from baselines.failing import BUDGET, FAILING_GOAL, MOST_REGIONS, failing_regions, failing_views
+from baselines.failing import BUDGET, FAILING_GOAL, failing_regions, failing_views
 from semrob_env.errors import InvalidParameterError, MissingFileError, OutputError, RefusedFileError, SemrobError
 from semrob_env.files import csv_text, encodable, file_digest, output_folder, read_regular, write_whole
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.camera import Scenes
+from semrob_env.scene.classes import UNTOLD
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.function import PROTOCOL, SceneFunction
 from semrob_env.scene.image_function import MOST_SIZE
@@ -64,6 +72,9 @@ PICTURE_SIZE = 224
 
 VIEWS, MOST_VIEWS = 100, 999_999
 """Views of a shape: unless told otherwise, and at most."""
+
+REGIONS = 4
+"""Failing regions a shape, unless told otherwise."""
 
 CHUNK = 32
 """Views that are drawn and answered at once."""
@@ -142,7 +153,7 @@ class DatasetRecipe:
     size: int = 0
     colors: str = "white"
     seed: int = 0
-    regions: int = MOST_REGIONS
+    regions: int = REGIONS
     budget: int = BUDGET
 
     def __post_init__(self) -> None:
@@ -239,7 +250,7 @@ def make_dataset(
         colors=colors,
         seed=seed,
     )
-    return write_dataset(chosen, output_folder(folder), recipe, split=split)
+    return write_dataset(chosen, Path(folder), recipe, split=split)
 
 
 def write_dataset(
@@ -256,7 +267,7 @@ def write_dataset(
 
     Args:
         shapes: Of one class each.
-        folder: An existing one, that nobody else writes to.
+        folder: Where to; nobody else writes to it, and it is made once all that can be refused is known.
         recipe: What rules the pictures.
         split: Share of the shapes of each class that are for training.
         workers: Who draws; None: this process.
@@ -275,13 +286,15 @@ def write_dataset(
         for name in sorted({shape.class_name for shape in chosen}):
             classifier.classes.index(name)  # what the network does not know ends here
     settings = _settings(recipe, split, chosen, classifier, facts or {})
-    _keep_settings(folder, settings)
+    output_folder(folder)
+    before = _keep_settings(folder, settings)
     for part in folder.glob("**/.*.part"):  # of a kill in the middle of a file
         part.unlink(missing_ok=True)
+    earlier = _complete(folder, chosen, recipe.space, before)
     records: dict[int, dict[str, Any]] = {}
     for place, shape in enumerate(chosen):
         (folder / shape.split / shape.folder).mkdir(parents=True, exist_ok=True)
-        record = _finished(folder, shape)
+        record = _finished(folder, shape) or earlier.get(place)
         if record is not None:
             records[place] = record
     (folder / _KEPT).mkdir(exist_ok=True)
@@ -305,6 +318,7 @@ def write_dataset(
     write_whole(folder / "factors.csv", csv_text(rows) if rows else ",".join(COLUMNS) + "\n")
     found = {"complete": True, **_found(chosen, ordered, folder), "left_out": left_out}
     write_whole(folder / "dataset.json", _json({**settings, **found}))
+    shutil.rmtree(folder / _KEPT, ignore_errors=True)
     right: dict[str, list[bool]] = {}
     for row in rows if classifier is not None else ():
         if row["origin"] == UNIFORM:
@@ -341,7 +355,7 @@ def split_shapes(
     meshes, left_out = dict[ShapeInfo, Mesh](), dict[str, str]()
     for info in shapes:
         if info.class_name is None:
-            raise InvalidParameterError(f"{info.label}: its name tells no class; give --class NAME")
+            raise InvalidParameterError(f"{info.label}: {UNTOLD}; give --class NAME")
         try:
             meshes[info] = load_shape(info.class_name, info.source, recipe.colors, info.pose)
         except SemrobError as error:
@@ -409,8 +423,12 @@ class _Draw:
         origin = [UNIFORM] * len(theta)
         if wanted and function is not None:
             with spent.on("search"):
-                found = failing_regions(function, [0], most=own.regions, budget=own.budget, seed=own.seed)[0]
-                views, _, asked = failing_views(function, 0, found.regions, wanted, own.key(shape, FAILING))
+                found = failing_regions(
+                    function, [0], most=own.regions, budget=own.budget, seed=own.seed, is_spread=True
+                )[0]
+                views, _, asked = failing_views(
+                    function, 0, found.regions, wanted, own.key(shape, FAILING), is_spread=True
+                )
             bounds = zip(found.regions.lower, found.regions.upper, found.regions.share(), strict=True)
             record["regions"] = [
                 {"lower": low.tolist(), "upper": high.tolist(), "share": float(share)} for low, high, share in bounds
@@ -563,17 +581,53 @@ def _settings(
     }
 
 
-def _keep_settings(folder: Path, settings: dict[str, Any]) -> None:
+def _complete(
+    folder: Path, shapes: Sequence[DatasetShape], space: SemanticSpace, before: dict[str, Any]
+) -> dict[int, dict[str, Any]]:
+    """What is known of shapes of a finished data set whose pictures are all there, by their places."""
+    table = folder / "factors.csv"
+    if not before.get("complete") or not table.is_file() or file_digest(table) != before.get("factors_sha256"):
+        return {}
+    with table.open(newline="", encoding="utf-8") as lines:
+        rows = {row["file"]: row for row in csv.DictReader(lines)}
+    factors, found = [factor_column(space, k) for k in range(space.n)], {}
+    for place, shape in enumerate(shapes):
+        files = list(itertools.takewhile(rows.__contains__, map(shape.file, itertools.count())))
+        if all((folder / name).is_file() for name in files):
+            found[place] = {
+                "shape": shape.digest,
+                "regions": before["failing_regions"].get(shape.info.label, []),
+                "queries": before["search_queries_by_shape"].get(shape.info.label, 0),
+                "views": [
+                    {
+                        "origin": rows[name]["origin"],
+                        "theta": [float(rows[name][factor]) for factor in factors],
+                        **{key: read(rows[name][key]) for key, read in _TOLD.items() if key in rows[name]},
+                    }
+                    for name in files
+                ],
+            }
+    return found
+
+
+_TOLD: dict[str, Callable[[str], object]] = {"score": float, "top": str, "top_probability": float}
+"""Columns of what a network says, and what reads them."""
+
+
+def _keep_settings(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Write what is to be made, unless the folder holds something else: two must not be mixed up.
+
+    Returns:
+        What was written before.
 
     Raises:
         OutputError: It does.
     """
-    path = folder / "dataset.json"
+    path, before = folder / "dataset.json", dict[str, Any]()
     if path.exists():
         try:
-            kept = json.loads(read_regular(path, _MOST_BYTES))
-            kept = {name: kept[name] for name in settings if name != "complete"}
+            before = json.loads(read_regular(path, _MOST_BYTES))
+            kept = {name: before[name] for name in settings if name != "complete"}
         except (MissingFileError, RefusedFileError, ValueError, KeyError, TypeError):
             kept = None
         wanted = json.loads(_json({name: value for name, value in settings.items() if name != "complete"}))
@@ -583,6 +637,7 @@ def _keep_settings(folder: Path, settings: dict[str, Any]) -> None:
     elif any(folder.glob("*/*/*.png")):
         raise OutputError(f"{folder} holds pictures of something else; give an --out of its own")
     write_whole(path, _json(settings))
+    return before
 
 
 def _rows(
@@ -622,6 +677,9 @@ def _found(shapes: Sequence[DatasetShape], records: Sequence[dict[str, Any]], fo
             if record["regions"]
         },
         "search_queries": sum(record["queries"] for record in records),
+        "search_queries_by_shape": {
+            shape.info.label: record["queries"] for shape, record in zip(shapes, records, strict=True)
+        },
         "factors_sha256": file_digest(folder / "factors.csv"),
     }
 

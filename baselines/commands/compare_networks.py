@@ -4,9 +4,11 @@ Examples:
   semrob compare_networks efficientnet_lite0 efficientnet_lite2 --classes cup,chair --shapes 0-3
   semrob compare_networks before=efficientnet_lite0@epoch_1.pth after=efficientnet_lite0@epoch_9.pth
   semrob compare_networks torch=efficientnet_lite0 deployed=file:model.onnx --shapes meshes/ --class cup
+  semrob compare_networks meshes/ --class cup --networks torch=efficientnet_lite0,deployed=file:model.onnx
   semrob compare_networks before=... after=... --params azimuth,elevation,distance --views 256 --fail-if-worse
 
-Words are networks, each named as tables are to call it; all others are compared with the first. Differences are after
+Words are networks, each named as tables are to call it; with --networks they are shapes, as in other commands. All
+other networks are compared with the first. Differences are after
 minus before: the rate of right views, the mean score, the certified SRVR (mean share of the space of the widest region
 around a start point that surely meets the goal) and the area of the robustness profile; of each shape, each class and
 in all, where every shape counts the same.
@@ -24,7 +26,7 @@ view and what became of it), comparison.png (views, regions of both, and picture
 runs.sqlite and answers.sqlite, with which the same command goes on where an interrupted one stopped.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, final
 
 from cyclopts import Parameter
@@ -35,8 +37,6 @@ from baselines.commands.shared.reading import Count, Names, Reals, by, count, nu
 from semrob_env.metrics.certificates import CONFIDENCE
 
 if TYPE_CHECKING:
-    from semrob_env.scene.classifiers.base import Classifier
-    from semrob_env.scene.classifiers.network_spec import NetworkSpec
     from semrob_env.scene.sources import ShapeInfo
 
 CLASSES, NUMBERS = ("cup", "chair", "bottle", "piano"), (0, 3)
@@ -49,7 +49,8 @@ class CompareNetworksOptions(
     shared.PoseOptions, shared.LookOptions, shared.Networks, shared.ViewOptions, shared.WorkersOptions
 ):
     sources: shared.Sources = ()
-    networks: shared.NetworkNames = ()
+    networks: shared.TwoNetworks = ()
+    names: shared.ShapeNames = ()
     classes: Annotated[Names, Parameter(group=shared.SHAPES, help="only shapes of these classes")] = ()
     class_name: shared.ClassName = ""
     shapes: Annotated[
@@ -77,17 +78,18 @@ class CompareNetworksOptions(
     dry_run: shared.DryRun = False
     words: ClassVar[str] = "NETWORK"
 
-    def specs(self) -> "tuple[NetworkSpec, ...]":
-        """The networks, words first."""
-        return shared.Networks.specs(replace(self, sources=(), networks=(*self.sources, *self.networks)))
+    def network_texts(self) -> tuple[str, ...]:
+        """Those of --networks, else words."""
+        return self.networks or self.sources
 
-    def trial_network(self) -> "Classifier | None":
-        """The first one."""
-        return None if self.dry_run else self.specs()[0].load()
+    def places(self) -> tuple[str, ...]:
+        """Where shapes are looked for, but for built-in ones by number."""
+        words = self.sources if self.networks else ()
+        return (*words, *(part for part in self.shapes if not is_count(part)))
 
     def file_shapes(self) -> "tuple[ShapeInfo, ...]":
         """The shapes of files that are asked for."""
-        return self.chosen_shapes() if any(not is_count(part) for part in self.shapes) else ()
+        return self.chosen_shapes() if self.places() else ()
 
     def chosen_shapes(self) -> "tuple[ShapeInfo, ...]":
         """The shapes: built-in ones by numbers, and sources.
@@ -98,12 +100,19 @@ class CompareNetworksOptions(
         from semrob_env.scene.sources import select_shapes  # loads meshes
 
         counted = ",".join(filter(is_count, self.shapes))
-        sources = [part for part in self.shapes if not is_count(part)]
-        if counted or not sources:
-            sources.append("procedural")
-        classes = self.classes or (() if self.shapes and not counted else CLASSES)
+        sources = self.places() if self.places() and not counted else (*self.places(), "procedural")
+        classes = self.classes or (() if self.places() and not counted else CLASSES)
         chosen = numbers(counted) if counted else NUMBERS
-        return self.posed(select_shapes(sources, classes=classes, as_class=self.class_name, numbers=chosen))
+        return self.posed(
+            select_shapes(
+                sources,
+                names=self.names,
+                classes=classes,
+                as_class=self.class_name,
+                numbers=chosen,
+                labels=self.class_labels(),
+            )
+        )
 
 
 def is_count(part: str) -> bool:

@@ -47,6 +47,7 @@ ROBUST: Goal = ReliabilityGoal()
 @dataclass(frozen=True, kw_only=True)
 class EvaluateOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks, shared.WorkersOptions):
     numbers: shared.ObjectNumbers = ()
+    networks: shared.OneNetwork = ("efficientnet_lite0",)
     score: Annotated[
         Literal["softmax", "margin", "top1"],
         Parameter(

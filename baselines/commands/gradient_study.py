@@ -31,6 +31,7 @@ from baselines.commands.shared.reading import Count, Reals
 @final
 @dataclass(frozen=True, kw_only=True)
 class GradientStudyOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks, shared.WorkersOptions):
+    networks: shared.OneNetwork = ("efficientnet_lite0",)
     numbers: shared.ObjectNumbers = (0,)
     starts: shared.Starts = shared.PAPER
     points: Count = 16

@@ -40,6 +40,7 @@ from baselines.commands.shared.reading import Count, OptionalCount
 @final
 @dataclass(frozen=True, kw_only=True)
 class GrowRegionsOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks, shared.ViewOptions, shared.Asked):
+    networks: shared.OneNetwork = ("efficientnet_lite0",)
     sources: shared.Sources = ()
     map_step: float = 6.0
     """grid of the drawn map in degrees"""

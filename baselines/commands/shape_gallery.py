@@ -14,13 +14,16 @@ without. Written to --out: gallery.png, and gallery.txt with the author and lice
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Literal, final
+from typing import TYPE_CHECKING, Annotated, Literal, final
 
 from cyclopts import Parameter
 
 from baselines.commands.program import Command
 from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Count
+
+if TYPE_CHECKING:
+    from semrob_env.scene.classifiers.base import Classifier
 
 ONE_VIEW = "azimuth=40,elevation=25"
 SIX_VIEWS = ";".join([*(f"azimuth={azimuth},elevation=20" for azimuth in (0, 40, 90, 180, 270)), "elevation=80"])
@@ -39,6 +42,10 @@ class ShapeGalleryOptions(shared.ShapeOptions, shared.LookOptions, shared.Networ
     """print what there is and draw nothing"""
     imports: shared.Imports = ()
     out: shared.Out = "results/gallery"
+
+    def trial_network(self) -> "Classifier | None":
+        """None where nothing is scored."""
+        return super().trial_network() if self.scores and not self.list else None
 
 
 main = Command(ShapeGalleryOptions)

@@ -33,6 +33,7 @@ from semrob_env.metrics.profiles import checked_levels
 from semrob_env.parameters import SemanticSpace, paper_starts
 from semrob_env.questions import Goal, MeanGoal, Question
 from semrob_env.regions import Regions
+from semrob_env.scene.classes import UNTOLD
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.network_spec import network_specs
 from semrob_env.scene.pose import Pose
@@ -197,7 +198,7 @@ def scenes_of(
     found, space, stands = select_shapes(shapes, as_class=class_name), SemanticSpace.of(params), pose or Pose()
     for shape in found:
         if shape.class_name is None:
-            raise InvalidParameterError(f"{shape.label}: its name tells no class; give class_name")
+            raise InvalidParameterError(f"{shape.label}: {UNTOLD}; give class_name")
     named = [(str(shape.class_name), shape.source) for shape in found]
     if not isinstance(networks, Mapping):
         put_up = [replace(shape, pose=stands) for shape in found]

@@ -42,6 +42,12 @@ _CLASS_OF_NOUN: Final = {noun: name for name, row in _CLASSES.items() for noun i
 _JOINTS: Final = {"with", "without", "and", "for", "on", "in", "of", "by"}
 
 
+UNTOLD: Final = (
+    "its name tells no class (a name does by its last word, as coffee_mug_2.obj does, or else the folder it is in)"
+)
+"""Of a shape, for messages; what to do stands behind it."""
+
+
 def class_index(name: str) -> int:
     """ImageNet-1k index of a class of the paper.
 

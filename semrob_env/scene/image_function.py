@@ -17,7 +17,7 @@ import numpy as np
 from semrob_env.errors import InvalidParameterError, NoGradientError
 from semrob_env.functions import SCHEMES, Price, ScoreFunction, make_function, split_options
 from semrob_env.parameters import CORRUPTION_PARAMETERS, STEPPED_PARAMETERS, SemanticSpace
-from semrob_env.scene.classes import CLASS_INDEX
+from semrob_env.scene.classes import CLASS_INDEX, UNTOLD
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.names import check_alias, split_subject
 from semrob_env.scene.classifiers.network_spec import NetworkSpec
@@ -298,7 +298,7 @@ class ImageId:
             InvalidParameterError: A shape whose class nobody tells, or a photo with a pose.
         """
         if shape.class_name is None:
-            raise InvalidParameterError(f"{shape.label}: its name tells no class; give --class NAME")
+            raise InvalidParameterError(f"{shape.label}: {UNTOLD}; give --class NAME")
         said = {**network.in_ids(), **shape.pose.in_ids(), **others, "label": escape(shape.scored_as)}
         odd = said.keys() - {option.name for option in _fields(cls)}
         if odd:

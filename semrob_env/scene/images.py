@@ -11,7 +11,8 @@ from PIL import Image
 
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.camera import SCENE_PARAMETERS, Scenes
-from semrob_env.scene.mesh import Mesh, normalize
+from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.pose import Pose
 from semrob_env.scene.renderers import Rasterizer
 from semrob_env.scene.sources import ShapeInfo, load_shape, resolve_shape
 from semrob_env.types import Float32Array, FloatArray
@@ -35,6 +36,8 @@ def render(
     size: int = 224,
     supersample: int = 1,
     colors: str = "white",
+    up: str = "y",
+    front: str = "",
 ) -> Float32Array:
     """Pictures of a shape, without any network: in [0, 1], row 0 on top.
 
@@ -46,20 +49,22 @@ def render(
         size: Height and width in pixels.
         supersample: Each picture is drawn so many times larger and averaged.
         colors: `white`, `material` or `texture`: of the file. A mesh has those that it was loaded with.
+        up: Axis of the mesh that points up: x, -x, y, -y, z (most STL files) or -z.
+        front: Axis that faces the camera of azimuth 0; empty: where the shortest turn of `up` leaves it (y up: -z).
 
     Returns:
         (3, size, size) of one point, (N, 3, size, size) of an array (N, n).
 
     Raises:
-        OutOfSpaceError, ShapeMismatchError, UnknownNameError, InvalidParameterError: theta, space or size.
+        OutOfSpaceError, ShapeMismatchError, UnknownNameError, InvalidParameterError: theta, space, size, up or front.
         InvalidMeshError, LibraryError, AmbiguousNameError: The shape cannot be loaded.
     """
-    renderer = Rasterizer(size, supersample)
+    renderer, pose = Rasterizer(size, supersample), Pose(up, front)
     if isinstance(shape, Mesh):
-        mesh = normalize(shape)
+        mesh = pose.applied(shape)
     else:
         named = resolve_shape(os.fspath(shape))
-        mesh = load_shape(named.class_name or "", named.source, colors, named.pose)
+        mesh = load_shape(named.class_name or "", named.source, colors, pose)
     if isinstance(theta, str | Mapping):
         chosen = SemanticSpace.of([name for name in SCENE_PARAMETERS if name not in renderer.idle])
         points = chosen.point(theta)

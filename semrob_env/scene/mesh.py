@@ -147,6 +147,8 @@ def load_mesh(
     within: str | os.PathLike[str] | None = None,
     node: str = "",
     surface: bool = False,
+    up: str = "y",
+    front: str = "",
 ) -> Mesh:
     """Read a mesh file and tidy it: same file, same bytes.
 
@@ -169,9 +171,11 @@ def load_mesh(
         node: Only the part of this name: a node of a glTF file with all below it, an object or group of an OBJ file.
         surface: Take textures, colors and normals of corners and glow as the file has them, with `Mesh.surface`;
             `colors` then has no effect. A texture that is missing is refused.
+        up: Axis of the file that is to point up: x, -x, y, -y, z or -z.
+        front: Axis of the file that is to face the camera of azimuth 0; empty: where the shortest turn leaves it.
 
     Returns:
-        The mesh in the units and axes of the file; see `normalize`.
+        The mesh in the units of the file, and in its axes unless they are told; see `normalize`.
 
     Raises:
         InvalidMeshError: The file is missing, empty, broken, too large, of another type, holds a number that is not
@@ -180,7 +184,12 @@ def load_mesh(
     path, data = _read(path)
     companions = FolderCompanions(path, path.parent if within is None else Path(within))
     label = str(path)
-    return parse_mesh(data, path.suffix, companions, label=label, colors=colors, node=node, surface=surface)
+    mesh = parse_mesh(data, path.suffix, companions, label=label, colors=colors, node=node, surface=surface)
+    if up == "y" and not front:
+        return mesh
+    from semrob_env.scene.pose import Pose  # which knows meshes
+
+    return Pose(up, front).turned(mesh)
 
 
 def mesh_node_names(path: str | os.PathLike[str]) -> list[str]:

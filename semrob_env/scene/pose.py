@@ -92,16 +92,21 @@ class Pose:
         about, angle = {"x": ("z", 90.0), "-x": ("z", -90.0), "z": ("x", -90.0), "-z": ("x", 90.0)}[self.up]
         return np.asarray(_turn(about, angle) @ matrix)
 
+    def turned(self, mesh: Mesh) -> Mesh:
+        """A mesh with its axes where they are to be, at the place and in the units of the file."""
+        turns = self.turns
+        if np.array_equal(turns, np.eye(3)):
+            return mesh
+        surface = None if mesh.surface is None else mesh.surface.moved(turns)
+        return replace(mesh, vertices=mesh.vertices @ turns.T, surface=surface)
+
     def applied(self, mesh: Mesh) -> Mesh:
         """A mesh as it stands in the scene: turned, its bounding box centered, scaled as asked.
 
         Raises:
             InvalidMeshError: It is a single point, or its scale is kept and it is far too small or large to be seen.
         """
-        turns = self.turns
-        if not np.array_equal(turns, np.eye(3)):
-            surface = None if mesh.surface is None else mesh.surface.moved(turns)
-            mesh = replace(mesh, vertices=mesh.vertices @ turns.T, surface=surface)
+        mesh = self.turned(mesh)
         unit = normalize(mesh)
         if self.scale == "unit":
             return unit

@@ -21,7 +21,7 @@ from PIL import Image
 from baselines import make_dataset
 from baselines.dataset import DatasetRecipe, read_mix, split_shapes, write_dataset
 from baselines.experiments.pool import Workers
-from baselines.failing import failing_regions, failing_views
+from baselines.failing import failing_regions, failing_views, spread_order
 from semrob_env.errors import InvalidParameterError, OutputError
 from semrob_env.parameters import SemanticSpace
 from semrob_env.regions import Regions
@@ -234,8 +234,24 @@ def test_a_mesh_that_is_there_twice_is_on_one_side_and_files_keep_apart(tmp_path
 def test_what_cannot_be_is_refused_before_any_picture(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     arguments: dict[str, Any] = {"shapes": ["cup:0", "cup:1"], "views": 2, "size": 8, **changes}
     with pytest.raises(InvalidParameterError, match=message):
-        make_dataset(arguments.pop("shapes"), tmp_path, **arguments)
-    assert not list(tmp_path.rglob("*.png"))
+        make_dataset(arguments.pop("shapes"), tmp_path / "new", **arguments)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_finished_set_holds_its_own_files_and_no_side_without_shapes(tmp_path: Path) -> None:
+    make_dataset(["cup:0", "cup:1"], tmp_path, views=2, size=8, split=1)
+    assert {path.name for path in tmp_path.iterdir()} == {"train", "factors.csv", "dataset.json"}
+
+
+def test_views_are_spread_by_directions_and_farthest_first() -> None:
+    space = SemanticSpace.of("azimuth,elevation")
+    above = [[azimuth, 90.0] for azimuth in (0.0, 90.0, 180.0, 270.0)]
+    order = spread_order(space, np.array([*above, [0.0, 0.0], [180.0, 0.0]]))
+    assert order[0] == 0
+    assert set(order[1:3].tolist()) == {4, 5}, "all azimuths straight from above are one view"
+    assert sorted(order.tolist()) == list(range(6))
+    plain = SemanticSpace.of("roll,distance")
+    assert spread_order(plain, np.array([[-179.0, 2.0], [179.0, 2.0], [0.0, 2.0]])).tolist() == [0, 2, 1]
 
 
 def test_mixes_are_read_as_shares() -> None:

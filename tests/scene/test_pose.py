@@ -15,10 +15,11 @@ from semrob_env.errors import InvalidMeshError, InvalidParameterError
 from semrob_env.functions import make_function
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
 from semrob_env.scene.function import SceneId
+from semrob_env.scene.images import render
 from semrob_env.scene.mesh import Mesh, load_mesh, mesh_node_names, normalize
 from semrob_env.scene.objects import object_note
 from semrob_env.scene.pose import AXES, Pose
-from semrob_env.scene.sources import load_shape, select_shapes
+from semrob_env.scene.sources import load_shape, posed, select_shapes
 from semrob_env.types import Float32Array, FloatArray
 
 BOX = np.array([[x, y, z] for x in (0.0, 1.0) for y in (0.0, 1.0) for z in (0.0, 1.0)])
@@ -199,5 +200,53 @@ def test_a_mesh_that_scores_far_better_with_another_axis_up_is_told(tmp_path: Pa
     classifier = BlackBoxClassifier(tall, size=32)
     lying = select_shapes([str(write_obj(tmp_path / "cup.obj", {"a": BOX * [1, 1, 3]}))], as_class="cup")[0]
     standing = select_shapes([str(write_obj(tmp_path / "mug.obj", {"a": BOX * [1, 3, 1]}))], as_class="cup")[0]
-    assert "with --up z: does it lie?" in pose_note(lying, classifier).replace("--up -z", "--up z")
-    assert pose_note(standing, classifier) == ""
+    told = pose_note(lying, classifier, ["my meshes"])
+    for words in (
+        "with --up z",
+        "with --up -z",
+        "upside down from upright",
+        "(the best)",
+        "look at semrob shape_gallery",
+    ):
+        assert words in told
+    assert "'my meshes' --columns views --no-scores --up cup.obj=" in told
+    assert pose_note(standing, classifier, ["my meshes"]) == ""
+
+
+def test_a_pose_is_for_all_or_for_names_that_fit_a_pattern(tmp_path: Path) -> None:
+    for name in ("mugs/a.stl", "mugs/b.obj", "c.obj"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    shapes = select_shapes([str(tmp_path), "cup:0"], as_class="cup")
+    put_up = posed(
+        shapes,
+        up="-z, *.stl=z,mugs/*=x",
+        front=["*.stl=-y"],
+        rotate=["z=30,x=5", "c.*=y=90"],
+        scale=["*.stl=keep"],
+        node=["*.obj=a b"],
+    )
+    assert {shape.name: shape.pose for shape in put_up} == {
+        "c.obj": Pose("-z", rotate="y=90", node="a b"),
+        "mugs/a.stl": Pose("x", "-y", "z=30,x=5", "keep"),
+        "mugs/b.obj": Pose("x", rotate="z=30,x=5", node="a b"),
+        "cup:0": Pose(),
+    }
+    with pytest.raises(
+        InvalidParameterError, match=r"--up \*\.stp: fits the name of no shape; there are c.obj, mugs/a"
+    ):
+        posed(shapes, up=["z", "*.stp=z"])
+    with pytest.raises(InvalidParameterError, match="up 'q': choose x, -x"):
+        posed(shapes, up="c.obj=q")
+    with pytest.raises(InvalidParameterError, match="are for meshes of files"):
+        posed(select_shapes(["cup:0"]), up="z")
+
+
+def test_what_python_loads_and_draws_is_put_up_as_commands_put_it(tmp_path: Path) -> None:
+    file = write_obj(tmp_path / "cup.obj", {"a": BOX * [1, 2, 3]})
+    lying, standing = load_mesh(file), load_mesh(file, up="z", front="-y")
+    assert np.allclose(standing.vertices, lying.vertices @ Pose("z", "-y").turns.T)
+    drawn = render(str(file), "azimuth=30,elevation=20", size=32, up="z", front="-y")
+    assert np.array_equal(drawn, render(standing, "azimuth=30,elevation=20", size=32))
+    assert np.array_equal(drawn, render(lying, "azimuth=30,elevation=20", size=32, up="z", front="-y"))
+    assert not np.array_equal(drawn, render(str(file), "azimuth=30,elevation=20", size=32))

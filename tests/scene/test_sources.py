@@ -102,6 +102,19 @@ def test_folders_tell_the_class_before_files_do(tmp_path: Path) -> None:
     assert [shape.class_name for shape in list_shapes(str(tmp_path / "vase"))] == ["chair", "bench", "vase"]
 
 
+def test_a_file_by_itself_takes_the_class_of_its_folder_where_its_name_tells_none(tmp_path: Path) -> None:
+    for name in ("chair/scan.obj", "chair/red_mug.obj", "desk-lamp/scan.obj", "misc/scan.obj"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    files = [str(file) for file in sorted(tmp_path.rglob("*.obj"))]
+    assert [shape.class_name for shape in select_shapes(files)] == ["cup", "chair", None, None]
+    labels = ["Desk lamp, lamp", "stool", "mug"]
+    told = ["cup", "chair", "desk-lamp", None]
+    assert [shape.class_name for shape in select_shapes(files, labels=labels)] == told
+    listed = {shape.name: shape.class_name for shape in select_shapes([str(tmp_path)], labels=labels)}
+    assert listed["desk-lamp/scan.obj"] == "desk-lamp"
+
+
 def test_shapenet_layouts_of_both_versions_are_shapes_and_not_files(tmp_path: Path) -> None:
     write(
         tmp_path,

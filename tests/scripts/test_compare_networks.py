@@ -88,6 +88,18 @@ def test_rows_and_pictures_have_the_names_of_the_user_and_tables_are_those_of_th
     assert len({row.task.question.start for row in runs}) == 2  # the same start points for both
 
 
+def test_words_are_shapes_where_networks_are_an_option_and_networks_are_introduced(
+    networks: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    quick = ["--views", "8", "--budget", "4", "--workers", "1", "--out", str(tmp_path)]
+    assert run_command(command.main, ["cup:1", "--networks", "before=dim,after=bright", *quick]) == 0
+    said = capsys.readouterr().out
+    assert "after beside before: 1 shapes" in said
+    for label, name in (("before", "dim"), ("after", "bright")):
+        assert f"network {label} = {name}; ! is a guess" in said
+    assert {row["shape"] for row in rows_of(tmp_path / "views.csv")} == {"procedural:1"}
+
+
 def test_a_worse_network_fails_the_gate_with_one_line(
     networks: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -117,6 +129,7 @@ def test_the_command_goes_on_with_what_is_there_however_it_is_written(
     networks: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(work, "picture_of", lambda _: Figure())
+    monkeypatch.setattr(work, "introduce", lambda *_: None)  # which looks at every start
     arguments = ["before=dim", "after=bright", *QUICK, "--out", str(tmp_path)]
     assert semrob(["compare_networks", *arguments]) == 0
     text = (tmp_path / "comparison.md").read_text()

@@ -109,7 +109,7 @@ def test_bad_input_is_one_line_before_any_work(
     tiny: str, tmp_path: Path, meshes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for arguments, message in (
-        ([str(meshes)], "its name tells no class; give --class NAME"),
+        ([str(meshes)], "or else the folder it is in); give --class NAME"),
         (["cup:0", "--fail-below", "30"], "--fail-below 30: give a share from 0 to 1"),
         (["cup:0", "--fail-on", "top1"], "--fail-on"),
         (["cup:0", "--networks", "tiny,other=tiny"], "2 networks; an evaluation is of one"),
@@ -128,8 +128,18 @@ def test_the_help_names_every_figure_of_a_gate() -> None:
     assert all(f"  {name} " in text for name in GATES)
 
 
-def test_points_that_could_certify_nothing_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_points_that_could_certify_nothing_are_told(tiny: str, capsys: pytest.CaptureFixture[str]) -> None:
     told = "certificate points can certify nothing, even if all are right: give at least 80"
     for points, is_told in ((79, True), (80, False), (0, False)):
-        assert run_command(evaluate.main, ["cup:3", "--dry-run", "--certificate-points", str(points)]) == 0
-        assert (f"{points} {told}" in capsys.readouterr().out) == is_told
+        asked = ["cup:3", "--networks", tiny, "--dry-run", "--certificate-points", str(points)]
+        assert run_command(evaluate.main, asked) == 0
+        said = capsys.readouterr().out
+        assert (f"{points} {told}" in said) == is_told
+        assert "estimated time: " in said
+
+
+def test_a_dry_run_ends_at_a_class_that_the_network_does_not_have(
+    tiny: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(evaluate.main, ["cup:0", "--class", "llama7", "--networks", tiny, "--dry-run"]) == BAD_INPUT
+    assert "class 'llama7'" in capsys.readouterr().err

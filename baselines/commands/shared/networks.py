@@ -5,23 +5,27 @@ A wrong size, normalization, order of channels or list of labels is seen here at
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from baselines.commands.shared.terminal import Console
+from baselines.commands.shared.terminal import Console, seconds_of
 from semrob_env.errors import SemrobError
 from semrob_env.parameters import paper_starts
 from semrob_env.questions import Question
 from semrob_env.scene.classifiers.base import Answer, Classifier
 from semrob_env.scene.classifiers.network_spec import NetworkSpec
-from semrob_env.scene.image_function import ImageId, make_image_function
+from semrob_env.scene.image_function import ImageFunction, ImageId, make_image_function
 from semrob_env.scene.image_ids import image_id_of, read_image_id
 from semrob_env.scene.sources import ShapeInfo
 from semrob_env.types import FloatArray
+
+TRIAL = 8
+"""Views of the trial that tells how long a query takes."""
 
 FIRST, MOST_SHAPES, MOST_VIEWS = 3, 4, 4
 """Answers that are shown of a view; shapes, of different classes before others, and views of each that are asked."""
@@ -73,6 +77,40 @@ def _introduce(console: Console, scenes: Mapping[ImageId, FloatArray | None]) ->
             f"  WARNING: {', '.join(lost)}: not among the first {FIRST} answers at any start view of these shapes; a "
             "wrong size, normalization, order of channels or list of labels looks like that"
         )
+
+
+def check(asked: Iterable[ImageId]) -> None:
+    """Make the functions: a shape, a network, its size or a class that cannot be used ends here; nothing is asked.
+
+    Raises:
+        SemrobError: As `make_image_function`.
+    """
+    for own in asked:
+        make_image_function(str(own))
+
+
+def estimate(queries: Mapping[str, int]) -> str:
+    """How long queries take, by a short trial of each network, whatever else is not tried.
+
+    Args:
+        queries: Most queries of each id of pictures; all of them are made, so that a shape, a network, its size or a
+            class that cannot be used ends here.
+
+    Raises:
+        SemrobError: As `make_image_function`.
+    """
+    functions = {name: make_image_function(name) for name in queries}
+    firsts = {id(function.classifier): function for function in reversed(functions.values())}
+    seconds = {key: _trial(function) for key, function in firsts.items()}
+    total = sum(count * seconds[id(functions[name].classifier)] for name, count in queries.items())
+    each = 1e3 * total / max(sum(queries.values()), 1)
+    return f"estimated time: {total / 60:.1f} minutes ({each:.1f} ms a query, mean over networks)"
+
+
+def _trial(function: ImageFunction) -> float:
+    """Seconds of a query."""
+    theta = function.space.sample(TRIAL, np.random.default_rng(0))[None]
+    return seconds_of(partial(function.values, theta)) / TRIAL
 
 
 def tell(console: Console, label: str, classifier: Classifier) -> None:

@@ -19,6 +19,7 @@ from baselines.commands.shared.reading import (
     Numbers,
     OptionalCount,
     Reals,
+    Texts,
     by,
     count,
     seed,
@@ -69,6 +70,7 @@ Colors = Annotated[
     Literal["white", "material", "texture"],
     _option(SHAPES, "white; each face in one color of its material; with textures"),
 ]
+ShapeNames = Annotated[Names, _option(SHAPES, "only these shapes, by name or title")]
 Maps = Annotated[str, Parameter(group=SHAPES, help="file of recorded maps", name="--maps")]
 Params = Annotated[
     str, _option(SPACE, f"parameters, comma separated, {', '.join(NAMED_SPACES)}, or part of a range, azimuth[90:180]")
@@ -118,14 +120,19 @@ Imports = Annotated[
 ]
 GradientCost = Annotated[float, _option(QUESTION, "weight of a gradient query in every bill")]
 ObjectNumbers = Annotated[Numbers, _option(SHAPES, "objects of procedural shapes", "--numbers", "--shapes")]
-NetworkNames = Annotated[
-    Names,
-    _option(
+
+
+def _networks(how_many: str) -> Parameter:
+    return _option(
         NETWORK,
-        f"comma separated, [LABEL=]NETWORK[@WEIGHTS] or [LABEL=]file:MODEL; networks: {', '.join(NETWORKS)}, the "
-        "paper's four, torchvision/NAME, timm/NAME",
-    ),
-]
+        f"{how_many}: [LABEL=]NETWORK[@WEIGHTS] or [LABEL=]file:MODEL; networks: {', '.join(NETWORKS)}, the paper's "
+        "four, torchvision/NAME, timm/NAME; reports, tables and pictures call one by its label",
+    )
+
+
+NetworkNames = Annotated[Names, _networks("one or more, comma separated")]
+OneNetwork = Annotated[Names, _networks("one network, this command takes no more")]
+TwoNetworks = Annotated[Names, _networks("two or more, comma separated")]
 Out = Annotated[str, _option(RUN, "output folder")]
 Seed = Annotated[int, by(seed, "N"), _option(RUN, "seed of all that is drawn")]
 Resume = Annotated[bool, _option(RUN, "go on with what is in --out", negative="--no-resume")]
@@ -137,24 +144,36 @@ class PoseOptions:
     """How the meshes of files are put up (`semrob_env.scene.pose` says what the axes of each format mean)."""
 
     up: Annotated[
-        Literal["x", "-x", "y", "-y", "z", "-z"],
-        _option(SHAPES, "axis of the files that points up; z: of most STL", allow_leading_hyphen=True),
-    ] = "y"
-    front: Annotated[
-        Literal["x", "-x", "y", "-y", "z", "-z"] | None,
+        Texts,
         _option(
             SHAPES,
-            "axis of the files that faces the camera of azimuth 0 (default: -z; glTF has its front at z)",
+            "axis of the files that points up (default: y; z: of most STL), or PATTERN=AXIS for some: *.stl=z",
             allow_leading_hyphen=True,
         ),
-    ] = None
-    rotate: Annotated[str, _option(SHAPES, "turns in degrees about axes of the files, before all else: x=90,z=-30")] = (
-        ""
-    )
+    ] = ()
+    front: Annotated[
+        Texts,
+        _option(
+            SHAPES,
+            "axis of the files that faces the camera of azimuth 0 (default: -z; z: of glTF), or PATTERN=AXIS",
+            allow_leading_hyphen=True,
+        ),
+    ] = ()
+    rotate: Annotated[
+        Texts,
+        _option(SHAPES, "turns in degrees about axes of the files, before all else: x=90,z=-30, or PATTERN=TURNS"),
+    ] = ()
     scale: Annotated[
-        Literal["unit", "keep"], _option(SHAPES, "unit: meshes fill [-1, 1]; keep: their units are those of the scene")
-    ] = "unit"
-    node: Annotated[str, _option(SHAPES, "only this named node of a glTF file, or object or group of an OBJ file")] = ""
+        Texts,
+        _option(
+            SHAPES,
+            "unit: meshes fill [-1, 1] (default); keep: their units are those of the scene; or PATTERN=SCALE",
+        ),
+    ] = ()
+    node: Annotated[
+        Texts,
+        _option(SHAPES, "only this named node of a glTF file, or object or group of an OBJ file, or PATTERN=NAME"),
+    ] = ()
 
     def file_shapes(self) -> "tuple[ShapeInfo, ...]":
         """The shapes of files that are asked for."""
@@ -168,14 +187,21 @@ class PoseOptions:
         """
         shapes = [shape for shape in self.file_shapes() if not shape.source.startswith("procedural:")]
         if shapes:
-            from baselines.commands.shared.meshes import tell_meshes
+            from baselines.commands.shared.meshes import mesh_notes
 
-            tell_meshes(shapes, self.trial_network() if all(own.class_name for own in shapes) else None, console)
+            network = self.trial_network() if all(own.class_name for own in shapes) else None
+            named = "" if network is None else self.specs()[0].label  # type: ignore[attr-defined]
+            for note in mesh_notes(shapes, network, self.places(), named):
+                console.note(note)
+
+    def places(self) -> tuple[str, ...]:
+        """Where shapes were looked for, as they were given."""
+        return ()
 
     def trial_network(self) -> "Classifier | None":
         """The network that is to see meshes in several poses before the work; None: there is none."""
         specs = getattr(self, "specs", None)
-        if specs is None or not getattr(self, "networks", ()) or getattr(self, "dry_run", False):
+        if specs is None or not getattr(self, "network_texts", tuple)() or getattr(self, "dry_run", False):
             return None
         from semrob_env.scene.classifiers.registry import takes_option
 
@@ -191,13 +217,10 @@ class PoseOptions:
         Raises:
             InvalidParameterError: A pose that is not well formed, or only built-in shapes.
         """
-        from semrob_env.scene.pose import Pose
+        from semrob_env.scene.sources import posed  # loads meshes
 
-        pose = Pose(self.up, self.front or "", self.rotate, self.scale, self.node)
-        is_file = [not shape.source.startswith("procedural:") for shape in shapes]
-        if pose != Pose() and not any(is_file):
-            raise InvalidParameterError("--up, --front, --rotate, --scale and --node are for meshes of files; give one")
-        return tuple(replace(own, pose=pose) if file else own for own, file in zip(shapes, is_file, strict=True))
+        chosen = {"up": self.up, "front": self.front, "rotate": self.rotate, "scale": self.scale, "node": self.node}
+        return posed(shapes, **chosen)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -205,7 +228,7 @@ class ShapeOptions(PoseOptions):
     """Which shapes: words are sources, as `semrob_env.scene.sources.select_shapes` takes them."""
 
     sources: Sources = ("procedural",)
-    names: Annotated[Names, _option(SHAPES, "only these shapes, by name or title")] = ()
+    names: ShapeNames = ()
     classes: Annotated[Names, _option(SHAPES, "only shapes of these classes")] = ()
     class_name: ClassName = ""
     numbers: ObjectNumbers = tuple(range(10))
@@ -213,6 +236,10 @@ class ShapeOptions(PoseOptions):
     def file_shapes(self) -> "tuple[ShapeInfo, ...]":
         """The shapes of files that are asked for."""
         return self.selected() if any(text != "procedural" for text in self.sources) else ()
+
+    def places(self) -> tuple[str, ...]:
+        """The words."""
+        return self.sources
 
     def one_shape(self) -> "ShapeInfo":
         """The one shape of commands that take no more.
@@ -233,7 +260,12 @@ class ShapeOptions(PoseOptions):
 
         return self.posed(
             select_shapes(
-                self.sources, names=self.names, classes=self.classes, as_class=self.class_name, numbers=self.numbers
+                self.sources,
+                names=self.names,
+                classes=self.classes,
+                as_class=self.class_name,
+                numbers=self.numbers,
+                labels=getattr(self, "class_labels", tuple)(),
             )
         )
 
@@ -315,6 +347,18 @@ class Networks:
         """As ids have it."""
         return "unnormalized" if self.unnormalized else "normalized"
 
+    def network_texts(self) -> tuple[str, ...]:
+        """What names the networks."""
+        return self.networks
+
+    def class_labels(self) -> tuple[str, ...]:
+        """Classes that files of labels name, which folders of shapes may be called by."""
+        from semrob_env.scene.classifiers.labels import read_labels
+
+        specs = self.specs() if self.network_texts() else ()
+        paths = dict.fromkeys(spec.options.labels for spec in specs if spec.options.labels)
+        return tuple(name for path in paths for name in read_labels(path))
+
     def said(self) -> NetworkOptions:
         """What is said about all networks."""
         channels = {None: "", True: "bgr", False: "rgb"}[self.bgr]
@@ -342,7 +386,7 @@ class Networks:
         """
         from semrob_env.scene.classifiers.network_spec import network_specs
 
-        chosen = network_specs(self.networks, self.said())
+        chosen = network_specs(self.network_texts(), self.said())
         if self.weights and len(chosen) > 1:
             raise InvalidParameterError(f"--weights {self.weights}: {len(chosen)} networks; write NETWORK@WEIGHTS")
         for spec in chosen if self.trust_model_file else ():

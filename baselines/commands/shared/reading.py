@@ -161,6 +161,10 @@ GridCounts = Annotated[
     tuple[int, int], by(grid_counts, "12x7"), Parameter(show_default=lambda value: "x".join(map(str, value)))
 ]
 GoalValue = Annotated[Goal, by(read_goal, "GOAL")]
+Texts = Annotated[
+    tuple[str, ...],
+    Parameter(converter=lambda _, tokens: tuple(token.value for token in tokens), n_tokens=1, **_shown_as("TEXT")),
+]
 GoalValues = Annotated[
     tuple[Goal, ...],
     Parameter(

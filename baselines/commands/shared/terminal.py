@@ -28,9 +28,18 @@ if TYPE_CHECKING:
 class Console(RichConsole):
     """A console that leaves long lines whole where it is told so, and broken pipes to whoever chooses the exit code."""
 
+    def __init__(self, **others: Any) -> None:
+        super().__init__(**others)
+        self.notes: list[str] = []
+
     def say(self, text: str) -> None:
         """Print text whose lines the terminal may wrap, not we."""
         self.print(text, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """Say what is worth knowing before the work, and keep it for a report."""
+        self.notes.append(text)
+        self.say(f"note: {text}")
 
     def on_broken_pipe(self) -> None:  # noqa: D102
         raise BrokenPipeError

@@ -40,6 +40,7 @@ def run(options: AcceptShapesOptions, console: Console) -> None:
     if options.dry_run:
         for shape in shapes:
             console.say(f"  {shape.class_name}  {shape.label}")
+        options.load(options.class_name)
         return
     kept = KeptMaps(Path(options.out) / "maps.npz", options.grid, ranges.pop())
     earlier = kept.read()

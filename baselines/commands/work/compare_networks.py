@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from baselines.commands.compare_networks import CompareNetworksOptions
+from baselines.commands.shared.networks import estimate, introduce
 from baselines.commands.shared.options import HIGHEST, LOWEST, start_points, workers_of
 from baselines.commands.shared.questions import ranked_starts
-from baselines.commands.shared.terminal import Bundle, Console, progress_bar, seconds_of
+from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.functions import Functions
 from baselines.experiments.network_comparison import LEVELS, ComparisonSettings, compared, usual_starts
 from baselines.experiments.paired_networks import ALL, METRICS, RATE, WHOLE, Line, NetworkComparison, OnShape
@@ -45,8 +45,10 @@ def run(options: CompareNetworksOptions, console: Console) -> None:
         f"{starts} start points; at most {most:,} queries"
     )
     if options.dry_run:
-        console.say(estimate(ids, functions, most))
+        console.say(estimate(dict.fromkeys(ids, most // len(ids))))
         return
+    is_ranked = options.starts in (LOWEST, HIGHEST)  # such start points cost answers of their own
+    introduce(console, {name: None if is_ranked else asked.starts(*functions.member(name)) for name in ids})
     bundle = Bundle(options.out, console)
     if not options.resume and (bundle.folder / "runs.sqlite").exists():
         raise OutputError(
@@ -93,18 +95,6 @@ def asked_of(options: CompareNetworksOptions) -> ComparisonSettings:
         seed=options.seed,
         starts=starts,
     )
-
-
-def estimate(ids: Sequence[str], functions: Functions, queries: int) -> str:
-    """About how long it takes, from a short trial of each network."""
-    names = {Subject.of(name).network: name for name in ids}
-    seconds = 0.0
-    for name in names.values():
-        function, member = functions.member(name)
-        theta = function.space.sample(8, np.random.default_rng(0))[None]
-        seconds += seconds_of(partial(function.values, theta, [member])) / 8
-    each = seconds / len(names)
-    return f"estimated time: {queries * each / 60:.1f} minutes ({1e3 * each:.1f} ms a query, mean over networks)"
 
 
 def report(

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from baselines.commands.dataset import DatasetOptions
 from baselines.commands.shared.networks import asked_of, introduce
-from baselines.commands.shared.options import workers_of
+from baselines.commands.shared.options import PoseOptions, workers_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.dataset import SPLITS, DatasetRecipe, Made, read_mix, split_shapes, write_dataset
 from semrob_env.errors import InvalidParameterError
+from semrob_env.metrics.survey import RIGHT
 from semrob_env.parameters import SemanticSpace
+from semrob_env.scene.classifiers.registry import takes_option
+from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 
 MOST_TOLD = 6
 """Shapes that a line names."""
 
 
 def run(options: DatasetOptions, console: Console) -> None:
+    if options.networks and not all(takes_option(spec.network, "score") for spec in options.specs()):
+        options = replace(options, score="softmax")
     specs = options.specs() if options.networks else ()
     if len(specs) > 1:
         raise InvalidParameterError(f"{len(specs)} networks; give one: pictures are those on which it fails")
@@ -33,12 +39,19 @@ def run(options: DatasetOptions, console: Console) -> None:
         budget=options.budget,
     )
     shapes = options.selected()
+    chosen, left_out = split_shapes(shapes, options.split, recipe)
+    if load is not None:
+        classifier = load()
+        for name in sorted({shape.class_name for shape in chosen}):
+            classifier.classes.index(name)
+        console.say(f"right and failing: a unit score from {RIGHT:g} on, and below; f: {SCORE_WORDS[options.score]}")
     if options.dry_run:
-        chosen, left_out = split_shapes(shapes, options.split, recipe)
-        sides = [f"{sum(shape.split == name for shape in chosen)} shapes for {name}" for name in SPLITS]
+        counts = {name: sum(shape.split == name for shape in chosen) for name in SPLITS}
+        sides = [f"{count} shapes for {name}" for name, count in counts.items() if count]
         console.say(f"{len(chosen) * options.views:,} pictures: {' and '.join(sides)}, {options.views} views each")
         tell_left_out(left_out, console)
         return
+    PoseOptions.tell_meshes(options, console)
     if specs:
         introduce(console, asked_of(shapes, specs, options.feed, {"colors": options.colors}))
     bundle = Bundle(options.out, console)
@@ -60,7 +73,8 @@ def run(options: DatasetOptions, console: Console) -> None:
             on_shape=on_shape,
         )
     report(made, console)
-    bundle.close("train", "val", "factors.csv", "dataset.json")
+    written = dict.fromkeys(name.partition("/")[0] for name in made.views)
+    bundle.close(*written, "factors.csv", "dataset.json")
 
 
 def report(made: Made, console: Console) -> None:

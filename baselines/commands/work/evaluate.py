@@ -9,7 +9,7 @@ from typing import Any, Literal
 from rich.progress import TaskID
 
 from baselines.commands.evaluate import EvaluateOptions
-from baselines.commands.shared.networks import introduce
+from baselines.commands.shared.networks import estimate, introduce
 from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, digits_table, progress_bar
 from baselines.experiments.evaluation.asking import (
@@ -49,6 +49,8 @@ def run(options: EvaluateOptions, console: Console) -> None:
     space = SemanticSpace.of(options.params)
     console.say(describe(options, settings, targets, space))
     if options.dry_run:
+        each = sum(settings.most_queries(space).values())
+        console.say(estimate({target.function_id: each for target in targets}))
         return
     introduce(console, dict.fromkeys(target.function_id for target in targets))
     bundle = Bundle(options.out, console)
@@ -69,6 +71,7 @@ def run(options: EvaluateOptions, console: Console) -> None:
             bundle.folder,
             workers=workers_of(options, alone=True),
             modules=options.imports,
+            notes=console.notes,
             on_step=on_step,
         )
     gate = asked_gate(options, found)

@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from baselines.commands.failures import FailuresOptions
-from baselines.commands.shared.networks import introduce
+from baselines.commands.shared.networks import estimate, introduce
 from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.answers import KeptAnswers
@@ -51,6 +51,7 @@ def run(options: FailuresOptions, console: Console) -> None:
     scenes = options.scenes(shapes, options.params, options)
     console.say(described(options, search, len(scenes)))
     if options.dry_run:
+        console.say(estimate(dict.fromkeys(map(str, scenes), sum(most_queries(options, 1).values()))))
         return
     options.load()
     introduce(console, dict.fromkeys(map(str, scenes)))
@@ -83,17 +84,21 @@ def advance(progress: Any, bar: Any, before: float, spent: float) -> None:
 
 
 def described(options: FailuresOptions, search: Search, functions: int) -> str:
-    boxes = options.regions * functions
-    most = {
-        "of the search": functions * options.budget,
-        "of failing regions": boxes * options.region_budget,
-        "of their certificates (1 to 5 boxes each)": boxes * 5 * options.certificate_points,
-    }
-    told = ", ".join(f"{queries:,} {what}" for what, queries in most.items())
+    told = ", ".join(f"{queries:,} {what}" for what, queries in most_queries(options, functions).items())
     return (
         f"{functions} functions (networks x shapes) over {options.params}, search {search.label}; a view fails below "
         f"a unit score of {options.level:g}, f: {SCORE_WORDS[options.score]}\nat most {told} queries"
     )
+
+
+def most_queries(options: FailuresOptions, functions: int) -> dict[str, int]:
+    """Most queries of so many functions, by purpose."""
+    boxes = options.regions * functions
+    return {
+        "of the search": functions * options.budget,
+        "of failing regions": boxes * options.region_budget,
+        "of their certificates (1 to 5 boxes each)": boxes * 5 * options.certificate_points,
+    }
 
 
 def line_of(found: Failures) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from baselines.commands.gradient_study import GradientStudyOptions
-from baselines.commands.shared.networks import introduce
+from baselines.commands.shared.networks import check, introduce
 from baselines.commands.shared.options import start_points, workers_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.runner import each
@@ -71,6 +71,7 @@ def run(options: GradientStudyOptions, console: Console) -> None:
         f"{options.budget} queries, {options.judge_points} more for the judge"
     )
     if options.dry_run:
+        check(scenes)
         return
     introduce(console, {str(scene): starts for scene in scenes})
     bundle, workers = Bundle(options.out, console), workers_of(options, alone=True)

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from baselines.commands.grow_regions import GrowRegionsOptions
-from baselines.commands.shared.networks import introduce
+from baselines.commands.shared.networks import check, introduce
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import (
     prices,
@@ -73,6 +73,7 @@ def run(options: GrowRegionsOptions, console: Console) -> None:
         for name, own in price.items():
             console.say(bill(name, sum(own), space, options))
     if options.dry_run:
+        check(scenes)
         return
     if not options.map_step >= LEAST_MAP_STEP:
         raise InvalidParameterError(f"--map-step {options.map_step}: give at least {LEAST_MAP_STEP} degrees")

@@ -13,7 +13,7 @@ from typing import Any, final
 import numpy as np
 
 from baselines.commands.pixel_attacks import PixelAttacksOptions
-from baselines.commands.shared.networks import introduce
+from baselines.commands.shared.networks import check, introduce
 from baselines.commands.shared.options import start_points
 from baselines.commands.shared.questions import region_methods
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
@@ -54,6 +54,7 @@ def run(options: PixelAttacksOptions, console: Console) -> None:
     plan = AttackPlan.of(options)
     console.say(plan.describe())
     if options.dry_run:
+        check(plan.scenes)
         return
     options.load()
     introduce(console, {str(scene): plan.starts for scene in plan.scenes})

@@ -44,16 +44,18 @@ from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting.views import example_points
 from semrob_env.questions import Goal, Question, ReliabilityGoal
 from semrob_env.regions import Regions
+from semrob_env.scene.classes import UNTOLD
 from semrob_env.scene.classifiers.base import Classifier
+from semrob_env.scene.classifiers.labels import read_labels
 from semrob_env.scene.classifiers.network_spec import NetworkSpec
 from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.classifiers.registry import takes_option
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.function import SceneFunction
 from semrob_env.scene.image_function import ImageFunction
-from semrob_env.scene.image_ids import image_id_of
+from semrob_env.scene.image_ids import image_id_of, read_image_id
 from semrob_env.scene.mesh import Mesh, normalize
-from semrob_env.scene.sources import load_shape, select_shapes
+from semrob_env.scene.sources import ShapeInfo, load_shape, posed, select_shapes
 from semrob_env.store import FAILED, RunRow, RunStore, RunTask
 from semrob_env.tables.words import percent, point_words, rate_words
 from semrob_env.types import FloatArray
@@ -171,6 +173,8 @@ def evaluate(
     space: str | SemanticSpace = "azimuth,elevation",
     *,
     class_name: str = "",
+    up: str | Sequence[str] = (),
+    front: str | Sequence[str] = (),
     goal: Goal | None = None,
     settings: EvaluationSettings | None = None,
     folder: str | os.PathLike[str] | None = None,
@@ -183,6 +187,9 @@ def evaluate(
         shapes: Mesh files, folders, `cup:3`, or meshes.
         space: The views: parameters by name, or a space.
         class_name: Class that every shape is scored for; empty: as its name tells.
+        up: Axis of the files that points up, or for some of them by a pattern of their names: `z`, or `*.stl=z`; empty:
+            y. A `Mesh` stands as it is: `load_mesh(path, up="z")`.
+        front: Axis of the files that faces the camera of azimuth 0, as `up`; empty: -z.
         goal: What a robust region meets; None: right in 95 % of the views.
         settings: How much is asked; None: the defaults.
         folder: Where what was asked is kept, so that the same call goes on after an interrupt; None: nowhere.
@@ -197,7 +204,7 @@ def evaluate(
         chosen = replace(chosen, goal=goal)
     own = SemanticSpace.of(space) if isinstance(space, str) else space
     given = [shapes] if isinstance(shapes, str | Mesh) else list(shapes)
-    targets, functions = targets_of(network, given, own, class_name)
+    targets, functions = targets_of(network, given, own, class_name, up, front)
     if folder is not None:
         return evaluate_targets(targets, functions, chosen, Path(folder))
     with tempfile.TemporaryDirectory() as path:
@@ -205,30 +212,47 @@ def evaluate(
 
 
 def targets_of(
-    network: str | Classifier, shapes: Sequence[str | Mesh], space: SemanticSpace, class_name: str
+    network: str | Classifier,
+    shapes: Sequence[str | Mesh],
+    space: SemanticSpace,
+    class_name: str,
+    up: str | Sequence[str] = (),
+    front: str | Sequence[str] = (),
 ) -> tuple[list[Target], Functions]:
     """The shapes of `evaluate`, and the functions that answer for them; errors as there."""
-    if isinstance(network, str) and all(isinstance(shape, str) for shape in shapes):
-        spec = spec_of(network)
-        names = [shape for shape in shapes if isinstance(shape, str)]
-        found = select_shapes(names, as_class=class_name)
-        ids = [str(image_id_of(shape, spec, params=space.spec)) for shape in found]
-        targets = [Target(own.label, str(own.class_name), name) for own, name in zip(found, ids, strict=True)]
-        return targets, Functions(ids)
-    classifier = spec_of(network).load() if isinstance(network, str) else network
-    if not isinstance(classifier, Classifier):
+    spec = spec_of(network) if isinstance(network, str) else None
+    if spec is None and not isinstance(network, Classifier):
         raise InvalidParameterError(
             f"network {type(network).__name__}: give a name, TorchClassifier(module, Preprocessing(size)) or "
             "BlackBoxClassifier(callable), which say how pictures are prepared"
         )
+    labels: Sequence[str] = ()
+    if isinstance(network, Classifier):
+        labels = network.classes.names or ()
+    elif spec is not None and spec.options.labels:
+        labels = read_labels(spec.options.labels)
+    found: list[ShapeInfo | Mesh] = []
+    for shape in shapes:
+        own = [shape] if isinstance(shape, Mesh) else select_shapes([shape], as_class=class_name, labels=labels)
+        found += own
+    infos = [shape for shape in found if isinstance(shape, ShapeInfo)]
+    stand = iter(posed(infos, up=up, front=front) if up or front else infos)
+    put_up = [next(stand) if isinstance(shape, ShapeInfo) else shape for shape in found]
+    if spec is not None and len(infos) == len(found):
+        chosen = [shape for shape in dict.fromkeys(put_up) if isinstance(shape, ShapeInfo)]
+        ids = [str(image_id_of(shape, spec, params=space.spec)) for shape in chosen]
+        targets = [Target(own.label, str(own.class_name), name) for own, name in zip(chosen, ids, strict=True)]
+        return targets, Functions(ids)
+    classifier = network if isinstance(network, Classifier) else spec_of(network).load()
     targets, made = [], []
-    for number, shape in enumerate(shapes):
-        for label, own_class, mesh in _meshes(shape, number, class_name):
-            _require_class(label, own_class)
-            index = classifier.classes.index(str(own_class))
-            name = f"scene-object:{classifier.name}/{own_class}/{label}"
-            made.append(SceneFunction(classifier, [mesh], [index], space, names=[name]))
-            targets.append(Target(label, str(own_class), name))
+    for number, body in enumerate(put_up):
+        label, own_class, mesh = _body(body, number, class_name)
+        if not own_class:
+            raise InvalidParameterError(f"{label}: {UNTOLD}; give class_name (--class NAME)")
+        index = classifier.classes.index(own_class)
+        name = f"scene-object:{classifier.name}/{own_class}/{label}"
+        made.append(SceneFunction(classifier, [mesh], [index], space, names=[name]))
+        targets.append(Target(label, own_class, name))
     if twice := [name for name, count in Counter(target.name for target in targets).items() if count > 1]:
         raise NameClashError(f"two shapes are called {twice[0]!r}; give each a name of its own (Mesh(..., name=...))")
     return targets, Functions(given=[*made, *(Complement(function) for function in made)])
@@ -240,19 +264,12 @@ def spec_of(network: str) -> NetworkSpec:
     return NetworkSpec.parse(network, NetworkOptions(score="margin")) if takes_option(spec.network, "score") else spec
 
 
-def _meshes(shape: str | Mesh, number: int, class_name: str) -> list[tuple[str, str | None, Mesh]]:
-    """Name, class and mesh of what one entry of `shapes` holds."""
+def _body(shape: ShapeInfo | Mesh, number: int, class_name: str) -> tuple[str, str, Mesh]:
+    """Name, class and mesh of a shape; the class is empty where nobody tells it."""
     if isinstance(shape, Mesh):
-        return [(shape.name or f"mesh {number}", class_name or None, normalize(shape))]
-    return [
-        (info.label, info.class_name, load_shape(info.class_name or "", info.source))
-        for info in select_shapes([shape], as_class=class_name)
-    ]
-
-
-def _require_class(label: str, class_name: str | None) -> None:
-    if not class_name:
-        raise InvalidParameterError(f"{label}: its name tells no class; give class_name (--class NAME)")
+        return shape.name or f"mesh {number}", class_name, normalize(shape)
+    own = shape.class_name or ""
+    return shape.label, own, load_shape(own, shape.source, pose=shape.pose)
 
 
 def slices(space: SemanticSpace) -> list[tuple[tuple[int, ...], tuple[int, int]]]:
@@ -270,6 +287,7 @@ def evaluate_targets(
     *,
     workers: Workers = HERE,
     modules: Sequence[str] = (),
+    notes: Sequence[str] = (),
     on_step: OnStep = lambda step: None,
 ) -> Evaluation:
     """As `evaluate`, of targets; what is asked is kept in `runs.sqlite` and `answers.sqlite` of the folder.
@@ -281,6 +299,7 @@ def evaluate_targets(
         folder: Of the two files; the same call goes on where an interrupted one stopped.
         workers: Who searches; all else is asked here.
         modules: As `run_tasks`.
+        notes: What the report says of the meshes.
         on_step: Told after every step.
     """
     targets = [_spelled(target, functions) for target in targets]
@@ -303,7 +322,7 @@ def evaluate_targets(
     function, _ = scene_of(functions, targets[0].function_id)
     classifier = function.classifier
     return Evaluation(
-        classifier.name,
+        _network_name(targets[0].function_id, classifier),
         classifier.preprocessing,
         function.space,
         settings.goal,
@@ -312,7 +331,14 @@ def evaluate_targets(
         settings.plain(),
         datetime.now(timezone.utc).isoformat(timespec="seconds"),
         ReportPictures(functions),
+        tuple(notes),
     )
+
+
+def _network_name(function_id: str, classifier: Classifier) -> str:
+    """What reports call the network: by its label, where it was given one."""
+    own = read_image_id(function_id)
+    return own.alias if own is not None and own.alias else classifier.name
 
 
 def _spelled(target: Target, functions: Functions) -> Target:

@@ -53,6 +53,7 @@ def document(found: Findings) -> dict[str, Any]:
         "mean_probability": found.mean_probability,
         "figures": {name: found.figure(name) for name in GATES},
         "words": found.words(),
+        "notes": list(found.notes),
         "shapes": [_shape(own) for own in found.shapes],
         "queries": found.bill,
         "settings": dict(found.settings),

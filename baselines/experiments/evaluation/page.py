@@ -78,6 +78,7 @@ def page(found: Findings, *, gate: dict[str, Any] | None = None) -> str:
         "gate": gate,
         "cards": _cards(found),
         "words": found.words(),
+        "notes": found.notes,
         "shapes": shapes,
         "failures": [_failure(found, one) for one in found.failures()],
         "ramp": [_color(value) for value in (0.0, 0.33, 0.66, 1.0)],

@@ -283,6 +283,7 @@ class Findings(ABC):
         settings: What was asked, as plain data.
         created: Date and time, UTC, ISO 8601.
         pictures: Draws any view again.
+        notes: What is worth knowing of the meshes, such as one that seems to lie.
     """
 
     network: str
@@ -294,6 +295,7 @@ class Findings(ABC):
     settings: Mapping[str, Any]
     created: str
     pictures: ReportPictures = field(repr=False)
+    notes: tuple[str, ...] = ()
 
     @cached_property
     def survey(self) -> Survey:

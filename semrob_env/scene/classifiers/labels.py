@@ -7,7 +7,7 @@ import difflib
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Final, final
@@ -183,6 +183,12 @@ def read_labels(path: str | os.PathLike[str]) -> tuple[str, ...]:
     if odd is not None:
         raise InvalidParameterError(f"labels {path}: {odd[:60]!a} cannot be written into ids and tables; rename it")
     return tuple(stripped)
+
+
+def first_label(names: Iterable[str], labels: Sequence[str]) -> str | None:
+    """The first of some names that is a label, or one of its alternatives, to the letter but for case and hyphens."""
+    known = {form for label in labels for form in (_plain(label), *_parts(label))}
+    return next((name for name in names if _plain(name) in known), None)
 
 
 def _plain(name: str) -> str:

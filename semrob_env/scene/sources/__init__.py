@@ -29,4 +29,5 @@ from semrob_env.scene.sources.kinds import list_shapes as list_shapes
 from semrob_env.scene.sources.kinds import load_shape as load_shape
 from semrob_env.scene.sources.kinds import resolve_shape as resolve_shape
 from semrob_env.scene.sources.kinds import select_shapes as select_shapes
+from semrob_env.scene.sources.posing import posed as posed
 from semrob_env.scene.sources.texts import source_text as source_text

@@ -34,6 +34,7 @@ class ShapeInfo:
         author: As the source states it; empty where it does not.
         scored_as: Class to score where it is another one than the shape is made of; empty: `class_name`.
         pose: How the mesh is to be put up.
+        hints: Names that may tell its class, the file's and those of folders, first those that count more.
         scheme: Of the ids of functions that show it: `scene`, or `photo` for a picture file.
     """
 
@@ -45,6 +46,7 @@ class ShapeInfo:
     author: str = ""
     scored_as: str = ""
     pose: Pose = field(default_factory=Pose)
+    hints: tuple[str, ...] = ()
     scheme: str = "scene"
 
     @property

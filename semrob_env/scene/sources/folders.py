@@ -50,9 +50,9 @@ class Folder(ShapeSource):
         shapes = []
         for name in sorted(ranked):
             inner = PurePosixPath(name)
-            class_name = first_class([*inner.parts[:-1], inner.stem, root.resolve().name])
+            hints = (*inner.parts[:-1], inner.stem, root.resolve().name)
             title = inner.name if ranked[name] < len(SHAPENET_FILES) else inner.stem
-            shapes.append(ShapeInfo(source_text("folder", path, name), name, title, class_name))
+            shapes.append(ShapeInfo(source_text("folder", path, name), name, title, first_class(hints), hints=hints))
         return tuple(shapes)
 
     def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:

@@ -12,7 +12,8 @@ from typing import final
 from semrob_env.errors import InvalidMeshError, InvalidParameterError, LibraryError, UnknownNameError
 from semrob_env.files import FileCache
 from semrob_env.registry import Registry
-from semrob_env.scene.classes import class_index, class_of, nearest_class
+from semrob_env.scene.classes import class_index, first_class, nearest_class
+from semrob_env.scene.classifiers.labels import first_label
 from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, mesh_node_names
 from semrob_env.scene.pose import Pose
 from semrob_env.scene.shading import Shading
@@ -85,7 +86,8 @@ class _File(ShapeSource):
             raise LibraryError(f"{path}: there is no such file or folder; give {ALLOWED}")
         if file.suffix.lower() not in SUFFIXES:
             raise InvalidMeshError(f"{path}: file type {file.suffix!r} is not supported; give {ALLOWED}")
-        return (ShapeInfo(source_text("file", path), file.name, file.stem, class_of(file.stem)),)
+        hints = (file.stem, file.resolve().parent.name)
+        return (ShapeInfo(source_text("file", path), file.name, file.stem, first_class(hints), hints=hints),)
 
     def mesh(self, path: str, name: str, *, class_name: str, colors: bool) -> Mesh:
         return load_mesh(path, colors=colors)
@@ -276,6 +278,7 @@ def select_shapes(
     classes: Sequence[str] = (),
     as_class: str = "",
     numbers: Iterable[int] = STANDARD_NUMBERS,
+    labels: Sequence[str] = (),
 ) -> tuple[ShapeInfo, ...]:
     """The shapes of several sources, or those of them that are asked for; none twice.
 
@@ -286,6 +289,7 @@ def select_shapes(
         as_class: Empty: the class that the name of a shape tells; else this class for every shape, as the network's
             labels or an index of them have it: only they know it.
         numbers: Object numbers of procedural shapes.
+        labels: Classes of the networks that names and folders may tell, before those of the paper.
 
     Raises:
         UnknownNameError: An unknown class or name, or nothing is left.
@@ -298,10 +302,12 @@ def select_shapes(
         listed += list_shapes(text, numbers=chosen) if is_root else [resolve_shape(text)]
     if any(shape.scheme != PHOTO for shape in listed):  # photos have the classes of their networks
         for name in classes:
-            if name not in SHAPES:
+            if name not in SHAPES and first_label([name], labels) is None:
                 class_index(name)
     if names:
         listed = [pick(listed, name, ", ".join(texts)) for name in names]
+    if labels:
+        listed = [replace(shape, class_name=first_label(shape.hints, labels) or shape.class_name) for shape in listed]
     if as_class:
         listed = [
             replace(shape, scored_as="" if as_class == shape.class_name else as_class)

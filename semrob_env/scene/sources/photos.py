@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from semrob_env.errors import UnknownNameError
-from semrob_env.scene.classes import class_of
+from semrob_env.scene.classes import class_of, first_class
 from semrob_env.scene.mesh import SUFFIXES as MESH_SUFFIXES
 from semrob_env.scene.pictures import SUFFIXES, Picture, has_pictures, picture_files, picture_in, read_picture
 from semrob_env.scene.sources.base import ShapeInfo
@@ -34,7 +34,9 @@ def list_photos(root: str) -> tuple[ShapeInfo, ...]:
     """
     if not os.path.isdir(root):
         file = Path(root)
-        return (ShapeInfo(source_text("file", root), file.name, file.stem, class_of(file.stem), scheme=PHOTO),)
+        hints = (file.stem, file.resolve().parent.name)
+        own = ShapeInfo(source_text("file", root), file.name, file.stem, first_class(hints), hints=hints, scheme=PHOTO)
+        return (own,)
     found = []
     for name in picture_files(root):
         inner = PurePosixPath(name)
