@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_a_search_never_spends_more_than_its_budget_and_repeats_itself(name: str
 
 def test_workers_find_what_is_found_here_and_only_the_parent_keeps_it(tmp_path: Path) -> None:
     names = [f"synthetic:hill?n=2&seed={seed}" for seed in range(3)]
-    asked = {"search": Search.of("random_attack"), "budget": 40, "seed": 5, "region_budget": 20}
+    asked: dict[str, Any] = {"search": Search.of("random_attack"), "budget": 40, "seed": 5, "region_budget": 20}
     kept, done = KeptAnswers(tmp_path / "answers.sqlite"), []
     for _ in range(2):  # the second time there is nothing left to ask
         find_ahead(names, kept, workers=Workers(2), on_function=lambda: done.append(1), certificate_points=16, **asked)

@@ -211,7 +211,7 @@ def test_morph_targets_move_vertices_by_the_weights_of_the_node_else_of_the_mesh
 
 def test_a_morph_target_bends_normals_too(tmp_path: Path) -> None:
     square = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], dtype=np.float32)
-    upright = square[:, [2, 1, 0]] * np.float32([1, 1, -1])
+    upright = square[:, [2, 1, 0]] * np.array([1, 1, -1], dtype=np.float32)
     file = Gltf(square, np.array([(0, 1, 2), (0, 2, 3)], dtype=np.uint16))
     ahead, aside = (np.tile(np.array([own], dtype=np.float32), (4, 1)) for own in ((0, 0, 1), (1, 0, 0)))
     file.primitive["attributes"]["NORMAL"] = file.add(ahead)

@@ -11,7 +11,7 @@ out how the footprint changes, which turns one level of the texture into the nex
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -89,11 +89,12 @@ class Coat(NamedTuple):
         joined[pairs] = goes_on(surface, topology.albedo, topology.normals, topology.faces, (sides[0], sides[1]))
         texels, levels = [np.full((1, 4), 255, dtype=np.uint8)], []
         for texture in surface.textures:
-            across, down = ("wrap" if wrap == "repeat" else "edge" for wrap in texture.wraps)
+            modes: list[Literal["wrap", "edge"]] = ["wrap" if wrap == "repeat" else "edge" for wrap in texture.wraps]
             rows = []
             for level in texture.levels:
                 rows.append((sum(map(len, texels)), *level.shape[:2]))
-                framed = np.pad(np.pad(level, ((1, 1), (0, 0), (0, 0)), down), ((0, 0), (1, 1), (0, 0)), across)
+                framed = np.pad(level, ((1, 1), (0, 0), (0, 0)), mode=modes[1])
+                framed = np.pad(framed, ((0, 0), (1, 1), (0, 0)), mode=modes[0])
                 texels.append(framed.reshape(-1, 4))
             levels.append(rows)
         table = np.zeros((len(levels), max(map(len, levels), default=1), 3), dtype=np.int64)
