@@ -39,6 +39,9 @@ def test_the_largest_nested_box_that_surely_meets_the_goal_is_offered() -> None:
     assert found.regions.center[0] == pytest.approx([0, 40])
     assert found.goal_lower[0] >= 0.9
     assert found.queries[0] == 4 * 128
+    assert (found.tried[0, :3] < 0.9).all()
+    assert found.tried[0, 3] == found.goal_lower[0]
+    assert np.isnan(found.tried[0, 4])
     certificate = certify_by_points(good_within(40, 40), found.regions, GOAL, points=128, level=0.99)
     assert certificate.goal_lower[0] == found.goal_lower[0]
 

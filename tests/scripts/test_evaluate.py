@@ -23,7 +23,7 @@ QUICK = [
     "--judge-points",
     "8",
     "--certificate-points",
-    "64",
+    "80",
     "--effect-points",
     "4",
     "--failures",
@@ -63,6 +63,9 @@ def test_it_writes_a_report_and_all_that_is_in_it(
         assert all(0 <= float(row[key]) <= 1 for row in rows)
     failures = sum(len(own["failures"]) for own in document["shapes"])
     assert len(list((out / "pictures").glob("*.png"))) == failures
+    with (out / "failures.csv").open(encoding="utf-8", newline="") as file:
+        assert all((out / row["picture"]).is_file() for row in csv.DictReader(file))
+    assert any("crate.obj" in path.name for path in (out / "pictures").iterdir())
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "&lt;i&gt;mug.obj" in page
     assert "<i>mug" not in page
@@ -128,8 +131,7 @@ def test_the_help_names_every_figure_of_a_gate() -> None:
     assert all(f"  {name} " in text for name in GATES)
 
 
-def test_points_that_could_certify_nothing_are_told(capsys: pytest.CaptureFixture[str]) -> None:
-    told = "certificate points can certify nothing, even if all are right: give at least 80"
-    for points, is_told in ((79, True), (80, False), (0, False)):
-        assert run_command(evaluate.main, ["cup:3", "--dry-run", "--certificate-points", str(points)]) == 0
-        assert (f"{points} {told}" in capsys.readouterr().out) == is_told
+def test_points_that_could_certify_nothing_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for points, code in ((79, BAD_INPUT), (80, 0), (0, 0)):
+        assert run_command(evaluate.main, ["cup:3", "--dry-run", "--certificate-points", str(points)]) == code
+        assert ("79 certificate points cannot certify" in capsys.readouterr().err) == (code == BAD_INPUT)

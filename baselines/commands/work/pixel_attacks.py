@@ -43,6 +43,7 @@ from semrob_env.scene.image_function import attacked
 from semrob_env.scene.picture_attack import ALBEDO, PictureAttack
 from semrob_env.store import FAILED, RunRow, RunStore, RunTask, canonical_json
 from semrob_env.tables import Subject, region_records
+from semrob_env.tables.words import short_point_words
 from semrob_env.types import Float32Array, FloatArray
 
 LIVE_CHUNK = 4
@@ -443,7 +444,7 @@ def views_figure(plan: AttackPlan) -> Any:
     rows = [(label_of(scene), view_cells(plan, scene)) for scene in plan.scenes[:MOST_SHOWN]]
     title = (
         "A view of each shape, the right one of median score (else the one of highest score): clean, attacked, "
-        "difference around gray; orange: still right"
+        "difference around gray; orange: wrong"
     )
     return gallery_figure(rows, title=title)
 
@@ -462,10 +463,7 @@ def view_cells(plan: AttackPlan, scene: SceneId) -> list[Cell]:
     at = int(right[len(right) // 2] if len(right) else order[-1])
     theta, classes = views.theta[at : at + 1], function.class_indices[:1]
     clean = function.images(theta)
-    place = ", ".join(
-        f"{name[:2]} {value:.0f}" if abs(value) >= 10 else f"{name[:2]} {value:.1f}"
-        for name, value in zip(function.space.names, theta[0], strict=True)
-    )
+    place = short_point_words(function.space.parameters, theta[0])
     cells = [Cell(clean[0], ("clean", place, f"score {views.scores[at]:.2f}"))]
     for attack in plan.attacks:
         if attack.target == ALBEDO:
@@ -478,7 +476,7 @@ def view_cells(plan: AttackPlan, scene: SceneId) -> list[Cell]:
         largest = float(np.abs(seen - clean).max())
         gain = 0.45 / largest if largest else 1.0
         told = f"difference x {gain:.0f}" if largest else "nothing lower found"
-        cells.append(Cell(seen[0], (attack.text, f"score {score:.2f}"), is_marked=score >= given.level))
+        cells.append(Cell(seen[0], (attack.text, f"score {score:.2f}"), is_marked=score < given.level))
         cells.append(Cell(enlarged(seen[0] - clean[0], gain), (told,)))
     return cells
 
