@@ -456,7 +456,8 @@ def _region(
     function, member = functions.member(asked.function_id)
     is_robust = asked.function_id == target.function_id
     found = Regions(function.space, np.array([row.lower]), np.array([row.upper]))
-    certified, paid, tried = None, 0, ()
+    certified: CertifiedBox | None = None
+    paid, tried = 0, tuple[float, ...]()
     if row.share > NOTHING and settings.certificate_points:
         certified, paid, tried = _certified(function, member, found, asked, settings, confidence, kept)
     scene, place = scene_of(functions, target.function_id)

@@ -183,11 +183,11 @@ class FoundRegion:
         if self.goal.threshold is not None:
             good = self.good or ("right" if self.goal.threshold == RIGHT else f"at least {self.goal.threshold:g}")
             counted = f"{round(self.judged * self.judge_points)} of {self.judge_points} held-out views {good}"
-        verdict = "" if self.feasible else f", so it is not {self.kind}"
+        verdict = "" if self.feasible else ", short of the goal"
         return [
             first,
             f"found{' around that' * bool(self.certified)}: {region_words(self.found)}, {percent(self.share)} of the "
-            f"space ({counted}{verdict}); of it, {reach_words(reach(self.found, self.start))}",
+            f"space ({counted}{verdict}); {reach_words(reach(self.found, self.start))}",
         ]
 
 
