@@ -105,6 +105,13 @@ def shrink(
     # In the turn that the region is in, then inside it.
     turn = np.where(function.space.is_periodic & (anchor < cut.lower), function.space.width, 0.0)
     anchor = np.clip(anchor + turn, cut.lower, cut.upper)
+    # A full turn has no ends to shrink from: half of it lies to either side of the start point, as `reach` has it.
+    is_turn = function.space.is_periodic & (cut.width >= function.space.width * (1 - 1e-9))
+    cut = Regions(
+        function.space,
+        np.where(is_turn, anchor - function.space.width / 2, cut.lower),
+        np.where(is_turn, anchor + function.space.width / 2, cut.upper),
+    )
     count = len(cut)
     lower, upper, kept = anchor.copy(), anchor.copy(), np.zeros(count)
     mean, variance, queries = np.zeros(count), np.full(count, MOST_VARIANCE), np.zeros(count, dtype=np.int64)
