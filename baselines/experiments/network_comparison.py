@@ -323,7 +323,7 @@ class _Answers:
         shares = widest.records[at].share
         regions = [_widest(row, float(share), found) for row, share in zip(rows, shares, strict=True)]
         # A region that holds no common view is certified by none: there is always one.
-        right = [found.scores[own.contains(found.theta)] >= RIGHT for own in regions if own is not None]
+        right = [found.scores[own.contains(found.theta[None])[0]] >= RIGHT for own in regions if own is not None]
         return cls(
             function_id,
             found,

@@ -92,7 +92,8 @@ def _draw_reach(axis: Axes, found: Reach, at: FloatArray, size: float, color: st
     for side, sign in enumerate((-100, 100)):
         ends = sign * found.sides[:, side]
         axis.barh(at, sign * room[:, side], 0.92 * size, color=_PALE, zorder=0.9)
-        axis.barh(at, ends, 0.92 * size, color=color, alpha=_FOUND)
+        if sure is not found:
+            axis.barh(at, ends, 0.92 * size, color=color, alpha=_FOUND)
         if sure is not None:
             axis.barh(at, sign * sure.sides[:, side], 0.92 * size, color=color)
         is_ended = found.is_ended[:, side]

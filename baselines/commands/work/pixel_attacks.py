@@ -43,7 +43,7 @@ from semrob_env.scene.image_function import attacked
 from semrob_env.scene.picture_attack import ALBEDO, PictureAttack
 from semrob_env.store import FAILED, RunRow, RunStore, RunTask, canonical_json
 from semrob_env.tables import Subject, region_records
-from semrob_env.tables.words import short_point_words
+from semrob_env.tables.words import goal_words, short_point_words
 from semrob_env.types import Float32Array, FloatArray
 
 LIVE_CHUNK = 4
@@ -187,7 +187,7 @@ class AttackPlan:
             f"{len(self.scenes)} functions (networks x shapes) over {given.params}, {given.views} views each: at most "
             f"{len(self.scenes) * given.views * each:,} queries of attacks on right views; {len(self.tasks)} regions "
             f"({len(self.starts)} start points x {len(self.noise)} epsilons x {methods}; "
-            f"goal: {given.goal.words}): at most {answers:,.0f} queries, and {judged:,} of judges and certificates, "
+            f"goal: {goal_words(given.goal, given.score)}): at most {answers:,.0f} queries, and {judged:,} of judges and certificates, "
             "counted apart"
         )
 
@@ -256,7 +256,7 @@ def report(
         markdown_table([shown_curve(row) for row in curve]),
         "- Right views: those that no attack of this strength broke, in % of all views; exact 95 % interval over views "
         "of these shapes.\n"
-        f"- SRVR: mean share of the space of the region in which the attacked score meets the goal ({given.goal.words})"
+        f"- SRVR: mean share of the space of the region in which the attacked score meets the goal ({goal_words(given.goal, given.score)})"
         f", in %, {given.region_answers} attacked scores a region, 95 % intervals over other shapes (none of one "
         "shape). Feasible: by the judge's points; certified: with "
         f"{100 * given.confidence:g} % confidence each.\n"
@@ -430,7 +430,7 @@ def curve_figure(plan: AttackPlan, curve: Sequence[Mapping[str, Any]]) -> Any:
                 regions.append(NoiseCurve(f"{label}: {kind}", at, shares, low, high, color, dashes))
     panels: list[tuple[str, str, Sequence[NoiseCurve]]] = [("Right views", "right views (%)", views)]
     if regions:
-        panels.append((f"Robust regions, {plan.options.goal.words}", "SRVR (%)", regions))
+        panels.append((f"Robust regions, {goal_words(plan.options.goal, plan.options.score)}", "SRVR (%)", regions))
     shapes = len({(scene.class_name, scene.source) for scene in plan.scenes})
     title = f"Under PGD on pixels (linf, {plan.options.steps} steps): {shapes} shapes, {plan.options.views} views each"
     return noise_figure(panels, title=title)
