@@ -187,8 +187,8 @@ class AttackPlan:
             f"{len(self.scenes)} functions (networks x shapes) over {given.params}, {given.views} views each: at most "
             f"{len(self.scenes) * given.views * each:,} queries of attacks on right views; {len(self.tasks)} regions "
             f"({len(self.starts)} start points x {len(self.noise)} epsilons x {methods}; "
-            f"goal: {goal_words(given.goal, given.score)}): at most {answers:,.0f} queries, and {judged:,} of judges and "
-            "certificates, counted apart"
+            f"goal: {goal_words(given.goal, given.score)}): at most {answers:,.0f} queries, and {judged:,} of judges "
+            "and certificates, counted apart"
         )
 
 
@@ -257,7 +257,8 @@ def report(
         "- Right views: those that no attack of this strength broke, in % of all views; exact 95 % interval over views "
         "of these shapes.\n"
         f"- SRVR: mean share of the space of the region in which the attacked score meets the goal "
-        f"({goal_words(given.goal, given.score)}), in %, {given.region_answers} attacked scores a region, 95 % intervals over other shapes (none of one "
+        f"({goal_words(given.goal, given.score)}), in %, {given.region_answers} attacked scores a region, 95 % "
+        "intervals over other shapes (none of one "
         "shape). Feasible: by the judge's points; certified: with "
         f"{100 * given.confidence:g} % confidence each.\n"
         "- Each epsilon is attacked by itself, and a region is found by itself: the curve need not fall everywhere. An "
