@@ -46,6 +46,7 @@ def run(out: Path, *arguments: str) -> int:
     return run_command(evaluate.main, [*arguments, "--networks", "tiny", "--out", str(out), *QUICK])
 
 
+@pytest.mark.slow
 def test_it_writes_a_report_and_all_that_is_in_it(
     tiny: str, tmp_path: Path, meshes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
