@@ -97,6 +97,11 @@ def encodable(text: str) -> str:
     return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
+def file_stem(text: str, most: int = 80) -> str:
+    """A text as a part of a file's name: letters, digits, dots and hyphens, all else an underscore."""
+    return re.sub(r"[^\w.-]+", "_", text, flags=re.ASCII)[:most]
+
+
 def file_stamp(path: str | os.PathLike[str]) -> Stamp:
     """What changes where a file is written again: times, size and number; None where there is none.
 

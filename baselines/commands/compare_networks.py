@@ -10,8 +10,8 @@ Examples:
 Words are networks, each named as tables are to call it; with --networks they are shapes, as in other commands. All
 other networks are compared with the first. Differences are after
 minus before: the rate of right views, the mean score, the certified SRVR (mean share of the space of the widest region
-around a start point that surely meets the goal) and the area of the robustness profile; of each shape, each class and
-in all, where every shape counts the same.
+around a start point that surely meets the goal), the rate of right views within these, which a mean does not promise,
+and the area of the robustness profile; of each shape, each class and in all, where every shape counts the same.
 
 Two intervals are told. That on these shapes: their views are drawn, the same for each network. For the rate it is
 exact, from the views that flipped (McNemar's pairs); for the mean score it is a betting bound. That on other shapes of

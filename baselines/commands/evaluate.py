@@ -12,8 +12,8 @@ Per shape and over all: how many of --survey-points independent views of the who
 first answer), with the exact 95 % interval; the views that fail worst, unlike each other, with what was predicted
 instead; the largest robust region around the views of the survey that score best with their neighbors, and the
 largest failing one around the view that fails with most around it, by box_quadrature; of each the largest box that is
-certified, by fresh points that no method has seen; which parameter ends the region first, and which part each has in
-the variance of the score; and f over each pair of parameters.
+certified, by fresh points that no method has seen; which parameter ends the region first, and the total effect of
+each on the score; and f over each pair of parameters.
 
 --score margin is the default here: a unit score of 0.5 is then exactly where the class becomes the first answer, so
 that right means one thing in rates and in regions. Without a SOURCE, shapes are those of srvr_table.
@@ -25,9 +25,9 @@ that right means one thing in rates and in regions. Without a SOURCE, shapes are
   certified_worst_region  the same of the shape where it is smallest
 
 Written to --out: report.html (one file, offline), report.json (schema 1: report.schema.json), shapes.csv, failures.csv,
-regions.csv, failures.png, rates.png, reach.png, pictures/ (one PNG a failing view), runs.sqlite and answers.sqlite
-(what was asked). The same command goes on where an interrupted one stopped; a finished one only writes its report
-again.
+regions.csv, failures.png, rates.png, reach.png, pictures/ (one PNG a failing view, named in failures.csv), runs.sqlite
+and answers.sqlite (what was asked). The same command goes on where an interrupted one stopped; a finished one only
+writes its report again.
 """
 
 from dataclasses import dataclass

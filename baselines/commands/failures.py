@@ -37,8 +37,9 @@ from cyclopts import Parameter
 from baselines.commands.program import KEPT_TEXT, Command
 from baselines.commands.shared import options as shared
 from baselines.commands.shared.reading import Count
-from baselines.experiments.failures import REGION_BUDGET, SEARCH
-from semrob_env.metrics.certificates import CERTIFICATE_POINTS, CONFIDENCE
+from baselines.experiments.failures import FAILING, REGION_BUDGET, SEARCH
+from semrob_env.metrics.certificates import CONFIDENCE
+from semrob_env.metrics.shrink import SHRINK_POINTS
 from semrob_env.metrics.survey import RIGHT
 
 
@@ -63,9 +64,12 @@ class FailuresOptions(shared.ShapeOptions, shared.LookOptions, shared.Networks, 
     regions: Annotated[int, Parameter(group=shared.QUESTION, help="failing regions of each shape; 0: none")] = 1
     region_budget: Count = REGION_BUDGET
     """most queries of the search for one region"""
-    reliability: Annotated[float, Parameter(group=shared.QUESTION, help="share of its views that fail")] = 0.9
-    certificate_points: Count = CERTIFICATE_POINTS
-    """independent views of each box that is tried"""
+    reliability: Annotated[float, Parameter(group=shared.QUESTION, help="share of its views that fail")] = (
+        FAILING.reliability
+    )
+    certificate_points: Annotated[
+        int, Parameter(group=shared.QUESTION, help="independent views of each box that is tried; 0: none")
+    ] = SHRINK_POINTS
     confidence: shared.Confidence = CONFIDENCE
     seed: shared.Seed = 0
     out: shared.Out = "results/failures"

@@ -34,12 +34,13 @@ from optimizers.registry import get_optimizer
 from optimizers.run import run
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, WorkerError
 from semrob_env.functions import Complement, ScoreFunction, make_function
-from semrob_env.metrics import distinct, shrink
-from semrob_env.metrics.certificates import CERTIFICATE_POINTS, CONFIDENCE
+from semrob_env.metrics import distinct, least_points, shrink
+from semrob_env.metrics.certificates import CONFIDENCE
+from semrob_env.metrics.shrink import SHRINK_POINTS
 from semrob_env.metrics.survey import RIGHT
 from semrob_env.oracle import FiniteDifferences, QueryLog, QueryOracle
 from semrob_env.parameters import SemanticSpace
-from semrob_env.questions import Question, Questions, ReliabilityGoal
+from semrob_env.questions import Goal, Question, Questions, ReliabilityGoal
 from semrob_env.regions import Regions
 from semrob_env.sequences import evenly_spread, hashed_uniform
 from semrob_env.store import RunTask, task_generator
@@ -54,14 +55,24 @@ SEARCH = "surrogate_attack"
 LOCAL_RADIUS = 0.25
 """Reach of methods that follow one start point, where none is told."""
 
+FAILING = ReliabilityGoal()
+"""What a failing region meets on the complement, unless told otherwise: nearly all views fail there."""
+
 REGION_METHOD = "box_quadrature"
-REGION_BUDGET = 60
+REGION_BUDGET = 100
 """Queries of the search for one region, unless told otherwise."""
+
+CERTIFY_VOLUMES = (0.9, 0.6, 0.3)
+"""Parts of a found region that are tried for a certificate, the largest first: each costs points and confidence, and
+the region itself ends at the goal's bound."""
+
+_MOST_LEAST = 10_000
+"""Up to how many points a certificate is sought that perfect ones would give."""
 
 ANSWERS = 3
 """First answers of a network that are told of a view."""
 
-_VERSION = 1
+_VERSION = 2
 """Of what is kept."""
 
 
@@ -270,6 +281,7 @@ class FailingRegion:
         least: Lower bound of the share of failing views in `sure`.
         forward_queries: Of the search.
         certificate_queries: Of the boxes that were tried.
+        tried: Lower bounds of the share of failing views in each of these, the largest first.
     """
 
     start: FloatArray
@@ -279,6 +291,7 @@ class FailingRegion:
     least: float
     forward_queries: int
     certificate_queries: int
+    tried: tuple[float, ...]
 
     @property
     def share(self) -> float:
@@ -372,8 +385,8 @@ def find_failures(
     level: float = RIGHT,
     regions: int = 1,
     region_budget: int = REGION_BUDGET,
-    reliability: float = 0.9,
-    certificate_points: int = CERTIFICATE_POINTS,
+    reliability: float = FAILING.reliability,
+    certificate_points: int = SHRINK_POINTS,
     confidence: float = CONFIDENCE,
     seed: int = 0,
     kept: Answers | None = None,
@@ -391,14 +404,15 @@ def find_failures(
         regions: Failing regions to look for; each lies around a failing view that none before it holds.
         region_budget: Most queries of the search for one.
         reliability: Share of its views that should fail, in (0, 1).
-        certificate_points: Independent views of each box that is tried.
+        certificate_points: Independent views of each box that is tried; 0: none, so that nothing is certified.
         confidence: Of a region's certificate.
         seed: Of all that is drawn.
         kept: Where answers are kept, so that a repeated call asks nothing again.
         on_query: Told what the search has spent so far.
 
     Raises:
-        InvalidParameterError, UnknownNameError: A search, level, count or reliability not as above.
+        InvalidParameterError, UnknownNameError: A search, level, count or reliability not as above;
+            certificate points that could certify nothing.
         InvalidBudgetError: A budget that does not pay the first step.
     """
     asked_of = make_function(function) if isinstance(function, str) else function
@@ -409,6 +423,8 @@ def find_failures(
         )
     chosen = Search.of(search, level) if isinstance(search, str) else search
     goal = ReliabilityGoal(level=1 - level, reliability=reliability)
+    if regions:
+        require_points(goal, certificate_points, confidence)
     asked = _kept_search(chosen, asked_of, member, budget, seed, kept, on_query)
     best = distinct_failures(asked, level, count=max(count, 4 * regions))
     found: list[FailingRegion] = []
@@ -514,13 +530,13 @@ def _kept_region(
         bounds = [region.found.lower, region.found.upper, region.sure.lower, region.sure.upper]
         told = [float(region.is_certified), region.least, region.forward_queries, region.certificate_queries]
         if kept is not None:
-            kept.add({key: [*np.concatenate(bounds).ravel().tolist(), *told]})
+            kept.add({key: [*np.concatenate(bounds).ravel().tolist(), *told, *region.tried]})
         return region
     n = function.space.n
     lower, upper, sure_lower, sure_upper = np.array(numbers[: 4 * n]).reshape(4, 1, n)
     found, sure = Regions(function.space, lower, upper), Regions(function.space, sure_lower, sure_upper)
-    certified, least, forward, certificate = numbers[4 * n :]
-    return FailingRegion(start, found, sure, bool(certified), least, int(forward), int(certificate))
+    certified, least, forward, certificate, *tried = numbers[4 * n :]
+    return FailingRegion(start, found, sure, bool(certified), least, int(forward), int(certificate), tuple(tried))
 
 
 def failing_region(
@@ -529,7 +545,7 @@ def failing_region(
     start: FloatArray,
     goal: ReliabilityGoal,
     budget: int = REGION_BUDGET,
-    certificate_points: int = CERTIFICATE_POINTS,
+    certificate_points: int = SHRINK_POINTS,
     confidence: float = CONFIDENCE,
     seed: int = 0,
 ) -> FailingRegion:
@@ -550,7 +566,15 @@ def failing_region(
     questions = Questions(function.space, start[None], member=members, goal=goal, budget=budget)
     result = run(method(questions, seed=seed), QueryOracle(complement, budget=budget))
     sure = shrink(
-        complement, result.regions, start, goal, members, points=certificate_points, level=confidence, seed=seed
+        complement,
+        result.regions,
+        start,
+        goal,
+        members,
+        points=certificate_points,
+        volumes=CERTIFY_VOLUMES,
+        level=confidence,
+        seed=seed,
     )
     return FailingRegion(
         start,
@@ -560,7 +584,22 @@ def failing_region(
         float(sure.goal_lower[0]),
         int(result.forward_queries[0]),
         int(sure.queries[0]),
+        tuple(sure.tried[0][np.isfinite(sure.tried[0])].tolist()),
     )
+
+
+def require_points(goal: Goal, points: int, confidence: float) -> None:
+    """Refuse certificates of `CERTIFY_VOLUMES` that could certify nothing, even if all points were perfect.
+
+    Raises:
+        InvalidParameterError: Fewer points than that takes, and not 0, which asks for no certificate.
+    """
+    least = least_points(goal, _MOST_LEAST, (1 - confidence) / len(CERTIFY_VOLUMES))
+    if 0 < points < least:
+        told = f"{least}" if least <= _MOST_LEAST else f"more than {_MOST_LEAST:,}"
+        raise InvalidParameterError(
+            f"{points} certificate points cannot certify {goal.words}, even if all are perfect: give at least {told}"
+        )
 
 
 def look_at(

@@ -20,7 +20,7 @@ import numpy as np
 
 from baselines.experiments.answers import KeptAnswers, answer_key
 from baselines.experiments.functions import Functions
-from baselines.experiments.paired_networks import AREA, CERTIFIED, RATE, SCORE, NetworkComparison, OnShape
+from baselines.experiments.paired_networks import AREA, CERTIFIED, INSIDE, RATE, SCORE, NetworkComparison, OnShape
 from baselines.experiments.pool import Workers
 from baselines.experiments.profiles import profile_records
 from baselines.experiments.runner import HERE, each, run_live
@@ -30,6 +30,7 @@ from semrob_env.functions import ScoreFunction
 from semrob_env.metrics import PairedViews, Survey
 from semrob_env.metrics.certificates import CONFIDENCE, require_confidence
 from semrob_env.metrics.profiles import checked_levels
+from semrob_env.metrics.survey import RIGHT
 from semrob_env.parameters import SemanticSpace, paper_starts
 from semrob_env.questions import Goal, MeanGoal, Question
 from semrob_env.regions import Regions
@@ -306,6 +307,7 @@ class _Answers:
     found: Survey
     rows: tuple[RunRow, ...]  # one a start point
     certified: float = float("nan")  # mean share of the widest certified regions at the goal's level
+    inside: float = float("nan")  # mean share of right views in these
     area: float = float("nan")  # of the profile of feasible regions
     region: Regions | None = None  # the widest certified one around the first start point
 
@@ -320,17 +322,17 @@ class _Answers:
         every, widest = profile_records(rows, functions, surveys, asked.confidence)
         at = asked.levels.index(asked.goal.level)
         shares = widest.records[at].share
-        sides = (np.reshape(side, (len(asked.levels), -1)) for side in (rows[0].profile_lower, rows[0].profile_upper))
-        regions = Regions(found.space, *sides).clip()
-        # The widest certified one is the region that the run answered with at this level or a higher one.
-        level = int(np.abs(regions.share() - shares[0]).argmin())
+        regions = [_widest(row, float(share), found) for row, share in zip(rows, shares, strict=True)]
+        # A region that holds no common view is certified by none: there is always one.
+        right = [found.scores[own.contains(found.theta[None])[0]] >= RIGHT for own in regions if own is not None]
         return cls(
             function_id,
             found,
             tuple(rows),
             float(shares.mean()),
+            float(np.mean([own.mean() for own in right])) if right else float("nan"),
             float(every.only_feasible().areas.share.mean()),
-            regions[level : level + 1] if shares[0] > 0 else None,
+            regions[0],
         )
 
     @property
@@ -340,6 +342,18 @@ class _Answers:
         return self.found.queries + sum(
             row.forward_queries + row.gradient_queries + row.judge_queries + row.certificate_queries for row in ran
         )
+
+
+def _widest(row: RunRow, share: float, found: Survey) -> Regions | None:
+    """The region of a share that a run answered with, at its goal's level or a higher one; None without a share."""
+    if not share > 0:
+        return None
+    levels = len(row.task.question.levels)
+    regions = Regions(
+        found.space, *(np.reshape(side, (levels, -1)) for side in (row.profile_lower, row.profile_upper))
+    ).clip()
+    level = int(np.abs(regions.share() - share).argmin())
+    return regions[level : level + 1]
 
 
 def _on_shape(before: _Answers, after: _Answers, functions: Functions) -> OnShape:
@@ -355,6 +369,7 @@ def _on_shape(before: _Answers, after: _Answers, functions: Functions) -> OnShap
             RATE: (before.found.rate().share, after.found.rate().share),
             SCORE: (before.found.mean, after.found.mean),
             CERTIFIED: (before.certified, after.certified),
+            INSIDE: (before.inside, after.inside),
             AREA: (before.area, after.area),
         },
         (before.region, after.region),

@@ -23,12 +23,15 @@ from semrob_env.questions import Goal
 from semrob_env.regions import Regions
 from semrob_env.scene.sources.texts import unescape
 from semrob_env.store import RunRow
-from semrob_env.tables.words import point_words, stretch_words
+from semrob_env.tables import Subject
+from semrob_env.tables.words import count_words, point_words, stretch_words
 
 RATE, SCORE, CERTIFIED, AREA = "right views", "mean score", "certified SRVR", "profile area"
-METRICS: Final = (RATE, SCORE, CERTIFIED, AREA)
-"""What is compared: rate of right views; mean score; mean share of the widest region that surely meets the goal; area
-under the robustness profile of regions that meet the goal by the common views."""
+INSIDE = "right views within"
+METRICS: Final = (RATE, SCORE, CERTIFIED, INSIDE, AREA)
+"""What is compared: rate of right views; mean score; mean share of the widest region that surely meets the goal; rate
+of right views in these regions, which a mean score does not promise; area under the profile of regions that meet the
+goal by the common views."""
 
 ALL: Final = "all"
 
@@ -95,6 +98,12 @@ def short_source(source: str) -> str:
     return unescape(rest.partition("#")[2] or rest.rpartition("/")[2])
 
 
+def shape_words(own: Subject) -> str:
+    """Class and shape of a subject: `cup 3`, `cup mug.obj`; `cup/mug.obj` where the folder is the class."""
+    short = short_source(own.shape)
+    return short if short.startswith(f"{own.class_name}/") else f"{own.class_name} {short}"
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class OnShape:
@@ -123,7 +132,7 @@ class OnShape:
     @property
     def label(self) -> str:
         """For tables: `cup 3`, `cup old-mug`, `cup mug.obj`."""
-        return f"{self.class_name} {short_source(self.shape)}"
+        return shape_words(Subject("", self.class_name, self.shape))
 
 
 @final
@@ -160,9 +169,19 @@ class NetworkComparison:
 
     @cached_property
     def lines(self) -> tuple[Line, ...]:
-        """Every metric for all shapes, each class and each shape."""
+        """Every metric for all shapes, each class and each shape.
+
+        Intervals of right views of all shapes and of each class, on these shapes, hold together with the confidence,
+        all others each.
+        """
+        joint = {ALL, *self.classes}
+        each = 1 - (1 - self.confidence) / (
+            len([name for name, _ in self._groups() if name in joint]) * self.comparisons
+        )
         return tuple(
-            self._line(name, metric, own, self.confidence) for name, own in self._groups() for metric in METRICS
+            self._line(name, metric, own, each if metric == RATE and name in joint else self.confidence)
+            for name, own in self._groups()
+            for metric in METRICS
         )
 
     @property
@@ -184,9 +203,7 @@ class NetworkComparison:
     @cached_property
     def claims(self) -> tuple[Line, ...]:
         """Rates of right views of all shapes and of each class, that hold together with the confidence."""
-        groups = [(name, own) for name, own in self._groups() if name in {ALL, *self.classes}]
-        each = 1 - (1 - self.confidence) / (len(groups) * self.comparisons)
-        return tuple(self._line(name, RATE, own, each) for name, own in groups)
+        return tuple(own for own in self.lines if own.metric == RATE and own.group in {ALL, *self.classes})
 
     @property
     def worse(self) -> tuple[str, ...]:
@@ -228,13 +245,15 @@ class NetworkComparison:
         return pandas.DataFrame([own.record() for own in self.lines])
 
     def _headline(self, whole: Line) -> str:
-        names, views = f"{self.after} beside {self.before}", f"{whole.views} views of {_count(whole.shapes, 'shape')}"
+        names, views = (
+            f"{self.after} beside {self.before}",
+            f"{whole.views} views of {count_words(whole.shapes, 'shape')}",
+        )
         if not (whole.low > 0 or whole.high < 0):
             return f"{names}: not told apart: {_points(whole)}, {views}{self._needed(whole)}"
         text = f"{names}: {BETTER if whole.low > 0 else WORSE} on these shapes: {_points(whole)}, {views}"
-        plain = self.line()
-        if plain.shapes_low > 0 or plain.shapes_high < 0:
-            return f"{text}; on other shapes of these classes, too: {_ends(plain.shapes_low, plain.shapes_high)}"
+        if whole.shapes_low > 0 or whole.shapes_high < 0:
+            return f"{text}; on other shapes of these classes, too: {ends_words(whole.shapes_low, whole.shapes_high)}"
         return f"{text}; of other shapes that is not shown{self._needed(whole)}"
 
     def _needed(self, whole: Line) -> str:
@@ -309,7 +328,10 @@ class NetworkComparison:
 
     def _share_words(self, metric: str) -> str:
         own = self.line(metric)
-        text = f"{metric}: {100 * own.before:.1f} % before, {100 * own.after:.1f} % after"
+        text = f"{metric} ({self.goal.words}): {100 * own.before:.1f} % before, {100 * own.after:.1f} % after"
+        if metric == CERTIFIED:
+            inside = self.line(INSIDE)
+            text += f", with {_share(inside.before)} and {_share(inside.after)} right views in these regions"
         if np.isnan(own.difference):
             return f"{metric}: not known"
         if np.isnan(own.shapes_low):
@@ -317,7 +339,7 @@ class NetworkComparison:
         if own.shapes_high - own.shapes_low >= WHOLE:
             return f"{text}; so few shapes tell nothing of others"
         is_shown = own.shapes_low > 0 or own.shapes_high < 0
-        ends = _ends(own.shapes_low, own.shapes_high)
+        ends = ends_words(own.shapes_low, own.shapes_high)
         return f"{text}; on other shapes the difference is {ends}{', so none is shown' * (not is_shown)}"
 
     def _groups(self) -> Iterator[tuple[str, tuple[OnShape, ...]]]:
@@ -345,7 +367,9 @@ class NetworkComparison:
         if len(numbers) > 1:
             weights = np.full(len(numbers), 1 / len(numbers))
             each = (numbers[:, 1] - numbers[:, 0])[None]
-            shown = [0.0] * 2 if self.is_same else difference_interval(each, weights, level=confidence)[:, 0].tolist()
+            shown = (
+                [0.0] * 2 if self.is_same else difference_interval(each, weights, level=self.confidence)[:, 0].tolist()
+            )
         before, after = numbers.mean(axis=0).tolist() if len(numbers) else (float("nan"),) * 2
         return Line(
             name,
@@ -381,12 +405,18 @@ def _views(shapes: Sequence[OnShape]) -> PairedViews:
 
 def _points(line: Line) -> str:
     """`+12.3 points of right views (4.0 to 20.1)`."""
-    return f"{_signed(line.difference)} points of right views ({_ends(line.low, line.high)})"
+    return f"{_signed(line.difference)} points of right views ({ends_words(line.low, line.high)})"
 
 
-def _ends(low: float, high: float) -> str:
-    """Ends of an interval in points, rounded outwards."""
+def ends_words(low: float, high: float) -> str:
+    """Ends of an interval in points, rounded outwards; `-` where there is none."""
+    if np.isnan(low):
+        return "-"
     return f"{math.floor(1000 * low + _ROUNDING) / 10 + 0.0:.1f} to {math.ceil(1000 * high - _ROUNDING) / 10 + 0.0:.1f}"
+
+
+def _share(share: float) -> str:
+    return "no" if np.isnan(share) else f"{100 * share:.1f} %"
 
 
 def _signed(difference: float) -> str:
@@ -395,7 +425,3 @@ def _signed(difference: float) -> str:
 
 def _fell(before: float, after: float) -> str:
     return f"score {before:.2f} before, {after:.2f} after"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'s' * (number != 1)}"

@@ -52,6 +52,8 @@ class Shrunk:
         goal_lower: Lower bound of the mean of what the goal counts in it, (B,); 0 where there is none.
         goal_variance_upper: Upper bound of its variance, (B,).
         queries: Points that all boxes cost that were tried, (B,).
+        tried: Lower bounds of the mean of what the goal counts in each of K boxes, the largest first, (B, K): all of
+            them hold at once with the level; NaN of boxes that were not tried.
     """
 
     regions: Regions
@@ -60,6 +62,7 @@ class Shrunk:
     goal_lower: FloatArray
     goal_variance_upper: FloatArray
     queries: IntArray
+    tried: FloatArray
 
 
 def shrink(
@@ -102,10 +105,18 @@ def shrink(
     # In the turn that the region is in, then inside it.
     turn = np.where(function.space.is_periodic & (anchor < cut.lower), function.space.width, 0.0)
     anchor = np.clip(anchor + turn, cut.lower, cut.upper)
+    # A full turn has no ends to shrink from: half of it lies to either side of the start point, as `reach` has it.
+    is_turn = function.space.is_periodic & (cut.width >= function.space.width * (1 - 1e-9))
+    cut = Regions(
+        function.space,
+        np.where(is_turn, anchor - function.space.width / 2, cut.lower),
+        np.where(is_turn, anchor + function.space.width / 2, cut.upper),
+    )
     count = len(cut)
     lower, upper, kept = anchor.copy(), anchor.copy(), np.zeros(count)
     mean, variance, queries = np.zeros(count), np.full(count, MOST_VARIANCE), np.zeros(count, dtype=np.int64)
-    for part in parts:
+    tried = np.full((count, len(parts)), np.nan)
+    for place, part in enumerate(parts):
         rows = np.flatnonzero(kept == 0)
         side = part ** (1 / function.space.n)
         low, high = (anchor + side * (bound - anchor) for bound in (cut.lower, cut.upper))
@@ -114,7 +125,8 @@ def shrink(
         own_level = 1 - (1 - level) / len(parts)
         found = certify_by_points(function, boxes, goal, members[rows], points=points, level=own_level, seed=seed)
         queries[rows] += found.points
+        tried[rows, place] = found.goal_lower
         good = rows[found.certified]
         lower[good], upper[good], kept[good] = boxes.lower[found.certified], boxes.upper[found.certified], part
         mean[good], variance[good] = found.goal_lower[found.certified], found.goal_variance_upper[found.certified]
-    return Shrunk(Regions(function.space, lower, upper).clip(), kept, kept > 0, mean, variance, queries)
+    return Shrunk(Regions(function.space, lower, upper).clip(), kept, kept > 0, mean, variance, queries, tried)

@@ -19,7 +19,9 @@ from semrob_env.metrics import PairedViews
 from semrob_env.parameters import SemanticSpace
 from semrob_env.plotting.canvas import PALETTE, SCORE_MAP, label_axes, legend_below, plain_style, titled_figure
 from semrob_env.plotting.drawing import axis_label, set_axes, set_ticks
+from semrob_env.plotting.gallery import fitted_lines
 from semrob_env.regions import Regions
+from semrob_env.tables.words import short_point_words
 from semrob_env.types import Float32Array, FloatArray
 
 LOST_COLOR, WON_COLOR = PALETTE[1], PALETTE[2]
@@ -191,7 +193,5 @@ def _draw_picture(axis: Axes, view: FlippedView, space: SemanticSpace, color: st
     axis.imshow(np.clip(view.image.transpose(1, 2, 0), 0, 1))
     for spine in axis.spines.values():
         spine.set(color=color, linewidth=1.6)
-    named = zip(space.parameters, view.theta, strict=True)
-    words = [f"{own.name[:4]} {value:.{0 if own.unit == 'deg' else 2}f}" for own, value in list(named)[:4]]
-    lines = [", ".join(words[at : at + 2]) for at in range(0, len(words), 2)]
+    lines = fitted_lines(short_point_words(space.parameters, view.theta))
     axis.set_xlabel("\n".join([*lines, f"{view.before:.2f} to {view.after:.2f}"]), fontsize=6.5, labelpad=2)

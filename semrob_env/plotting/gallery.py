@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ class Cell:
     """One picture of the sheet."""
 
     image: Float32Array | None  # (3, H, W) in [0, 1], or None where there is nothing to show
-    lines: tuple[str, ...]  # text under it, one entry a line; what is too long is cut
+    lines: tuple[str, ...]  # text under it; an entry that is too long goes on in the next line, at a comma
     is_marked: bool = False  # whether its text is drawn in a warning colour
 
 
@@ -47,7 +48,8 @@ def gallery_figure(rows: Sequence[tuple[str, Sequence[Cell]]], *, title: str) ->
         InvalidParameterError: No picture, or too many for one sheet.
     """
     columns = max((len(cells) for _, cells in rows), default=0)
-    text_lines = max((len(cell.lines) for _, cells in rows for cell in cells), default=0)
+    fitted = [[[line for text in cell.lines for line in fitted_lines(text)] for cell in cells] for _, cells in rows]
+    text_lines = max((len(lines) for cells in fitted for lines in cells), default=0)
     pitch = CELL + GAP, CELL + text_lines * LINE + 2 * GAP
     width = LABEL + columns * pitch[0] + GAP
     heading = textwrap.wrap(title, int(1.1 * LETTERS * (width - 2 * GAP) / CELL) - LETTERS // 3)
@@ -73,13 +75,32 @@ def gallery_figure(rows: Sequence[tuple[str, Sequence[Cell]]], *, title: str) ->
             left = LABEL + column * pitch[0]
             sheet[top : top + CELL, left : left + CELL] = _scaled(cell.image)
             color = PALETTE[1] if cell.is_marked else "black"
-            for number, text in enumerate(cell.lines):
-                shown = text if len(text) <= LETTERS else text[: LETTERS - 1] + "…"
+            for number, shown in enumerate(fitted[row][column]):
                 down = top + CELL + (number + 0.7) * LINE
                 axis.text(left + CELL / 2, down, shown, fontsize=size, ha="center", color=color, **plain)
     axis.imshow(sheet, extent=(0, width, height, 0), interpolation="nearest", aspect="auto")
     axis.set_axis_off()
     return figure
+
+
+def fitted_lines(text: str, letters: int = LETTERS) -> list[str]:
+    """A text in lines of so many letters: broken at commas, then names are shortened, numbers never."""
+    lines: list[str] = []
+    for part in (_fitted(part, letters) for part in text.split(", ")):
+        if lines and len(lines[-1]) + 2 + len(part) <= letters:
+            lines[-1] += f", {part}"
+        else:
+            lines.append(part)
+    return lines
+
+
+def _fitted(part: str, letters: int) -> str:
+    """`a very long name 0.53` as `a very lon… 0.53`."""
+    if len(part) <= letters:
+        return part
+    last = re.search(r"(?: [-+\d.,%]+)+$", part)
+    tail = last[0] if last else ""
+    return f"{part[: max(letters - 1 - len(tail), 0)].rstrip()}…{tail}"
 
 
 def _scaled(image: Float32Array | None) -> Float32Array:

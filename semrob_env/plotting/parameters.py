@@ -24,7 +24,7 @@ _COLUMNS = 4  # panels beside one another
 
 
 @plain_style()
-def reach_figure(reaches: Mapping[str, Reach], *, title: str) -> Figure:
+def reach_figure(reaches: Mapping[str, Reach], *, title: str, certified: Mapping[str, Reach] | None = None) -> Figure:
     """Half widths of one region a network as bars to both sides of its start point: a group a parameter, a color each.
 
     A side that ends before the space does has a black end, and the narrowest of these a star. Pale is how far a bar
@@ -33,6 +33,8 @@ def reach_figure(reaches: Mapping[str, Reach], *, title: str) -> Figure:
     Args:
         reaches: Of each network, all over one space.
         title: Above all.
+        certified: Of the certified box in each region, drawn in full color above the region, which is light then; what
+            has none is told as not certified. None: nothing is told of certificates.
 
     Raises:
         InvalidParameterError: No network, or several spaces.
@@ -48,8 +50,9 @@ def reach_figure(reaches: Mapping[str, Reach], *, title: str) -> Figure:
             np.asarray(np.arange(space.n) + (index - (len(reaches) - 1) / 2) * size, dtype=np.float64),
             size,
             color_of(index),
+            found if certified is None else certified.get(name),
         )
-        for index, found in enumerate(reaches.values())
+        for index, (name, found) in enumerate(reaches.items())
     )
     axis.axvline(0.0, color="black", lw=0.8)
     axis.set(xlim=(-1.05 * most, 1.05 * most), ylim=(space.n - 0.45, -0.55))  # the first parameter above
@@ -58,28 +61,41 @@ def reach_figure(reaches: Mapping[str, Reach], *, title: str) -> Figure:
     axis.xaxis.set_major_formatter(lambda value, _: f"{abs(value):g}")
     axis.grid(axis="x", lw=0.3)
     axis.set_axisbelow(True)
-    handles = [Patch(color=color_of(index), label=short_name(name)) for index, name in enumerate(reaches)]
+    missing = set() if certified is None else reaches.keys() - certified.keys()
+    handles = [
+        Patch(color=color_of(index), label=short_name(name) + " (not certified)" * (name in missing))
+        for index, name in enumerate(reaches)
+    ]
     marks = [
         Patch(color=_PALE, label="space left"),
         Line2D([], [], color="black", ls="", marker="|", ms=9, mew=2, label="ends within the space"),
         Line2D([], [], color="black", ls="", marker="*", ms=7, label="ends first"),
     ]
+    if certified is not None:
+        marks[:0] = [Patch(color="0.3", label="certified"), Patch(color="0.3", alpha=_FOUND, label="as found")]
     legend_below(figure, [*handles, *marks], columns=min(len(handles) + len(marks), 5))
     return figure
 
 
 _PALE = "0.91"
+_FOUND = 0.4  # opacity of what is found and not certified
 
 
-def _draw_reach(axis: Axes, found: Reach, at: FloatArray, size: float, color: str) -> float:
-    """Bars at heights (n,), each of a size; the length of the longest, the room beyond it included, in %."""
+def _draw_reach(axis: Axes, found: Reach, at: FloatArray, size: float, color: str, sure: Reach | None) -> float:
+    """Bars at heights (n,), each of a size; the length of the longest, the room beyond it included, in %.
+
+    What is sure is drawn in full color above them; the region itself, where it is.
+    """
     room = np.stack([found.lower_room, found.upper_room], axis=1)
     # Of a turn that is not whole, one side could take all that the other leaves: half a turn is what to expect.
     room = np.where(found.space.is_periodic[:, None], np.clip(0.5, found.sides, room), room)
     for side, sign in enumerate((-100, 100)):
         ends = sign * found.sides[:, side]
         axis.barh(at, sign * room[:, side], 0.92 * size, color=_PALE, zorder=0.9)
-        axis.barh(at, ends, 0.92 * size, color=color)
+        if sure is not found:
+            axis.barh(at, ends, 0.92 * size, color=color, alpha=_FOUND)
+        if sure is not None:
+            axis.barh(at, sign * sure.sides[:, side], 0.92 * size, color=color)
         is_ended = found.is_ended[:, side]
         axis.vlines(ends[is_ended], at[is_ended] - 0.46 * size, at[is_ended] + 0.46 * size, color="black", lw=1.8)
     if found.first is not None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import numpy as np
+
 from semrob_env.errors import InvalidRegionError
 from semrob_env.metrics.certificates import CONFIDENCE
 from semrob_env.metrics.reach import Reach
@@ -23,6 +25,12 @@ _ROUNDING = 1e-9
 
 _KEPT = 0.9
 """Part of a side that rounding inwards keeps at least."""
+
+_GAP = 1 / 6
+"""Part of a turn up to which what a side leaves out is told, and not the side."""
+
+_SHORT = {"azimuth": "az", "elevation": "el", "distance": "dist"}
+"""Parts of names of parameters where there is little room."""
 
 _FINER = 3
 """How often the digits of a bound grow by one, at most, so that rounding takes little from a region."""
@@ -91,10 +99,41 @@ def point_words(parameters: Sequence[Parameter], theta: FloatArray) -> str:
     return ", ".join(_at(own, _rounded(own, float(value))) for own, value in zip(parameters, theta, strict=True))
 
 
+def short_point_words(parameters: Sequence[Parameter], theta: FloatArray) -> str:
+    """A point (n,) where there is little room, as under a picture: `az 210, el 85, light az 30`."""
+    return ", ".join(
+        f"{_short_name(own.name)} {_rounded(own, float(value)):.12g}"
+        for own, value in zip(parameters, theta, strict=True)
+    )
+
+
+def count_words(count: int, what: str) -> str:
+    """`1 shape`, `1,200 shapes`, `2 queries`."""
+    plural = f"{what[:-1]}ies" if what.endswith("y") else f"{what}s"
+    return f"{count:,} {what if count == 1 else plural}"
+
+
+def total_effect_words(found: Effects) -> str:
+    """`total effects: azimuth 0.97 ± 0.25, ...`, the largest first, of parameters that have one; empty: none has.
+
+    A total effect counts what a parameter does alone and together with others (Saltelli et al., *Global Sensitivity
+    Analysis*, 2008, chapter 4), so that they may add up to more than 1; the words say so.
+    """
+    shown = ", ".join(
+        f"{found.space.names[k]} {found.total[k]:.2f} ± {found.standard_error[k]:.2f}"
+        for k in np.argsort(-found.total, kind="stable")
+        if found.largest_change[k] > 0
+    )
+    return f"total effects on the score (alone and with others, so they may add up to more than 1): {shown}" * bool(
+        shown
+    )
+
+
 def region_words(region: Regions) -> str:
     """The bounds of one region, rounded inwards: `azimuth 120 to 260 deg and elevation -5 to 40 deg`.
 
-    Across the seam: `azimuth 300 deg over 0 to 60 deg`. Sides that are the whole range come last: `any azimuth`.
+    Across the seam: `azimuth 300 to 60 deg (through 0)`; almost a turn: `azimuth all but 342 to 347 deg`. Sides that
+    are the whole range come last: `any azimuth`.
 
     Raises:
         InvalidRegionError: Not one region.
@@ -139,8 +178,56 @@ def certified_words(
     if level is None:
         bound = f"most {(100 - _floor(held)) / 100:.2f}" if adversarial else f"least {_floor(held) / 100:.2f}"
         return f"mean score at {bound} over {where} ({how})"
-    own = good or (_bad(1 - level) if adversarial else _good(level))
+    own = good or (bad_words(1 - level) if adversarial else _good(level))
     return f"{own} in at least {least_percent(held)} of {where} ({how})"
+
+
+def goal_words(goal: Goal, score: str) -> str:
+    """A goal and what its score is: `right in 95 % of the views`, `mean softmax score at least 0.5`.
+
+    Args:
+        goal: The goal.
+        score: Kind of the score; all but `softmax` have the decision boundary at `RIGHT`.
+    """
+    if score != "softmax" and goal.threshold == RIGHT:
+        return f"right in {100 * goal.least:g} % of the views"
+    return goal.words.replace("score", f"{score} score", 1)
+
+
+def uncertain_words(
+    tried: Sequence[float],
+    volumes: Sequence[float],
+    goal: Goal,
+    *,
+    points: int,
+    confidence: float = CONFIDENCE,
+    is_feasible: bool,
+    good: str = "",
+) -> str:
+    """Why no box of a region is certified, what is sure of them, and what would be.
+
+    Args:
+        tried: Lower bounds of what the goal counts in each box, all at once; `Shrunk.tried`.
+        volumes: Part of the region that each box has.
+        goal: What was to be shown.
+        points: Points of each box; 0: no certificate was asked.
+        confidence: Of all bounds together.
+        is_feasible: Whether held-out points say that the region meets the goal.
+        good: What a view that the goal counts is, in words; empty: as its level says.
+    """
+    if not points:
+        return "nothing is certified, as no points were asked for"
+    is_share, best = goal.threshold is not None, _floor(max(tried))
+    bounds = _listed([least_percent(bound) if is_share else f"{_floor(bound) / 100:.2f}" for bound in tried])
+    counted = f"{good or _good(goal.level)} in at least {bounds} of the views" if is_share else f"a mean of {bounds}"
+    boxes = _listed([f"{100 * part:g}" for part in volumes])
+    asked, most = (f"{100 * goal.least:g} %", f"{best} %") if is_share else (f"{goal.least:g}", f"{best / 100:.2f}")
+    ways = ["more points"] * is_feasible + [f"a goal of at most {most}"] * (best > 0)
+    advice = f"; to certify, give {' or '.join(ways)}" if ways else ""
+    return (
+        f"nothing is certified at {100 * confidence:g} %: {points} points in each of the boxes of {boxes} % of "
+        f"what was found show {counted}, and the goal asks {asked}{advice}"
+    )
 
 
 def adversarial_words(goal: Goal) -> str:
@@ -187,7 +274,8 @@ def _good(level: float) -> str:
     return "right" if level == RIGHT else f"score at least {level:g}"
 
 
-def _bad(level: float) -> str:
+def bad_words(level: float) -> str:
+    """What a view whose score is below a level is: `wrong`."""
     return "wrong" if level == RIGHT else f"score at most {level:g}"
 
 
@@ -259,5 +347,14 @@ def _side(own: Parameter, lower: float, upper: float) -> str:
     if lower == upper:
         return _at(own, lower)
     if upper > own.high:
-        return f"{_at(own, lower)} over {own.low:.12g} to {upper - turn:.12g} {own.unit}".rstrip()
+        end = upper - turn
+        if lower - end <= _GAP * turn:
+            return f"{own.name} all but {end:.12g} to {lower:.12g} {own.unit}".rstrip()
+        return f"{own.name} {lower:.12g} to {end:.12g} {own.unit}".rstrip() + f" (through {own.low:.12g})"
     return f"{own.name} {lower:.12g} to {upper:.12g} {own.unit}".rstrip()
+
+
+def _short_name(name: str) -> str:
+    for long, short in _SHORT.items():
+        name = name.replace(long, short)
+    return name.replace("_", " ")

@@ -18,6 +18,7 @@ from baselines.experiments.evaluation.values import GATES
 from semrob_env import read_goal, render
 from semrob_env.errors import InvalidParameterError, MissingExtraError, NameClashError, UnknownNameError
 from semrob_env.files import csv_text
+from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
 from tests.baselines.evaluation_maker import HOSTILE, SMALL, Counted, network, plate, small
 
 
@@ -128,7 +129,7 @@ def test_the_document_is_of_the_schema_and_rows_are_csv(found: Evaluation) -> No
         jsonschema.Draft202012Validator(schema).validate({**document, "schema": 2})
     assert len(found.rows("regions")) == len(found.regions) == 4
     assert csv_text(found.rows("failures")).startswith(
-        "shape,class,rank,azimuth,elevation,score,probability,predicted_1"
+        "shape,class,rank,picture,azimuth,elevation,score,probability,predicted_1"
     )
     assert [row["top1"] for row in found.rows()] == [own.looks.rate.share for own in found.shapes]
 
@@ -162,6 +163,32 @@ def test_a_network_that_is_always_right_has_no_failing_region() -> None:
     assert "no failing view among 96" in own.words()
     assert found.failures() == ()
     assert found.rows("failures") == []
+
+
+def test_a_softmax_from_python_is_asked_for_its_margin_so_that_right_means_one_thing(found: Evaluation) -> None:
+    plain = BlackBoxClassifier(Counted(), labels=3, size=24, name="by area", categories=("line", "plate", "edge"))
+    own = evaluate(plain, plate(), class_name="plate", settings=SMALL).shapes[0]
+    assert own.looks.scores == pytest.approx(found.shapes[0].looks.scores)
+    assert ((own.looks.scores >= 0.5) == own.looks.is_right).all()
+    kept = evaluate(plain, plate(), class_name="plate", settings=SMALL, score="softmax")
+    assert kept.shapes[0].looks.scores == pytest.approx(kept.shapes[0].looks.probability)
+    assert kept.words()[-1].startswith(
+        "a certified robust region (softmax score at least 0.5 in 95 % of the views) on "
+    )
+
+
+def test_a_shape_without_a_certificate_says_why_and_is_drawn() -> None:
+    goal = read_goal("reliability=0.99")
+    whole = evaluate(network(), plate(), class_name="plate", goal=goal, settings=replace(SMALL, certificate_points=408))
+    own = whole.shapes[0]
+    told = own.words()
+    assert own.largest is not None
+    assert any(line.startswith("robust: nothing is certified at 95 %: 408 points in each") for line in told) == (
+        own.largest.certified is None
+    )
+    assert len(own.largest.words()) == 2
+    labels = [text.get_text() for text in whole.plot_regions().legends[0].get_texts()]
+    assert ("plate (not certified)" in labels) == (own.largest.certified is None)
 
 
 def test_other_numbers_of_parameters_and_goals() -> None:

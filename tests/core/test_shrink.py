@@ -8,7 +8,7 @@ import pytest
 from semrob_env.errors import InvalidParameterError, OutOfSpaceError
 from semrob_env.functions import CallableFunction
 from semrob_env.ground_truth import exact_moments
-from semrob_env.metrics import certify_by_points, shrink
+from semrob_env.metrics import certify_by_points, reach, shrink
 from semrob_env.parameters import SemanticSpace
 from semrob_env.questions import Goal, MeanGoal, ReliabilityGoal
 from semrob_env.regions import Regions
@@ -39,6 +39,9 @@ def test_the_largest_nested_box_that_surely_meets_the_goal_is_offered() -> None:
     assert found.regions.center[0] == pytest.approx([0, 40])
     assert found.goal_lower[0] >= 0.9
     assert found.queries[0] == 4 * 128
+    assert (found.tried[0, :3] < 0.9).all()
+    assert found.tried[0, 3] == found.goal_lower[0]
+    assert np.isnan(found.tried[0, 4])
     certificate = certify_by_points(good_within(40, 40), found.regions, GOAL, points=128, level=0.99)
     assert certificate.goal_lower[0] == found.goal_lower[0]
 
@@ -52,6 +55,14 @@ def test_what_is_sure_as_it_is_stays_as_it_is_and_what_is_hopeless_becomes_its_s
     assert (hopeless.volume[0], hopeless.certified[0], hopeless.goal_lower[0]) == (0.0, False, 0.0)
     assert hopeless.regions == Regions(SPACE, np.array([[10.0, 30.0]]), np.array([[10.0, 30.0]]))
     assert hopeless.queries[0] == 5 * 128
+
+
+def test_a_full_turn_shrinks_to_both_sides_of_its_start_point_wherever_it_begins() -> None:
+    for begin in (0.0, 30.0, 200.0):
+        region = Regions(SPACE, np.array([[begin, 20.0]]), np.array([[begin + 360.0, 60.0]]))
+        found = shrink(good_within(130, 90), region, (30.0, 40.0), GOAL)
+        assert found.certified[0]
+        assert reach(found.regions, (30.0, 40.0)).sides[0] == pytest.approx(np.full(2, 0.5 * found.volume[0] ** 0.5))
 
 
 def test_all_boxes_together_are_wrong_as_seldom_as_they_say() -> None:

@@ -16,16 +16,21 @@ from semrob_env.regions import Regions
 from semrob_env.tables.words import (
     adversarial_words,
     certified_words,
+    count_words,
     effect_words,
     failing_words,
     frozen_words,
+    goal_words,
     least_percent,
     percent,
     point_words,
     rate_words,
     reach_words,
     region_words,
+    short_point_words,
     survey_words,
+    total_effect_words,
+    uncertain_words,
     worst_words,
 )
 
@@ -97,7 +102,10 @@ def test_no_interval_in_words_is_narrower_than_the_exact_one(views: int) -> None
         (Failing(ELEVATION, -10.0, 2.5, Rate(0, 30)), "mostly fails up to elevation 2.5 deg (right in 0 of 30"),
         (Failing(ELEVATION, 15.0, 27.5, Rate(1, 30)), "mostly fails within elevation 15 to 27.5 deg (right in 1 of 30"),
         (Failing(ELEVATION, -10.0, 90.0, Rate(1, 90)), "mostly fails at any elevation (right in 1 of 90"),
-        (Failing(AZIMUTH, 315.0, 450.0, Rate(2, 96)), "mostly fails within azimuth 315 deg over 0 to 90 deg (right in"),
+        (
+            Failing(AZIMUTH, 315.0, 450.0, Rate(2, 96)),
+            "mostly fails within azimuth 315 to 90 deg (through 0) (right in",
+        ),
         (Failing(AZIMUTH, 180.0, 360.0, Rate(2, 96)), "mostly fails within azimuth 180 to 360 deg (right in 2 of 96"),
         (Failing(AZIMUTH, 0.0, 45.0, Rate(2, 32)), "mostly fails within azimuth 0 to 45 deg (right in 2 of 32"),
         (Failing(AZIMUTH, 0.0, 360.0, Rate(2, 256)), "mostly fails at any azimuth (right in 2 of 256"),
@@ -133,7 +141,8 @@ def test_a_survey_is_its_rate_its_failures_and_its_worst_view() -> None:
     [
         (box([120.0, -5.0], [260.0, 40.0]), "azimuth 120 to 260 deg and elevation -5 to 40 deg"),
         (box([119.2, -5.9], [260.9, 40.9]), "azimuth 120 to 260 deg and elevation -5 to 40 deg"),
-        (box([300.0, -10.0], [420.0, 90.0]), "azimuth 300 deg over 0 to 60 deg, any elevation"),
+        (box([300.0, -10.0], [420.0, 90.0]), "azimuth 300 to 60 deg (through 0), any elevation"),
+        (box([347.0, -5.0], [702.0, 40.0]), "azimuth all but 342 to 347 deg and elevation -5 to 40 deg"),
         (box([359.5, 0.0], [420.0, 30.0]), "azimuth 0 to 60 deg and elevation 0 to 30 deg"),
         (box([300.0, 0.0], [360.0, 30.0]), "azimuth 300 to 360 deg and elevation 0 to 30 deg"),
         (box([300.0, 0.0], [360.6, 30.0]), "azimuth 300 to 360 deg and elevation 0 to 30 deg"),
@@ -150,7 +159,7 @@ def test_any_number_of_parameters_is_told_in_a_line() -> None:
     region = box([10.0, 0.0, 2.0, 170.0, 0.251], [30.0, 9.0, 3.5, 200.0, 0.749], UNIT)
     assert region_words(region) == (
         "azimuth 10 to 30 deg, elevation 0 to 9 deg, distance 2 to 3.5 half sides, "
-        "roll 170 deg over -180 to -160 deg and albedo_r 0.26 to 0.74"
+        "roll 170 to -160 deg (through -180) and albedo_r 0.26 to 0.74"
     )
     most = box([10.0, -10.0, 2.0, -180.0, 0.0], [30.0, 90.0, 3.5, 180.0, 1.0], UNIT)
     assert region_words(most) == (
@@ -165,8 +174,10 @@ def test_any_number_of_parameters_is_told_in_a_line() -> None:
 def bounds_of(text: str) -> list[tuple[float, float]]:
     """The numbers of a region in words, one pair a parameter; seams unwrapped."""
     found = []
-    for side in re.findall(r"(azimuth|elevation) (-?[\d.]+)( deg over -?[\d.]+)? to (-?[\d.]+)", text):
-        found.append((float(side[1]), float(side[3]) + (360.0 if side[2] else 0.0)))
+    sides = re.findall(r"(?:azimuth|elevation)( all but)? (-?[\d.]+) to (-?[\d.]+) deg( \(through)?", text)
+    for but, first, last, through in sides:
+        ends = (float(last), float(first) + 360.0) if but else (float(first), float(last) + 360.0 * bool(through))
+        found.append(ends)
     return found
 
 
@@ -214,6 +225,41 @@ def test_bounds_get_more_digits_where_these_keep_the_percentage() -> None:
     )
     knife = box([120.371234, -5.0], [260.812345, 40.0])
     assert certified_words(knife, 0.95).startswith("right in at least 94.9 % of the views within azimuth 120.372 to")
+
+
+def test_a_goal_is_told_by_its_score_and_right_is_no_softmax() -> None:
+    assert goal_words(read_goal("reliability=0.95"), "margin") == "right in 95 % of the views"
+    assert goal_words(read_goal("reliability=0.95"), "softmax") == "softmax score at least 0.5 in 95 % of the views"
+    assert goal_words(read_goal("mean=0.5"), "softmax") == "mean softmax score at least 0.5"
+
+
+def test_why_nothing_is_certified_is_told_with_what_could_be() -> None:
+    goal = read_goal("reliability=0.95")
+    told = uncertain_words((0.801, 0.9, 0.91), (0.9, 0.6, 0.3), goal, points=128, is_feasible=True)
+    assert told == (
+        "nothing is certified at 95 %: 128 points in each of the boxes of 90, 60 and 30 % of what was found show right "
+        "in at least 80 %, 90 % and 91 % of the views, and the goal asks 95 %; to certify, give more points or a goal "
+        "of at most 91 %"
+    )
+    assert uncertain_words((0.0,), (1.0,), goal, points=9, is_feasible=False).endswith("and the goal asks 95 %")
+    mean = uncertain_words((0.45,), (1.0,), read_goal("mean=0.5"), points=64, is_feasible=False)
+    assert mean.endswith("show a mean of 0.45, and the goal asks 0.5; to certify, give a goal of at most 0.45")
+    assert uncertain_words((), (1.0,), goal, points=0, is_feasible=True).startswith(
+        "nothing is certified, as no points"
+    )
+
+
+def test_total_effects_are_called_so_and_counts_have_their_plural() -> None:
+    found = Effects(SPACE, np.array([0.4, 0.8]), np.array([0.1, 0.2]), np.array([0.1, 0.1]), 64, 128)
+    assert total_effect_words(found).endswith("add up to more than 1): elevation 0.80 ± 0.20, azimuth 0.40 ± 0.10")
+    assert [count_words(1, "query"), count_words(1200, "query"), count_words(2, "shape")] == [
+        "1 query",
+        "1,200 queries",
+        "2 shapes",
+    ]
+    assert short_point_words(UNIT.parameters, np.array([10.4, 2.6, 2.7321, -179.8, 0.666])) == (
+        "az 10, el 3, dist 2.73, roll -180, albedo r 0.67"
+    )
 
 
 def test_the_narrowest_side_that_ends_is_told() -> None:

@@ -22,8 +22,10 @@ QUICK = [
     "30",
     "--judge-points",
     "8",
+    "--goal",
+    "reliability=0.8",
     "--certificate-points",
-    "64",
+    "24",
     "--effect-points",
     "4",
     "--failures",
@@ -44,6 +46,7 @@ def run(out: Path, *arguments: str) -> int:
     return run_command(evaluate.main, [*arguments, "--networks", "tiny", "--out", str(out), *QUICK])
 
 
+@pytest.mark.slow
 def test_it_writes_a_report_and_all_that_is_in_it(
     tiny: str, tmp_path: Path, meshes: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -63,6 +66,9 @@ def test_it_writes_a_report_and_all_that_is_in_it(
         assert all(0 <= float(row[key]) <= 1 for row in rows)
     failures = sum(len(own["failures"]) for own in document["shapes"])
     assert len(list((out / "pictures").glob("*.png"))) == failures
+    with (out / "failures.csv").open(encoding="utf-8", newline="") as file:
+        assert all((out / row["picture"]).is_file() for row in csv.DictReader(file))
+    assert any("crate.obj" in path.name for path in (out / "pictures").iterdir())
     page = (out / "report.html").read_text(encoding="utf-8")
     assert "&lt;i&gt;mug.obj" in page
     assert "<i>mug" not in page
@@ -128,14 +134,13 @@ def test_the_help_names_every_figure_of_a_gate() -> None:
     assert all(f"  {name} " in text for name in GATES)
 
 
-def test_points_that_could_certify_nothing_are_told(tiny: str, capsys: pytest.CaptureFixture[str]) -> None:
-    told = "certificate points can certify nothing, even if all are right: give at least 80"
-    for points, is_told in ((79, True), (80, False), (0, False)):
+def test_points_that_could_certify_nothing_are_refused(tiny: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for points, code in ((79, BAD_INPUT), (80, 0), (0, 0)):
         asked = ["cup:3", "--networks", tiny, "--dry-run", "--certificate-points", str(points)]
-        assert run_command(evaluate.main, asked) == 0
-        said = capsys.readouterr().out
-        assert (f"{points} {told}" in said) == is_told
-        assert "estimated time: " in said
+        assert run_command(evaluate.main, asked) == code
+        told = capsys.readouterr()
+        assert ("79 certificate points cannot certify" in told.err) == (code == BAD_INPUT)
+        assert ("estimated time: " in told.out) == (code == 0)
 
 
 def test_a_dry_run_ends_at_a_class_that_the_network_does_not_have(

@@ -48,7 +48,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 def test_failing_views_are_written_with_what_is_answered_instead(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run(tmp_path, "cup:0", "chair:0", "--count", "3", "--certificate-points", "32") == 0
+    assert run(tmp_path, "cup:0", "chair:0", "--count", "3", "--certificate-points", "39", "--reliability", "0.9") == 0
     rows = rows_of(tmp_path / "failures.csv")
     assert {row["class"] for row in rows} <= {"cup", "chair"}
     assert rows

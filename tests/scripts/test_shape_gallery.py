@@ -14,6 +14,7 @@ from baselines.commands.program import BAD_INPUT, run_command
 from baselines.commands.work import shape_gallery as work
 from semrob_env.errors import InvalidParameterError
 from semrob_env.plotting import Cell, gallery_figure
+from semrob_env.plotting.gallery import fitted_lines
 from semrob_env.scene.classifiers.network_spec import network_specs
 from semrob_env.scene.sources import select_shapes
 
@@ -110,6 +111,12 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert message in error
     assert error.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_captions_keep_their_values() -> None:
+    assert fitted_lines("light az 146, light el 62, dist 2.5") == ["light az 146", "light el 62, dist 2.5"]
+    assert fitted_lines("a name longer than the line is 0.84") == ["a name longer than… 0.84"]
+    assert fitted_lines("short") == ["short"]
 
 
 def test_a_sheet_holds_its_images_where_they_belong() -> None:

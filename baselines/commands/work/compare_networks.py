@@ -13,15 +13,27 @@ from baselines.commands.shared.options import HIGHEST, LOWEST, start_points, wor
 from baselines.commands.shared.questions import ranked_starts
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.functions import Functions
-from baselines.experiments.network_comparison import LEVELS, ComparisonSettings, compared, usual_starts
-from baselines.experiments.paired_networks import ALL, METRICS, RATE, WHOLE, Line, NetworkComparison, OnShape
+from baselines.experiments.network_comparison import JUDGE_POINTS, LEVELS, ComparisonSettings, compared, usual_starts
+from baselines.experiments.paired_networks import (
+    ALL,
+    METRICS,
+    RATE,
+    WHOLE,
+    Line,
+    NetworkComparison,
+    OnShape,
+    ends_words,
+)
 from semrob_env.errors import GateError, InvalidParameterError, OutputError
-from semrob_env.files import interval_text, markdown_table
+from semrob_env.files import markdown_table
 from semrob_env.functions import ScoreFunction
+from semrob_env.metrics.survey import RIGHT
 from semrob_env.plotting.flips import PICTURES, FlippedView, FlipRow, flips_figure
+from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.function import SceneFunction
 from semrob_env.scene.sources import load_shape
 from semrob_env.tables import Subject
+from semrob_env.tables.words import count_words, goal_words
 from semrob_env.types import FloatArray
 
 MOST_DRAWN = 5
@@ -39,10 +51,11 @@ def run(options: CompareNetworksOptions, console: Console) -> None:
         )
     shapes = len(ids) // len(labels)
     starts = len(asked.starts(*functions.member(ids[0])))
-    most = len(ids) * (options.views + starts * options.budget)
+    most = len(ids) * (options.views + starts * (options.budget + JUDGE_POINTS))
     console.say(
-        f"{', '.join(labels[1:])} beside {labels[0]}: {shapes} shapes, {options.views} common views of each, "
-        f"{starts} start points; at most {most:,} queries"
+        f"{', '.join(labels[1:])} beside {labels[0]}: {count_words(shapes, 'shape')}, {options.views} common views of "
+        f"each, {count_words(starts, 'start point')}; at most {most:,} queries of views, runs and judges\n"
+        f"{meant(options)}"
     )
     if options.dry_run:
         console.say(estimate(dict.fromkeys(ids, most // len(ids))))
@@ -67,6 +80,14 @@ def run(options: CompareNetworksOptions, console: Console) -> None:
             on_runs=lambda done, total: progress.update(runs, completed=done, total=total),
         )
     report(found, bundle, console, options)
+
+
+def meant(options: CompareNetworksOptions) -> str:
+    """What right and certified stand for."""
+    return (
+        f"score: {SCORE_WORDS[options.score]}; right: a unit score of at least {RIGHT:g}; certified: "
+        f"{goal_words(options.goal, options.score)}"
+    )
 
 
 def scenes(options: CompareNetworksOptions) -> tuple[list[str], Functions]:
@@ -101,7 +122,7 @@ def report(
     found: Sequence[NetworkComparison], bundle: Bundle, console: Console, options: CompareNetworksOptions
 ) -> None:
     """Tables, words and pictures; last the gate."""
-    parts = [f"# {', '.join(own.after for own in found)} beside {found[0].before}"]
+    parts = [f"# {', '.join(own.after for own in found)} beside {found[0].before}", meant(options)]
     for own in found:
         sentences = own.words()
         parts += ["\n".join(f"- {sentence}" for sentence in sentences)]
@@ -140,13 +161,13 @@ def shown(line: Line, own: NetworkComparison) -> dict[str, str]:
     return {
         "on": line.group,
         "metric": line.metric,
-        own.before: f"{100 * line.before:.1f}",
-        own.after: f"{100 * line.after:.1f}",
+        own.before: points(line.before),
+        own.after: points(line.after),
         "difference": signed(line.difference),
-        "on these shapes": interval_text(line.low, line.high),
+        "on these shapes": ends_words(line.low, line.high),
         "on other shapes": "cannot tell"
         if line.shapes_high - line.shapes_low >= WHOLE
-        else interval_text(line.shapes_low, line.shapes_high),
+        else ends_words(line.shapes_low, line.shapes_high),
         "lost, won": f"{line.lost}, {line.won} of {line.views}" if line.metric == RATE else "",
         "verdict": "the same network" if own.is_same else line.verdict,
     }
@@ -160,29 +181,34 @@ def shape_line(shape: OnShape, own: NetworkComparison) -> dict[str, str]:
         f"right views, {own.before}": f"{100 * rate.before:.0f}",
         own.after: f"{100 * rate.after:.0f}",
         "difference": signed(rate.difference),
-        "of all its views": interval_text(rate.low, rate.high),
+        "of all its views": ends_words(rate.low, rate.high),
         "lost, won": f"{rate.lost}, {rate.won}",
         **{metric: signed(own.line(metric, shape.label).difference) for metric in METRICS if metric != RATE},
     }
 
 
+def points(share: float) -> str:
+    return "-" if np.isnan(share) else f"{100 * share:.1f}"
+
+
 def signed(difference: float) -> str:
-    """A difference in points of %, never -0."""
-    return f"{round(100 * difference, 1) + 0.0:+.1f}"
+    """A difference in points of %, never -0; `-` where there is none."""
+    return "-" if np.isnan(difference) else f"{round(100 * difference, 1) + 0.0:+.1f}"
 
 
 def notes(found: Sequence[NetworkComparison], options: CompareNetworksOptions) -> list[str]:
     """How to read it, and what it cost."""
     level = f"{100 * options.confidence:g} %"
     return [
-        f"differences are after minus before, in points of %; intervals have {level} each; what is said in words of "
-        f"right views, all shapes and classes, has {level} together, and what of stretches has so, too",
+        f"differences are after minus before, in points of %; intervals have {level} each; those of right views on "
+        f"these shapes, of all and of each class, have {level} together, in words and tables, and so has what is said "
+        "of stretches",
         "these shapes: over all their views, from common ones (rate: exact, from flipped views; score: betting "
         "bounds); other shapes: of these classes, wide for few shapes, none for one",
-        f"certified SRVR: mean share of the widest region around a start point with {options.goal.words}, certified by "
-        "the common views; profile area: of regions that meet the level by them",
-        f"right: unit score of at least 0.5; at most {max(own.queries for own in found):,} queries a comparison, views "
-        "and judges counted",
+        "certified SRVR: mean share of the widest region around a start point, certified by the common views; right "
+        "views within: share of them that are right in it, which a mean does not promise; profile area: of regions "
+        "that meet the level by them",
+        *(f"{own.after} beside {own.before}: {own.queries:,} queries of views, runs and judges" for own in found),
         *(f"a run failed: {error}" for own in found for error in own.failed[:1]),
     ]
 

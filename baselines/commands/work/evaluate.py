@@ -13,7 +13,6 @@ from baselines.commands.shared.networks import estimate, introduce
 from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, digits_table, progress_bar
 from baselines.experiments.evaluation.asking import (
-    CERTIFY_VOLUMES,
     EvaluationSettings,
     Step,
     Target,
@@ -27,15 +26,12 @@ from baselines.experiments.evaluation.values import GATES
 from baselines.experiments.functions import Functions
 from semrob_env.errors import GateError, InvalidParameterError
 from semrob_env.files import output_folder, write_whole
-from semrob_env.metrics import least_points
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.classifiers.registry import takes_option
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.sources import load_shape
-from semrob_env.tables.words import interval_words
+from semrob_env.tables.words import count_words, goal_words, interval_words
 
-MOST_LEAST = 10_000
-"""Up to how many points a certificate is sought that perfect ones would give."""
 USUAL_CLASSES, USUAL_NUMBERS = ("cup", "chair", "bottle", "piano"), (0, 3)
 """Built-in shapes where no source is given: those of `srvr_table`."""
 
@@ -46,6 +42,7 @@ def run(options: EvaluateOptions, console: Console) -> None:
         raise InvalidParameterError(f"--fail-below {options.fail_below:g}: give a share from 0 to 1, for example 0.3")
     settings = EvaluationSettings(**{field.name: getattr(options, field.name) for field in fields(EvaluationSettings)})
     targets = targets_of(options)
+    settings.require_certificates(len(targets))
     space = SemanticSpace.of(options.params)
     console.say(describe(options, settings, targets, space))
     if options.dry_run:
@@ -117,24 +114,12 @@ def describe(
     count = len(targets)
     whose = "for all certificates together" if settings.together else "for each certificate"
     return (
-        f"{options.specs()[0].label} on {count} shapes over {', '.join(space.names)}; score: "
+        f"{options.specs()[0].label} on {count_words(count, 'shape')} over {', '.join(space.names)}; score: "
         f"{SCORE_WORDS[options.score]}\n"
-        f"robust: {settings.goal.words}; {100 * settings.confidence:g} % confidence {whose}\n"
+        f"robust: {goal_words(settings.goal, options.score)}; {100 * settings.confidence:g} % confidence {whose}\n"
         f"at most {count * sum(each.values()):,} queries: of each shape "
         + ", ".join(f"{most:,} {name}" for name, most in each.items())
-        + starved(settings, count)
     )
-
-
-def starved(settings: EvaluationSettings, shapes: int) -> str:
-    """What is said where even perfect points could certify nothing."""
-    points, boxes = settings.certificate_points, len(CERTIFY_VOLUMES)
-    alpha = (1 - settings.confidence_each(shapes)) / boxes
-    least = least_points(settings.goal, MOST_LEAST, alpha)
-    if not 0 < points < least:
-        return ""
-    told = f"{least}" if least <= MOST_LEAST else f"more than {MOST_LEAST:,}"
-    return f"\n{points} certificate points can certify nothing, even if all are right: give at least {told}"
 
 
 def asked_gate(options: EvaluateOptions, found: Evaluation) -> dict[str, Any] | None:
@@ -162,13 +147,12 @@ def write(found: Evaluation, gate: dict[str, Any] | None, bundle: Bundle) -> Non
             bundle.text(f"{name}.csv", "")
     bundle.figure("failures.png", found.plot_failures())
     bundle.figure("rates.png", found.plot_rates())
-    if any(own.largest is not None and own.largest.is_there for own in found.shapes):
-        bundle.figure("reach.png", found.plot_regions())
-    folder = output_folder(bundle.folder / "pictures")
-    for place, own in enumerate(found.shapes):
+    bundle.figure("reach.png", found.plot_regions())
+    output_folder(bundle.folder / "pictures")
+    for own in found.shapes:
         for one in own.failures:
-            file = f"shape_{place + 1:03d}_failure_{one.rank:02d}.png"
-            write_whole(folder / file, png_bytes(found.pictures.image(own.function_id, one.theta)))
+            image = found.pictures.image(own.function_id, one.theta)
+            write_whole(bundle.folder / found.picture_of(one), png_bytes(image))
     bundle.text("report.html", page(found, gate=gate))
 
 
@@ -181,6 +165,7 @@ def shown(row: dict[str, Any]) -> dict[str, Any]:
         "interval": interval_words(row["top1_low"], row["top1_high"]),
         "mean probability": row["mean_probability"],
         "certified region %": 100 * row["certified_region"],
+        "(of found)": 100 * row["found_region"],
         "certified failing %": 100 * row["certified_failing_region"],
         "mostly taken for": row["predicted_instead"],
     }

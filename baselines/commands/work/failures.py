@@ -18,29 +18,38 @@ from baselines.commands.shared.networks import estimate, introduce
 from baselines.commands.shared.options import workers_of
 from baselines.commands.shared.terminal import Bundle, Console, progress_bar
 from baselines.experiments.answers import KeptAnswers
-from baselines.experiments.failures import FailingRegion, Failure, Failures, Search, find_ahead, find_failures
+from baselines.experiments.failures import (
+    CERTIFY_VOLUMES,
+    FailingRegion,
+    Failure,
+    Failures,
+    Search,
+    find_ahead,
+    find_failures,
+)
+from baselines.experiments.paired_networks import shape_words
 from semrob_env.errors import OutputError
-from semrob_env.files import markdown_table, output_folder, write_whole
+from semrob_env.files import file_stem, markdown_table, output_folder, write_whole
 from semrob_env.metrics.distinct import LEAST_DISTANCE
 from semrob_env.plotting import Cell, bounds_columns, gallery_figure
+from semrob_env.questions import ReliabilityGoal
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 from semrob_env.scene.image_function import make_image_function
 from semrob_env.scene.sources import load_shape
 from semrob_env.tables import Subject
-from semrob_env.tables.words import certified_words, point_words
+from semrob_env.tables.words import (
+    bad_words,
+    certified_words,
+    count_words,
+    point_words,
+    short_point_words,
+    uncertain_words,
+)
 from semrob_env.types import Float32Array
 
 FORMAT, VERSION = "semrob failures", 1
 ROWS_A_SHEET = 12
 IMAGES = "images"
-SHORT = {
-    "azimuth": "az",
-    "elevation": "el",
-    "distance": "dist",
-    "light_azimuth": "light az",
-    "light_elevation": "light el",
-}
-"""Names of parameters under a picture, where there is little room."""
 
 
 def run(options: FailuresOptions, console: Console) -> None:
@@ -86,8 +95,8 @@ def advance(progress: Any, bar: Any, before: float, spent: float) -> None:
 def described(options: FailuresOptions, search: Search, functions: int) -> str:
     told = ", ".join(f"{queries:,} {what}" for what, queries in most_queries(options, functions).items())
     return (
-        f"{functions} functions (networks x shapes) over {options.params}, search {search.label}; a view fails below "
-        f"a unit score of {options.level:g}, f: {SCORE_WORDS[options.score]}\nat most {told} queries"
+        f"{count_words(functions, 'function')} (networks x shapes) over {options.params}, search {search.label}; "
+        f"a view fails below a unit score of {options.level:g}, f: {SCORE_WORDS[options.score]}\nat most {told} queries"
     )
 
 
@@ -97,16 +106,19 @@ def most_queries(options: FailuresOptions, functions: int) -> dict[str, int]:
     return {
         "of the search": functions * options.budget,
         "of failing regions": boxes * options.region_budget,
-        "of their certificates (1 to 5 boxes each)": boxes * 5 * options.certificate_points,
+        f"of their certificates (1 to {len(CERTIFY_VOLUMES)} boxes each)": boxes
+        * len(CERTIFY_VOLUMES)
+        * options.certificate_points,
     }
 
 
 def line_of(found: Failures) -> str:
     own, bill = Subject.of(found.function_id), found.bill
-    paid = f"{bill['search']} + {bill['search_gradients']} queries"
+    gradients = bill["search_gradients"]
+    paid = count_words(bill["search"], "query") + f" (and {count_words(gradients, 'gradient query')})" * (gradients > 0)
     certified = [region for region in found.regions if region.is_certified]
     told = f"; largest certified failing region {100 * certified[0].share:.2f} % of the space" if certified else ""
-    name = f"{own.network} {own.class_name} {own.shape}"
+    name = f"{own.network} {shape_words(own)}"
     if not found.found:
         return f"{name}: no failing view among {paid}: that shows no robustness, only that this search found none"
     return f"{name}: {found.found} of {paid} fail, {found.found_distinct} of them unlike each other{told}"
@@ -145,7 +157,7 @@ def report(options: FailuresOptions, found: Sequence[Failures], bundle: Bundle, 
         page = shown[first : first + ROWS_A_SHEET]
         title = (
             f"Failing views, unlike each other, the worst first ({found[0].search.label}, {options.budget} queries a "
-            "shape): parameters, unit score, first answers; orange: the class itself is still the first answer"
+            "shape): parameters, unit score, first answers; orange: wrong, the class itself is not the first answer"
         )
         bundle.figure(name, gallery_figure([(label(own), cells(own)) for own in page], title=title))
     console.say(body)
@@ -179,7 +191,7 @@ def instead(view: Failure) -> str:
 def words(options: FailuresOptions, found: Failures) -> list[str]:
     """Where one function fails, in sentences."""
     own = Subject.of(found.function_id)
-    title = f"**{own.network}, {own.class_name} {own.shape}**"
+    title = f"**{own.network}, {shape_words(own)}**"
     if not found.found:
         return [f"{title}: {line_of(found).partition(': ')[2]}."]
     lines = [
@@ -194,7 +206,16 @@ def words(options: FailuresOptions, found: Failures) -> list[str]:
             sure = certified_words(region.sure, region.least, level=level, confidence=sure_of, adversarial=True)
             lines.append(f"- failing region around {where}: {sure}, {100 * region.share:.2f} % of the space")
         else:
-            lines.append(f"- failing region around {where}: none is certified")
+            why = uncertain_words(
+                region.tried,
+                CERTIFY_VOLUMES,
+                ReliabilityGoal(level=1 - options.level, reliability=options.reliability),
+                points=options.certificate_points,
+                confidence=options.confidence,
+                is_feasible=True,
+                good=bad_words(options.level),
+            )
+            lines.append(f"- failing region around {where}: {why}; or look longer for it, --region-budget")
     return ["\n".join([f"{title}:", "", *lines])]
 
 
@@ -232,32 +253,22 @@ def region_columns(found: Failures, region: FailingRegion) -> dict[str, Any]:
 def label(found: Failures) -> str:
     own = Subject.of(found.function_id)
     network = own.network.replace("_", " ").replace("efficientnet", "")
-    shape = own.shape.removeprefix("procedural:")
-    return f"{own.class_name} {shape} {network} {found.found} of {found.bill['search']} fail"
+    return f"{shape_words(own)} {network} {found.found} of {found.bill['search']} fail"
 
 
 def cells(found: Failures) -> list[Cell]:
     return [
         Cell(
             view.image,
-            (*short_point(found, view), f"score {view.unit_score:.2f}", *short_answers(view)),
-            is_marked=view.is_wrong is False,
+            (
+                short_point_words(found.space.parameters, view.theta),
+                f"score {view.unit_score:.2f}",
+                *(f"{one.name} {one.probability:.2f}" for one in view.answers),
+            ),
+            is_marked=view.is_wrong is True,
         )
         for view in found.views
     ]
-
-
-def short_point(found: Failures, view: Failure) -> list[str]:
-    """Parameters and values, two a line."""
-    each = [
-        f"{SHORT.get(own.name, own.name)} {value:.{0 if own.unit == 'deg' else 2}f}"
-        for own, value in zip(found.space.parameters, view.theta.tolist(), strict=True)
-    ]
-    return [", ".join(each[at : at + 2]) for at in range(0, len(each), 2)]
-
-
-def short_answers(view: Failure) -> list[str]:
-    return [f"{one.name[:18]} {one.probability:.2f}" for one in view.answers]
 
 
 def write_pictures(folder: Path, found: Sequence[Failures]) -> list[list[str]]:
@@ -267,7 +278,7 @@ def write_pictures(folder: Path, found: Sequence[Failures]) -> list[list[str]]:
     for number, own in enumerate(found):
         subject = Subject.of(own.function_id)
         shape = subject.shape.rpartition("/")[2]
-        stem = re.sub(r"[^\w.-]+", "_", f"{subject.network}_{subject.class_name}_{shape}", flags=re.ASCII)[:80]
+        stem = file_stem(f"{subject.network}_{subject.class_name}_{shape}")
         names.append([f"{IMAGES}/{number:03d}_{stem}_{rank}.png" for rank in range(1, len(own.views) + 1)])
         for name, view in zip(names[-1], own.views, strict=True):
             output_folder(folder / IMAGES)

@@ -43,6 +43,7 @@ from semrob_env.scene.image_function import attacked
 from semrob_env.scene.picture_attack import ALBEDO, PictureAttack
 from semrob_env.store import FAILED, RunRow, RunStore, RunTask, canonical_json
 from semrob_env.tables import Subject, region_records
+from semrob_env.tables.words import goal_words, short_point_words
 from semrob_env.types import Float32Array, FloatArray
 
 LIVE_CHUNK = 4
@@ -187,8 +188,8 @@ class AttackPlan:
             f"{len(self.scenes)} functions (networks x shapes) over {given.params}, {given.views} views each: at most "
             f"{len(self.scenes) * given.views * each:,} queries of attacks on right views; {len(self.tasks)} regions "
             f"({len(self.starts)} start points x {len(self.noise)} epsilons x {methods}; "
-            f"goal: {given.goal.words}): at most {answers:,.0f} queries, and {judged:,} of judges and certificates, "
-            "counted apart"
+            f"goal: {goal_words(given.goal, given.score)}): at most {answers:,.0f} queries, and {judged:,} of judges "
+            "and certificates, counted apart"
         )
 
 
@@ -256,8 +257,9 @@ def report(
         markdown_table([shown_curve(row) for row in curve]),
         "- Right views: those that no attack of this strength broke, in % of all views; exact 95 % interval over views "
         "of these shapes.\n"
-        f"- SRVR: mean share of the space of the region in which the attacked score meets the goal ({given.goal.words})"
-        f", in %, {given.region_answers} attacked scores a region, 95 % intervals over other shapes (none of one "
+        f"- SRVR: mean share of the space of the region in which the attacked score meets the goal "
+        f"({goal_words(given.goal, given.score)}), in %, {given.region_answers} attacked scores a region, 95 % "
+        "intervals over other shapes (none of one "
         "shape). Feasible: by the judge's points; certified: with "
         f"{100 * given.confidence:g} % confidence each.\n"
         "- Each epsilon is attacked by itself, and a region is found by itself: the curve need not fall everywhere. An "
@@ -430,7 +432,7 @@ def curve_figure(plan: AttackPlan, curve: Sequence[Mapping[str, Any]]) -> Any:
                 regions.append(NoiseCurve(f"{label}: {kind}", at, shares, low, high, color, dashes))
     panels: list[tuple[str, str, Sequence[NoiseCurve]]] = [("Right views", "right views (%)", views)]
     if regions:
-        panels.append((f"Robust regions, {plan.options.goal.words}", "SRVR (%)", regions))
+        panels.append((f"Robust regions, {goal_words(plan.options.goal, plan.options.score)}", "SRVR (%)", regions))
     shapes = len({(scene.class_name, scene.source) for scene in plan.scenes})
     title = f"Under PGD on pixels (linf, {plan.options.steps} steps): {shapes} shapes, {plan.options.views} views each"
     return noise_figure(panels, title=title)
@@ -444,7 +446,7 @@ def views_figure(plan: AttackPlan) -> Any:
     rows = [(label_of(scene), view_cells(plan, scene)) for scene in plan.scenes[:MOST_SHOWN]]
     title = (
         "A view of each shape, the right one of median score (else the one of highest score): clean, attacked, "
-        "difference around gray; orange: still right"
+        "difference around gray; orange: wrong"
     )
     return gallery_figure(rows, title=title)
 
@@ -463,10 +465,7 @@ def view_cells(plan: AttackPlan, scene: SceneId) -> list[Cell]:
     at = int(right[len(right) // 2] if len(right) else order[-1])
     theta, classes = views.theta[at : at + 1], function.class_indices[:1]
     clean = function.images(theta)
-    place = ", ".join(
-        f"{name[:2]} {value:.0f}" if abs(value) >= 10 else f"{name[:2]} {value:.1f}"
-        for name, value in zip(function.space.names, theta[0], strict=True)
-    )
+    place = short_point_words(function.space.parameters, theta[0])
     cells = [Cell(clean[0], ("clean", place, f"score {views.scores[at]:.2f}"))]
     for attack in plan.attacks:
         if attack.target == ALBEDO:
@@ -479,7 +478,7 @@ def view_cells(plan: AttackPlan, scene: SceneId) -> list[Cell]:
         largest = float(np.abs(seen - clean).max())
         gain = 0.45 / largest if largest else 1.0
         told = f"difference x {gain:.0f}" if largest else "nothing lower found"
-        cells.append(Cell(seen[0], (attack.text, f"score {score:.2f}"), is_marked=score >= given.level))
+        cells.append(Cell(seen[0], (attack.text, f"score {score:.2f}"), is_marked=score < given.level))
         cells.append(Cell(enlarged(seen[0] - clean[0], gain), (told,)))
     return cells
 

@@ -31,6 +31,7 @@ from baselines.experiments.evaluation.values import (
     ShapeEvaluation,
     SliceMap,
 )
+from baselines.experiments.failures import CERTIFY_VOLUMES, FAILING, require_points
 from baselines.experiments.functions import Functions
 from baselines.experiments.pool import Workers
 from baselines.experiments.runner import HERE, run_live
@@ -50,7 +51,8 @@ from semrob_env.scene.classifiers.labels import read_labels
 from semrob_env.scene.classifiers.network_spec import NetworkSpec
 from semrob_env.scene.classifiers.options import NetworkOptions
 from semrob_env.scene.classifiers.registry import takes_option
-from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
+from semrob_env.scene.classifiers.rescored import RescoredClassifier
+from semrob_env.scene.classifiers.score_kinds import ScoreKind
 from semrob_env.scene.function import SceneFunction
 from semrob_env.scene.image_function import ImageFunction
 from semrob_env.scene.image_ids import image_id_of, read_image_id
@@ -63,16 +65,12 @@ from semrob_env.types import FloatArray
 METHOD = "box_quadrature"
 """Who looks for the regions."""
 
-CERTIFY_VOLUMES = (0.9, 0.6, 0.3)
-"""Parts of a found region that are tried for a certificate, the largest first: each costs points and confidence, and
-the region itself ends at the goal's bound."""
-
 CELLS = {1: (24, 1), 2: (16, 8)}
 """Cells of a slice along x and y, by the number of parameters; `PAIR_CELLS` with more."""
 
 PAIR_CELLS = (10, 6)
 
-_VERSION = 1
+_VERSION = 2
 """Goes up when kept certificates and effects must be made again."""
 
 
@@ -119,11 +117,20 @@ class EvaluationSettings:
     @property
     def failing_goal(self) -> Goal:
         """What a failing region meets on the complement: nearly all views fail there."""
-        return ReliabilityGoal() if self.goal.threshold is None else self.goal
+        return FAILING if self.goal.threshold is None else self.goal
 
     def confidence_each(self, shapes: int) -> float:
         """Confidence of each certificate of so many shapes."""
         return 1 - (1 - self.confidence) / (shapes * (self.starts + 1)) if self.together else self.confidence
+
+    def require_certificates(self, shapes: int) -> None:
+        """Refuse certificates of so many shapes that could certify nothing, whatever is answered.
+
+        Raises:
+            InvalidParameterError: Too few points.
+        """
+        for goal in (self.goal, self.failing_goal):
+            require_points(goal, self.certificate_points, self.confidence_each(shapes))
 
     def most_queries(self, space: SemanticSpace) -> dict[str, int]:
         """Most queries of a shape, by purpose."""
@@ -177,13 +184,13 @@ def evaluate(
     front: str | Sequence[str] = (),
     goal: Goal | None = None,
     settings: EvaluationSettings | None = None,
+    score: ScoreKind | None = None,
     folder: str | os.PathLike[str] | None = None,
 ) -> Evaluation:
     """How robust a network is on some shapes: right views, regions, failures, and what breaks it.
 
     Args:
-        network: Name of a network, as commands take it (`efficientnet_lite0`, `mine=file:model.onnx`): its score is the
-            logit margin, so that a view is right where its unit score is 0.5. Or a classifier, best of score `margin`.
+        network: Name of a network, as commands take it (`efficientnet_lite0`, `mine=file:model.onnx`), or a classifier.
         shapes: Mesh files, folders, `cup:3`, or meshes.
         space: The views: parameters by name, or a space.
         class_name: Class that every shape is scored for; empty: as its name tells.
@@ -192,6 +199,8 @@ def evaluate(
         front: Axis of the files that faces the camera of azimuth 0, as `up`; empty: -z.
         goal: What a robust region meets; None: right in 95 % of the views.
         settings: How much is asked; None: the defaults.
+        score: What a score is; None: the logit margin where it would be a softmax, so that right is the same in rates
+            and in regions: a unit score of at least 0.5 is where the class is the first answer.
         folder: Where what was asked is kept, so that the same call goes on after an interrupt; None: nowhere.
 
     Raises:
@@ -204,7 +213,7 @@ def evaluate(
         chosen = replace(chosen, goal=goal)
     own = SemanticSpace.of(space) if isinstance(space, str) else space
     given = [shapes] if isinstance(shapes, str | Mesh) else list(shapes)
-    targets, functions = targets_of(network, given, own, class_name, up, front)
+    targets, functions = targets_of(network, given, own, class_name, score, up, front)
     if folder is not None:
         return evaluate_targets(targets, functions, chosen, Path(folder))
     with tempfile.TemporaryDirectory() as path:
@@ -216,11 +225,12 @@ def targets_of(
     shapes: Sequence[str | Mesh],
     space: SemanticSpace,
     class_name: str,
+    score: ScoreKind | None = None,
     up: str | Sequence[str] = (),
     front: str | Sequence[str] = (),
 ) -> tuple[list[Target], Functions]:
     """The shapes of `evaluate`, and the functions that answer for them; errors as there."""
-    spec = spec_of(network) if isinstance(network, str) else None
+    spec = spec_of(network, score or "margin") if isinstance(network, str) else None
     if spec is None and not isinstance(network, Classifier):
         raise InvalidParameterError(
             f"network {type(network).__name__}: give a name, TorchClassifier(module, Preprocessing(size)) or "
@@ -243,7 +253,9 @@ def targets_of(
         ids = [str(image_id_of(shape, spec, params=space.spec)) for shape in chosen]
         targets = [Target(own.label, str(own.class_name), name) for own, name in zip(chosen, ids, strict=True)]
         return targets, Functions(ids)
-    classifier = network if isinstance(network, Classifier) else spec_of(network).load()
+    classifier = network if isinstance(network, Classifier) else spec_of(network, score or "margin").load()
+    if classifier.score != (asked := score or ("margin" if classifier.score == "softmax" else classifier.score)):
+        classifier = RescoredClassifier(classifier, asked)
     targets, made = [], []
     for number, body in enumerate(put_up):
         label, own_class, mesh = _body(body, number, class_name)
@@ -258,10 +270,10 @@ def targets_of(
     return targets, Functions(given=[*made, *(Complement(function) for function in made)])
 
 
-def spec_of(network: str) -> NetworkSpec:
-    """A network as commands name it, scored by its margin where it can be: 0.5 is where a view becomes right."""
+def spec_of(network: str, score: ScoreKind) -> NetworkSpec:
+    """A network as commands name it, with a score where it can have another."""
     spec = NetworkSpec.parse(network)
-    return NetworkSpec.parse(network, NetworkOptions(score="margin")) if takes_option(spec.network, "score") else spec
+    return NetworkSpec.parse(network, NetworkOptions(score=score)) if takes_option(spec.network, "score") else spec
 
 
 def _body(shape: ShapeInfo | Mesh, number: int, class_name: str) -> tuple[str, str, Mesh]:
@@ -303,6 +315,7 @@ def evaluate_targets(
         on_step: Told after every step.
     """
     targets = [_spelled(target, functions) for target in targets]
+    settings.require_certificates(len(targets))
     kept, count = KeptAnswers(folder / "answers.sqlite"), len(targets)
     surveys = []
     for number, target in enumerate(targets):
@@ -326,7 +339,7 @@ def evaluate_targets(
         classifier.preprocessing,
         function.space,
         settings.goal,
-        SCORE_WORDS[classifier.score],
+        classifier.score,
         tuple(found),
         settings.plain(),
         datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -466,9 +479,10 @@ def _region(
     function, member = functions.member(asked.function_id)
     is_robust = asked.function_id == target.function_id
     found = Regions(function.space, np.array([row.lower]), np.array([row.upper]))
-    certified, paid = None, 0
+    certified: CertifiedBox | None = None
+    paid, tried = 0, tuple[float, ...]()
     if row.share > NOTHING and settings.certificate_points:
-        certified, paid = _certified(function, member, found, asked, settings, confidence, kept)
+        certified, paid, tried = _certified(function, member, found, asked, settings, confidence, kept)
     scene, place = scene_of(functions, target.function_id)
     shown = example_points(certified.region if certified else found) if row.share > NOTHING else []
     points = np.array([theta for theta, _ in shown]).reshape(-1, function.space.n)
@@ -485,6 +499,8 @@ def _region(
         settings.judge_points,
         bool(row.feasible),
         certified,
+        tried,
+        settings.certificate_points,
         confidence,
         look(scene, place, points, kept),
         tuple(is_inside for _, is_inside in shown),
@@ -507,8 +523,8 @@ def _certified(
     settings: EvaluationSettings,
     confidence: float,
     kept: KeptAnswers,
-) -> tuple[CertifiedBox | None, int]:
-    """The largest box in a region that surely meets the goal, and the queries that all tries cost."""
+) -> tuple[CertifiedBox | None, int, tuple[float, ...]]:
+    """The largest box in a region that surely meets the goal, the queries of all tries, and the bounds they gave."""
     bounds = [found.lower.tolist(), found.upper.tolist(), list(asked.start)]
     facts = [asked.goal.text, settings.certificate_points, confidence, settings.seed, list(CERTIFY_VOLUMES)]
     name, fingerprint = function.member_ids[member], function.fingerprints[member]
@@ -527,11 +543,17 @@ def _certified(
             seed=settings.seed,
         )
         one = [float(sure.certified[0]), float(sure.goal_lower[0]), float(sure.queries[0])]
-        numbers = [*one, *sure.regions.lower[0].tolist(), *sure.regions.upper[0].tolist()]
+        numbers = [
+            *one,
+            *sure.regions.lower[0].tolist(),
+            *sure.regions.upper[0].tolist(),
+            *sure.tried[0][np.isfinite(sure.tried[0])].tolist(),
+        ]
         kept.add({key: numbers})
     is_sure, bound, paid, *ends = numbers
-    box = Regions(function.space, np.array([ends[: function.space.n]]), np.array([ends[function.space.n :]]))
-    return (CertifiedBox(box, float(box.share()[0]), bound) if is_sure else None), int(paid)
+    n = function.space.n
+    box = Regions(function.space, np.array([ends[:n]]), np.array([ends[n : 2 * n]]))
+    return (CertifiedBox(box, float(box.share()[0]), bound) if is_sure else None), int(paid), tuple(ends[2 * n :])
 
 
 def _slice(

@@ -12,6 +12,7 @@ from baselines.experiments.evaluation.values import GATES, FailingView, Findings
 from semrob_env.metrics.survey import Rate
 from semrob_env.parameters import SemanticSpace
 from semrob_env.regions import Regions
+from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
 
 SCHEMA = 1
 """Version of the document: goes up when a reader of the one before would misread it."""
@@ -41,7 +42,7 @@ def document(found: Findings) -> dict[str, Any]:
             "size": found.preprocessing.size,
             "mean": list(found.preprocessing.mean),
             "std": list(found.preprocessing.std),
-            "score": found.score,
+            "score": SCORE_WORDS[found.score],
         },
         "space": [
             {"name": own.name, "unit": own.unit, "low": own.low, "high": own.high, "period": own.period}
@@ -147,7 +148,9 @@ def shape_rows(found: Findings) -> list[dict[str, Any]]:
             "mean_score": float(own.looks.scores.mean()),
             "mean_probability": float(own.looks.probability.mean()),
             "certified_region": own.certified_share,
+            "found_region": own.largest.share if own.largest else 0.0,
             "certified_failing_region": failing.certified_share if failing else 0.0,
+            "found_failing_region": failing.share if failing else 0.0,
             "predicted_instead": own.instead[0][0] if own.instead else "",
             "queries": sum(own.bill.values()),
         })
@@ -160,7 +163,7 @@ def failure_rows(found: Findings) -> list[dict[str, Any]]:
     rows = []
     for one in found.failures():
         row: dict[str, Any] = {"shape": one.shape, "class": one.class_name, "rank": one.rank}
-        row |= dict(zip(found.space.names, one.theta, strict=True))
+        row |= {"picture": found.picture_of(one)} | dict(zip(found.space.names, one.theta, strict=True))
         row |= {"score": one.score, "probability": one.probability}
         for place in range(told):
             row |= {

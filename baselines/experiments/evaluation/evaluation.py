@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, final
 
+import numpy as np
+
 from baselines.experiments.evaluation.document import document, failure_rows, region_rows, shape_rows
 from baselines.experiments.evaluation.page import excerpt, page
 from baselines.experiments.evaluation.values import FailingView, Findings
@@ -13,7 +15,7 @@ from semrob_env.errors import MissingExtraError
 from semrob_env.metrics import reach
 from semrob_env.plotting.gallery import Cell, gallery_figure
 from semrob_env.plotting.parameters import rates_figure, reach_figure
-from semrob_env.tables.words import percent
+from semrob_env.tables.words import goal_words, percent, short_point_words
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -66,34 +68,32 @@ class Evaluation(Findings):
             cells = [
                 Cell(
                     self.pictures.image(own.function_id, failure.theta),
-                    (_short_point(failure), _answer(failure)),
+                    (self._short_point(failure), _answer(failure)),
                     is_marked=True,
                 )
                 for failure in own.failures[:count]
             ]
             best = Cell(
                 self.pictures.image(own.function_id, own.best.theta),
-                ("best: " + _short_point(own.best), _answer(own.best)),
+                ("best: " + self._short_point(own.best), _answer(own.best)),
+                is_marked=not own.looks.is_right[own.looks.best[0]],
             )
             rows.append((own.name, [best, *cells]))
-        return gallery_figure(rows, title=f"{self.network}: the best view of each shape, and failing ones")
+        return gallery_figure(
+            rows, title=f"{self.network}: the best view of each shape, and failing ones; orange: wrong"
+        )
 
     def plot_regions(self) -> Figure:
-        """How far the largest robust region of each shape reaches along each parameter, and what ends it first.
+        """How far the largest robust region of each shape reaches, as found and certified, and what ends it first."""
+        shown = [own.largest for own in self.shapes if own.largest is not None]
+        return reach_figure(
+            {one.shape: reach(one.found, one.start) for one in shown},
+            title=f"{self.network}: what ends the largest region first ({goal_words(self.goal, self.score)})",
+            certified={one.shape: reach(one.certified.region, one.start) for one in shown if one.certified},
+        )
 
-        Raises:
-            InvalidParameterError: There is no robust region.
-        """
-        reaches = {
-            own.name: reach(own.largest.found, own.largest.start)
-            for own in self.shapes
-            if own.largest is not None and own.largest.is_there
-        }
-        return reach_figure(reaches, title=f"{self.network}: what ends the largest robust region first")
-
-
-def _short_point(failure: FailingView) -> str:
-    return ", ".join(f"{value:.4g}" for value in failure.theta)
+    def _short_point(self, view: FailingView) -> str:
+        return short_point_words(self.space.parameters, np.array(view.theta))
 
 
 def _answer(failure: FailingView) -> str:

@@ -29,7 +29,7 @@ from semrob_env.plotting.canvas import SCORE_MAP
 from semrob_env.regions import Regions
 from semrob_env.scene.classifiers.base import Answer
 from semrob_env.scene.classifiers.score_kinds import SCORE_WORDS
-from semrob_env.tables.words import interval_words, percent, point_words
+from semrob_env.tables.words import count_words, goal_words, interval_words, percent, point_words
 
 CELL, THUMBNAIL, PICTURE = 56, 96, 112
 """Sides in pixels of a rendering on a sheet, of a shape and of a view."""
@@ -73,8 +73,7 @@ def page(found: Findings, *, gate: dict[str, Any] | None = None) -> str:
         "network": found.network,
         "created": found.created,
         "parameters": found.space.names,
-        "goal": found.goal.words,
-        "is_top1": found.score != SCORE_WORDS["softmax"],
+        "goal": goal_words(found.goal, found.score),
         "gate": gate,
         "cards": _cards(found),
         "words": found.words(),
@@ -127,7 +126,8 @@ def _cards(found: Findings) -> list[dict[str, str]]:
         {"value": f"{found.mean_probability:.2f}", "text": "mean probability of the class"},
         {
             "value": percent(found.figure("certified_region")),
-            "text": f"of the space in the certified robust region, mean; {certified} of {shapes} shapes have one",
+            "text": "of the space in the certified robust region, mean; "
+            f"{certified} of {count_words(shapes, 'shape')} with one",
         },
         {"value": f"{sum(found.bill.values()):,}", "text": "queries"},
     ]
@@ -140,7 +140,7 @@ def _counts(bill: Any) -> list[str]:
 
 def _provenance(found: Findings) -> list[tuple[str, str]]:
     shared = dict(found.shapes[0].fingerprint)
-    lines = [("network", found.network), ("input", found.preprocessing.identity), ("score", found.score)]
+    lines = [("network", found.network), ("input", found.preprocessing.identity), ("score", SCORE_WORDS[found.score])]
     lines += [(name, value) for name, value in shared.items() if name not in ("mesh", "class_index")]
     lines += [(f"mesh of {own.name}", own.fingerprint.get("mesh", "")) for own in found.shapes]
     lines += [(f"function of {own.name}", own.function_id) for own in found.shapes]
@@ -150,6 +150,11 @@ def _provenance(found: Findings) -> list[tuple[str, str]]:
 def _picture(found: Findings, own: ShapeEvaluation, theta: Sequence[float], side: int) -> str:
     image = found.pictures.image(own.function_id, theta)
     return data_uri(thumbnails(image[None], side)[0])
+
+
+def _of_found(one: FoundRegion | None) -> str:
+    """`34 % (56 %)`: what is certified, and what was found."""
+    return "0 %" if one is None else f"{percent(one.certified_share)} ({percent(one.share)})"
 
 
 def _interval(looks: Looks) -> str:
@@ -175,9 +180,9 @@ def _shape(found: Findings, own: ShapeEvaluation) -> dict[str, Any]:
         "width": f"{100 * (high - low):.1f}",
         "mark": f"{100 * own.looks.rate.share - 0.8:.1f}",
         "probability": f"{own.looks.probability.mean():.2f}",
-        "certified": percent(own.certified_share),
+        "certified": _of_found(own.largest),
         "certified_key": f"{own.certified_share:.6f}",
-        "failing": percent(failing.certified_share if failing else 0.0),
+        "failing": _of_found(failing),
         "failing_key": f"{failing.certified_share if failing else 0.0:.6f}",
         "instead": own.instead[0][0] if own.instead else "",
         "words": own.words(),

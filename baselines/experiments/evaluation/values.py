@@ -12,22 +12,29 @@ from typing import TYPE_CHECKING, Any, Literal, final
 import numpy as np
 
 from baselines.experiments.evaluation.looks import Looks
+from baselines.experiments.failures import CERTIFY_VOLUMES
 from semrob_env.errors import UnknownNameError
+from semrob_env.files import file_stem
 from semrob_env.metrics import reach
-from semrob_env.metrics.survey import Effects, Rate, Survey
+from semrob_env.metrics.survey import RIGHT, Effects, Rate, Survey
 from semrob_env.parameters import SemanticSpace
 from semrob_env.questions import Goal
 from semrob_env.regions import Regions
 from semrob_env.scene.classifiers.base import Answer, Preprocessing
+from semrob_env.scene.classifiers.score_kinds import ScoreKind
 from semrob_env.tables.words import (
     certified_words,
+    count_words,
     effect_words,
     failing_words,
+    goal_words,
     percent,
     point_words,
     rate_words,
     reach_words,
     region_words,
+    total_effect_words,
+    uncertain_words,
 )
 from semrob_env.types import FloatArray
 
@@ -103,6 +110,8 @@ class FoundRegion:
         judge_points: Held-out points.
         feasible: Whether these meet the goal.
         certified: The largest box that surely meets the goal; None: none was.
+        tried: Lower bounds of what the goal counts in each box that was tried, the largest first.
+        certificate_points: Points of each of these.
         confidence: Of the certificate.
         examples: Looks inside what is shown of it, and just outside.
         is_inside: Which of these are inside.
@@ -120,6 +129,8 @@ class FoundRegion:
     judge_points: int
     feasible: bool
     certified: CertifiedBox | None
+    tried: tuple[float, ...]
+    certificate_points: int
     confidence: float
     examples: Looks
     is_inside: tuple[bool, ...]
@@ -157,16 +168,26 @@ class FoundRegion:
                 confidence=self.confidence,
                 good=self.good,
             )
-            return [f"{held}: {percent(self.certified_share)} of the space", reach_words(reach(self.found, self.start))]
-        counted = f"{self.judged:.2f}"
+            first = f"{held}: {percent(self.certified_share)} of the space"
+        else:
+            first = uncertain_words(
+                self.tried,
+                CERTIFY_VOLUMES,
+                self.goal,
+                points=self.certificate_points,
+                confidence=self.confidence,
+                is_feasible=self.feasible,
+                good=self.good,
+            )
+        counted = f"a mean of {self.judged:.2f} at {self.judge_points} held-out views"
         if self.goal.threshold is not None:
-            counted = f"{round(self.judged * self.judge_points)} of {self.judge_points}"
-        where = f"{percent(self.share)} of the space, {region_words(self.found)}"
-        if not self.feasible:
-            return [f"nothing is certified; what was found, {where}, is not {self.kind} at held-out views ({counted})"]
+            good = self.good or ("right" if self.goal.threshold == RIGHT else f"at least {self.goal.threshold:g}")
+            counted = f"{round(self.judged * self.judge_points)} of {self.judge_points} held-out views {good}"
+        verdict = "" if self.feasible else ", short of the goal"
         return [
-            f"nothing is certified; the largest found is {where} ({counted} at held-out views)",
-            reach_words(reach(self.found, self.start)),
+            first,
+            f"found{' around that' * bool(self.certified)}: {region_words(self.found)}, {percent(self.share)} of the "
+            f"space ({counted}{verdict}); {reach_words(reach(self.found, self.start))}",
         ]
 
 
@@ -253,20 +274,14 @@ class ShapeEvaluation:
         if self.largest is not None:
             lines += [f"robust: {text}" for text in self.largest.words()]
         if self.largest_failing is not None:
-            lines += [f"failing: {text}" for text in self.largest_failing.words()[:1]]
+            lines += [f"failing: {text}" for text in self.largest_failing.words()]
         return lines + self.effect_words()
 
     def effect_words(self) -> list[str]:
         """Which parameter matters most, and which have no effect."""
         if self.effects is None or self.looks.space.n < 2:
             return []
-        order = np.argsort(-self.effects.total, kind="stable")
-        shown = ", ".join(
-            f"{self.looks.space.names[k]} {self.effects.total[k]:.2f} ± {self.effects.standard_error[k]:.2f}"
-            for k in order
-            if self.effects.largest_change[k] > 0
-        )
-        return ([f"part in the variance of the score: {shown}"] if shown else []) + effect_words(self.effects)
+        return [*filter(None, [total_effect_words(self.effects)]), *effect_words(self.effects)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -278,7 +293,7 @@ class Findings(ABC):
         preprocessing: Size and normalization of its input.
         space: The views.
         goal: What robust regions meet.
-        score: What a score is, in words.
+        score: Kind of the score.
         shapes: One a shape, in the order given.
         settings: What was asked, as plain data.
         created: Date and time, UTC, ISO 8601.
@@ -290,7 +305,7 @@ class Findings(ABC):
     preprocessing: Preprocessing
     space: SemanticSpace
     goal: Goal
-    score: str
+    score: ScoreKind
     shapes: tuple[ShapeEvaluation, ...]
     settings: Mapping[str, Any]
     created: str
@@ -334,6 +349,11 @@ class Findings(ABC):
         """Distinct failing views of all shapes, the worst of each first."""
         return tuple(sorted((one for own in self.shapes for one in own.failures), key=lambda one: one.rank))
 
+    def picture_of(self, one: FailingView) -> str:
+        """Where the picture of a failing view stands in the folder of a report."""
+        place = next(place for place, own in enumerate(self.shapes, 1) if own.name == one.shape)
+        return f"pictures/{place:03d}_{file_stem(one.shape)}_failure_{one.rank:02d}.png"
+
     def shape(self, name: str) -> ShapeEvaluation:
         """The evaluation of one shape.
 
@@ -366,8 +386,9 @@ class Findings(ABC):
         lines = [rate_words(self.rate), *(failing_words(stretch) for stretch in self.survey.failing())]
         certified = sum(own.certified_share > 0 for own in self.shapes)
         lines.append(
-            f"a certified robust region on {certified} of {len(self.shapes)} shapes, "
-            f"mean share of the space {percent(self.figure('certified_region'))}"
+            f"a certified robust region ({goal_words(self.goal, self.score)}) on {certified} of "
+            f"{count_words(len(self.shapes), 'shape')}, mean share of the space "
+            f"{percent(self.figure('certified_region'))}, counted as 0 without one"
         )
         return lines
 
