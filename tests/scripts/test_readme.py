@@ -46,6 +46,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         "a.pth",
         "b.pth",
         "model.onnx",
+        "a.onnx",
+        "b.onnx",
         "scan.stl",
         "room.glb",
         "part.obj",
