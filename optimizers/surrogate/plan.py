@@ -289,17 +289,17 @@ class StepPlan:
 
         Both are asked for each score off the lines from all others; profiles are made of none of those.
         """
-        scores = self._told(row, goal)
-        profiles = self._profiles(row, scores)
-        feature = None if profiles is None else profiles.at_points
-        logs = fit(row.logs, row.points, scores, self.periodic, feature)
-        row, off = replace(row, logs=logs, fitted=len(scores), is_plain=False), _off_lines(row)
-        if not self._uses_lines or off.sum() < _LEAST_OFF_LINES:
-            return row
-        plain_logs = fit(row.plain_logs, row.points, scores, self.periodic, None)
-        plain = replace(row, plain_logs=plain_logs, is_plain=True)
-        likely = [_log_likelihood(self._process(one, goal), off) for one in (row, plain)]
-        return replace(plain, is_plain=likely[0] < likely[1] + _LEAST_ADDED)
+        scores, off = self._told(row, goal), _off_lines(row)
+        profiles, known = self._profiles(row, scores), (row.points, scores, self.periodic)
+        if profiles is None or off.sum() < _LEAST_OFF_LINES:
+            logs = fit(row.logs, *known, None if profiles is None else profiles.at_points)
+            return replace(row, logs=logs, fitted=len(scores), is_plain=False)
+        plain_logs = fit(row.plain_logs, *known, None)
+        # From its own numbers and the prior alone, the one with profiles may end where it takes for noise what is none.
+        logs = fit(row.logs, *known, profiles.at_points, also=np.append(plain_logs[:-1], row.logs[-1]))
+        row = replace(row, logs=logs, plain_logs=plain_logs, fitted=len(scores), is_plain=False)
+        likely = [_log_likelihood(self._process(one, goal), off) for one in (row, replace(row, is_plain=True))]
+        return replace(row, is_plain=likely[0] < likely[1] + _LEAST_ADDED)
 
     def _profiles(self, row: Knowledge, scores: FloatArray) -> Profiles | None:
         return Profiles(row.center, self.periodic, row.points, scores) if self._uses_lines else None

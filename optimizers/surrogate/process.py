@@ -209,8 +209,9 @@ def fit(
     periodic: BoolArray,
     feature: FloatArray | None,
     prior: tuple[FloatArray, FloatArray] | None = None,
+    also: FloatArray | None = None,
 ) -> FloatArray:
-    """A mode of the posterior of the numbers, searched for from `logs` (and from the prior with a feature)."""
+    """A mode of the posterior of the numbers, searched from `logs` and `also` (and the prior with a feature)."""
     from scipy.optimize import minimize  # here, for it takes most of a second to import
 
     n = points.shape[1]
@@ -221,7 +222,7 @@ def fit(
     apart = points[:, None, :] - points[None, :, :]
     apart = np.abs(np.where(periodic, apart - np.round(apart), apart))
     best, least = logs, math.inf
-    for start in [logs] if feature is None else [logs, prior[0]]:
+    for start in [logs, *([] if feature is None else [prior[0]]), *([] if also is None else [also])]:
         found = minimize(
             _cost,
             start,
