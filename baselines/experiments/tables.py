@@ -145,32 +145,34 @@ class Comparison:
         return min(self.protocol.targets, key=lambda target: abs(target - PROFILE_TARGET))
 
     def brief(self) -> list[dict[str, str]]:
-        """One table of all goals by `brief_target`, a line a method that is no dummy.
+        """One table of all goals and numbers of parameters by `brief_target`, a line a method that is no dummy.
 
         Cells: ERT with its interval, share of runs that end there, share of feasible final regions, and in brackets the
-        amortized ERT of a method that shares its samples. The dummy that is best at a goal is the last line.
+        amortized ERT of a method that shares its samples. The dummy that is best in each column is the last line.
         """
         name, last = percent(self.brief_target), "best dummy"
         lines: dict[str, dict[str, str]] = {}
-        for goal in self.protocol.goals:
-            if not self.open(goal):
+        several = len(self.sizes) > 1
+        for goal, n in itertools.product(self.protocol.goals, self.sizes if several else [ALL]):
+            asked = self.rows(goal, 0, self.protocol.budgets[0], n if isinstance(n, int) else None)
+            if not asked.any():
                 continue
-            best = math.inf, 0.0, 0.0
-            column = f"{goal.text} ({self.open(goal)} open questions)"
+            worst = None
+            column = f"{goal.text}{f', n={n}' * several} ({len(np.unique(self.outcomes.question[asked]))} questions)"
             for entry in self.protocol.entries:
-                own = self._by_budget(goal, entry, ALL)
+                own = self._by_budget(goal, entry, n)
                 text, plan = _running_time(entry, own, f"ert_{name}")
                 final, feasible = (_text(plan[key], 0, 100) for key in (f"final_{name}", "feasible"))
                 cell = f"{text}{_interval(plan, f'ert_{name}', 0)}, {final} %, {feasible} %"
-                if entry.label not in FLOOR:
-                    if entry.shares_samples:
-                        cell += f" ({_running_time(entry, own, f'amortized_ert_{name}')[0]})"
-                    lines.setdefault(entry.label, {"method": entry.label})[column] = cell
-                    continue
-                worth = _or_infinite(plan[f"ert_{name}"]), -float(plan[f"final_{name}"]), -float(plan["feasible"])
-                if column not in lines.get(last, {}) or worth < best:
-                    best = worth
-                    lines.setdefault(last, {"method": last})[column] = cell
+                label = entry.label
+                if label in FLOOR:
+                    worth = _or_infinite(plan[f"ert_{name}"]), -float(plan[f"final_{name}"]), -float(plan["feasible"])
+                    if worst is not None and worth >= worst:
+                        continue
+                    worst, label = worth, last
+                elif entry.shares_samples:
+                    cell += f" ({_running_time(entry, own, f'amortized_ert_{name}')[0]})"
+                lines.setdefault(label, {"method": label})[column] = cell
         return [*(line for label, line in lines.items() if label != last), *filter(None, [lines.get(last)])]
 
     def open(self, goal: Goal) -> int:

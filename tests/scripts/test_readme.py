@@ -17,7 +17,9 @@ import trimesh
 from baselines.agents.policies import POLICIES
 from baselines.commands.program import find_command
 from baselines.commands.table import NAMES
+from baselines.experiments.published_rows import published_comparison, published_rows
 from optimizers.registry import OPTIMIZERS
+from semrob_env.files import markdown_table
 from semrob_env.functions import SCHEMES
 from semrob_env.parameters import PARAMETERS, SemanticSpace
 from semrob_env.recorded import ScoreMaps, save_maps
@@ -77,6 +79,11 @@ def run_examples(title: str, **names: Any) -> dict[str, Any]:
     for number, code in enumerate(EXAMPLES[title]):
         exec(compile(code, f"README: {title} ({number + 1})", "exec"), names)
     return names
+
+
+@pytest.mark.parametrize("name", published_rows())
+def test_a_table_of_a_published_comparison_is_that_of_its_rows(name: str) -> None:
+    assert markdown_table(published_comparison(name).brief()) in README
 
 
 @pytest.mark.slow
