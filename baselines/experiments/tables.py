@@ -153,7 +153,8 @@ class Comparison:
         name, last = percent(self.brief_target), "best dummy"
         lines: dict[str, dict[str, str]] = {}
         several = len(self.sizes) > 1
-        for goal, n in itertools.product(self.protocol.goals, self.sizes if several else [ALL]):
+        sizes: list[int | str] = [*self.sizes] if several else [ALL]
+        for goal, n in itertools.product(self.protocol.goals, sizes):
             asked = self.rows(goal, 0, self.protocol.budgets[0], n if isinstance(n, int) else None)
             if not asked.any():
                 continue

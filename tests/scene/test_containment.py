@@ -23,7 +23,8 @@ from semrob_env.scene.classifiers import openvino_file
 from semrob_env.scene.classifiers.onnx_external import external_files
 from semrob_env.scene.classifiers.openvino_file import OpenVinoClassifier
 from semrob_env.scene.classifiers.quiet_openvino import openvino
-from semrob_env.scene.mesh import Mesh, load_mesh
+from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.mesh_files import load_mesh
 from semrob_env.scene.sources import file_source, list_shapes, load_shape
 from tests.release_writer import legacy_file, map_value
 

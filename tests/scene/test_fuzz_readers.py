@@ -22,7 +22,8 @@ import numpy as np
 import pytest
 
 from semrob_env.errors import SemrobError
-from semrob_env.scene.mesh import Mesh, load_mesh
+from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.mesh_files import load_mesh
 from semrob_env.scene.polygons import cut_ears
 from semrob_env.scene.sources.libraries import CATALOG, list_library, load_piece
 from tests.scene.gltf_maker import GREEN, RED, Gltf, everywhere, png

@@ -11,7 +11,8 @@ import trimesh
 from semrob_env import SemanticSpace, picture, render
 from semrob_env.errors import LibraryError, OutOfSpaceError, UnknownNameError
 from semrob_env.scene.images import shape_images
-from semrob_env.scene.mesh import Mesh, load_mesh
+from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.mesh_files import load_mesh
 from semrob_env.scene.sources import select_shapes
 
 

@@ -18,7 +18,8 @@ from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.classes import CLASS_INDEX
 from semrob_env.scene.classifiers.registry import load_network
 from semrob_env.scene.function import SceneFunction
-from semrob_env.scene.mesh import load_mesh, normalize
+from semrob_env.scene.mesh import normalize
+from semrob_env.scene.mesh_files import load_mesh
 from semrob_env.types import FloatArray
 
 SHARED = Path(__file__).resolve().parents[3] / "shared"

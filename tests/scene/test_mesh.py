@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from semrob_env.errors import InvalidMeshError
-from semrob_env.scene.mesh import Mesh, load_mesh, merge_meshes, normalize
+from semrob_env.scene.mesh import Mesh, merge_meshes, normalize
+from semrob_env.scene.mesh_files import load_mesh
 
 trimesh: Any = importlib.import_module("trimesh")  # its annotations are incomplete
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "shapes"

@@ -14,7 +14,7 @@ import pytest
 
 from semrob_env.errors import InvalidMeshError
 from semrob_env.scene import mesh as mesh_module
-from semrob_env.scene.mesh import load_mesh
+from semrob_env.scene.mesh_files import load_mesh
 
 trimesh: Any = importlib.import_module("trimesh")  # its annotations are incomplete
 

@@ -11,7 +11,8 @@ import pytest
 
 from semrob_env.errors import InvalidMeshError
 from semrob_env.scene import polygons
-from semrob_env.scene.mesh import Mesh, load_mesh
+from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.mesh_files import load_mesh
 from semrob_env.scene.polygons import cut_ears, triangulate
 from semrob_env.types import FloatArray
 

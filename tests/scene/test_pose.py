@@ -16,7 +16,8 @@ from semrob_env.functions import make_function
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
 from semrob_env.scene.function import SceneId
 from semrob_env.scene.images import render
-from semrob_env.scene.mesh import Mesh, load_mesh, mesh_node_names, normalize
+from semrob_env.scene.mesh import Mesh, normalize
+from semrob_env.scene.mesh_files import load_mesh, mesh_node_names
 from semrob_env.scene.objects import object_note
 from semrob_env.scene.pose import AXES, Pose
 from semrob_env.scene.sources import load_shape, posed, select_shapes

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 from semrob_env.scene.camera import Scenes
-from semrob_env.scene.mesh import Mesh, load_mesh, normalize
+from semrob_env.scene.mesh import Mesh, normalize
+from semrob_env.scene.mesh_files import load_mesh
 from semrob_env.scene.renderers import Rasterizer
 from semrob_env.types import FloatArray
 

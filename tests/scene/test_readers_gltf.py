@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from semrob_env.errors import InvalidMeshError
-from semrob_env.scene.mesh import Mesh, load_mesh
+from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.mesh_files import load_mesh
 from semrob_env.scene.readers import gltf, gltf_data, paint
 from tests.scene.gltf_maker import BLUE, CUBE, CUBE_FACES, GREEN, RED, WHITE, Gltf, everywhere, png
 
@@ -494,7 +495,7 @@ def test_copies_nodes_and_values_are_counted_before_they_are_made(
     places = {"TRANSLATION": cube.add(np.zeros((1000, 3), dtype=np.float32))}
     cube.json["nodes"][0]["extensions"] = {"EXT_mesh_gpu_instancing": {"attributes": places}}
     path = cube.write(tmp_path)
-    monkeypatch.setattr("semrob_env.scene.mesh.MAX_FACES", 11_999)
+    monkeypatch.setattr("semrob_env.scene.mesh_files.MAX_FACES", 11_999)
     refused(path, "12000 faces are more than the 11999 allowed")
     cube.json["nodes"] = [{"translation": [k, 0, 0], "mesh": 0} for k in range(50)]
     cube.json["scenes"][0]["nodes"] = list(range(50))
@@ -512,7 +513,7 @@ def test_vertices_that_no_face_uses_are_no_way_around_the_bound(
     cube = Gltf(np.tile(CUBE, (20, 1)), CUBE_FACES[:1])
     cube.json["nodes"] = [{"mesh": 0} for _ in range(5)]
     cube.json["scenes"][0]["nodes"] = list(range(5))
-    monkeypatch.setattr("semrob_env.scene.mesh.MAX_FACES", 100)
+    monkeypatch.setattr("semrob_env.scene.mesh_files.MAX_FACES", 100)
     refused(cube.write(tmp_path), "320 vertices of its nodes are more than the 300 allowed")
 
 

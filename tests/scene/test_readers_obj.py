@@ -12,7 +12,8 @@ from PIL import Image
 
 from semrob_env.errors import InvalidMeshError
 from semrob_env.scene import companions
-from semrob_env.scene.mesh import Mesh, load_mesh
+from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.mesh_files import load_mesh
 from semrob_env.scene.readers import materials, obj
 
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

@@ -13,7 +13,8 @@ import pytest
 from PIL import Image
 
 from semrob_env.errors import InvalidMeshError
-from semrob_env.scene.mesh import Mesh, load_mesh
+from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.mesh_files import load_mesh
 from tests.scene.gltf_maker import CUBE, CUBE_FACES
 
 QUADS = [(0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (0, 2, 6, 4), (1, 5, 7, 3)]

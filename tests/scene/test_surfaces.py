@@ -15,7 +15,8 @@ from PIL import Image
 from semrob_env.errors import InvalidMeshError, InvalidParameterError, LookWarning
 from semrob_env.scene.camera import Scenes
 from semrob_env.scene.function import SceneId
-from semrob_env.scene.mesh import Mesh, load_mesh, merge_meshes, normalize
+from semrob_env.scene.mesh import Mesh, merge_meshes, normalize
+from semrob_env.scene.mesh_files import load_mesh
 from semrob_env.scene.renderers import Rasterizer
 from semrob_env.scene.shading import Shading, smooth_normals
 from semrob_env.scene.sources import file_source, load_shape, resolve_shape

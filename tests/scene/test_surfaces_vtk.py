@@ -12,7 +12,8 @@ import pytest
 from scipy.ndimage import binary_dilation, binary_erosion
 
 from semrob_env.scene.camera import Scenes
-from semrob_env.scene.mesh import Mesh, load_mesh, normalize
+from semrob_env.scene.mesh import Mesh, normalize
+from semrob_env.scene.mesh_files import load_mesh
 from semrob_env.scene.renderers import Rasterizer
 from semrob_env.scene.shading import Shading
 from tests.scene.textured_maker import MESHES

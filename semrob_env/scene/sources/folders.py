@@ -11,7 +11,8 @@ from semrob_env.containment import files_below, inside, is_plain
 from semrob_env.errors import LibraryError, RefusedFileError
 from semrob_env.files import file_stamp
 from semrob_env.scene.classes import first_class
-from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, mesh_node_names
+from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.mesh_files import SUFFIXES, load_mesh, mesh_node_names
 from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick
 from semrob_env.scene.sources.texts import source_text
 

@@ -14,7 +14,8 @@ from semrob_env.files import FileCache
 from semrob_env.registry import Registry
 from semrob_env.scene.classes import class_index, first_class, nearest_class
 from semrob_env.scene.classifiers.labels import first_label
-from semrob_env.scene.mesh import SUFFIXES, Mesh, load_mesh, mesh_node_names
+from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.mesh_files import SUFFIXES, load_mesh, mesh_node_names
 from semrob_env.scene.pose import Pose
 from semrob_env.scene.shading import Shading
 from semrob_env.scene.shapes import SHAPES, make_shape

@@ -21,7 +21,8 @@ from semrob_env.containment import is_plain
 from semrob_env.errors import LibraryError
 from semrob_env.scene.classes import class_of
 from semrob_env.scene.companions import MemberCompanions
-from semrob_env.scene.mesh import Mesh, parse_mesh
+from semrob_env.scene.mesh import Mesh
+from semrob_env.scene.mesh_files import parse_mesh
 from semrob_env.scene.readers.parts import is_number
 from semrob_env.scene.sources.archives import Archive, open_archive
 from semrob_env.scene.sources.base import ShapeInfo, ShapeSource, pick

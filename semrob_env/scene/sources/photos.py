@@ -8,7 +8,7 @@ from typing import Final
 
 from semrob_env.errors import UnknownNameError
 from semrob_env.scene.classes import class_of, first_class
-from semrob_env.scene.mesh import SUFFIXES as MESH_SUFFIXES
+from semrob_env.scene.mesh_files import SUFFIXES as MESH_SUFFIXES
 from semrob_env.scene.pictures import SUFFIXES, Picture, has_pictures, picture_files, picture_in, read_picture
 from semrob_env.scene.sources.base import ShapeInfo
 from semrob_env.scene.sources.texts import source_text, unescape
