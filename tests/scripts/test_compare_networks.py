@@ -94,7 +94,7 @@ def test_words_are_shapes_where_networks_are_an_option_and_networks_are_introduc
     quick = ["--views", "8", "--budget", "4", "--workers", "1", "--out", str(tmp_path)]
     assert run_command(command.main, ["cup:1", "--networks", "before=dim,after=bright", *quick]) == 0
     said = capsys.readouterr().out
-    assert "after beside before: 1 shapes" in said
+    assert "after beside before: 1 shape, " in said
     for label, name in (("before", "dim"), ("after", "bright")):
         assert f"network {label} = {name}; ! is a guess" in said
     assert {row["shape"] for row in rows_of(tmp_path / "views.csv")} == {"procedural:1"}
