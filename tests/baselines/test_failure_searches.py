@@ -56,11 +56,11 @@ def test_workers_find_what_is_found_here_and_only_the_parent_keeps_it(tmp_path: 
     asked: dict[str, Any] = {"search": Search.of("random_attack"), "budget": 40, "seed": 5, "region_budget": 20}
     kept, done = KeptAnswers(tmp_path / "answers.sqlite"), []
     for _ in range(2):  # the second time there is nothing left to ask
-        find_ahead(names, kept, workers=Workers(2), on_function=lambda: done.append(1), certificate_points=16, **asked)
+        find_ahead(names, kept, workers=Workers(2), on_function=lambda: done.append(1), certificate_points=80, **asked)
     assert len(done) == len(names)
     for name in names:
         alone, there = GatheredAnswers(), GatheredAnswers()
-        find_failures(name, kept=alone, certificate_points=16, **asked)
+        find_failures(name, kept=alone, certificate_points=80, **asked)
         there.add(kept.find(list(alone)))
         assert there == alone
 

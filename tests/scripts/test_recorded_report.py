@@ -208,6 +208,7 @@ def test_profiles_are_means_of_exact_optima(folder: Path) -> None:
     assert 0 < cut < whole
 
 
+@pytest.mark.slow
 def test_profiles_by_queries_stand_beside_the_exact_ones(tmp_path: Path) -> None:
     maps, out = save_maps(FUNCTION.maps.only([0]), tmp_path / "maps.npz"), tmp_path / "out"
     assert report(maps, "none", out, "--levels", "0.3,0.6", "--queries", "6") == 0

@@ -53,9 +53,10 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **(kwargs or {}))
         given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
         if any(leaf.untyped_storage().data_ptr() in self._kept for leaf in given if leaf.layout == torch.strided):
-            made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
-            self.has_looked = self.has_looked or not made
-            self._kept.update((leaf.untyped_storage().data_ptr(), leaf) for leaf in made if leaf.numel())
+            made = tree_leaves(result)
+            self.has_looked |= any(isinstance(leaf, bool | int | float | complex) for leaf in made)
+            fresh = (leaf for leaf in made if isinstance(leaf, torch.Tensor) and leaf.numel())
+            self._kept.update((leaf.untyped_storage().data_ptr(), leaf) for leaf in fresh)
         return result
 
 
