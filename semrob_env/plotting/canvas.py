@@ -77,9 +77,15 @@ def panels_of(figure: Figure, count: int, columns: int, *, sharex: bool = False,
     return list(grid.flat[:count])
 
 
+_LETTER, _HANDLE = 0.56, 4.8
+"""Mean width of a letter, and of what stands beside a label of a legend, in sizes of its font."""
+
+
 def legend_below(figure: Figure, handles: Sequence[Artist], *, columns: int | None = None, size: float = 8) -> None:
-    """A legend of labelled handles below all panels; in one line, or in so many columns."""
+    """A legend of labelled handles below all panels: in one line, or in some columns; fewer where labels are long."""
     columns = len(handles) if columns is None else columns
+    longest = max((len(str(handle.get_label())) for handle in handles), default=0)
+    columns = max(1, min(columns, int(72 * figure.get_figwidth() / (size * (_LETTER * longest + _HANDLE)))))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, fontsize=size, frameon=False)
 
 

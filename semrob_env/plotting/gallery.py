@@ -22,7 +22,7 @@ GAP = 8  # between pictures, in pixels
 LINE = 15  # height of a line of text, in pixels
 LABEL = 110  # width of the column of labels, in pixels
 LETTERS = 24  # most letters of a line under a picture
-LABEL_LETTERS, LABEL_LINES = 15, 8  # most letters of a line of a label, and most lines
+LABEL_LETTERS, LABEL_LINES = 13, 8  # most letters of a line of a label, and most lines
 MOST_PIXELS = 30_000  # largest side of a sheet
 
 
