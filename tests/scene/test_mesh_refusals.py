@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from semrob_env.errors import InvalidMeshError
-from semrob_env.scene import mesh as mesh_module
+from semrob_env.scene import mesh_files
 from semrob_env.scene.mesh_files import load_mesh
 
 trimesh: Any = importlib.import_module("trimesh")  # its annotations are incomplete
@@ -119,10 +119,10 @@ def test_files_beyond_the_bounds_are_refused_before_parsing(tmp_path: Path, monk
     path = write(tmp_path, "solid.obj", TETRAHEDRON_OBJ)
     monkeypatch.setattr("semrob_env.scene.readers.obj.triangulate", lambda *_: pytest.fail("was parsed"))
     with monkeypatch.context() as bounds:
-        bounds.setattr(mesh_module, "MAX_FILE_BYTES", 50)
+        bounds.setattr(mesh_files, "MAX_FILE_BYTES", 50)
         with pytest.raises(InvalidMeshError, match="bytes are more than the 50 allowed"):
             load_mesh(path)
-    monkeypatch.setattr(mesh_module, "MAX_FACES", 3)
+    monkeypatch.setattr(mesh_files, "MAX_FACES", 3)
     with pytest.raises(InvalidMeshError, match="4 faces are more than the 3 allowed"):
         load_mesh(path)
 
@@ -134,7 +134,7 @@ def test_copies_in_a_scene_graph_count_before_they_are_made(tmp_path: Path, monk
         scene.graph.update(f"copy {copy}", matrix=np.eye(4), geometry="solid")
     path = tmp_path / "copies.glb"
     scene.export(path)
-    monkeypatch.setattr(mesh_module, "MAX_FACES", 119)
+    monkeypatch.setattr(mesh_files, "MAX_FACES", 119)
     with pytest.raises(InvalidMeshError, match="120 faces are more than the 119 allowed"):
         load_mesh(path)
 
