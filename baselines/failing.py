@@ -20,7 +20,7 @@ from semrob_env.errors import InvalidBudgetError
 from semrob_env.functions import Complement, ScoreFunction
 from semrob_env.metrics.survey import RIGHT
 from semrob_env.oracle import QueryOracle
-from semrob_env.parameters import PARAMETERS, SemanticSpace
+from semrob_env.parameters import PARAMETERS, POLES, SemanticSpace
 from semrob_env.questions import Questions, ReliabilityGoal
 from semrob_env.regions import Regions
 from semrob_env.sequences import evenly_spread, hashed_uniform
@@ -179,14 +179,11 @@ def spread_order(space: SemanticSpace, theta: FloatArray) -> IntArray:
     return order
 
 
-_DIRECTIONS = (("azimuth", "elevation"), ("light_azimuth", "light_elevation"))
-
-
 def coordinates(space: SemanticSpace, theta: FloatArray) -> FloatArray:
     """Where views (N, n) lie for `spread_order` (N, K)."""
     values = dict(zip(space.names, theta.T, strict=True))
     columns = []
-    for around, above in _DIRECTIONS:
+    for around, above in POLES.items():
         if around in values or above in values:
             turn, height = (
                 np.deg2rad(values.pop(name, np.full(len(theta), PARAMETERS[name].default))) for name in (around, above)

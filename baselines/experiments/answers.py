@@ -31,7 +31,7 @@ def answer_key(*facts: object) -> str:
     return hashlib.sha256(canonical_json(list(facts)).encode()).hexdigest()
 
 
-class Answers(Protocol):
+class AnswersByKey(Protocol):
     """Where lists of numbers are found by their keys, and added."""
 
     def find(self, keys: Sequence[str]) -> dict[str, list[float]]:
@@ -46,11 +46,11 @@ class GatheredAnswers(dict[str, list[float]]):
     """Answers in memory: a worker gives back what it has found, and its parent keeps it."""
 
     def find(self, keys: Sequence[str]) -> dict[str, list[float]]:
-        """As `Answers`."""
+        """As `AnswersByKey`."""
         return {key: self[key] for key in keys if key in self}
 
     def add(self, answers: Mapping[str, Sequence[float]]) -> None:
-        """As `Answers`."""
+        """As `AnswersByKey`."""
         for key, numbers in answers.items():
             self.setdefault(key, list(numbers))
 

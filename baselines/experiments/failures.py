@@ -25,7 +25,7 @@ import numpy as np
 
 import baselines  # noqa: F401  (fills the registry)
 from baselines.attack import Attack
-from baselines.experiments.answers import Answers, GatheredAnswers, KeptAnswers, answer_key
+from baselines.experiments.answers import AnswersByKey, GatheredAnswers, KeptAnswers, answer_key
 from baselines.experiments.methods import full_settings
 from baselines.experiments.pool import Workers
 from baselines.experiments.protocols import Entry
@@ -389,7 +389,7 @@ def find_failures(
     certificate_points: int = SHRINK_POINTS,
     confidence: float = CONFIDENCE,
     seed: int = 0,
-    kept: Answers | None = None,
+    kept: AnswersByKey | None = None,
     on_query: Callable[[float], object] = lambda spent: None,
 ) -> Failures:
     """Find, rank and look at failing views of one member of a function, and the regions around them.
@@ -445,7 +445,7 @@ def _kept_search(
     member: int,
     budget: int,
     seed: int,
-    kept: Answers | None,
+    kept: AnswersByKey | None,
     on_query: Callable[[float], object],
 ) -> FailureSettings:
     if kept is None:
@@ -519,7 +519,7 @@ def _kept_region(
     start: FloatArray,
     goal: ReliabilityGoal,
     facts: tuple[int, int, float, int],
-    kept: Answers | None,
+    kept: AnswersByKey | None,
 ) -> FailingRegion:
     version = get_optimizer(REGION_METHOD).version
     own = [start.tolist(), goal.text, REGION_METHOD, version, *facts]
