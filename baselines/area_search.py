@@ -80,7 +80,7 @@ class AreaSearch(SurrogateMethod[AreaSearchSettings]):
         """Boxes (G, n, 2) that may be the answer."""
         n = self.space.n
         drawn = evenly_spread(2 * n, self.settings.regions * told, self.settings.regions).reshape(-1, n, 2)
-        found = [box for caution in _CAUTIONS if (box := model.best(caution)) is not None]
+        found = [box for box in model.bests(_CAUTIONS) if box is not None]
         boxes = np.concatenate([np.rint(drawn * STEPS).astype(np.int64), *(box[None] for box in found)])
         return legal(model.process, boxes)
 

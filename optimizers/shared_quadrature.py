@@ -84,7 +84,7 @@ class SharedQuadrature(SurrogateMethod[SharedQuadratureSettings]):
         if told % 2 and len(good):
             center = places[good[(told // 2) % len(good)]]
             criterion = kind(process_around(center), goal)
-            hopeful = safest(criterion, -self.settings.optimism, None)
+            hopeful = safest(criterion, (-self.settings.optimism,), None)[0]
             if hopeful is not None:
                 spread = evenly_spread(self.space.n, CANDIDATES * told, CANDIDATES)
                 found = most_telling(criterion, hopeful[None], spread, count)

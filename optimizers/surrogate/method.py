@@ -10,7 +10,7 @@ point along periodic parameters, so the answer does not depend on where a turn i
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import ClassVar, TypeVar, final
@@ -96,18 +96,27 @@ class Model:
 
     def best(self, caution: float) -> IntArray | None:
         """The largest box (n, 2) whose margins are above 0 with this caution; None without any."""
-        return safest(self.criterion, caution, self.box)
+        return safest(self.criterion, (caution,), self.box)[0]
+
+    def bests(self, cautions: Sequence[float]) -> list[IntArray | None]:
+        """The same for each caution, searched for at once."""
+        return safest(self.criterion, cautions, self.box)
 
 
-def safest(criterion: Criterion, caution: float, before: IntArray | None) -> IntArray | None:
-    """The largest box (n, 2) whose margins are above 0 with this caution, searched for from another one too."""
-    n, level = criterion.process.n, np.array([caution])
-    starts = [np.zeros((n, 2), dtype=np.int64)] + ([] if before is None else [before])
-    if n <= _WHOLE_SPACE_UP_TO:
-        starts += [start for start in criterion.screened(level) if start is not None]
-    found, fits = widest(criterion, np.repeat(level, len(starts)), np.stack(starts))
-    best = int(np.where(fits, log_volumes(criterion.process, found), -np.inf).argmax())
-    return found[best] if fits[best] else None
+def safest(criterion: Criterion, cautions: Sequence[float], before: IntArray | None) -> list[IntArray | None]:
+    """For each caution the largest box (n, 2) whose margins are above 0, searched for from another one too."""
+    n, levels = criterion.process.n, np.array(cautions)
+    common = [np.zeros((n, 2), dtype=np.int64)] + ([] if before is None else [before])
+    own = criterion.screened(levels) if n <= _WHOLE_SPACE_UP_TO else [None] * len(levels)
+    starts = [[*common, *([] if screened is None else [screened])] for screened in own]
+    counts = [len(these) for these in starts]
+    found, fits = widest(criterion, np.repeat(levels, counts), np.stack([start for these in starts for start in these]))
+    volumes = np.where(fits, log_volumes(criterion.process, found), -np.inf)
+    out: list[IntArray | None] = []
+    for end, count in zip(np.cumsum(counts).tolist(), counts, strict=True):
+        best = end - count + int(volumes[end - count : end].argmax())
+        out.append(found[best] if fits[best] else None)
+    return out
 
 
 def greedy(
@@ -262,7 +271,7 @@ class SurrogateMethod(RegionOptimizer[SurrogateSettingsT]):
         process = Process(logs, points, kind.told(goal, scores), _lattice(center.tobytes(), periodic.tobytes()), None)
         before = state["box"][row] if state["is_known"][row] else None
         criterion = kind(process, goal)
-        return Model(criterion, center, safest(criterion, self._caution(len(scores)), before))
+        return Model(criterion, center, safest(criterion, (self._caution(len(scores)),), before)[0])
 
     @final
     def _bounds(self, row: int, model: Model) -> tuple[FloatArray, FloatArray]:
