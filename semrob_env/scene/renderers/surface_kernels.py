@@ -27,13 +27,13 @@ from semrob_env.scene.renderers.kernels import (
     _choose_edges,
     _compiled,
     _finish,
-    _hides,
     _pack,
     _project,
     _project_tangent,
     _rasterize,
     _shares,
-    _sides,
+    crossing,
+    edge_in_picture,
 )
 from semrob_env.scene.surface import LINEAR, WRAPS, Surface, display_values, goes_on, lit_normals
 from semrob_env.types import Float32Array, FloatArray, Int32Array, IntArray
@@ -692,46 +692,31 @@ def _smooth_surface_edges(
     """
     size, count = len(nearest), len(tangents)
     plain, plain_changes = image.copy(), derivative.copy()
+    # Taken out of the tuples here: within the loop their references would be counted.
     vertices, faces, corners, emission = mesh.vertices, mesh.faces, coat.corners, coat.emission
+    edges, starts, incident, joined = mesh.edges, mesh.starts, mesh.incident, coat.joined
     texture_of, texels, levels, counts, wraps = coat.texture_of, coat.texels, coat.levels, coat.counts, coat.wraps
     cutoffs, gloss = coat.cutoffs, coat.gloss
     colors, slopes, changes, change = np.empty((2, 3)), np.empty((2, 3)), np.empty((2, count, 3)), np.empty(3)
     chosen = np.empty(len(mesh.edges), np.int32)
     for e in chosen[: _choose_edges(screen, mesh, live, nearest, chosen)]:
-        a, b = np.uint64(mesh.edges[e, 0]), np.uint64(mesh.edges[e, 1])
-        if coat.joined[e]:
-            one = _beside(screen, a, b, mesh.incident[mesh.starts[e], 1])
-            other = _beside(screen, a, b, mesh.incident[mesh.starts[e] + 1, 1])
+        a, b = np.uint64(edges[e, 0]), np.uint64(edges[e, 1])
+        if joined[e]:
+            one = _beside(screen, a, b, incident[starts[e], 1])
+            other = _beside(screen, a, b, incident[starts[e] + 1, 1])
             if min(one, other) < -_ON_EDGE and max(one, other) > _ON_EDGE:
                 continue  # a face on either side: no need of `_sides`
-        across = 0 if abs(screen[a, 0] - screen[b, 0]) <= abs(screen[a, 1] - screen[b, 1]) else 1
-        along = 1 - across
-        if screen[b, along] < screen[a, along]:
-            a, b = b, a
-        va, length = screen[a, along], screen[b, along] - screen[a, along]
-        first = int(np.ceil(max(va, 0.0) - 0.5))
-        last = int(np.ceil(min(va + length, float(size)) - 0.5))
-        ua, wa = screen[a, across], screen[a, 2]
-        slope, depth_slope = (screen[b, across] - ua) / length, (screen[b, 2] - wa) / length
-        left, left_growth, right, right_growth = _sides(screen, mesh, e, a, across, slope, depth_slope)
+        edge = edge_in_picture(screen, edges, starts, incident, e, size)
+        a, b, across, along, slope, length = edge.a, edge.b, edge.across, 1 - edge.across, edge.slope, edge.length
+        left, right, sweep = edge.left, edge.right, abs(edge.slope)
         if left < 0 and right < 0:
             continue
-        origin, sweep = ua - va * slope, abs(slope)
-        for v in range(first, last):
-            u = origin + (v + 0.5) * slope
-            t = v + 0.5 - va
-            if not 0.5 < u <= size - 0.5:
+        for v in range(edge.first, edge.last):
+            at = crossing(edge, v, nearest, faces)
+            if not at.is_visible:
                 continue
-            q = int(np.ceil(u - 0.5))
-            p = q - 1
-            row_p, column_p = np.uint64(p if across else v), np.uint64(v if across else p)
-            row_q, column_q = np.uint64(q if across else v), np.uint64(v if across else q)
-            w = wa + t * depth_slope
-            if _hides(nearest[row_p, column_p], w + left_growth * (q - 0.5 - u), mesh, a, b):
-                continue
-            if _hides(nearest[row_q, column_q], w + right_growth * (q + 0.5 - u), mesh, a, b):
-                continue
-            x, y = (v + 0.5, u) if across else (u, v + 0.5)
+            row_p, column_p, row_q, column_q = at.row_p, at.column_p, at.row_q, at.column_q
+            x, y = (v + 0.5, at.u) if across else (at.u, v + 0.5)
             is_outline = left < 0 or right < 0
             shown = 0
             for side in range(2):
@@ -783,7 +768,7 @@ def _smooth_surface_edges(
                             changes[side, k, c] = plain_changes[k, c, row, column]
             if shown == 0:
                 continue
-            share_p, share_q, slide_p, slide_q, widen = _shares(u, sweep, q)
+            share_p, share_q, slide_p, slide_q, widen = _shares(at.u, sweep, at.q)
             for c in range(3):
                 jump = colors[1, c] - colors[0, c]
                 image[c, row_p, column_p] += jump * share_p
@@ -794,7 +779,7 @@ def _smooth_surface_edges(
                     - tangents[k, a, across]
                     - slope * (tangents[k, b, along] - tangents[k, a, along])
                 ) / length
-                slide = tangents[k, a, across] - slope * tangents[k, a, along] + t * slope_change
+                slide = tangents[k, a, across] - slope * tangents[k, a, along] + at.beyond * slope_change
                 widening = widen * (slope_change if slope > 0.0 else -slope_change)
                 for c in range(3):
                     jump = colors[1, c] - colors[0, c]
