@@ -253,32 +253,47 @@ def _paint(nearest: IntArray, colors: Float32Array, image: Float32Array, live: U
                 image[c, row, column] = colors[face, c]
 
 
+@_built_in
+def is_worth_a_look(
+    screen: FloatArray,
+    edges: Int32Array,
+    starts: Int32Array,
+    incident: Int32Array,
+    live: UInt8Array,
+    nearest: IntArray,
+    e: int,
+) -> bool:
+    """Whether edge e may change the picture; nothing is branched on.
+
+    It has a live face, crosses a line of pixel centers, and is not both short and behind what the pixel at its middle
+    shows.
+    """
+    limit = len(nearest) - 0.5
+    a, b = np.uint64(edges[e, 0]), np.uint64(edges[e, 1])
+    any_live = 0
+    for k in range(starts[e], starts[e + 1]):
+        any_live |= live[np.uint64(incident[k, 0])]
+    xa, ya, wa, xb, yb, wb = screen[a, 0], screen[a, 1], screen[a, 2], screen[b, 0], screen[b, 1], screen[b, 2]
+    width, height = abs(xa - xb), abs(ya - yb)
+    steep = width <= height
+    va, vb = ya if steep else xa, yb if steep else xb
+    crosses = np.ceil(va - 0.5) != np.ceil(vb - 0.5)
+    row = np.uint64(np.int64(min(max((ya + yb) / 2, 0.0), limit)))
+    column = np.uint64(np.int64(min(max((xa + xb) / 2, 0.0), limit)))
+    front = max(wa, wb) * (DEPTH * 1.001)
+    hidden = (max(width, height) < _SHORT) & ((nearest[row, column] >> 32) > front)
+    is_worth: bool = (any_live != 0) & crosses & (not hidden) & (min(wa, wb) > 0.0)
+    return is_worth
+
+
 @_compiled
 def _choose_edges(screen: FloatArray, mesh: Topology, live: UInt8Array, nearest: IntArray, chosen: Int32Array) -> int:
-    """Write the edges worth a look to `chosen`; returns their number.
-
-    They have a live face, cross a line of pixel centers, and are not both short and behind what the pixel at their
-    middle shows. Nothing is branched on.
-    """
+    """Write the edges worth a look to `chosen`; returns their number."""
     edges, starts, incident = mesh.edges, mesh.starts, mesh.incident
-    limit = len(nearest) - 0.5
     count = 0
     for e in range(len(edges)):
-        a, b = np.uint64(edges[e, 0]), np.uint64(edges[e, 1])
-        any_live = 0
-        for k in range(starts[e], starts[e + 1]):
-            any_live |= live[np.uint64(incident[k, 0])]
-        xa, ya, wa, xb, yb, wb = screen[a, 0], screen[a, 1], screen[a, 2], screen[b, 0], screen[b, 1], screen[b, 2]
-        width, height = abs(xa - xb), abs(ya - yb)
-        steep = width <= height
-        va, vb = ya if steep else xa, yb if steep else xb
-        crosses = np.ceil(va - 0.5) != np.ceil(vb - 0.5)
-        row = np.uint64(np.int64(min(max((ya + yb) / 2, 0.0), limit)))
-        column = np.uint64(np.int64(min(max((xa + xb) / 2, 0.0), limit)))
-        front = max(wa, wb) * (DEPTH * 1.001)
-        hidden = (max(width, height) < _SHORT) & ((nearest[row, column] >> 32) > front)
         chosen[count] = e
-        count += (any_live != 0) & crosses & (not hidden) & (min(wa, wb) > 0.0)
+        count += is_worth_a_look(screen, edges, starts, incident, live, nearest, e)
     return count
 
 

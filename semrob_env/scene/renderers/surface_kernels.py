@@ -11,11 +11,12 @@ out how the footprint changes, which turns one level of the texture into the nex
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-from numba import prange
+from numba import njit, prange
 
 from semrob_env.compiled import cached_njit
 from semrob_env.scene.mesh import Mesh
@@ -24,7 +25,6 @@ from semrob_env.scene.renderers.kernels import (
     FACE,
     Topology,
     _bounds,
-    _choose_edges,
     _compiled,
     _finish,
     _pack,
@@ -34,11 +34,14 @@ from semrob_env.scene.renderers.kernels import (
     _shares,
     crossing,
     edge_in_picture,
+    is_worth_a_look,
 )
 from semrob_env.scene.surface import LINEAR, WRAPS, Surface, display_values, goes_on, lit_normals
 from semrob_env.types import Float32Array, FloatArray, Int32Array, IntArray
 
 UInt8Array = npt.NDArray[np.uint8]
+Int8Array = npt.NDArray[np.int8]
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 SHININESS: Final = 24.0
 """Exponent of highlights (Blinn 1977): as of satin paint."""
@@ -70,7 +73,7 @@ class Coat(NamedTuple):
     counts: IntArray  # (T,) levels
     wraps: IntArray  # (T, 2) places in WRAPS
     cutoffs: FloatArray  # (T,)
-    joined: UInt8Array  # (E,) whether the surface goes on across an edge
+    joined: Int8Array  # (E,) 1 where the surface goes on across an edge, -1 where its faces are wound unlike each other
     gloss: float
     is_blended: bool  # whether corners of a face differ in color
     is_glowing: bool
@@ -80,13 +83,17 @@ class Coat(NamedTuple):
         """Lay out what covers a mesh."""
         count = len(mesh.faces)
         colors = np.ones((count, 3, 3), dtype=np.float32) if surface.colors is None else surface.colors
-        joined = np.zeros(len(topology.edges), dtype=np.uint8)
+        joined = np.zeros(len(topology.edges), dtype=np.int8)
         pairs = np.flatnonzero(np.diff(topology.starts) == 2)
-        sides = []
+        sides, begins = [], []
         for step in (0, 1):
             face, apex = topology.incident[topology.starts[pairs] + step].T.astype(np.int64)
-            sides.append(3 * face + (mesh.faces[face] == apex[:, None]).argmax(axis=1))
-        joined[pairs] = goes_on(surface, topology.albedo, topology.normals, topology.faces, (sides[0], sides[1]))
+            corner = (mesh.faces[face] == apex[:, None]).argmax(axis=1)
+            sides.append(3 * face + corner)
+            begins.append(mesh.faces[face, (corner + 1) % 3])
+        joined[pairs] = np.where(begins[0] == begins[1], -1, 1) * goes_on(
+            surface, topology.albedo, topology.normals, topology.faces, (sides[0], sides[1])
+        )
         texels, levels = [np.full((1, 4), 255, dtype=np.uint8)], []
         for texture in surface.textures:
             modes: list[Literal["wrap", "edge"]] = ["wrap" if wrap == "repeat" else "edge" for wrap in texture.wraps]
@@ -124,6 +131,21 @@ class Coat(NamedTuple):
         )
 
 
+# For what is called for every pixel: references to arrays are not counted, for the caller holds them, and counting is
+# atomic, so that threads would wait for one another.
+_UNCOUNTED: Final[dict[str, Any]] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"nsz", "contract"},
+    "_nrt": False,
+}
+
+
+def _uncounted(function: FunctionT) -> FunctionT:
+    compiled: FunctionT = njit(**_UNCOUNTED)(function)
+    return compiled
+
+
 @_compiled
 def _level(footprint: float, count: int) -> float:
     """The level of a texture of `count` in which a pixel is a texel wide: half of log2, off by less than 0.05."""
@@ -143,7 +165,7 @@ def _inside(place: float, wrap: int) -> tuple[float, float]:
     return (_TWO - place, -_ONE) if place > _ONE else (place, _ONE)
 
 
-@_compiled
+@_uncounted
 def _read_level(
     texels: UInt8Array,
     levels: IntArray,
@@ -177,7 +199,7 @@ def _read_level(
             found[8 + k] += share * height * (lower - upper)
 
 
-@_compiled
+@_uncounted
 def _read_texture(
     texels: UInt8Array,
     levels: IntArray,
@@ -216,7 +238,7 @@ def _encode(light: float) -> tuple[float, float]:
     return low + rise * (place - np.float32(step)), rise * np.float32(_STEPS)
 
 
-@_compiled
+@_uncounted
 def _look(
     vertices: FloatArray,
     faces: Int32Array,
@@ -370,7 +392,7 @@ def _look(
             found[_SLOPE_Y + k] = slope_y + gloss * light[1, k] * shine_y if is_open else 0.0
 
 
-@_compiled
+@_uncounted
 def _change(
     found: FloatArray,
     x: float,
@@ -407,6 +429,10 @@ def _change(
         if gloss > 0.0:
             own += gloss * (light_change[1, k] * found[_SHINE] + light[1, k] * shining)
         change[k] = own * found[_OPEN + k] - found[_SLOPE_X + k] * move_x - found[_SLOPE_Y + k] * move_y
+
+
+_look_at_color: Any = njit(forceinline=True, **_UNCOUNTED)(cast(Any, _look).py_func)
+"""The same built into its caller, for pictures alone: a call costs as much as what it does then."""
 
 
 @_compiled
@@ -667,6 +693,31 @@ def _beside(screen: FloatArray, a: np.uint64, b: np.uint64, vertex: int) -> floa
 
 
 @_compiled
+def _choose_surface_edges(
+    screen: FloatArray,
+    mesh: Topology,
+    joined: Int8Array,
+    facing: Float32Array,
+    live: UInt8Array,
+    nearest: IntArray,
+    chosen: Int32Array,
+) -> int:
+    """As `kernels._choose_edges`, without those of two faces on which the surface goes on to either side."""
+    edges, starts, incident = mesh.edges, mesh.starts, mesh.incident
+    count = 0
+    for e in range(len(edges)):
+        first = starts[e]
+        if (
+            joined[e] != 0
+            and joined[e] * facing[np.uint64(incident[first, 0])] * facing[np.uint64(incident[first + 1, 0])] > 0
+        ):
+            continue
+        chosen[count] = e
+        count += is_worth_a_look(screen, edges, starts, incident, live, nearest, e)
+    return count
+
+
+@_compiled
 def _smooth_surface_edges(
     screen: FloatArray,
     mesh: Topology,
@@ -699,9 +750,9 @@ def _smooth_surface_edges(
     cutoffs, gloss = coat.cutoffs, coat.gloss
     colors, slopes, changes, change = np.empty((2, 3)), np.empty((2, 3)), np.empty((2, count, 3)), np.empty(3)
     chosen = np.empty(len(mesh.edges), np.int32)
-    for e in chosen[: _choose_edges(screen, mesh, live, nearest, chosen)]:
+    for e in chosen[: _choose_surface_edges(screen, mesh, joined, facing, live, nearest, chosen)]:
         a, b = np.uint64(edges[e, 0]), np.uint64(edges[e, 1])
-        if joined[e]:
+        if joined[e] != 0:  # of faces that are edge-on, or behind the camera
             one = _beside(screen, a, b, incident[starts[e], 1])
             other = _beside(screen, a, b, incident[starts[e] + 1, 1])
             if min(one, other) < -_ON_EDGE and max(one, other) > _ON_EDGE:
@@ -727,28 +778,16 @@ def _smooth_surface_edges(
                     shown += 1
                     face = -1
                 if face >= 0:
-                    _look(
-                        vertices,
-                        faces,
-                        corners,
-                        emission,
-                        texture_of,
-                        texels,
-                        levels,
-                        counts,
-                        wraps,
-                        gloss,
-                        screen,
-                        facing,
-                        light,
-                        eye,
-                        face,
-                        x,
-                        y,
-                        count > 0,
-                        found,
-                        texel,
-                    )
+                    if count == 0:
+                        _look_at_color(
+                            vertices, faces, corners, emission, texture_of, texels, levels, counts, wraps, gloss,
+                            screen, facing, light, eye, face, x, y, False, found, texel,
+                        )  # fmt: skip
+                    else:
+                        _look(
+                            vertices, faces, corners, emission, texture_of, texels, levels, counts, wraps, gloss,
+                            screen, facing, light, eye, face, x, y, True, found, texel,
+                        )  # fmt: skip
                     texture = texture_of[face]
                     if texture >= 0 and found[_ALPHA] < cutoffs[texture]:
                         face = -1
