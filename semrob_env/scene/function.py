@@ -47,8 +47,8 @@ from semrob_env.types import Float32Array, FloatArray
 PROTOCOL = "1"
 """Version of what is not a parameter (camera, light, normalisation of meshes); enters the keys of stored runs."""
 
-SURFACE = "2"
-"""Goes up when images of surfaces (textures, smooth normals, gloss) change by a bit; others stay."""
+SURFACE = "3"
+"""Goes up when images of surfaces (textures, smooth normals, gloss), or their derivatives, change by a bit."""
 
 
 @final

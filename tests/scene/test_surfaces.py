@@ -224,6 +224,24 @@ def test_a_ball_with_smooth_normals_is_shaded_as_the_sphere_it_stands_for() -> N
     np.testing.assert_allclose(one, other, atol=1e-5)
 
 
+def test_the_winding_of_faces_does_not_matter_to_a_smooth_textured_surface() -> None:
+    vertices, faces, places = blob(24)
+    texture = Texture(np.dstack([label(64), np.full((64, 64), 255)]).astype(np.uint8))
+    surface = Surface(np.zeros(len(faces), dtype=np.int32), (texture,), places[faces].astype(np.float32))
+    mesh = Shading("smooth").on(normalize(Mesh(vertices, faces.astype(np.int32), surface=surface)))
+    assert mesh.surface is not None
+    turned, is_turned = mesh.surface.turned_over(), np.arange(len(faces)) % 3 == 0
+    places, normals = (
+        np.where(is_turned[:, None, None], getattr(turned, name), getattr(mesh.surface, name))
+        for name in ("places", "normals")
+    )
+    mixed = Surface(mesh.surface.texture_of, mesh.surface.textures, places, normals=normals)
+    wound = Mesh(mesh.vertices, np.where(is_turned[:, None], mesh.faces[:, ::-1], mesh.faces), surface=mixed)
+    for azimuth in (20.0, 140.0):
+        pictures = [seen(own, azimuth=azimuth, ambient=0.3, directional=0.7) for own in (wound, mesh)]
+        assert np.abs(pictures[0] - pictures[1]).max() < 1e-5
+
+
 def test_a_crease_keeps_edges_sharp() -> None:
     vertices, faces, _ = box()
     places, index = np.unique(vertices, axis=0, return_inverse=True)

@@ -33,6 +33,18 @@ def test_the_overhead_alone_needs_no_network(tmp_path: Path, capsys: pytest.Capt
     assert "goal of the paper's methods: 0.2" in capsys.readouterr().out
 
 
+def test_textured_meshes_are_timed_beside_flat_ones(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benchmark_speed_work, "AROUND", (8, 12))
+    monkeypatch.setattr(benchmark_speed_work, "TEXELS", 16)
+    arguments = ["--surfaces", "--networks", "tiny", "--repeats", "1", "--out", str(tmp_path)]
+    assert run_command(benchmark_speed.main, arguments) == 0
+    rows = list(csv.DictReader((tmp_path / "surfaces.csv").read_text().splitlines()))
+    assert [int(row["faces"]) for row in rows] == [64, 144]
+    for row in rows:
+        for name in ("textured_of_flat", "f_throughput_flat", "f_throughput_textured"):
+            assert float(row[name]) > 0
+
+
 @pytest.mark.slow
 def test_stages_and_overhead_are_timed(tiny: str, tmp_path: Path) -> None:
     meshes = tmp_path / "meshes"

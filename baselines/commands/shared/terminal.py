@@ -184,13 +184,15 @@ class Timings(dict[str, list[float]]):
         return float(np.median(np.array(self[above]) / np.array(self[below])))
 
 
-def interleaved(steps: Mapping[str, Callable[[], object]], repeats: int) -> Timings:
-    """The times of steps; a repeat times all of them in turn, after one that is not counted."""
+def interleaved(
+    steps: Mapping[str, Callable[[], object]], repeats: int, clock: Callable[[], float] = time.perf_counter
+) -> Timings:
+    """The times of steps by a clock; a repeat times all of them in turn, after one that is not counted."""
     times = Timings({name: [] for name in steps})
     for repeat in range(repeats + 1):
         for name, step in steps.items():
-            started = time.perf_counter()
+            started = clock()
             step()
             if repeat:
-                times[name].append(time.perf_counter() - started)
+                times[name].append(clock() - started)
     return times

@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,17 @@ from semrob_env.parameters import SemanticSpace
 from semrob_env.questions import Questions
 from semrob_env.scene.classifiers.torch_module import TorchClassifier
 from semrob_env.scene.function import SceneFunction, make_scene_function
+from semrob_env.scene.mesh import Mesh, normalize
+from semrob_env.scene.shading import Shading
+from semrob_env.scene.surface import Surface, Texture
 from semrob_env.types import FloatArray
 
 SPACE = SemanticSpace.of("azimuth,elevation")
 BATCH = 32  # views a call
 GOAL_MS = 0.2  # that a step of the paper's methods may take besides f, at n = 2
+
+AROUND, TEXELS = (72, 142), 512
+"""Sides around the made meshes, for 5,000 and 20,000 faces, and those of their texture."""
 
 TRAJECTORIES, STEPS, MOST_SECONDS = (1, 64), 100, 3.0
 """Trajectories of the overhead's batches, steps that medians are over, and when a slow method stops short of them; one
@@ -32,6 +39,10 @@ that takes as long in all is not repeated."""
 
 def run(options: BenchmarkSpeedOptions, console: Console) -> None:
     bundle = Bundle(options.out, console)
+    if options.surfaces:
+        bundle.rows("surfaces.csv", measured_surfaces(options, console))
+        bundle.close()
+        return
     if not options.overhead:
         bundle.rows("stages.csv", measured_stages(options, console))
     overhead = optimizer_overhead(options.repeats)
@@ -88,6 +99,59 @@ def stages(function: SceneFunction, theta: FloatArray, repeats: int, *, with_gra
     return {name: 1e3 * times.median(name) / len(theta) for name in times} | {
         name: times.ratio(above, below) for name, (above, below) in ratios.items() if above in times
     }
+
+
+def measured_surfaces(options: BenchmarkSpeedOptions, console: Console) -> list[dict[str, Any]]:
+    """A row for each made mesh: processor milliseconds a view, and ratios of medians over repeats taken in turn."""
+    rows: list[dict[str, Any]] = []
+    space = SemanticSpace.of(options.params)
+    theta = space.sample(BATCH, np.random.default_rng(options.seed))
+    for spec in options.specs():
+        classifier = spec.load()
+        for around in AROUND:
+            textured = bumpy_ball(around)
+            flat = Mesh(textured.vertices, textured.faces)
+            looks = {"flat": flat, "textured": Shading("smooth").on(textured)}
+            functions = {look: SceneFunction(classifier, [mesh], [0], space) for look, mesh in looks.items()}
+            steps: dict[str, Callable[[], object]] = {}
+            for look, function in functions.items():
+                steps[f"render_{look}"] = partial(function.renderer.render, looks[look], function.scenes(theta))
+                steps[f"f_{look}"] = partial(function.values, theta[None])
+            scenes = functions["textured"].scenes(theta)
+            images = functions["textured"].renderer.render(looks["textured"], scenes)
+            steps["classify"] = partial(classifier.scores, images, np.zeros(len(theta), dtype=np.int64))
+            times = interleaved(steps, options.repeats, time.process_time)
+            row: dict[str, Any] = {"network": str(spec), "faces": len(flat.faces)}
+            row |= {name: 1e3 * times.median(name) / len(theta) for name in times}
+            row["textured_of_flat"] = times.ratio("render_textured", "render_flat")
+            row |= {f"f_throughput_{look}": times.ratio("classify", f"f_{look}") for look in looks}
+            rows.append(row)
+    report(console, f"batches of {BATCH} views, processor milliseconds a view and ratios", rows)
+    return rows
+
+
+def bumpy_ball(around: int) -> Mesh:
+    """A textured ball of around x around faces with bumps, as a scan has them."""
+    rings = around // 2
+    latitude = np.linspace(-np.pi / 2, np.pi / 2, rings + 1)
+    longitude = np.arange(around) * (2 * np.pi / around)
+    height, turn = np.meshgrid(np.sin(latitude), longitude, indexing="ij")
+    radius = np.sqrt(1 - height**2)
+    points = np.stack([radius * np.cos(turn), height, radius * np.sin(turn)], axis=-1).reshape(-1, 3)
+    random = np.random.default_rng(0)
+    waves, phases = random.normal(0, 4, (8, 3)), random.uniform(0, 2 * np.pi, 8)
+    points *= 1 + 0.06 * np.cos(points @ waves.T + phases).sum(axis=1, keepdims=True)
+
+    ring, step = (part.reshape(-1, 1) for part in np.meshgrid(np.arange(rings), np.arange(around), indexing="ij"))
+    up, right = np.array([0, 1, 0, 0, 1, 1]), np.array([0, 1, 1, 0, 0, 1])
+    faces = ((ring + up) * around + (step + right) % around).reshape(-1, 3)
+    places = np.stack([(step + right) / around, (ring + up) / rings], axis=-1).reshape(-1, 3, 2)
+
+    y, x = np.mgrid[:TEXELS, :TEXELS] / TEXELS
+    shades = [np.sin(40 * x), np.cos(30 * y + 9 * x), np.sin(50 * x * y), np.ones_like(x)]
+    texture = Texture(np.uint8(127.5 + 127.5 * np.stack(shades, axis=-1)))
+    surface = Surface(np.zeros(len(faces), dtype=np.int32), (texture,), places.astype(np.float32))
+    return normalize(Mesh(points, faces.astype(np.int32), surface=surface))
 
 
 def optimizer_overhead(repeats: int) -> list[dict[str, Any]]:

@@ -15,13 +15,13 @@ from semrob_env.scene.renderers.kernels import (
     Topology,
     UInt8Array,
     _choose_edges,
-    _hides,
     _paint,
     _project,
     _rasterize,
     _shade,
     _shares,
-    _sides,
+    crossing,
+    edge_in_picture,
 )
 from semrob_env.types import Float32Array, FloatArray, IntArray
 
@@ -40,6 +40,7 @@ def _color_gradients(
 ) -> None:
     """Gradients (F + 1, C) in shaded colors of a gradient in the picture (C, S, S); see `kernels._smooth_edges`."""
     size, channels = len(nearest), len(upstream)
+    faces, edges, starts, incident = mesh.faces, mesh.edges, mesh.starts, mesh.incident  # within loops they are counted
     gradients[:] = 0.0
     for row in range(size):
         for column in range(size):
@@ -50,38 +51,18 @@ def _color_gradients(
         return
     chosen = np.empty(len(mesh.edges), np.int32)
     for e in chosen[: _choose_edges(screen, mesh, live, nearest, chosen)]:
-        a, b = np.uint64(mesh.edges[e, 0]), np.uint64(mesh.edges[e, 1])
-        across = 0 if abs(screen[a, 0] - screen[b, 0]) <= abs(screen[a, 1] - screen[b, 1]) else 1
-        along = 1 - across
-        if screen[b, along] < screen[a, along]:
-            a, b = b, a
-        va, length = screen[a, along], screen[b, along] - screen[a, along]
-        first = int(np.ceil(max(va, 0.0) - 0.5))
-        last = int(np.ceil(min(va + length, float(size)) - 0.5))
-        ua, wa = screen[a, across], screen[a, 2]
-        slope, depth_slope = (screen[b, across] - ua) / length, (screen[b, 2] - wa) / length
-        left, left_growth, right, right_growth = _sides(screen, mesh, e, a, across, slope, depth_slope)
+        edge = edge_in_picture(screen, edges, starts, incident, e, size)
+        left, right, sweep = edge.left, edge.right, abs(edge.slope)
         if left < 0 and right < 0:
             continue
-        origin, sweep = ua - va * slope, abs(slope)
-        for v in range(first, last):
-            u = origin + (v + 0.5) * slope
-            t = v + 0.5 - va
-            if not 0.5 < u <= size - 0.5:
+        for v in range(edge.first, edge.last):
+            at = crossing(edge, v, nearest, faces)
+            if not at.is_visible:
                 continue
-            q = int(np.ceil(u - 0.5))
-            p = q - 1
-            row_p, column_p = np.uint64(p if across else v), np.uint64(v if across else p)
-            row_q, column_q = np.uint64(q if across else v), np.uint64(v if across else q)
-            key_p, key_q = nearest[row_p, column_p], nearest[row_q, column_q]
-            w = wa + t * depth_slope
-            if _hides(key_p, w + left_growth * (q - 0.5 - u), mesh, a, b):
-                continue
-            if _hides(key_q, w + right_growth * (q + 0.5 - u), mesh, a, b):
-                continue
-            from_face = np.uint64(left if left >= 0 else key_p & FACE)
-            to_face = np.uint64(right if right >= 0 else key_q & FACE)
-            share_p, share_q, _, _, _ = _shares(u, sweep, q)
+            row_p, column_p, row_q, column_q = at.row_p, at.column_p, at.row_q, at.column_q
+            from_face = np.uint64(left if left >= 0 else nearest[row_p, column_p] & FACE)
+            to_face = np.uint64(right if right >= 0 else nearest[row_q, column_q] & FACE)
+            share_p, share_q, _, _, _ = _shares(at.u, sweep, at.q)
             for c in range(channels):
                 moved = upstream[c, row_p, column_p] * share_p + upstream[c, row_q, column_q] * share_q
                 gradients[to_face, c] += moved

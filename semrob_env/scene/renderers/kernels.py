@@ -47,6 +47,7 @@ _FLAT = 1e-3  # unit normals that differ by less look the same: their shades dif
 
 # Fused multiply-add, and no care for the sign of zero.
 _compiled = njit(nogil=True, error_model="numpy", fastmath={"nsz", "contract"})
+_built_in = njit(nogil=True, error_model="numpy", fastmath={"nsz", "contract"}, forceinline=True)
 
 
 class Topology(NamedTuple):
@@ -252,45 +253,68 @@ def _paint(nearest: IntArray, colors: Float32Array, image: Float32Array, live: U
                 image[c, row, column] = colors[face, c]
 
 
-@_compiled
-def _choose_edges(screen: FloatArray, mesh: Topology, live: UInt8Array, nearest: IntArray, chosen: Int32Array) -> int:
-    """Write the edges worth a look to `chosen`; returns their number.
+@_built_in
+def is_worth_a_look(
+    screen: FloatArray,
+    edges: Int32Array,
+    starts: Int32Array,
+    incident: Int32Array,
+    live: UInt8Array,
+    nearest: IntArray,
+    e: int,
+) -> bool:
+    """Whether edge e may change the picture; nothing is branched on.
 
-    They have a live face, cross a line of pixel centers, and are not both short and behind what the pixel at their
-    middle shows. Nothing is branched on.
+    It has a live face, crosses a line of pixel centers, and is not both short and behind what the pixel at its middle
+    shows.
     """
     limit = len(nearest) - 0.5
+    a, b = np.uint64(edges[e, 0]), np.uint64(edges[e, 1])
+    any_live = 0
+    for k in range(starts[e], starts[e + 1]):
+        any_live |= live[np.uint64(incident[k, 0])]
+    xa, ya, wa, xb, yb, wb = screen[a, 0], screen[a, 1], screen[a, 2], screen[b, 0], screen[b, 1], screen[b, 2]
+    width, height = abs(xa - xb), abs(ya - yb)
+    steep = width <= height
+    va, vb = ya if steep else xa, yb if steep else xb
+    crosses = np.ceil(va - 0.5) != np.ceil(vb - 0.5)
+    row = np.uint64(np.int64(min(max((ya + yb) / 2, 0.0), limit)))
+    column = np.uint64(np.int64(min(max((xa + xb) / 2, 0.0), limit)))
+    front = max(wa, wb) * (DEPTH * 1.001)
+    hidden = (max(width, height) < _SHORT) & ((nearest[row, column] >> 32) > front)
+    is_worth: bool = (any_live != 0) & crosses & (not hidden) & (min(wa, wb) > 0.0)
+    return is_worth
+
+
+@_compiled
+def _choose_edges(screen: FloatArray, mesh: Topology, live: UInt8Array, nearest: IntArray, chosen: Int32Array) -> int:
+    """Write the edges worth a look to `chosen`; returns their number."""
+    edges, starts, incident = mesh.edges, mesh.starts, mesh.incident
     count = 0
-    for e in range(len(mesh.edges)):
-        a, b = np.uint64(mesh.edges[e, 0]), np.uint64(mesh.edges[e, 1])
-        any_live = 0
-        for k in range(mesh.starts[e], mesh.starts[e + 1]):
-            any_live |= live[np.uint64(mesh.incident[k, 0])]
-        xa, ya, wa, xb, yb, wb = screen[a, 0], screen[a, 1], screen[a, 2], screen[b, 0], screen[b, 1], screen[b, 2]
-        width, height = abs(xa - xb), abs(ya - yb)
-        steep = width <= height
-        va, vb = ya if steep else xa, yb if steep else xb
-        crosses = np.ceil(va - 0.5) != np.ceil(vb - 0.5)
-        row = np.uint64(np.int64(min(max((ya + yb) / 2, 0.0), limit)))
-        column = np.uint64(np.int64(min(max((xa + xb) / 2, 0.0), limit)))
-        front = max(wa, wb) * (DEPTH * 1.001)
-        hidden = (max(width, height) < _SHORT) & ((nearest[row, column] >> 32) > front)
+    for e in range(len(edges)):
         chosen[count] = e
-        count += (any_live != 0) & crosses & (not hidden) & (min(wa, wb) > 0.0)
+        count += is_worth_a_look(screen, edges, starts, incident, live, nearest, e)
     return count
 
 
 @_compiled
 def _sides(
-    screen: FloatArray, mesh: Topology, edge: int, origin: np.uint64, across: int, slope: float, depth_slope: float
+    screen: FloatArray,
+    starts: Int32Array,
+    incident: Int32Array,
+    edge: int,
+    origin: np.uint64,
+    across: int,
+    slope: float,
+    depth_slope: float,
 ) -> tuple[int, float, int, float]:
     """The nearer face on the left and on the right of an edge (-1: none), and how its inverse depth grows to the right.
 
     `origin` is one end of the edge, `across` the axis that is left and right; slopes are per unit along the other.
     """
     left, left_growth, right, right_growth = -1, np.inf, -1, -np.inf
-    for k in range(mesh.starts[edge], mesh.starts[edge + 1]):
-        face, corner = mesh.incident[k, 0], np.uint64(mesh.incident[k, 1])
+    for k in range(starts[edge], starts[edge + 1]):
+        face, corner = incident[k, 0], np.uint64(incident[k, 1])
         beside = screen[corner, 1 - across] - screen[origin, 1 - across]
         offset = screen[corner, across] - screen[origin, across] - beside * slope
         growth = (screen[corner, 2] - screen[origin, 2] - beside * depth_slope) / offset
@@ -303,15 +327,88 @@ def _sides(
 
 
 @_compiled
-def _hides(key: np.int64, expected: float, mesh: Topology, a: np.uint64, b: np.uint64) -> bool:
+def _hides(key: np.int64, expected: float, faces: Int32Array, a: np.uint64, b: np.uint64) -> bool:
     """Whether a pixel shows something in front of the inverse depth `expected` that does not touch the edge (a, b)."""
     if (key >> 32) <= max(expected, 0.0) * (DEPTH * (1 + _TOLERANCE)) + 1.0:
         return False
     face = np.uint64(key & FACE)
     touches = False
     for k in range(3):
-        touches |= mesh.faces[face, k] == a or mesh.faces[face, k] == b
+        touches |= faces[face, k] == a or faces[face, k] == b
     return not touches
+
+
+class Edge(NamedTuple):
+    """An edge in the picture, along the axis on which it is longer: there v, across it u (see `_smooth_edges`)."""
+
+    a: np.uint64  # its end of lower v
+    b: np.uint64
+    across: int  # the axis of u: 0 is x
+    first: int  # it crosses the lines of pixel centers [first, last)
+    last: int
+    start: float  # v of its end a
+    length: float  # along v
+    origin: float  # u where v is 0
+    slope: float  # of u
+    depth: float  # inverse, of its end a
+    depth_slope: float
+    left: int  # the nearer face on that side; -1: none
+    left_growth: float  # of the inverse depth, to the right
+    right: int
+    right_growth: float
+
+
+class Crossing(NamedTuple):
+    """Where an edge crosses a line of pixel centers: between the pixels p and q, of which q is on its right."""
+
+    is_visible: bool  # if not, the rest says nothing
+    u: float
+    beyond: float  # how far from its end a, along v
+    q: int
+    row_p: np.uint64
+    column_p: np.uint64
+    row_q: np.uint64
+    column_q: np.uint64
+
+
+@_built_in
+def edge_in_picture(
+    screen: FloatArray, edges: Int32Array, starts: Int32Array, incident: Int32Array, e: int, size: int
+) -> Edge:
+    """Edge e of a mesh in a picture."""
+    a, b = np.uint64(edges[e, 0]), np.uint64(edges[e, 1])
+    across = 0 if abs(screen[a, 0] - screen[b, 0]) <= abs(screen[a, 1] - screen[b, 1]) else 1
+    along = 1 - across
+    if screen[b, along] < screen[a, along]:
+        a, b = b, a
+    va, length = screen[a, along], screen[b, along] - screen[a, along]
+    first = int(np.ceil(max(va, 0.0) - 0.5))
+    last = int(np.ceil(min(va + length, float(size)) - 0.5))
+    ua, wa = screen[a, across], screen[a, 2]
+    slope, depth_slope = (screen[b, across] - ua) / length, (screen[b, 2] - wa) / length
+    left, left_growth, right, right_growth = _sides(screen, starts, incident, e, a, across, slope, depth_slope)
+    return Edge(
+        a, b, across, first, last, va, length, ua - va * slope, slope, wa, depth_slope, left, left_growth, right,
+        right_growth,
+    )  # fmt: skip
+
+
+@_built_in
+def crossing(edge: Edge, v: int, nearest: IntArray, faces: Int32Array) -> Crossing:
+    """Where an edge crosses line v, and whether it shows there: neither pixel has anything in front of its faces."""
+    u = edge.origin + (v + 0.5) * edge.slope
+    beyond = v + 0.5 - edge.start
+    if not 0.5 < u <= len(nearest) - 0.5:
+        return Crossing(False, u, beyond, 0, np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0))
+    q = int(np.ceil(u - 0.5))  # a center on the edge is on its right, as in rasterize
+    p = q - 1
+    row_p, column_p = np.uint64(p if edge.across else v), np.uint64(v if edge.across else p)
+    row_q, column_q = np.uint64(q if edge.across else v), np.uint64(v if edge.across else q)
+    w = edge.depth + beyond * edge.depth_slope
+    is_hidden = _hides(nearest[row_p, column_p], w + edge.left_growth * (q - 0.5 - u), faces, edge.a, edge.b) or _hides(
+        nearest[row_q, column_q], w + edge.right_growth * (q + 0.5 - u), faces, edge.a, edge.b
+    )
+    return Crossing(not is_hidden, u, beyond, q, row_p, column_p, row_q, column_q)
 
 
 @_compiled
@@ -357,19 +454,12 @@ def _smooth_edges(
     touch the edge. Edges without a live face are skipped: all of their faces are seen nowhere and not tiny.
     """
     size, channels, count = len(nearest), len(image), len(tangents)
+    faces, edges, starts, incident = mesh.faces, mesh.edges, mesh.starts, mesh.incident  # within loops they are counted
     chosen = np.empty(len(mesh.edges), np.int32)
     for e in chosen[: _choose_edges(screen, mesh, live, nearest, chosen)]:
-        a, b = np.uint64(mesh.edges[e, 0]), np.uint64(mesh.edges[e, 1])
-        across = 0 if abs(screen[a, 0] - screen[b, 0]) <= abs(screen[a, 1] - screen[b, 1]) else 1
-        along = 1 - across
-        if screen[b, along] < screen[a, along]:
-            a, b = b, a
-        va, length = screen[a, along], screen[b, along] - screen[a, along]
-        first = int(np.ceil(max(va, 0.0) - 0.5))
-        last = int(np.ceil(min(va + length, float(size)) - 0.5))
-        ua, wa = screen[a, across], screen[a, 2]
-        slope, depth_slope = (screen[b, across] - ua) / length, (screen[b, 2] - wa) / length
-        left, left_growth, right, right_growth = _sides(screen, mesh, e, a, across, slope, depth_slope)
+        edge = edge_in_picture(screen, edges, starts, incident, e, size)
+        a, b, across, along, slope, length = edge.a, edge.b, edge.across, 1 - edge.across, edge.slope, edge.length
+        left, right, sweep = edge.left, edge.right, abs(edge.slope)
         if left < 0 and right < 0:
             continue
         if left >= 0 and right >= 0:
@@ -378,25 +468,14 @@ def _smooth_edges(
                 step = max(step, abs(colors[left, c] - colors[right, c]))
             if step < _SAME:
                 continue
-        origin, sweep = ua - va * slope, abs(slope)
-        for v in range(first, last):
-            u = origin + (v + 0.5) * slope
-            t = v + 0.5 - va
-            if not 0.5 < u <= size - 0.5:
+        for v in range(edge.first, edge.last):
+            at = crossing(edge, v, nearest, faces)
+            if not at.is_visible:
                 continue
-            q = int(np.ceil(u - 0.5))  # a center on the edge is on its right, as in rasterize
-            p = q - 1
-            row_p, column_p = np.uint64(p if across else v), np.uint64(v if across else p)
-            row_q, column_q = np.uint64(q if across else v), np.uint64(v if across else q)
-            key_p, key_q = nearest[row_p, column_p], nearest[row_q, column_q]
-            w = wa + t * depth_slope
-            if _hides(key_p, w + left_growth * (q - 0.5 - u), mesh, a, b):
-                continue
-            if _hides(key_q, w + right_growth * (q + 0.5 - u), mesh, a, b):
-                continue
-            from_face = np.uint64(left if left >= 0 else key_p & FACE)
-            to_face = np.uint64(right if right >= 0 else key_q & FACE)
-            share_p, share_q, slide_p, slide_q, widen = _shares(u, sweep, q)
+            row_p, column_p, row_q, column_q = at.row_p, at.column_p, at.row_q, at.column_q
+            from_face = np.uint64(left if left >= 0 else nearest[row_p, column_p] & FACE)
+            to_face = np.uint64(right if right >= 0 else nearest[row_q, column_q] & FACE)
+            share_p, share_q, slide_p, slide_q, widen = _shares(at.u, sweep, at.q)
             for c in range(channels):
                 jump = colors[to_face, c] - colors[from_face, c]
                 image[c, row_p, column_p] += jump * share_p
@@ -408,7 +487,7 @@ def _smooth_edges(
                     - tangents[k, a, across]
                     - slope * (tangents[k, b, along] - tangents[k, a, along])
                 ) / length
-                slide = tangents[k, a, across] - slope * tangents[k, a, along] + t * slope_change
+                slide = tangents[k, a, across] - slope * tangents[k, a, along] + at.beyond * slope_change
                 widening = widen * (slope_change if slope > 0.0 else -slope_change)
                 for c in range(channels):
                     jump = colors[to_face, c] - colors[from_face, c]
@@ -418,13 +497,22 @@ def _smooth_edges(
 
 
 @_compiled
+def _copy(source: Float32Array, target: Float32Array) -> None:
+    """Copy a plane (S, S); assigning slices takes several times as long."""
+    for row in range(len(source)):
+        for column in range(source.shape[1]):
+            target[row, column] = source[row, column]
+
+
+@_compiled
 def _box_average(fine: Float32Array, coarse: Float32Array) -> None:
     """Average the s x s blocks of `fine` (N, s S, s S) into `coarse` (N, S, S)."""
     planes, size, _ = coarse.shape
     factor = fine.shape[1] // size
     scale = np.float32(1.0 / (factor * factor))
     if factor == 1:
-        coarse[:] = fine
+        for n in range(planes):
+            _copy(fine[n], coarse[n])
         return
     for n in range(planes):
         for row in range(size):
@@ -508,7 +596,7 @@ def _finish(planes: Float32Array, weights: Float32Array, result: Float32Array) -
     if len(weights) > 1:
         _blur(result[:channels], weights)
     for c in range(channels, len(result)):
-        result[c] = result[0]
+        _copy(result[0], result[c])
 
 
 @cached_njit(nogil=True, error_model="numpy", parallel=True)

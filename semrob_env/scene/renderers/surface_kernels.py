@@ -11,11 +11,12 @@ out how the footprint changes, which turns one level of the texture into the nex
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from collections.abc import Callable
+from typing import Any, Final, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-from numba import prange
+from numba import njit, prange
 
 from semrob_env.compiled import cached_njit
 from semrob_env.scene.mesh import Mesh
@@ -24,21 +25,23 @@ from semrob_env.scene.renderers.kernels import (
     FACE,
     Topology,
     _bounds,
-    _choose_edges,
     _compiled,
     _finish,
-    _hides,
     _pack,
     _project,
     _project_tangent,
     _rasterize,
     _shares,
-    _sides,
+    crossing,
+    edge_in_picture,
+    is_worth_a_look,
 )
 from semrob_env.scene.surface import LINEAR, WRAPS, Surface, display_values, goes_on, lit_normals
 from semrob_env.types import Float32Array, FloatArray, Int32Array, IntArray
 
 UInt8Array = npt.NDArray[np.uint8]
+Int8Array = npt.NDArray[np.int8]
+FunctionT = TypeVar("FunctionT", bound=Callable[..., Any])
 
 SHININESS: Final = 24.0
 """Exponent of highlights (Blinn 1977): as of satin paint."""
@@ -70,7 +73,7 @@ class Coat(NamedTuple):
     counts: IntArray  # (T,) levels
     wraps: IntArray  # (T, 2) places in WRAPS
     cutoffs: FloatArray  # (T,)
-    joined: UInt8Array  # (E,) whether the surface goes on across an edge
+    joined: Int8Array  # (E,) 1 where the surface goes on across an edge, -1 where its faces are wound unlike each other
     gloss: float
     is_blended: bool  # whether corners of a face differ in color
     is_glowing: bool
@@ -80,13 +83,17 @@ class Coat(NamedTuple):
         """Lay out what covers a mesh."""
         count = len(mesh.faces)
         colors = np.ones((count, 3, 3), dtype=np.float32) if surface.colors is None else surface.colors
-        joined = np.zeros(len(topology.edges), dtype=np.uint8)
+        joined = np.zeros(len(topology.edges), dtype=np.int8)
         pairs = np.flatnonzero(np.diff(topology.starts) == 2)
-        sides = []
+        sides, begins = [], []
         for step in (0, 1):
             face, apex = topology.incident[topology.starts[pairs] + step].T.astype(np.int64)
-            sides.append(3 * face + (mesh.faces[face] == apex[:, None]).argmax(axis=1))
-        joined[pairs] = goes_on(surface, topology.albedo, topology.normals, topology.faces, (sides[0], sides[1]))
+            corner = (mesh.faces[face] == apex[:, None]).argmax(axis=1)
+            sides.append(3 * face + corner)
+            begins.append(mesh.faces[face, (corner + 1) % 3])
+        joined[pairs] = np.where(begins[0] == begins[1], -1, 1) * goes_on(
+            surface, topology.albedo, topology.normals, topology.faces, (sides[0], sides[1])
+        )
         texels, levels = [np.full((1, 4), 255, dtype=np.uint8)], []
         for texture in surface.textures:
             modes: list[Literal["wrap", "edge"]] = ["wrap" if wrap == "repeat" else "edge" for wrap in texture.wraps]
@@ -124,6 +131,21 @@ class Coat(NamedTuple):
         )
 
 
+# For what is called for every pixel: references to arrays are not counted, for the caller holds them, and counting is
+# atomic, so that threads would wait for one another.
+_UNCOUNTED: Final[dict[str, Any]] = {
+    "nogil": True,
+    "error_model": "numpy",
+    "fastmath": {"nsz", "contract"},
+    "_nrt": False,
+}
+
+
+def _uncounted(function: FunctionT) -> FunctionT:
+    compiled: FunctionT = njit(**_UNCOUNTED)(function)
+    return compiled
+
+
 @_compiled
 def _level(footprint: float, count: int) -> float:
     """The level of a texture of `count` in which a pixel is a texel wide: half of log2, off by less than 0.05."""
@@ -143,7 +165,7 @@ def _inside(place: float, wrap: int) -> tuple[float, float]:
     return (_TWO - place, -_ONE) if place > _ONE else (place, _ONE)
 
 
-@_compiled
+@_uncounted
 def _read_level(
     texels: UInt8Array,
     levels: IntArray,
@@ -177,7 +199,7 @@ def _read_level(
             found[8 + k] += share * height * (lower - upper)
 
 
-@_compiled
+@_uncounted
 def _read_texture(
     texels: UInt8Array,
     levels: IntArray,
@@ -216,7 +238,7 @@ def _encode(light: float) -> tuple[float, float]:
     return low + rise * (place - np.float32(step)), rise * np.float32(_STEPS)
 
 
-@_compiled
+@_uncounted
 def _look(
     vertices: FloatArray,
     faces: Int32Array,
@@ -370,7 +392,7 @@ def _look(
             found[_SLOPE_Y + k] = slope_y + gloss * light[1, k] * shine_y if is_open else 0.0
 
 
-@_compiled
+@_uncounted
 def _change(
     found: FloatArray,
     x: float,
@@ -407,6 +429,10 @@ def _change(
         if gloss > 0.0:
             own += gloss * (light_change[1, k] * found[_SHINE] + light[1, k] * shining)
         change[k] = own * found[_OPEN + k] - found[_SLOPE_X + k] * move_x - found[_SLOPE_Y + k] * move_y
+
+
+_look_at_color: Any = njit(forceinline=True, **_UNCOUNTED)(cast(Any, _look).py_func)
+"""The same built into its caller, for pictures alone: a call costs as much as what it does then."""
 
 
 @_compiled
@@ -667,6 +693,31 @@ def _beside(screen: FloatArray, a: np.uint64, b: np.uint64, vertex: int) -> floa
 
 
 @_compiled
+def _choose_surface_edges(
+    screen: FloatArray,
+    mesh: Topology,
+    joined: Int8Array,
+    facing: Float32Array,
+    live: UInt8Array,
+    nearest: IntArray,
+    chosen: Int32Array,
+) -> int:
+    """As `kernels._choose_edges`, without those of two faces on which the surface goes on to either side."""
+    edges, starts, incident = mesh.edges, mesh.starts, mesh.incident
+    count = 0
+    for e in range(len(edges)):
+        first = starts[e]
+        if (
+            joined[e] != 0
+            and joined[e] * facing[np.uint64(incident[first, 0])] * facing[np.uint64(incident[first + 1, 0])] > 0
+        ):
+            continue
+        chosen[count] = e
+        count += is_worth_a_look(screen, edges, starts, incident, live, nearest, e)
+    return count
+
+
+@_compiled
 def _smooth_surface_edges(
     screen: FloatArray,
     mesh: Topology,
@@ -692,46 +743,31 @@ def _smooth_surface_edges(
     """
     size, count = len(nearest), len(tangents)
     plain, plain_changes = image.copy(), derivative.copy()
+    # Taken out of the tuples here: within the loop their references would be counted.
     vertices, faces, corners, emission = mesh.vertices, mesh.faces, coat.corners, coat.emission
+    edges, starts, incident, joined = mesh.edges, mesh.starts, mesh.incident, coat.joined
     texture_of, texels, levels, counts, wraps = coat.texture_of, coat.texels, coat.levels, coat.counts, coat.wraps
     cutoffs, gloss = coat.cutoffs, coat.gloss
     colors, slopes, changes, change = np.empty((2, 3)), np.empty((2, 3)), np.empty((2, count, 3)), np.empty(3)
     chosen = np.empty(len(mesh.edges), np.int32)
-    for e in chosen[: _choose_edges(screen, mesh, live, nearest, chosen)]:
-        a, b = np.uint64(mesh.edges[e, 0]), np.uint64(mesh.edges[e, 1])
-        if coat.joined[e]:
-            one = _beside(screen, a, b, mesh.incident[mesh.starts[e], 1])
-            other = _beside(screen, a, b, mesh.incident[mesh.starts[e] + 1, 1])
+    for e in chosen[: _choose_surface_edges(screen, mesh, joined, facing, live, nearest, chosen)]:
+        a, b = np.uint64(edges[e, 0]), np.uint64(edges[e, 1])
+        if joined[e] != 0:  # of faces that are edge-on, or behind the camera
+            one = _beside(screen, a, b, incident[starts[e], 1])
+            other = _beside(screen, a, b, incident[starts[e] + 1, 1])
             if min(one, other) < -_ON_EDGE and max(one, other) > _ON_EDGE:
                 continue  # a face on either side: no need of `_sides`
-        across = 0 if abs(screen[a, 0] - screen[b, 0]) <= abs(screen[a, 1] - screen[b, 1]) else 1
-        along = 1 - across
-        if screen[b, along] < screen[a, along]:
-            a, b = b, a
-        va, length = screen[a, along], screen[b, along] - screen[a, along]
-        first = int(np.ceil(max(va, 0.0) - 0.5))
-        last = int(np.ceil(min(va + length, float(size)) - 0.5))
-        ua, wa = screen[a, across], screen[a, 2]
-        slope, depth_slope = (screen[b, across] - ua) / length, (screen[b, 2] - wa) / length
-        left, left_growth, right, right_growth = _sides(screen, mesh, e, a, across, slope, depth_slope)
+        edge = edge_in_picture(screen, edges, starts, incident, e, size)
+        a, b, across, along, slope, length = edge.a, edge.b, edge.across, 1 - edge.across, edge.slope, edge.length
+        left, right, sweep = edge.left, edge.right, abs(edge.slope)
         if left < 0 and right < 0:
             continue
-        origin, sweep = ua - va * slope, abs(slope)
-        for v in range(first, last):
-            u = origin + (v + 0.5) * slope
-            t = v + 0.5 - va
-            if not 0.5 < u <= size - 0.5:
+        for v in range(edge.first, edge.last):
+            at = crossing(edge, v, nearest, faces)
+            if not at.is_visible:
                 continue
-            q = int(np.ceil(u - 0.5))
-            p = q - 1
-            row_p, column_p = np.uint64(p if across else v), np.uint64(v if across else p)
-            row_q, column_q = np.uint64(q if across else v), np.uint64(v if across else q)
-            w = wa + t * depth_slope
-            if _hides(nearest[row_p, column_p], w + left_growth * (q - 0.5 - u), mesh, a, b):
-                continue
-            if _hides(nearest[row_q, column_q], w + right_growth * (q + 0.5 - u), mesh, a, b):
-                continue
-            x, y = (v + 0.5, u) if across else (u, v + 0.5)
+            row_p, column_p, row_q, column_q = at.row_p, at.column_p, at.row_q, at.column_q
+            x, y = (v + 0.5, at.u) if across else (at.u, v + 0.5)
             is_outline = left < 0 or right < 0
             shown = 0
             for side in range(2):
@@ -742,28 +778,16 @@ def _smooth_surface_edges(
                     shown += 1
                     face = -1
                 if face >= 0:
-                    _look(
-                        vertices,
-                        faces,
-                        corners,
-                        emission,
-                        texture_of,
-                        texels,
-                        levels,
-                        counts,
-                        wraps,
-                        gloss,
-                        screen,
-                        facing,
-                        light,
-                        eye,
-                        face,
-                        x,
-                        y,
-                        count > 0,
-                        found,
-                        texel,
-                    )
+                    if count == 0:
+                        _look_at_color(
+                            vertices, faces, corners, emission, texture_of, texels, levels, counts, wraps, gloss,
+                            screen, facing, light, eye, face, x, y, False, found, texel,
+                        )  # fmt: skip
+                    else:
+                        _look(
+                            vertices, faces, corners, emission, texture_of, texels, levels, counts, wraps, gloss,
+                            screen, facing, light, eye, face, x, y, True, found, texel,
+                        )  # fmt: skip
                     texture = texture_of[face]
                     if texture >= 0 and found[_ALPHA] < cutoffs[texture]:
                         face = -1
@@ -783,7 +807,7 @@ def _smooth_surface_edges(
                             changes[side, k, c] = plain_changes[k, c, row, column]
             if shown == 0:
                 continue
-            share_p, share_q, slide_p, slide_q, widen = _shares(u, sweep, q)
+            share_p, share_q, slide_p, slide_q, widen = _shares(at.u, sweep, at.q)
             for c in range(3):
                 jump = colors[1, c] - colors[0, c]
                 image[c, row_p, column_p] += jump * share_p
@@ -794,7 +818,7 @@ def _smooth_surface_edges(
                     - tangents[k, a, across]
                     - slope * (tangents[k, b, along] - tangents[k, a, along])
                 ) / length
-                slide = tangents[k, a, across] - slope * tangents[k, a, along] + t * slope_change
+                slide = tangents[k, a, across] - slope * tangents[k, a, along] + at.beyond * slope_change
                 widening = widen * (slope_change if slope > 0.0 else -slope_change)
                 for c in range(3):
                     jump = colors[1, c] - colors[0, c]
