@@ -143,6 +143,11 @@ class Regions:
             wrapped = space.project(start)
             # Where nothing moves, keep the upper bound's bits instead of adding the width again.
             moved = np.where((wrapped == self.lower) & (excess == 0), self.upper, wrapped + width)
+            # Whole turns away, both ends wrap alike: a region that ends at a point then holds it, wherever it lies.
+            is_away = (self.lower >= space.high) | (self.lower < space.low - space.width) | (self.upper < space.low)
+            end = space.project(self.upper)
+            end += space.width * np.round((wrapped + width - end) / space.width)
+            moved = np.where(is_away & (excess == 0), np.clip(end, wrapped, wrapped + space.width), moved)
             # Adding may round to more than one turn: step back by one ulp, so that the form is exact.
             moved = np.where(moved - wrapped > space.width, np.nextafter(moved, -np.inf), moved)
             lower = np.where(space.is_periodic, wrapped, lower)

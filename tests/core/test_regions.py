@@ -262,6 +262,22 @@ def test_a_region_that_ends_at_its_start_holds_it_across_the_seam(space: Semanti
 
 
 @pytest.mark.parametrize("space", [BOTH, SHIFTED], ids=["paper", "shifted"])
+@pytest.mark.parametrize("turns", [-40, -3, -1, 1, 2, 40])
+def test_a_region_whole_turns_away_holds_the_point_it_ends_at(space: SemanticSpace, turns: int) -> None:
+    rng = np.random.default_rng(5)
+    told = space.sample(3000, rng) + turns * space.width * space.is_periodic
+    reach = space.width * rng.choice([0.0, 1e-12, 0.2, 0.5, 0.999], told.shape)
+    start = space.project(told)
+    for raw in (Regions(space, told - reach, told), Regions(space, told, told + reach)):
+        cut = raw.clip()
+        assert raw.contains(start).all()
+        assert cut.contains(start).all()
+        assert (cut.width <= space.width).all()
+        assert np.allclose(cut.width[:, space.is_periodic], raw.width[:, space.is_periodic], rtol=0, atol=1e-10)
+        assert cut.clip().upper.tobytes() == cut.upper.tobytes()
+
+
+@pytest.mark.parametrize("space", [BOTH, SHIFTED], ids=["paper", "shifted"])
 def test_a_region_without_width_contains_its_point_and_no_other(space: SemanticSpace) -> None:
     points = space.sample(300, np.random.default_rng(13))
     points[:2] = [space.low, space.project(np.where(space.is_periodic, np.nextafter(space.high, 0), space.high))]
