@@ -163,9 +163,9 @@ def told(value: object, depth: int = 0) -> object:
     if isinstance(value, Mapping):
         return kind, *sorted(repr((inner(key), inner(item))) for key, item in value.items())
     if is_dataclass(value) or isinstance(value, SimpleNamespace):
-        if hasattr(value, "__dict__"):
-            return kind, inner(dict(vars(value)))
-        return kind, inner({field.name: getattr(value, field.name, None) for field in fields(value)})  # it has slots
+        if is_dataclass(value) and not hasattr(value, "__dict__"):  # it has slots
+            return kind, inner({field.name: getattr(value, field.name, None) for field in fields(value)})
+        return kind, inner(dict(vars(value)))
     if isinstance(value, partial):
         return kind, *map(inner, (value.func, value.args, value.keywords))
     if isinstance(value, FunctionType):
