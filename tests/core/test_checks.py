@@ -32,7 +32,6 @@ ODD: tuple[Any, ...] = (
     [10**400, 1], 10**400, np.array(None, dtype=object), np.array([None, 1.0]), np.array([180 + 1j, 40]),
     np.array(["2020-01-01"] * 2, dtype="M8[D]"), np.timedelta64(3, "D"),
     np.ma.masked_less([180.0, 40.0], 90.0),  # type: ignore[no-untyped-call]
-   
     np.array([(1, 2)], dtype=[("a", int), ("b", int)]), "\ud800", ..., float("nan"), slice(1), [1.0] * 3,
 )  # fmt: skip
 """Nothing of this is what any of the calls takes."""
