@@ -194,7 +194,7 @@ class Regions:
         turn = self.space.width[k]
         # A bound at or beyond the seam was rounded when a turn was added, or a width to a wrapped bound: what lies
         # within that rounding is inside, so that a region which ends at its start point holds it.
-        reach = upper + _SEAM_ULPS * np.spacing(upper)
+        reach = upper + _SEAM_ULPS * np.spacing(np.abs(upper))  # that of a negative number is negative
         reach = np.where(reach >= self.space.high[k], reach, upper)
         # Everything is compared after project(), which keeps order within a turn: so rounding there loses no bound
         # and no sampled point of a region that crosses the seam.
