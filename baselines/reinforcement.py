@@ -27,7 +27,8 @@ from baselines.agents.policies import POLICIES, RANDOM, Policy, game_rules
 from baselines.agents.policies import register_policy as register_policy
 from optimizers.base import RegionOptimizer, Settings, State
 from optimizers.registry import register
-from semrob_env.errors import InvalidParameterError, RefusedFileError, UnknownNameError
+from semrob_env.checks import real_array
+from semrob_env.errors import InvalidActionError, InvalidParameterError, RefusedFileError, UnknownNameError
 from semrob_env.oracle import Answers
 from semrob_env.types import Float32Array, FloatArray
 
@@ -115,9 +116,13 @@ class Reinforcement(RegionOptimizer[ReinforcementSettings]):
             return np.array([2.0 * self.rngs[row].random(size) - 1.0 for row in rows])
         if isinstance(policy, Actor):
             return policy.actions(observations)
-        return np.array(
-            [np.reshape(policy(observation.copy()), size) for observation in observations], dtype=np.float64
-        )
+        actions = [
+            real_array("the action of the policy", policy(seen.copy()), InvalidActionError) for seen in observations
+        ]
+        for action in actions:
+            if action.size != size:
+                raise InvalidActionError(f"the policy answers an action of shape {action.shape}; must be ({size},)")
+        return np.stack([action.reshape(size) for action in actions])
 
     @cached_property
     def _policy(self) -> tuple[Policy | Actor | None, Mapping[str, Any] | None]:

@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizers.limits import DRAWS, limits_of
+from semrob_env.checks import an, items, whole_number
 from semrob_env.errors import (
     InvalidBudgetError,
     InvalidParameterError,
@@ -37,6 +38,9 @@ State = dict[str, npt.NDArray[Any]]
 
 RUNNING, CONVERGED, BUDGET, STEPS = "running", "converged", "budget", "steps"
 """How a trajectory stands: still going, settled by itself, out of budget, or at the step limit of the run."""
+
+MOST_SEED = 2**256
+"""Larger numbers are no seeds."""
 
 _STATUSES = (RUNNING, CONVERGED, BUDGET, STEPS)
 _STATE = "state."  # of the names of arrays of a method among what is saved
@@ -132,13 +136,16 @@ class Optimizer(ABC, Generic[SettingsT]):
         rngs: Sequence[np.random.Generator] | None = None,
         seed: int = 0,
     ) -> None:
-        self.questions = questions
+        self.questions = an("questions", questions, Questions)
         self.space: SemanticSpace = questions.space
         self.start: FloatArray = questions.start
         count = len(questions)
-        self._rngs, self._seed = None if rngs is None else list(rngs), seed
-        if rngs is not None and len(rngs) != count:
-            raise ShapeMismatchError(f"{count} questions need as many generators, not {len(rngs)}")
+        self._rngs = None if rngs is None else list(items("rngs", rngs))
+        self._seed = whole_number("seed", seed, 0, MOST_SEED)
+        for rng in self._rngs or ():
+            an("a generator", rng, np.random.Generator)
+        if self._rngs is not None and len(self._rngs) != count:
+            raise ShapeMismatchError(f"{count} questions need as many generators, not {len(self._rngs)}")
         if self.plans_by_budget and not np.isfinite(questions.budget):
             raise InvalidBudgetError(f"{self.name} plans by its budget: ask questions with one")
         self.settings: SettingsT = cast(SettingsT, self.settings_class()) if settings is None else settings
@@ -196,6 +203,7 @@ class Optimizer(ABC, Generic[SettingsT]):
             ProtocolError: Nothing was asked.
             ShapeMismatchError: The answers do not fit the last ask, or lack the gradients it wanted.
         """
+        an("answers", answers, Answers)
         asked = self._asked
         if asked is None:
             raise ProtocolError("tell without ask: call ask() first and tell its answers once")

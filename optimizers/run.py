@@ -9,6 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from optimizers.base import BUDGET, STEPS, Optimizer
+from semrob_env.checks import an, callable_of, number, shown
 from semrob_env.errors import InvalidBudgetError, ShapeMismatchError
 from semrob_env.oracle import QueryOracle
 from semrob_env.regions import Regions
@@ -82,8 +83,13 @@ def run(
         InvalidBudgetError: Neither a budget nor a step limit above 0.
         ShapeMismatchError: Optimizer and oracle have different numbers of trajectories.
     """
-    if max_steps is not None and max_steps < 1:
-        raise InvalidBudgetError(f"max_steps {max_steps}: give at least 1, or none for no limit")
+    an("optimizer", optimizer, Optimizer)
+    an("oracle", oracle, QueryOracle)
+    if on_step is not None:
+        callable_of("on_step", on_step)
+    most = np.inf if max_steps is None else number(max_steps)
+    if not most >= 1:
+        raise InvalidBudgetError(f"max_steps {shown(max_steps)}: give at least 1, or none for no limit")
     if max_steps is None and not np.isfinite(oracle.budget):
         raise InvalidBudgetError("a run without an end: give the oracle a budget or the run max_steps")
     if len(optimizer) != oracle.trajectories:
@@ -91,7 +97,7 @@ def run(
     recorder = _Recorder(oracle.spent)
     while True:
         if max_steps is not None:
-            optimizer.stop(optimizer.steps >= max_steps, STEPS)
+            optimizer.stop(optimizer.steps >= most, STEPS)
         if not optimizer.running.any():
             break
         queries = optimizer.ask()

@@ -21,6 +21,7 @@ from typing import ClassVar, NamedTuple, final
 import numpy as np
 import numpy.typing as npt
 
+from semrob_env.checks import an, callable_of, items, number, real_array, shown, whole_array
 from semrob_env.errors import (
     InvalidParameterError,
     NoGradientError,
@@ -146,7 +147,13 @@ class ScoreFunction(ABC):
             )
         self.space = space
         self.member_ids = member_ids
-        self.score_range = (float(score_range[0]), float(score_range[1]))
+        an("space", space, SemanticSpace)
+        if not all(isinstance(name, str) for name in member_ids):
+            raise InvalidParameterError(f"member ids {shown(member_ids)}: give texts")
+        ends = tuple(map(number, items("score_range", score_range)))
+        if len(ends) != 2:
+            raise InvalidParameterError(f"score_range {shown(score_range)}: give its lowest and highest score")
+        self.score_range = ends[0], ends[1]
         self.scale = UnitScale(*self.score_range, is_logistic)
         self.has_gradient = has_gradient
         self._fingerprints = tuple(dict(f) for f in fingerprints or ({},) * len(member_ids))
@@ -239,10 +246,7 @@ class ScoreFunction(ABC):
         points = self.space.require(theta)
         if points.ndim != 3:
             raise ShapeMismatchError(f"theta has shape {points.shape}, must be (B, m, {self.space.n})")
-        rows = np.zeros(len(points), dtype=np.int64) if member is None else np.asarray(member)
-        if rows.dtype.kind not in "iu" and rows.size:
-            raise InvalidParameterError(f"member is of {rows.dtype}; give whole numbers, one a row of theta")
-        rows = rows.astype(np.int64, copy=False)
+        rows = np.zeros(len(points), dtype=np.int64) if member is None else whole_array("member", member)
         if rows.shape != points.shape[:1]:
             raise ShapeMismatchError(f"member has shape {rows.shape}, must be ({len(points)},): one a row of theta")
         ends = rows.tolist() if len(rows) <= 2 else [rows.min(), rows.max()]
@@ -482,20 +486,24 @@ class CallableFunction(ScoreFunction):
         name: str = "callable",
     ) -> None:
         super().__init__(space, (name,), score_range=score_range, has_gradient=gradients is not None)
-        self._scores = scores
-        self._gradients = gradients
+        self._scores = callable_of("scores", scores)
+        self._gradients = None if gradients is None else callable_of("gradients", gradients)
 
     def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
         del member
         flat = theta.reshape(-1, self.space.n)
-        values = np.array(self._scores(flat), dtype=np.float64)  # a copy: the callable may use its array again
+        answers = real_array(f"the answer of {self.id}", self._scores(flat), ShapeMismatchError)
+        values = np.array(answers)  # a copy: the callable may use its array again
         if values.shape != flat.shape[:1]:
             raise ShapeMismatchError(f"{self.id} answered shape {values.shape} to {len(flat)} points, must be (N,)")
         return values.reshape(theta.shape[:2])
 
     def _values_and_gradients(self, theta: FloatArray, member: IntArray) -> tuple[FloatArray, FloatArray]:
         assert self._gradients is not None
-        gradients = np.array(self._gradients(theta.reshape(-1, self.space.n)), dtype=np.float64)
+        answers = self._gradients(theta.reshape(-1, self.space.n))
+        gradients = np.array(real_array(f"the gradient of {self.id}", answers, ShapeMismatchError))
+        if gradients.shape != (theta.size // self.space.n, self.space.n):
+            raise ShapeMismatchError(f"{self.id} answered gradients {gradients.shape}, must be (N, {self.space.n})")
         return self._values(theta, member), gradients.reshape(theta.shape)
 
 
@@ -538,7 +546,7 @@ def make_function(function_id: str) -> ScoreFunction:
         InvalidParameterError: A malformed id.
     """
     if not isinstance(function_id, str) or len(function_id) > MOST_LETTERS:
-        raise InvalidParameterError(f"function id {function_id!r:.80}: give a text of at most {MOST_LETTERS} letters")
+        raise InvalidParameterError(f"function id {shown(function_id)}: give a text of at most {MOST_LETTERS} letters")
     if any(letter < " " or letter == "\x7f" or "\ud800" <= letter <= "\udfff" for letter in function_id):
         raise InvalidParameterError(
             f"function id {function_id!r:.200} holds a control character or half a character; write the bytes of odd "

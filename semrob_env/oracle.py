@@ -21,7 +21,6 @@ What a query costs, each line tested:
 from __future__ import annotations
 
 import copy
-import operator
 import threading
 from dataclasses import dataclass
 from typing import Any, Final, final
@@ -29,6 +28,7 @@ from typing import Any, Final, final
 import numpy as np
 import numpy.typing as npt
 
+from semrob_env.checks import an, items, number, shown, whole_array, whole_number
 from semrob_env.errors import (
     BudgetExhausted,
     InvalidBudgetError,
@@ -117,8 +117,7 @@ class FiniteDifferences:
     """1.8 degrees of azimuth, 0.5 degrees of elevation: a trend over a few pixels, not over one."""
 
     def __post_init__(self) -> None:
-        if self.step is not None and not all(0 < step < np.inf for step in self.step):
-            raise InvalidParameterError(f"finite-difference step {self.step}: each must be above 0 and finite")
+        _set_lengths(self, "step", "finite-difference step")
 
     def points(self, space: SemanticSpace, theta: FloatArray) -> tuple[FloatArray, FloatArray]:
         """The points (N, 2n, n) to ask around theta (N, n), upper ones first, and their distances (N, n)."""
@@ -156,9 +155,8 @@ class NeighborhoodGradients:
     neighbors: int = 4
 
     def __post_init__(self) -> None:
-        if self.radius is not None and not all(0 < radius < np.inf for radius in self.radius):
-            raise InvalidParameterError(f"neighbourhood radius {self.radius}: each must be above 0 and finite")
-        if self.neighbors < 2 or self.neighbors % 2:
+        _set_lengths(self, "radius", "neighbourhood radius")
+        if whole_number("neighbors", self.neighbors, -MOST_NEIGHBORS, MOST_NEIGHBORS) % 2 or self.neighbors < 2:
             raise InvalidParameterError(f"{self.neighbors} neighbours: give an even number of at least 2")
 
     def points(self, space: SemanticSpace, theta: FloatArray) -> FloatArray:
@@ -170,12 +168,28 @@ class NeighborhoodGradients:
         return space.project(theta[:, None, :] + offsets)
 
 
+def _set_lengths(owner: object, name: str, words: str) -> None:
+    """Numbers above 0 of a frozen dataclass as a tuple."""
+    given = getattr(owner, name)
+    if given is None:
+        return
+    lengths = tuple(map(number, items(words, given)))
+    if not all(0 < length < np.inf for length in lengths):
+        raise InvalidParameterError(f"{words} {shown(given)}: each must be above 0 and finite")
+    object.__setattr__(owner, name, lengths)
+
+
 def _lengths(words: str, given: tuple[float, ...] | None, space: SemanticSpace) -> FloatArray:
     lengths = FiniteDifferences.DEFAULT_SHARE * space.width if given is None else np.array(given)
     if lengths.shape != (space.n,):
         raise InvalidParameterError(f"{words} has {lengths.size} numbers; give {space.n}")
     return lengths
 
+
+MOST_TRAJECTORIES: Final = 2**27
+"""Most trajectories that a meter counts (2 GiB of counts)."""
+
+MOST_NEIGHBORS: Final = 2**20
 
 MOST_QUERIES: Final = 2**53
 """Most queries that a trajectory may have spent: beyond, sums with costs are not exact."""
@@ -230,12 +244,19 @@ class QueryOracle:
         neighborhood: NeighborhoodGradients | None = None,
         log: QueryLog | None = None,
     ) -> None:
-        if trajectories < 1:
-            raise InvalidBudgetError(f"{trajectories} trajectories: give at least 1")
-        if budget is not None and not budget > 0:
-            raise InvalidBudgetError(f"budget {budget}: give a number of queries above 0, or none for no cap")
-        if not 0 <= gradient_cost < np.inf:
-            raise InvalidBudgetError(f"gradient cost {gradient_cost}: give a finite number, 0 or above")
+        an("function", function, ScoreFunction)
+        trajectories = whole_number("trajectories", trajectories, 1, MOST_TRAJECTORIES, InvalidBudgetError)
+        if budget is not None and not number(budget) > 0:
+            raise InvalidBudgetError(f"budget {shown(budget)}: give a number of queries above 0, or none for no cap")
+        if not 0 <= number(gradient_cost) < np.inf:
+            raise InvalidBudgetError(f"gradient cost {shown(gradient_cost)}: give a finite number, 0 or above")
+        for what, given, kind in (
+            ("finite_differences", finite_differences, FiniteDifferences),
+            ("neighborhood", neighborhood, NeighborhoodGradients),
+            ("log", log, QueryLog),
+        ):
+            if given is not None:
+                an(what, given, kind)
         self.function = function
         self.budget = np.inf if budget is None else float(budget)
         self.gradient_cost = float(gradient_cost)
@@ -300,11 +321,14 @@ class QueryOracle:
         """
         if self._process != THIS.name:
             raise _elsewhere()
-        forward, gradient = np.asarray(forward_queries), np.asarray(gradient_queries)
+        forward, gradient = (
+            whole_array("saved counts", saved, InvalidBudgetError, f"whole numbers of 0 to {MOST_QUERIES}")
+            for saved in (forward_queries, gradient_queries)
+        )
         if forward.shape != self._forward.shape or gradient.shape != self._gradient.shape:
             raise ShapeMismatchError(f"give {self.trajectories} counts of each kind, one a trajectory")
         for saved in (forward, gradient):
-            if saved.dtype.kind not in "iu" or (saved < 0).any() or (saved > MOST_QUERIES).any():
+            if (saved < 0).any() or (saved > MOST_QUERIES).any():
                 raise InvalidBudgetError(f"saved counts {saved}: give whole numbers of 0 to {MOST_QUERIES}")
         with self._lock:
             self._forward, self._gradient = forward.astype(np.int64), gradient.astype(np.int64)
@@ -358,7 +382,7 @@ class QueryOracle:
         """
         if self._process != THIS.name:
             raise _elsewhere()
-        active = queries.active
+        active = an("queries", queries, Queries).active
         if len(active) != self.trajectories:
             raise ShapeMismatchError(f"{len(active)} rows of queries for {self.trajectories} trajectories")
         forward, gradient = self._bill(queries)
@@ -406,10 +430,10 @@ class QueryOracle:
         point = self.space.require(theta)
         if point.shape != (self.space.n,):
             raise ShapeMismatchError(f"theta has shape {point.shape}, must be ({self.space.n},)")
-        row = operator.index(trajectory)
+        row = whole_number("trajectory", trajectory, -(2**63), error=ShapeMismatchError)
         if not 0 <= row < self.trajectories:
-            raise ShapeMismatchError(f"trajectory {trajectory}: this oracle has 0..{self.trajectories - 1}")
-        member = operator.index(member)
+            raise ShapeMismatchError(f"trajectory {row}: this oracle has 0..{self.trajectories - 1}")
+        member = whole_number("member", member, 0)
         forward, gradient = self.function.value_price
         with self._lock:  # `_reserve` for one row, in plain numbers: arrays of one would cost as much as the answer
             after = int(self._forward[row]) + forward, int(self._gradient[row]) + gradient

@@ -22,11 +22,12 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, TypeVar, final
+from typing import ClassVar, Protocol, TypeVar, final
 
 import numpy as np
 import numpy.typing as npt
 
+from semrob_env.checks import an, items, number, shown, whole_array
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, ShapeMismatchError
 from semrob_env.parameters import SemanticSpace
 from semrob_env.types import BoolArray, FloatArray, IntArray
@@ -49,10 +50,10 @@ def plain_number(name: str, value: object) -> float:
     Raises:
         InvalidParameterError: It is none.
     """
-    number = _number(value)
-    if not math.isfinite(number):
-        raise InvalidParameterError(f"{name} {str(value)[:40]!r}: give a finite number")
-    return number
+    found = number(value)
+    if not math.isfinite(found):
+        raise InvalidParameterError(f"{name} {shown(value)}: give a finite number")
+    return found
 
 
 def plain_numbers(name: str, values: object) -> tuple[float, ...]:
@@ -61,10 +62,7 @@ def plain_numbers(name: str, values: object) -> tuple[float, ...]:
     Raises:
         InvalidParameterError: They are not.
     """
-    try:
-        return tuple(plain_number(name, value) for value in values)  # type: ignore[attr-defined]  # checked by trying
-    except TypeError as wrong:
-        raise InvalidParameterError(f"{name} {str(values)[:40]!r}: give a tuple of numbers") from wrong
+    return tuple(plain_number(name, value) for value in items(name, values))
 
 
 def checked_budget(budget: object) -> float | None:
@@ -75,10 +73,10 @@ def checked_budget(budget: object) -> float | None:
     """
     if budget is None:
         return None
-    number = _number(budget)
-    if not 0 < number < math.inf:
-        raise InvalidBudgetError(f"budget {str(budget)[:40]}: give a number of queries above 0, or none for no cap")
-    return number
+    found = number(budget)
+    if not 0 < found < math.inf:
+        raise InvalidBudgetError(f"budget {shown(budget)}: give a number of queries above 0, or none for no cap")
+    return found
 
 
 def checked_cost(cost: object) -> float:
@@ -87,10 +85,10 @@ def checked_cost(cost: object) -> float:
     Raises:
         InvalidBudgetError: It is not a finite number, 0 or above.
     """
-    number = _number(cost)
-    if not 0 <= number < math.inf:
-        raise InvalidBudgetError(f"gradient_cost {str(cost)[:40]}: give a finite number, 0 or above")
-    return number
+    found = number(cost)
+    if not 0 <= found < math.inf:
+        raise InvalidBudgetError(f"gradient_cost {shown(cost)}: give a finite number, 0 or above")
+    return found
 
 
 def checked_levels(levels: Iterable[float], goal: Goal) -> tuple[float, ...]:
@@ -101,25 +99,17 @@ def checked_levels(levels: Iterable[float], goal: Goal) -> tuple[float, ...]:
     """
     numbers = plain_numbers("levels", levels)
     if any(low >= high for low, high in itertools.pairwise(numbers)):
-        raise InvalidParameterError(f"levels {numbers}: each must be larger than the one before")
-    for number in numbers:
-        goal.at(number)
+        raise InvalidParameterError(f"levels {shown(numbers)}: each must be larger than the one before")
+    for level in numbers:
+        goal.at(level)
     return numbers
 
 
-def _number(value: Any) -> float:
-    """A number as a float, -0.0 as 0.0; NaN for what is none."""
-    try:
-        return float(value) + 0.0
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-
-
 def _share(name: str, value: object, most: float = 1.0) -> float:
-    number = _number(value)
-    if not 0 <= number <= most:
-        raise InvalidParameterError(f"{name} {number}: give a number in [0, {most:g}]")
-    return number
+    found = number(value)
+    if not 0 <= found <= most:
+        raise InvalidParameterError(f"{name} {found}: give a number in [0, {most:g}]")
+    return found
 
 
 def _set_share(goal: object, name: str, most: float) -> None:
@@ -304,6 +294,7 @@ class MeanGoal(Goal):
 
     def tightened(self, margin: float) -> MeanGoal:
         """A larger least mean and, where it is a bound, a smaller variance."""
+        margin = plain_number("margin", margin)
         variance = max(self.epsilon_v - margin, 0.0) if self.bounds_variance else self.epsilon_v
         return MeanGoal(max(self.epsilon_m - margin, 0.0), variance)
 
@@ -377,6 +368,7 @@ class ReliabilityGoal(Goal):
 
     def tightened(self, margin: float) -> ReliabilityGoal:
         """A larger reliability."""
+        margin = plain_number("margin", margin)
         return ReliabilityGoal(self.level, min(self.reliability + margin, 1.0))
 
 
@@ -396,11 +388,12 @@ def read_goal(text: str) -> Goal:
     Raises:
         InvalidParameterError: It cannot be read, or a number is out of its range.
     """
+    an("goal", text, str)
     words: dict[str, float] = {}
     for part in filter(None, (piece.strip() for piece in text[:200].split(","))):
-        name, _, number = (piece.strip() for piece in part.partition("="))
+        name, _, written = (piece.strip() for piece in part.partition("="))
         try:
-            value = float(number)
+            value = float(written)
         except ValueError:
             value = math.nan
         if name in words or not math.isfinite(value):
@@ -449,9 +442,13 @@ class Question:
 
     def __post_init__(self) -> None:
         if not isinstance(self.function_id, str) or not self.function_id.strip():
-            raise InvalidParameterError(f"question with function_id {self.function_id!r}: give the id of a function")
+            raise InvalidParameterError(
+                f"question with function_id {shown(self.function_id)}: give the id of a function"
+            )
         if not isinstance(self.goal, Goal):
-            raise InvalidParameterError(f"question with goal {self.goal!r}: give a Goal, or read_goal({GOAL_EXAMPLES})")
+            raise InvalidParameterError(
+                f"question with goal {shown(self.goal)}: give a Goal, or read_goal({GOAL_EXAMPLES})"
+            )
         object.__setattr__(self, "start", plain_numbers("start", self.start))
         if not self.start:
             raise InvalidParameterError("start is empty: give one number a parameter")
@@ -511,16 +508,17 @@ class Questions:
             InvalidBudgetError, InvalidParameterError: As `Question`.
         """
         # Arrays (B, n) lie in memory parameter by parameter: loops over trajectories are long, over parameters short.
+        an("space", space, SemanticSpace)
         points = np.array(np.atleast_2d(space.require(start, "start point")), order="F")
         if points.ndim != 2:
             raise ShapeMismatchError(f"start points {points.shape} must be (n,) or (B, n)")
-        rows: IntArray = np.zeros(len(points), np.int64) if member is None else np.array(member, dtype=np.int64)
+        rows: IntArray = np.zeros(len(points), np.int64) if member is None else np.array(whole_array("member", member))
         if rows.shape != points.shape[:1]:
             raise ShapeMismatchError(f"{len(points)} start points need as many members, not {rows.shape}")
         for array in (points, rows):
             array.setflags(write=False)  # handed out
         cap = checked_budget(budget)
-        asked = MeanGoal() if goal is None else goal
+        asked: Goal = MeanGoal() if goal is None else an("goal", goal, Goal)
         for name, value in (
             ("space", space),
             ("start", points),

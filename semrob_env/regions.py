@@ -14,12 +14,16 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
+from semrob_env.checks import an, items, number, real_array, shown, whole_number
 from semrob_env.errors import InvalidParameterError, InvalidRegionError, ShapeMismatchError
 from semrob_env.parameters import SemanticSpace
 from semrob_env.types import BoolArray, FloatArray
 
 MOST_CORNER_PARAMETERS = 12
 """Full corner sets are offered up to this n (4096 corners)."""
+
+MOST_COUNT = 2**40
+"""Most copies or points that are asked for at once."""
 
 _SEAM_ULPS = 4
 """Ulps by which an upper bound beyond the seam may have been rounded when it was brought there."""
@@ -44,7 +48,10 @@ class Regions:
     upper: FloatArray
 
     def __post_init__(self) -> None:
-        lower, upper = (np.array(bound, dtype=np.float64, ndmin=2) for bound in (self.lower, self.upper))
+        an("space", self.space, SemanticSpace)
+        lower, upper = (
+            np.array(real_array("bound", bound, InvalidRegionError), ndmin=2) for bound in (self.lower, self.upper)
+        )
         n = self.space.n
         if lower.ndim != 2 or lower.shape != upper.shape or lower.shape[1] != n:
             raise InvalidRegionError(f"bounds have shapes {lower.shape} and {upper.shape}; both must be (B, {n})")
@@ -63,13 +70,20 @@ class Regions:
     @classmethod
     def around(cls, space: SemanticSpace, start: npt.ArrayLike, half_width: npt.ArrayLike) -> Regions:
         """Regions start +- half_width, for start (n,) or (B, n), cut to the space."""
-        center = np.atleast_2d(np.asarray(start, dtype=np.float64))
-        half = np.asarray(half_width)
+        an("space", space, SemanticSpace)
+        center = np.atleast_2d(real_array("start", start, InvalidRegionError))
+        half = real_array("half_width", half_width, InvalidRegionError)
+        try:
+            np.broadcast_shapes(center.shape, half.shape, (space.n,))
+        except ValueError as error:
+            raise InvalidRegionError(f"start {center.shape} and half_width {half.shape} do not fit together") from error
         return cls(space, center - half, center + half).clip()
 
     @classmethod
     def whole(cls, space: SemanticSpace, count: int = 1) -> Regions:
         """The whole space, `count` times."""
+        an("space", space, SemanticSpace)
+        count = whole_number("count", count, 0, MOST_COUNT, InvalidRegionError)
         return cls(space, np.tile(space.low, (count, 1)), np.tile(space.high, (count, 1)))
 
     def __len__(self) -> int:
@@ -123,9 +137,10 @@ class Regions:
         Raises:
             InvalidParameterError: alpha not above 0.
         """
-        if not boundary_factor > 0:
-            raise InvalidParameterError(f"boundary factor {boundary_factor}: must be above 0")
-        margin = boundary_factor / 2 * self.width
+        factor = number(boundary_factor)
+        if not 0 < factor < np.inf:
+            raise InvalidParameterError(f"boundary factor {shown(boundary_factor)}: must be above 0 and finite")
+        margin = factor / 2 * self.width
         return Regions(self.space, self.lower - margin, self.upper + margin)
 
     def clip(self) -> Regions:
@@ -143,6 +158,13 @@ class Regions:
             wrapped = space.project(start)
             # Where nothing moves, keep the upper bound's bits instead of adding the width again.
             moved = np.where((wrapped == self.lower) & (excess == 0), self.upper, wrapped + width)
+            is_away = (self.lower >= space.high) | (self.lower < space.low - space.width) | (self.upper < space.low)
+            is_away &= excess == 0
+            if is_away.any():
+                # Both ends wrap alike: a region that ends at a point then holds it, however many turns away it lies.
+                end = space.project(self.upper)
+                end += space.width * np.round((wrapped + width - end) / space.width)
+                moved = np.where(is_away, np.clip(end, wrapped, wrapped + space.width), moved)
             # Adding may round to more than one turn: step back by one ulp, so that the form is exact.
             moved = np.where(moved - wrapped > space.width, np.nextafter(moved, -np.inf), moved)
             lower = np.where(space.is_periodic, wrapped, lower)
@@ -155,7 +177,7 @@ class Regions:
         Raises:
             ShapeMismatchError: theta has another shape.
         """
-        points = np.asarray(theta, dtype=np.float64)
+        points = real_array("theta", theta, ShapeMismatchError)
         fitting = [(self.space.n,), self.lower.shape, (len(self), *points.shape[1:2], self.space.n)]
         if points.shape not in fitting:
             raise ShapeMismatchError(f"theta {points.shape} must be (n,), (B, n) or (B, m, n), B, n {self.lower.shape}")
@@ -172,7 +194,7 @@ class Regions:
         turn = self.space.width[k]
         # A bound at or beyond the seam was rounded when a turn was added, or a width to a wrapped bound: what lies
         # within that rounding is inside, so that a region which ends at its start point holds it.
-        reach = upper + _SEAM_ULPS * np.spacing(upper)
+        reach = upper + _SEAM_ULPS * np.spacing(np.abs(upper))  # that of a negative number is negative
         reach = np.where(reach >= self.space.high[k], reach, upper)
         # Everything is compared after project(), which keeps order within a turn: so rounding there loses no bound
         # and no sampled point of a region that crosses the seam.
@@ -187,6 +209,12 @@ class Regions:
 
     def intersection_volume(self, other: Regions) -> FloatArray:
         """Volume of the overlap row by row, (B,), modulo the period (there it may be two pieces)."""
+        an("the other", other, Regions, InvalidRegionError)
+        if self.space != other.space or len(self) != len(other):
+            raise InvalidRegionError(
+                f"{len(self)} regions over {', '.join(self.space.names)} and {len(other)} over "
+                f"{', '.join(other.space.names)}: give as many of one space"
+            )
         mine, theirs = self.clip(), other.clip()
         length = _overlap(mine.lower, mine.upper, theirs.lower, theirs.upper)
         for periodic in (-1, 1):
@@ -213,8 +241,10 @@ class Regions:
         Raises:
             InvalidRegionError: Not one Generator a region.
         """
-        if len(rngs) != len(self):
-            raise InvalidRegionError(f"{len(rngs)} generators for {len(self)} regions; give one a region")
+        given = items("rngs", rngs, InvalidRegionError)
+        if len(given) != len(self) or not all(isinstance(rng, np.random.Generator) for rng in given):
+            raise InvalidRegionError(f"{len(given)} generators for {len(self)} regions; give one a region")
+        count = whole_number("count", count, 0, MOST_COUNT)
         fractions = np.empty((len(self), count, self.space.n))
         for row, rng in enumerate(rngs):
             fractions[row] = rng.random((count, self.space.n))

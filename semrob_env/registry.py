@@ -98,7 +98,7 @@ class Registry(MutableMapping[str, T]):
         return self._fulfilled(name, entry) if isinstance(entry, _Promise) else entry
 
     def __contains__(self, name: object) -> bool:
-        return name in self._entries or name in self._with_plugins()
+        return isinstance(name, str) and (name in self._entries or name in self._with_plugins())
 
     def __setitem__(self, name: str, value: T) -> None:
         self._broken.pop(name, None)
@@ -124,11 +124,11 @@ class Registry(MutableMapping[str, T]):
         return len(self.names())
 
     def _entry(self, name: str) -> T | _Promise:
-        if name not in self:
+        if not isinstance(name, str) or name not in self:
             known = self.names()
             near = difflib.get_close_matches(str(name), known, n=1)
             hint = f"; the nearest is {near[0]}" if near else ""
-            raise UnknownNameError(f"unknown {self.kind} {name!r}; known are {', '.join(known)}{hint}")
+            raise UnknownNameError(f"unknown {self.kind} {str(name)[:200]!r}; known are {', '.join(known)}{hint}")
         return self._entries[name]
 
     def _with_plugins(self) -> dict[str, T | _Promise]:

@@ -13,7 +13,8 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from signal import SIGTERM
-from typing import Annotated, Any, Generic, NoReturn, TypeVar, final
+from types import FrameType
+from typing import Annotated, Any, Generic, TypeVar, final
 
 from baselines.commands.start import INTERRUPT_TEXT, interrupts
 from baselines.commands.start import INTERRUPTED as INTERRUPTED
@@ -309,9 +310,10 @@ def _signals() -> Iterator[None]:
             signal.signal(SIGTERM, signal.SIG_DFL)
 
 
-def _terminate(*_: object) -> NoReturn:
+def _terminate(number: int, frame: FrameType | None) -> None:
     signal.signal(SIGTERM, signal.SIG_IGN)  # the clean-up is not to be cut short
-    raise _Terminated
+    if not interrupts.is_put_off(frame, _terminate):  # an import may swallow it, or wrap it in another error
+        raise _Terminated
 
 
 def _tell(text: str) -> None:

@@ -12,6 +12,7 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
     from typing import Any, NoReturn
 
@@ -80,13 +81,18 @@ class Interrupts:
         if not self._is_working:
             os.write(2, f"interrupted: {INTERRUPT_TEXT}\n".encode())
             os._exit(INTERRUPTED)
+        if not self.is_put_off(frame, self._on_signal):
+            raise KeyboardInterrupt
+
+    def is_put_off(self, frame: FrameType | None, handler: Callable[[int, FrameType | None], None]) -> bool:
+        """Whether a signal has to wait for an import that is under way; `handler` is then called again soon."""
         if hasattr(_signal, "setitimer") and self._waited_s < self.LONGEST_S and _is_importing(frame):
             self._waited_s += self.LOOK_AGAIN_S
-            _signal.signal(_signal.SIGALRM, self._on_signal)
+            _signal.signal(_signal.SIGALRM, handler)
             _signal.setitimer(_signal.ITIMER_REAL, self.LOOK_AGAIN_S)
-            return
+            return True
         self._waited_s = 0.0
-        raise KeyboardInterrupt
+        return False
 
 
 interrupts = Interrupts()

@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from semrob_env.checks import an, whole_array, whole_number
 from semrob_env.errors import InvalidRegionError, NoGroundTruthError, ShapeMismatchError, UnknownNameError
 from semrob_env.functions import ScoreFunction
 from semrob_env.ground_truth.grid import GroundTruth
@@ -121,12 +122,14 @@ def members_of(function: ScoreFunction, regions: Regions, member: npt.ArrayLike 
         ShapeMismatchError: Not one member a region.
         UnknownNameError: No such member.
     """
+    an("function", function, ScoreFunction)
+    an("regions", regions, Regions, InvalidRegionError)
     if regions.space != function.space:
         raise InvalidRegionError(
             f"regions over {', '.join(regions.space.names)} for {function.id} over {', '.join(function.space.names)}"
         )
     count = len(regions)
-    rows = np.zeros(count, dtype=np.int64) if member is None else np.asarray(member, dtype=np.int64)
+    rows = np.zeros(count, dtype=np.int64) if member is None else whole_array("member", member)
     if rows.shape != (count,):
         raise ShapeMismatchError(f"member has shape {rows.shape}, must be ({count},): one a region")
     if count and not (rows.min() >= 0 and rows.max() < function.members):
@@ -146,6 +149,10 @@ def optimum(function: ScoreFunction, start: npt.ArrayLike, goal: Goal | None = N
         OutOfSpaceError, ShapeMismatchError: start is not a point (n,) of the space.
         UnknownNameError: No such member.
     """
+    an("function", function, ScoreFunction)
+    if goal is not None:
+        an("goal", goal, Goal)
+    member = whole_number("member", member, 0, function.members - 1, UnknownNameError)
     known, leaf = knower(function, member), function.leaf(member)
     return known.optimum(start, goal, leaf.member, complement=leaf.is_complement)
 

@@ -14,6 +14,7 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
+from semrob_env.checks import an, number, shown, whole_number
 from semrob_env.errors import InvalidParameterError, NoGroundTruthError
 from semrob_env.functions import ScoreFunction
 from semrob_env.ground_truth import members_of, truth
@@ -59,6 +60,11 @@ class Judge:
     confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:
+        an("goal", self.goal, Goal)
+        for name in ("points", "seed", "certificate_points"):
+            whole_number(f"judge {name}", getattr(self, name), 0, 2**256)
+        if not 0 < number(self.confidence) < 1:
+            raise InvalidParameterError(f"confidence {shown(self.confidence)}: give a number in (0, 1)")
         if not 2 <= self.points <= MOST_POINTS or self.points & (self.points - 1):
             raise InvalidParameterError(
                 f"{self.points} judge points: give a power of two from 2 to {MOST_POINTS}, for example 64"
@@ -144,7 +150,7 @@ def judge_regions(
         ShapeMismatchError: Not one member a region.
         UnknownNameError: No such member.
     """
-    judge = Judge() if judge is None else judge
+    judge = Judge() if judge is None else an("judge", judge, Judge)
     members, count = members_of(function, regions, member), len(regions)
     cut = regions.clip()
     scores = np.empty((count, judge.points))

@@ -11,6 +11,7 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
+from semrob_env.checks import an, items, number, real_array, shown, whole_number
 from semrob_env.errors import (
     InvalidParameterError,
     NameClashError,
@@ -38,7 +39,9 @@ class SemanticSpace:
     parameters: tuple[Parameter, ...]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "parameters", tuple(self.parameters))
+        object.__setattr__(self, "parameters", items("parameters", self.parameters))
+        for parameter in self.parameters:
+            an("a parameter", parameter, Parameter)
         if not self.parameters:
             raise InvalidParameterError("a space needs at least one parameter")
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
@@ -79,8 +82,8 @@ class SemanticSpace:
         Raises:
             UnknownNameError: It is not in this space.
         """
-        if name not in self.names:
-            raise UnknownNameError(f"unknown parameter {name!r}; this space has {', '.join(self.names)}")
+        if not isinstance(name, str) or name not in self.names:
+            raise UnknownNameError(f"unknown parameter {shown(name)}; this space has {', '.join(self.names)}")
         return self.names.index(name)
 
     @cached_property
@@ -196,7 +199,8 @@ class SemanticSpace:
 
     def sample(self, count: int, rng: np.random.Generator) -> FloatArray:
         """`count` points (count, n), uniform over the space."""
-        return self.from_unit(rng.random((count, self.n)))
+        an("rng", rng, np.random.Generator)
+        return self.from_unit(rng.random((whole_number("count", count, 0), self.n)))
 
     def grid(self, counts: Sequence[int]) -> FloatArray:
         """Regular grid (prod(counts), n): both ends of a plain parameter, one end of a periodic one.
@@ -204,6 +208,7 @@ class SemanticSpace:
         Raises:
             InvalidParameterError: Not n counts, or one below 1.
         """
+        counts = [whole_number("grid count", count, -(2**63)) for count in items("grid counts", counts)]
         if len(counts) != self.n or min(counts) < 1:
             raise InvalidParameterError(f"grid counts {tuple(counts)}: give {self.n} counts of at least 1")
         axes = [
@@ -220,25 +225,25 @@ class SemanticSpace:
             InvalidParameterError: Text that is not `name=number`, or a name given twice.
             OutOfSpaceError: A value outside the bounds.
         """
+        an("point", values, (str, Mapping))
         named = _parse_point(values) if isinstance(values, str) else dict(values)
         unknown = [name for name in named if name not in self.names]
         if unknown:
             raise UnknownNameError(
                 f"unknown parameter {unknown[0]!r} in a point; this space has {', '.join(self.names)}"
             )
-        theta = np.array([named.get(parameter.name, parameter.default) for parameter in self.parameters])
+        theta = np.array([number(named.get(parameter.name, parameter.default)) for parameter in self.parameters])
         return self.require(theta, "point")
 
     def format_point(self, theta: npt.ArrayLike) -> str:
         """One point (n,) as text that `point` reads back exactly."""
         values = self._points(theta)
+        if values.ndim != 1:
+            raise ShapeMismatchError(f"theta has shape {values.shape}; one point is ({self.n},)")
         return ",".join(f"{name}={float(value):.17g}" for name, value in zip(self.names, values, strict=True))
 
     def _points(self, theta: npt.ArrayLike) -> FloatArray:
-        try:
-            values = np.asarray(theta, dtype=np.float64)
-        except (TypeError, ValueError) as error:
-            raise ShapeMismatchError(f"theta is no array of numbers: {error}") from error
+        values = real_array("theta", theta, ShapeMismatchError)
         if values.ndim == 0 or values.shape[-1] != self.n:
             raise ShapeMismatchError(
                 f"theta has shape {values.shape}, its last axis must be {self.n} ({', '.join(self.names)})"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import final
 
+from semrob_env.checks import an, items, shown
 from semrob_env.errors import InvalidParameterError, UnknownNameError
 
 
@@ -44,7 +45,7 @@ class Parameter:
 
     def __post_init__(self) -> None:
         if not all(isinstance(text, str) for text in (self.name, self.unit, self.sense)):
-            raise InvalidParameterError(f"parameter {self.name!r:.80}: name, unit and sense must be text")
+            raise InvalidParameterError(f"parameter {shown(self.name)}: name, unit and sense must be text")
         numbers = (self.low, self.high, self.default, 0.0 if self.period is None else self.period)
         if not all(map(_is_real, numbers)):
             raise InvalidParameterError(f"{self.name}: low, high, default and period must be numbers of float64")
@@ -76,7 +77,7 @@ def _is_real(value: object) -> bool:
         return False
     try:
         float(value)
-    except OverflowError:
+    except (TypeError, OverflowError):  # of spans of time, which NumPy calls numbers
         return False
     return True
 
@@ -228,7 +229,9 @@ def read_parameters(names: str | Iterable[str]) -> tuple[Parameter, ...]:
         UnknownNameError: A name is neither in `PARAMETERS` nor in `NAMED_SPACES`.
         InvalidParameterError: A range that cannot be read, is upside down, or leaves that of the parameter.
     """
-    given = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(names)
+    given = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(items("names", names))
+    for text in given:
+        an("a name of a parameter", text, str, UnknownNameError)
     written = [name for text in given for name in NAMED_SPACES.get(text, (text,))]
     return tuple(_read(text) for text in written)
 

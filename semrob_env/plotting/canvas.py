@@ -13,7 +13,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import matplotlib
+from semrob_env.errors import OutputError
+
+try:
+    import matplotlib
+except UnicodeError as error:  # of a user's matplotlibrc, which is read as it is imported
+    raise OutputError(
+        f"matplotlib cannot read its settings ({error}); mend or remove the file matplotlibrc of this folder, of "
+        "MATPLOTLIBRC or of your home, and run the same command again"
+    ) from error
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure

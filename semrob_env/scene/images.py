@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from semrob_env.checks import an, real_array
+from semrob_env.errors import ShapeMismatchError
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.camera import SCENE_PARAMETERS, Scenes
 from semrob_env.scene.mesh import Mesh
@@ -59,6 +61,8 @@ def render(
         OutOfSpaceError, ShapeMismatchError, UnknownNameError, InvalidParameterError: theta, space, size, up or front.
         InvalidMeshError, LibraryError, AmbiguousNameError: The shape cannot be loaded.
     """
+    an("shape", shape, (Mesh, str, os.PathLike))
+    an("space", space, (str, SemanticSpace))
     renderer, pose = Rasterizer(size, supersample), Pose(up, front)
     if isinstance(shape, Mesh):
         mesh = pose.applied(shape)
@@ -79,4 +83,7 @@ def render(
 
 def picture(image: Float32Array) -> Image.Image:
     """An image (3, H, W) in [0, 1] as one of Pillow, to show or to save: `picture(render("cup:3")).save("cup.png")`."""
+    image = real_array("image", image, ShapeMismatchError).astype(np.float32)
+    if image.ndim != 3 or len(image) != 3 or not image.size:
+        raise ShapeMismatchError(f"an image of shape {image.shape}; must be (3, H, W)")
     return Image.fromarray(np.round(np.clip(image.transpose(1, 2, 0), 0.0, 1.0) * 255.0).astype(np.uint8))

@@ -16,6 +16,7 @@ from baselines.reinforcement import Reinforcement, ReinforcementSettings
 from optimizers.run import run
 from semrob_env.envs.game import RegionGame, RegionRules
 from semrob_env.errors import (
+    InvalidActionError,
     InvalidParameterError,
     NameClashError,
     RefusedFileError,
@@ -191,6 +192,12 @@ def test_agents_from_before_there_were_goals_are_read() -> None:
     assert game_rules(json.loads(json.dumps(plain_rules(rules))), 100).goal == MeanGoal(0.3, 0.1)
     with pytest.raises(InvalidParameterError, match="epsilon_m"):
         game_rules({"epsilon_m": "all"}, 100)
+
+
+@pytest.mark.parametrize("answer", [None, np.zeros(3), "abcd", np.zeros(4) * 1j, np.full(4, np.nan)])
+def test_answers_of_a_policy_that_are_no_actions_are_told(answer: Any) -> None:
+    with lent_policy("odd", lambda _: answer) as name, pytest.raises(InvalidActionError):
+        played(name)
 
 
 def test_names_of_policies_are_checked() -> None:

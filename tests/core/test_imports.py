@@ -19,6 +19,7 @@ PACKAGES = ("semrob_env", "optimizers", "baselines", "scripts")
 LEVELS = {
     **dict.fromkeys(
         (
+            "checks",
             "compiled",
             "containment",
             "environments",

@@ -530,7 +530,7 @@ def test_a_member_that_is_no_whole_number_is_refused() -> None:
     function = Counting(members=2)
     with pytest.raises(InvalidParameterError, match="whole numbers"):
         function.values(POINTS, [0.7])
-    with pytest.raises(TypeError):
+    with pytest.raises(InvalidParameterError, match="whole number"):
         QueryOracle(function).value([0.0, 0.0], member=0.7)  # type: ignore[arg-type]  # what a caller may do
 
 

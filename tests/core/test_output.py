@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import pkgutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +53,23 @@ def test_the_settings_of_a_user_change_no_picture_and_pictures_no_settings(tmp_p
     with matplotlib.rc_context(theirs):
         assert picture("cup", tmp_path) == expected
         assert all(matplotlib.rcParams[name] == value or name == "font.family" for name, value in theirs.items())
+
+
+@pytest.mark.slow  # a process of its own: settings are read once
+def test_settings_that_are_no_text_are_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "matplotlibrc").write_bytes(b"\xff\xfe\0")
+    code = (
+        "import semrob_env.errors as e\ntry:\n import semrob_env.plotting\nexcept e.OutputError as told:\n print(told)"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": root},
+        capture_output=True,
+        check=True,
+    )
+    assert ended.stdout.decode().startswith("matplotlib cannot read its settings")
 
 
 def test_all_that_makes_a_figure_draws_in_the_plain_style() -> None:

@@ -21,6 +21,11 @@ SHIFTED = SemanticSpace((
     Parameter("size", "", 0.1, 0.7, None, 0.1, "0: none"),
     Parameter("phase", "", 0.3, 1.0, 1.0 - 0.3, 0.3, "0: none"),
 ))
+BELOW = SemanticSpace((
+    Parameter("turn", "deg", -1080.0, -720.0, 360.0, -1080.0, "0: front"),
+    Parameter("size", "", 0.1, 0.7, None, 0.1, "0: none"),
+))
+"""A turn of negative numbers alone."""
 
 
 def random_regions(space: SemanticSpace, count: int, seed: int, reach: float = 1.2) -> Regions:
@@ -241,7 +246,7 @@ def test_rounding_at_the_seam_loses_no_corner_and_no_sample(space: SemanticSpace
         assert chosen.contains(chosen.from_fractions(ends)).all()
 
 
-@pytest.mark.parametrize("space", [BOTH, SHIFTED], ids=["paper", "shifted"])
+@pytest.mark.parametrize("space", [BOTH, SHIFTED, BELOW], ids=["paper", "shifted", "below"])
 @pytest.mark.parametrize(("down", "up"), [(1.0, 0.0), (0.0, 1.0), (0.7, 1e-14), (0.0, 0.0), (1.3, 0.0)])
 def test_a_region_that_ends_at_its_start_holds_it_across_the_seam(space: SemanticSpace, down: float, up: float) -> None:
     rng = np.random.default_rng(0)
@@ -259,6 +264,22 @@ def test_a_region_that_ends_at_its_start_holds_it_across_the_seam(space: Semanti
     is_short = (cut.width < 0.9 * space.width).all(axis=1) & (beyond != start).any(axis=1)
     assert not cut.contains(beyond)[is_short].any()
     assert is_short.any()
+
+
+@pytest.mark.parametrize("space", [BOTH, SHIFTED, BELOW], ids=["paper", "shifted", "below"])
+@pytest.mark.parametrize("turns", [-40, -3, -1, 1, 2, 40])
+def test_a_region_whole_turns_away_holds_the_point_it_ends_at(space: SemanticSpace, turns: int) -> None:
+    rng = np.random.default_rng(5)
+    told = space.sample(3000, rng) + turns * space.width * space.is_periodic
+    reach = space.width * rng.choice([0.0, 1e-12, 0.2, 0.5, 0.999], told.shape)
+    start = space.project(told)
+    for raw in (Regions(space, told - reach, told), Regions(space, told, told + reach)):
+        cut = raw.clip()
+        assert raw.contains(start).all()
+        assert cut.contains(start).all()
+        assert (cut.width <= space.width).all()
+        assert np.allclose(cut.width[:, space.is_periodic], raw.width[:, space.is_periodic], rtol=0, atol=1e-10)
+        assert cut.clip().upper.tobytes() == cut.upper.tobytes()
 
 
 @pytest.mark.parametrize("space", [BOTH, SHIFTED], ids=["paper", "shifted"])

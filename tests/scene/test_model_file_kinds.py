@@ -274,6 +274,8 @@ def grown(*nodes: Any) -> list[Any]:
     return [*LINEAR, *nodes, node("ReduceMean", "k", "r", keepdims=0), node("Add", "y,r", "z")]
 
 
+POOLED = [node("GlobalAveragePool", "u", "p"), node("Flatten", "p", "z")]
+
 COSTLY: dict[str, tuple[list[Any], dict[str, npt.ArrayLike], str]] = {
     "endless loop": (*turns(2**62), "how often its Loop turns is not told"),
     "long loop": (*turns(10**9), "takes more than"),
@@ -284,7 +286,7 @@ COSTLY: dict[str, tuple[list[Any], dict[str, npt.ArrayLike], str]] = {
         "Range makes 1000000000 numbers",
     ),
     "resize": (
-        [node("Resize", "x,,s", "u", mode="nearest"), node("GlobalAveragePool", "u", "p"), node("Flatten", "p", "z")],
+        [node("Resize", "x,,s", "u", mode="nearest"), *POOLED],
         {"s": np.array([1, 1, 2000, 2000], dtype=np.float32)},
         "Interpolate makes 3072000000 numbers",
     ),
@@ -310,9 +312,29 @@ COSTLY: dict[str, tuple[list[Any], dict[str, npt.ArrayLike], str]] = {
         "takes more than",
     ),
     "half a bias": (
-        [node("LRN", "x", "u", size=3, bias=1.5), node("GlobalAveragePool", "u", "p"), node("Flatten", "p", "z")],
+        [node("LRN", "x", "u", size=3, bias=1.5), *POOLED],
         {},
         "LRN of bias 1.5",
+    ),
+    "an even size": (
+        [node("LRN", "x", "u", size=4, bias=1.0), *POOLED],
+        {},
+        "LRN of size 4",
+    ),
+    "antialias": (
+        [node("Resize", "x,,s", "u", mode="linear", antialias=1), *POOLED],
+        {"s": np.array([1, 1, 0.5, 0.5], dtype=np.float32)},
+        "Resize with antialias",
+    ),
+    "exclude outside": (
+        [node("Resize", "x,,s", "u", mode="cubic", exclude_outside=1), *POOLED],
+        {"s": np.array([1, 1, 2, 2], dtype=np.float32)},
+        "has exclude_outside '1', which OpenVINO passes over",
+    ),
+    "keep aspect": (
+        [node("Resize", "x,,,s", "u", mode="linear", keep_aspect_ratio_policy="not_larger"), *POOLED],
+        {"s": np.array([1, 3, 9, 30])},
+        "has keep_aspect_ratio_policy 'not_larger'",
     ),
     "random": (grown(node("RandomUniformLike", "y", "k")), {}, "RandomUniform draws random numbers"),
 }

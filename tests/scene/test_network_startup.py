@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -110,6 +113,57 @@ def test_dropout_at_work_is_refused_however_rare_and_one_that_drops_nothing_is_n
         classifier(Parts(rarely), backend)
     idle = Parts(lambda images: torch.nn.functional.dropout(images, 0.0, training=True))
     np.testing.assert_allclose(classifier(idle, backend).scores(SHOWN, CLASSES), margins(Parts()), atol=1e-5)
+
+
+class Tired(Parts):
+    """Answers otherwise from some call on; what it counts by stands in it, in a buffer or elsewhere."""
+
+    count: torch.Tensor
+    settings: object
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self.place, self.calls, self.other = place, 0, itertools.count(1)
+        self.register_buffer("count", torch.zeros(()))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        if self.place == "elsewhere":
+            return super().forward(images) * (1.0 if next(self.other) < 60 else -1.0)
+        if self.place == "buffer":
+            self.count += 1
+            return super().forward(images) * torch.where(self.count < 60, 1.0, -1.0)
+        self.calls += 1
+        return super().forward(images) * (1.0 if self.calls < 60 or self.place == "harmless" else -1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Slotted:
+    """Settings of a module, in an object without a dictionary."""
+
+    scale: float = 1.0
+
+
+@pytest.mark.parametrize("place", ["attribute", "buffer"])
+def test_a_module_that_answers_otherwise_after_many_calls_is_refused(place: str) -> None:
+    with pytest.raises(ClassifierError, match=r"own answers the same image differently after \d+ calls"):
+        classifier(Tired(place), "torch")
+    module = Tired("harmless")  # only counts
+    module.settings = Slotted()
+    np.testing.assert_allclose(classifier(module, "torch").scores(SHOWN, CLASSES), margins(module), atol=1e-5)
+
+
+def test_a_module_that_tires_by_what_nobody_sees_is_told_when_it_does() -> None:
+    made = classifier(Tired("elsewhere"), "torch")
+    with pytest.raises(ClassifierError, match="own answers a start-up image otherwise than when it was made"):
+        made.scores(np.concatenate([SHOWN] * 80), np.tile(CLASSES, 80))
+
+
+def test_a_scripted_module_answers_as_the_one_it_is_of() -> None:
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that TorchScript is an old format
+        scripted = torch.jit.script(module)
+    np.testing.assert_allclose(classifier(scripted).scores(SHOWN, CLASSES), margins(module), atol=1e-5)
 
 
 def attending(share: float) -> Part:

@@ -111,6 +111,12 @@ def test_statements_that_are_not_read_are_refused_by_name(tmp_path: Path, line: 
     refused(write(tmp_path, f"{SOLID}f 1 2 3\n{line}\n"), f"holds '{line.split()[0]}', which is not read")
 
 
+@pytest.mark.parametrize("line", ["F 1 2 4", "f\u00a01 2 4", "f; 1 2 4", "V 1 1 1", "v", "vt", "SURF 0 1", "USEMTL a"])
+def test_what_is_meant_for_a_statement_and_is_none_is_refused(tmp_path: Path, line: str) -> None:
+    refused(write(tmp_path, f"{SOLID}f 1 2 3\n{line}\nf 1 3 4\n"), "is no statement")
+    assert len(load_mesh(write(tmp_path, f"Made by hand\nversion 2\n{SOLID}vp 0 0\nf 1 2 3\nfoot note\n")).faces) == 1
+
+
 def test_vertices_may_hold_more_than_places_or_too_little(tmp_path: Path) -> None:
     assert len(load_mesh(write(tmp_path, SOLID.replace("0 0 1", "0 0 1 1.0") + "f 1 2 3\nf 1 2 4\n")).faces) == 2
     refused(write(tmp_path, SOLID.replace("v 0 0 1", "v 0 0") + "f 1 2 3\n"), "fewer than three numbers")
@@ -173,6 +179,12 @@ def test_materials_are_read_as_they_are_written(tmp_path: Path, case: str) -> No
 @pytest.mark.parametrize("text", ["usemtl m # body", "usemtl  m  ", "usemtl\tm", "usemtl other # m\nusemtl m"])
 def test_the_use_of_a_material_may_have_a_comment(tmp_path: Path, text: str) -> None:
     assert color(write(tmp_path, f"mtllib a.mtl\n{PLACED}{text}\n{FACES}", a_mtl=PAINT)) == RED
+
+
+def test_a_use_of_no_material_ends_the_one_before_and_textures_put_on_by_usemap_are_refused(tmp_path: Path) -> None:
+    text = f"mtllib a.mtl\n{PLACED}usemtl m\nusemtl\n{FACES}"
+    assert color(write(tmp_path, text, a_mtl=PAINT)) == WHITE
+    refused(write(tmp_path, text.replace("usemtl\n", "usemap bark\n"), a_mtl=PAINT), "'usemap'", colors=True)
 
 
 def test_names_with_number_signs_and_foreign_letters_fit_whatever_their_encodings(tmp_path: Path) -> None:

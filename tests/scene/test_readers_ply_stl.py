@@ -261,6 +261,10 @@ def test_an_stl_file_that_cannot_be_is_told(tmp_path: Path, case: str) -> None:
     refused(write(tmp_path, "cube.stl", data), f"not a readable STL file: .*{message}")
 
 
+def test_an_stl_file_with_another_behind_it_is_refused(tmp_path: Path) -> None:
+    refused(write(tmp_path, "two.stl", binary_stl() + binary_stl()), "a second solid behind the first")
+
+
 def test_blank_lines_take_no_time(tmp_path: Path) -> None:
     data: Any = text_stl().replace("solid a\n", "solid a\n" + "\n \t" * 200_000, 1).encode()
     assert volume(load_mesh(write(tmp_path, "cube.stl", data))) == pytest.approx(8.0)

@@ -17,7 +17,15 @@ import pytest
 
 from baselines.agents.training import ALGORITHMS
 from baselines.commands import accept_shapes, benchmark_envs, benchmark_recorded, method_table, train_agent
-from baselines.commands.program import BAD_INPUT, BROKEN_PIPE, INTERRUPTED, find_command, run_command, semrob
+from baselines.commands.program import (
+    BAD_INPUT,
+    BROKEN_PIPE,
+    INTERRUPTED,
+    TERMINATED,
+    find_command,
+    run_command,
+    semrob,
+)
 from baselines.commands.shared.options import Networks, ShapeOptions
 from baselines.commands.shared.reading import count, counts, grid_counts, names, numbers, reals
 from baselines.commands.table import COMMANDS, NAMES
@@ -205,22 +213,27 @@ def test_ctrl_c_is_one_line_while_a_command_is_imported_as_well(
     assert capsys.readouterr().err == "interrupted: what was finished is kept; run the same command to go on\n"
 
 
-def test_ctrl_c_before_the_work_ends_at_once_and_is_not_lost_in_an_import_of_the_work(tmp_path: Path) -> None:
-    (tmp_path / "swallows.py").write_text(
-        "import os, signal, time\n"
-        "try:\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(0.1)\n"
-        "except BaseException:\n    pass\n"
-    )
+def test_a_signal_before_the_work_ends_at_once_and_is_not_lost_in_an_import_of_the_work(tmp_path: Path) -> None:
+    for name in ("SIGINT", "SIGTERM"):
+        (tmp_path / f"swallows_{name}.py").write_text(
+            "import os, signal, time\n"
+            f"try:\n    os.kill(os.getpid(), signal.{name})\n    time.sleep(0.1)\n"
+            "except BaseException:\n    pass\n"
+        )
     code = (
         "import sys, time\nfrom baselines.commands import start\nstart.interrupts.watch()\n{before}\n"
         "from baselines.commands import program\nfrom baselines.commands.work import method_table\n"
-        "def run(options, console):\n    import swallows\n    time.sleep(5)\n    print('went on')\n"
+        "def run(options, console):\n    import {during}\n    time.sleep(5)\n    print('went on')\n"
         "method_table.run = run\nsys.exit(program.code_of(['method_table']))"
     )
-    for before in ("import swallows", ""):
-        ended = program(tmp_path, sys.executable, "-c", code.format(before=before))
-        assert (ended.returncode, ended.stdout) == (INTERRUPTED, "")
-        assert ended.stderr == "interrupted: nothing half-written is left\n"
+    for name, before, code_of_exit, word in (
+        ("SIGINT", "import swallows_SIGINT", INTERRUPTED, "interrupted"),
+        ("SIGINT", "", INTERRUPTED, "interrupted"),
+        ("SIGTERM", "", TERMINATED, "terminated"),
+    ):
+        ended = program(tmp_path, sys.executable, "-c", code.format(before=before, during=f"swallows_{name}"))
+        assert (ended.returncode, ended.stdout) == (code_of_exit, "")
+        assert ended.stderr == f"{word}: nothing half-written is left\n"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")

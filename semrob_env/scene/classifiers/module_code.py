@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import is_dataclass
+from dataclasses import fields, is_dataclass
 from functools import lru_cache, partial
 from types import CellType, CodeType, FunctionType, SimpleNamespace
 from typing import Any
@@ -163,6 +163,8 @@ def told(value: object, depth: int = 0) -> object:
     if isinstance(value, Mapping):
         return kind, *sorted(repr((inner(key), inner(item))) for key, item in value.items())
     if is_dataclass(value) or isinstance(value, SimpleNamespace):
+        if is_dataclass(value) and not hasattr(value, "__dict__"):  # it has slots
+            return kind, inner({field.name: getattr(value, field.name, None) for field in fields(value)})
         return kind, inner(dict(vars(value)))
     if isinstance(value, partial):
         return kind, *map(inner, (value.func, value.args, value.keywords))

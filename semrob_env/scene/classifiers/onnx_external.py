@@ -22,17 +22,36 @@ _FIELDS: Final = MappingProxyType({
     "graph": {1: "node", 5: "tensor", 15: "sparse"},
     "function": {7: "node", 11: "attribute"},
     "node": {5: "attribute"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "attribute": {
+        1: "key",
+        4: "value",
+        5: "tensor",
+        6: "graph",
+        10: "tensor",
+        11: "graph",
+        22: "sparse",
+        23: "sparse",
+        -3: "number",
+    },
     "tensor": {13: "entry"},
     "entry": {1: "key", 2: "value"},
 })
 """Messages by the number of their field in the message around them."""
+
+_PASSED_OVER: Final = MappingProxyType({
+    b"keep_aspect_ratio_policy": {b"", b"stretch"},
+    b"exclude_outside": {b"", b"0"},
+})
+"""Attributes that OpenVINO, 2026.4, drops without a word, and the values of which that is right."""
 
 _MEMORY: Final = "_ORT_MEM_ADDR_"
 """A location with this in it is no file but an address: OpenVINO would read the memory of this process there."""
 
 MOST_PARTS: Final = 3_000_000
 """Most fields of messages that are looked at: seconds. Models of thousands of layers have some hundred thousand."""
+
+MOST_NAME_BYTES: Final = 2**16
+"""Longer texts name nothing that is looked for."""
 
 _VARINT, _BYTES = 0, 2
 _FIXED_BYTES: Final = MappingProxyType({1: 8, 5: 4})
@@ -56,7 +75,8 @@ def external_files(path: Path) -> tuple[Path, ...]:
     """The files beside a model that hold tensors of it, sorted; they need not be there.
 
     Raises:
-        RefusedFileError: One lies outside the folder of the model, or the file is no ONNX, or has too many parts.
+        RefusedFileError: One lies outside the folder of the model, or the file is no ONNX, has too many parts, or an
+            attribute that OpenVINO passes over.
     """
     return _external_files(path, file_stamp(path))
 
@@ -94,17 +114,25 @@ def _locations(data: mmap.mmap, path: Path) -> Iterator[bytes]:
                 raise RefusedFileError(f"{path}: has more than {MOST_PARTS} parts; save its weights as raw data")
             inner = _FIELDS[message].get(number)
             if inner == "key":
-                key = data[first:last]
+                key = data[first:last] if last - first <= MOST_NAME_BYTES else b""
             elif inner == "value":
-                value = data[first:last]
+                value = data[first:last] if last - first <= MOST_NAME_BYTES else b""
+            elif inner == "number":
+                value = str(_varint(data, _varint(data, first)[1])[0]).encode()
             elif inner:
                 waiting.append((inner, first, last))
         if message == "entry" and key == b"location":
             yield value
+        if message == "attribute" and value not in _PASSED_OVER.get(key, {value}):
+            name = key.decode()
+            raise RefusedFileError(
+                f"{path}: has {name} {value.decode(errors='replace')[:40]!r}, which OpenVINO passes over; export it "
+                "anew without"
+            )
 
 
 def _parts(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Number, start and end of each field of a message; of numbers, where they stand."""
+    """Number, start and end of each field of a message; of whole numbers the negative one, of others 0."""
     while start < end:
         first = start
         tag, start = _varint(data, start)
@@ -122,7 +150,7 @@ def _parts(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, in
             raise ValueError("no field of a message")
         if start > end or tag >> 32:
             raise ValueError("no field of a message")
-        yield (tag >> 3 if kind == _BYTES else 0), first, start
+        yield {_BYTES: 1, _VARINT: -1}.get(kind, 0) * (tag >> 3), first, start
 
 
 def _varint(data: mmap.mmap, start: int) -> tuple[int, int]:

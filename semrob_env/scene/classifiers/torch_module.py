@@ -6,6 +6,7 @@ import contextlib
 import copy
 import hashlib
 import threading
+import time
 import warnings
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -50,6 +51,11 @@ REPEATS, MOST_REPEATS = 1, 12
 """How often a new network is asked for the same image again, to find one that changes its answers; and where its trace
 does not tell whether it draws random numbers."""
 
+MANY_REPEATS, MOST_REPEAT_SECONDS = 200, 10.0
+"""How often, and how long at most, a network is asked for the same image that changes itself with every answer."""
+
+STEADY_IMAGES = 32
+"""After so many images torch is asked for a start-up image again."""
 
 _LOOKS = "its code looks at numbers of the image, and a recorded graph would keep the branch that one image takes"
 
@@ -94,8 +100,8 @@ class TorchClassifier(Classifier):
         module: The network as given.
 
     Raises:
-        ClassifierError: The module does not answer (N, labels), answers the same image differently each time, or cannot
-            be copied.
+        ClassifierError: The module does not answer (N, labels), answers the same image differently each time or after
+            some calls, or cannot be copied.
         InvalidParameterError: An unknown backend, or a device that is not there.
     """
 
@@ -190,12 +196,14 @@ class TorchClassifier(Classifier):
     def _take_over(self) -> None:
         """Make the copy that answers, and look at its answers to start-up images, each asked alone."""
         try:
-            own = self.module if self._is_own else copy.deepcopy(self.module)
+            with torch.no_grad():  # else weights of a copy of TorchScript are answers of a graph
+                own = self.module if self._is_own else copy.deepcopy(self.module)
+            for weight in own.parameters():  # one by one: TorchScript knows no requires_grad_
+                weight.requires_grad_(False)
         except Exception as error:  # whatever a stranger's module raises
             raise ClassifierError(
                 f"{self.name} cannot be copied ({_one_line(error)}); give a copy of your own with is_own=True"
             ) from error
-        own.requires_grad_(False)
         network = self._module = ImageNetwork(own, self.preprocessing, is_softmax=self.score == "softmax")
         network.eval().to(self._device)
         self._graphs: dict[str, Requests | GradientGraph | None] = {}
@@ -229,6 +237,12 @@ class TorchClassifier(Classifier):
                 f"{self.name} answers the same image differently each time, as with dropout at work; export it after "
                 "eval()"
             )
+        if (calls := self._unsteady_after(first)) is not None:
+            raise ClassifierError(
+                f"{self.name} answers the same image differently after {calls} calls: its code changes what it holds; "
+                "give one that does not"
+            )
+        self._since_check = 0
         if self._looks(first):
             self._chunk = 1  # a branch is taken for a whole call
             if self._backend == "openvino":
@@ -258,6 +272,37 @@ class TorchClassifier(Classifier):
             return module_code.looks_at_numbers(self._module, image)
         except Exception:  # some module that cannot be watched; it has answered before
             return False
+
+    def _unsteady_after(self, image: torch.Tensor) -> int | None:
+        """After how many answers to the same image a network that changes itself with each gives another; or None."""
+        network, ends = self._module, time.monotonic() + MOST_REPEAT_SECONDS
+        held = _held(network)
+        with torch.no_grad(), _full_precision(self._device):
+            for calls in range(1, MANY_REPEATS + 1):
+                if self._apart(network(image).cpu(), self._expected[:1]):
+                    return calls
+                if (now := _held(network)) == held or time.monotonic() > ends:
+                    break
+                held = now
+        return None
+
+    def _check_steady(self, images: int) -> None:
+        """Ask for a start-up image now and then: what a module keeps elsewhere is not seen.
+
+        Raises:
+            ClassifierError: It is answered otherwise than at first.
+        """
+        self._since_check += images
+        if self._since_check < STEADY_IMAGES:
+            return
+        self._since_check = 0
+        with torch.no_grad(), _full_precision(self._device):
+            again = self._module(self._images[:1]).cpu()
+        if self._apart(again, self._expected[:1]):
+            raise ClassifierError(
+                f"{self.name} answers a start-up image otherwise than when it was made: its answers change from call "
+                "to call, and the last ones cannot be trusted"
+            )
 
     def _apart(self, one: torch.Tensor, other: torch.Tensor) -> bool:
         """Whether two answers of the network differ by more than rounding."""
@@ -293,6 +338,7 @@ class TorchClassifier(Classifier):
         with torch.inference_mode(), _full_precision(self._device):
             for rows, batch, _ in self._chunks(images, np.zeros(len(images), dtype=np.int64)):
                 answers[rows] = self._module(batch).cpu().numpy()[: len(answers[rows])]
+        self._check_steady(len(images))
         return answers
 
     def _scores_and_gradients(self, images: Float32Array, class_index: IntArray) -> tuple[Float32Array, Float32Array]:
@@ -314,6 +360,7 @@ class TorchClassifier(Classifier):
                 kept = len(values[rows])
                 values[rows] = scores.detach().cpu().numpy()[:kept]
                 gradients[rows] = slope.contiguous().cpu().numpy()[:kept]
+        self._check_steady(len(images))
         return values, gradients
 
     def _chunks(
@@ -425,6 +472,12 @@ def _margin(answers: torch.Tensor, one_hot: torch.Tensor) -> torch.Tensor:
 
 
 _PICKS = {"softmax": _own_answer, "margin": _margin, "top1": _own_answer}
+
+
+def _held(module: torch.nn.Module) -> object:
+    """What a module holds: its tensors and plain attributes."""
+    sums = [(name, zlib.crc32(tensor_bytes(tensor))) for name, tensor in tensors_of(module).items()]
+    return sums, structure(module)
 
 
 def _one_line(error: Exception) -> str:

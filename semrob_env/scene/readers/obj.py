@@ -48,6 +48,12 @@ MOST_INDEX: Final = 2**50
 NOT_READ: Final = (b"surf", b"bzp", b"bsp", b"cdc", b"cdp", b"res", b"call", b"csh")
 """Statements that make geometry, include a file or run a command."""
 
+GEOMETRY: Final = (b"v", b"vt", b"vn", b"vp", b"f", b"fo")
+"""Statements whose loss would leave something out, or count what follows wrongly."""
+
+MOST_ODD_LINES: Final = 10_000
+"""Most lines that begin like a statement and are none, as far as they are looked at."""
+
 IN_FACES: Final = np.isin(np.arange(256), np.frombuffer(b"0123456789-/ \n", dtype=np.uint8))
 """Which bytes face lines hold."""
 
@@ -129,6 +135,7 @@ def read_obj(data: bytes, companions: Companions, wanted: Wanted, most_faces: in
     for word in NOT_READ:
         if lines.are(word).any():
             raise InvalidMeshError(f"it holds '{word.decode()}', which is not read; save it as plain faces")
+    _check_words(lines)
     points = _rows(lines, b"v", 3 * most_faces)
     polygons = _polygons(lines, is_face, most_faces)
     if not len(polygons.counts):
@@ -151,6 +158,8 @@ def read_obj(data: bytes, companions: Companions, wanted: Wanted, most_faces: in
     faces = places.reshape(-1, 3)
     albedo = surface = None
     if wanted is not Wanted.NOTHING:
+        if lines.are(b"usemap").any():
+            raise InvalidMeshError("it puts on textures by 'usemap', which is not read; use materials (usemtl)")
         heads = np.flatnonzero(lines.are(b"mtllib"))
         check_count(len(heads), "'mtllib' lines", MAX_LIBRARY_LINES)
         materials = read_materials([lines.line(place)[7:].decode() for place in heads.tolist()], companions)
@@ -174,9 +183,29 @@ def _plain(data: bytes) -> bytes:
         text = re.sub(rb"(?m)^([^#\n]*)\\\n", rb"\1 ", text)
     if b"\n " in text or text.startswith(b" "):
         text = re.sub(rb"(?m)^ +", b"", text)
+    if b"\nusemtl\n" in text:  # no material from here on
+        text = text.replace(b"\nusemtl\n", b"\nusemtl \n")
     if text.count(b"#") > text.count(b"\n#") + text.startswith(b"#"):
         text = re.sub(rb"(?m)^((?:fo?|v[tn]?) [^#\n]*)#.*", rb"\1", text)
     return text + b"\n"
+
+
+def _check_words(lines: ObjLines) -> None:
+    """Refuse what is meant for a statement and is none: `F 1 2 3`, `v` without a number, a space of another kind."""
+    first = lines.heads[:, 0]
+    is_odd = (first >= 65) & (first <= 90)
+    is_like = (first == 102) | (first == 118)  # f, v
+    for word in GEOMETRY:
+        is_like &= ~lines.are(word)
+    known = {*GEOMETRY, *NOT_READ, b"usemtl", b"mtllib"}
+    for place in np.flatnonzero(is_odd | is_like)[:MOST_ODD_LINES].tolist():
+        line = lines.line(place)
+        word = line.split(b" ", 1)[0]
+        if word.lower() in known or not (is_odd[place] or word.isalpha()):
+            raise InvalidMeshError(
+                f"not a readable OBJ file: its line {line.decode()[:60]!r} is no statement; allowed are "
+                f"{', '.join(sorted(name.decode() for name in known - set(NOT_READ)))}, a space, and what belongs there"
+            )
 
 
 def _rows(lines: ObjLines, word: bytes, most: int) -> FloatArray:

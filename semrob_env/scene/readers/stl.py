@@ -54,6 +54,10 @@ def _binary(data: bytes, most_faces: int) -> np.typing.NDArray[np.floating]:
             f"not a readable STL file: it promises {count} faces and has room for {held}; it is cut off or no STL file"
         )
     check_count(count, "faces", most_faces)
+    rest = data[HEADER_BYTES + count * TRIANGLE.itemsize :]
+    again = int.from_bytes(rest[HEADER_BYTES - 4 : HEADER_BYTES], "little")
+    if again and len(rest) == HEADER_BYTES + again * TRIANGLE.itemsize:
+        raise InvalidMeshError("it holds a second solid behind the first, which is not read; save them as one")
     corners: np.typing.NDArray[np.floating] = np.frombuffer(data, TRIANGLE, count, HEADER_BYTES)["corners"]
     return corners
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import final
 
+from semrob_env.checks import whole_number
 from semrob_env.errors import InvalidParameterError, NoGradientError
 from semrob_env.scene.camera import Scenes
 from semrob_env.scene.mesh import Mesh
@@ -34,6 +35,8 @@ class Renderer(ABC):
     """
 
     def __init__(self, size: int, supersample: int = 1, most_pixels: int = sys.maxsize) -> None:
+        size = whole_number("size", size, 0, sys.maxsize)
+        supersample = whole_number("supersample", supersample, 0, sys.maxsize)
         if size < 1 or supersample < 1 or size * supersample > most_pixels:
             raise InvalidParameterError(
                 f"size {size} and supersample {supersample} must be at least 1, their product at most {most_pixels}"
