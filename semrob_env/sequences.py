@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import math
+from decimal import Context, Decimal, localcontext
+from functools import lru_cache
 
 import numpy as np
 
 from semrob_env.types import FloatArray
 
+_DIGITS = 40
 
+
+@lru_cache
 def golden_ratios(n: int) -> FloatArray:
     """Steps (n,) of an additive recurrence that fills the unit cube evenly: g^-1, ..., g^-n with g^(n+1) = g + 1.
 
@@ -18,7 +23,10 @@ def golden_ratios(n: int) -> FloatArray:
     ratio = 2.0
     for _ in range(64):
         ratio = (1.0 + ratio) ** (1.0 / (n + 1))
-    return np.asarray(ratio ** -np.arange(1.0, n + 1.0))
+    with localcontext(Context(prec=_DIGITS)):  # NumPy's powers end in other bits where a processor has wider registers
+        steps = np.array([float(Decimal(ratio) ** -power) for power in range(1, n + 1)])
+    steps.flags.writeable = False  # it is kept
+    return steps
 
 
 def evenly_spread(n: int, first: int, count: int) -> FloatArray:

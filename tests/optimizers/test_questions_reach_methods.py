@@ -18,6 +18,7 @@ from semrob_env.oracle import Queries, QueryOracle
 from semrob_env.parameters import AZIMUTH, ELEVATION, SemanticSpace
 from semrob_env.questions import Goal, MeanGoal, Questions, ReliabilityGoal
 from semrob_env.regions import Regions
+from semrob_env.sequences import evenly_spread
 from semrob_env.synthetic import SyntheticFunction
 from semrob_env.types import FloatArray, IntArray
 
@@ -75,6 +76,12 @@ def good_share(function: ScoreFunction, region: Regions, level: float) -> float:
     return float((function.values(region.from_fractions(fractions)) >= level).mean())
 
 
+def mean_scores(regions: Regions) -> FloatArray:
+    """Mean unit scores (B,) of the hill over regions, at 400 points of each."""
+    fractions = np.broadcast_to(evenly_spread(VIEW.n, 0, 400), (len(regions), 400, VIEW.n))
+    return np.asarray(Hill(**SCALES["unit"]).values(regions.from_fractions(fractions)).mean(axis=1))
+
+
 @pytest.mark.parametrize("least", [0.5, 0.7])
 def test_box_quadrature_keeps_the_threshold_that_is_asked(least: float) -> None:
     function, start = plateau()
@@ -91,8 +98,11 @@ def test_a_method_gives_one_answer_to_one_function_in_any_scale(name: str, scale
     np.testing.assert_allclose(told.share(), plain.share(), rtol=1e-6)
     if get_optimizer(name).paradigm == "search over bounds":
         return  # of two boxes of one size, rounding may choose
-    assert (np.abs(told.lower - plain.lower) <= tolerance).all()
-    assert (np.abs(told.upper - plain.upper) <= tolerance).all()
+    ends = np.stack([told.lower - plain.lower, told.upper - plain.upper])
+    is_same = (np.abs(ends) <= tolerance).all(axis=(0, 2))
+    is_wide_alike = (np.abs(ends[1] - ends[0]) <= tolerance).all(axis=1)
+    is_good_alike = np.abs(mean_scores(told) - mean_scores(plain)) < 0.01
+    assert (is_same | is_wide_alike & is_good_alike).all(), "of two that are as good, rounding may choose"
 
 
 def test_margins_are_told_as_the_logistic_function_of_them() -> None:
