@@ -86,11 +86,11 @@ def test_global_generators_neither_matter_nor_move() -> None:
 
 @pytest.mark.slow
 def test_it_finds_a_large_part_of_a_plateau() -> None:
-    optimizer = made("bayesian", 4, goal=MeanGoal(0.2))
-    oracle = QueryOracle(CallableFunction(SPACE, plateau), trajectories=4, budget=400)
+    optimizer = made("bayesian", 3, goal=MeanGoal(0.2))
+    oracle = QueryOracle(CallableFunction(SPACE, plateau), trajectories=3, budget=200)
     result = run(optimizer, oracle)
     assert np.median(result.regions.share()) > 0.2  # the plateau has a share of 0.45, the first guess 0.125
-    assert (result.forward_queries > 400 - optimizer.settings.points).all()  # what is left pays no candidate
+    assert (result.forward_queries > 200 - optimizer.settings.points).all()  # what is left pays no candidate
 
 
 def asked_by(

@@ -46,12 +46,12 @@ def test_agents_are_trained_saved_and_compared_on_members_that_they_never_met(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "out"
-    main([*SPLIT, *SMALL, "--algorithms", "ppo,sac", "--methods", "oir_b,random_search", "--out", str(out)])
+    main([*SPLIT, *SMALL, "--algorithms", "ppo,sac", "--methods", "oir_b,solution_box", "--out", str(out)])
     printed = capsys.readouterr().out
     assert "learn on 2 members and are tested on 2 others x 4 start points" in printed
     assert "judged exactly" in printed
     rows = {row["method"]: row for row in rows_of(out / "training.csv")}
-    assert list(rows) == ["ppo agents", "sac agents", "random policy", "oir_b", "random_search"]
+    assert list(rows) == ["ppo agents", "sac agents", "random policy", "oir_b", "solution_box"]
     assert [row["seeds"] for row in rows.values()] == ["2", "2", "2", "1", "2"]
     assert float(rows["random policy"]["ratio"]) == 1
     assert all(0 < float(row["queries"]) <= 200 for row in rows.values())
