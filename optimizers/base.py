@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from optimizers.limits import DRAWS, limits_of
-from semrob_env.checks import an, items, whole_number
+from semrob_env.checks import instance_of, items, whole_number
 from semrob_env.errors import (
     InvalidBudgetError,
     InvalidParameterError,
@@ -136,14 +136,14 @@ class Optimizer(ABC, Generic[SettingsT]):
         rngs: Sequence[np.random.Generator] | None = None,
         seed: int = 0,
     ) -> None:
-        self.questions = an("questions", questions, Questions)
+        self.questions = instance_of("questions", questions, Questions)
         self.space: SemanticSpace = questions.space
         self.start: FloatArray = questions.start
         count = len(questions)
         self._rngs = None if rngs is None else list(items("rngs", rngs))
         self._seed = whole_number("seed", seed, 0, MOST_SEED)
         for rng in self._rngs or ():
-            an("a generator", rng, np.random.Generator)
+            instance_of("a generator", rng, np.random.Generator)
         if self._rngs is not None and len(self._rngs) != count:
             raise ShapeMismatchError(f"{count} questions need as many generators, not {len(self._rngs)}")
         if self.plans_by_budget and not np.isfinite(questions.budget):
@@ -203,7 +203,7 @@ class Optimizer(ABC, Generic[SettingsT]):
             ProtocolError: Nothing was asked.
             ShapeMismatchError: The answers do not fit the last ask, or lack the gradients it wanted.
         """
-        an("answers", answers, Answers)
+        instance_of("answers", answers, Answers)
         asked = self._asked
         if asked is None:
             raise ProtocolError("tell without ask: call ask() first and tell its answers once")

@@ -9,7 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from optimizers.base import BUDGET, STEPS, Optimizer
-from semrob_env.checks import an, callable_of, number, shown
+from semrob_env.checks import callable_of, instance_of, number, shown
 from semrob_env.errors import InvalidBudgetError, ShapeMismatchError
 from semrob_env.oracle import QueryOracle
 from semrob_env.regions import Regions
@@ -83,8 +83,8 @@ def run(
         InvalidBudgetError: Neither a budget nor a step limit above 0.
         ShapeMismatchError: Optimizer and oracle have different numbers of trajectories.
     """
-    an("optimizer", optimizer, Optimizer)
-    an("oracle", oracle, QueryOracle)
+    instance_of("optimizer", optimizer, Optimizer)
+    instance_of("oracle", oracle, QueryOracle)
     if on_step is not None:
         callable_of("on_step", on_step)
     most = np.inf if max_steps is None else number(max_steps)

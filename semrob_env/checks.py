@@ -23,7 +23,9 @@ T = TypeVar("T")
 ErrorType = type[SemrobError]
 
 
-def an(what: str, given: object, kind: type[T] | tuple[type[Any], ...], error: ErrorType = InvalidParameterError) -> T:
+def instance_of(
+    what: str, given: object, kind: type[T] | tuple[type[Any], ...], error: ErrorType = InvalidParameterError
+) -> T:
     """An object, if it is of a kind.
 
     Args:

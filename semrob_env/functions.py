@@ -21,7 +21,7 @@ from typing import ClassVar, NamedTuple, final
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.checks import an, callable_of, items, number, real_array, shown, whole_array
+from semrob_env.checks import callable_of, instance_of, items, number, real_array, shown, whole_array
 from semrob_env.errors import (
     InvalidParameterError,
     NoGradientError,
@@ -147,7 +147,7 @@ class ScoreFunction(ABC):
             )
         self.space = space
         self.member_ids = member_ids
-        an("space", space, SemanticSpace)
+        instance_of("space", space, SemanticSpace)
         if not all(isinstance(name, str) for name in member_ids):
             raise InvalidParameterError(f"member ids {shown(member_ids)}: give texts")
         ends = tuple(map(number, items("score_range", score_range)))

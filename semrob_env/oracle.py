@@ -28,7 +28,7 @@ from typing import Any, Final, final
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.checks import an, items, number, shown, whole_array, whole_number
+from semrob_env.checks import instance_of, items, number, shown, whole_array, whole_number
 from semrob_env.errors import (
     BudgetExhausted,
     InvalidBudgetError,
@@ -244,7 +244,7 @@ class QueryOracle:
         neighborhood: NeighborhoodGradients | None = None,
         log: QueryLog | None = None,
     ) -> None:
-        an("function", function, ScoreFunction)
+        instance_of("function", function, ScoreFunction)
         trajectories = whole_number("trajectories", trajectories, 1, MOST_TRAJECTORIES, InvalidBudgetError)
         if budget is not None and not number(budget) > 0:
             raise InvalidBudgetError(f"budget {shown(budget)}: give a number of queries above 0, or none for no cap")
@@ -256,7 +256,7 @@ class QueryOracle:
             ("log", log, QueryLog),
         ):
             if given is not None:
-                an(what, given, kind)
+                instance_of(what, given, kind)
         self.function = function
         self.budget = np.inf if budget is None else float(budget)
         self.gradient_cost = float(gradient_cost)
@@ -382,7 +382,7 @@ class QueryOracle:
         """
         if self._process != THIS.name:
             raise _elsewhere()
-        active = an("queries", queries, Queries).active
+        active = instance_of("queries", queries, Queries).active
         if len(active) != self.trajectories:
             raise ShapeMismatchError(f"{len(active)} rows of queries for {self.trajectories} trajectories")
         forward, gradient = self._bill(queries)

@@ -27,7 +27,7 @@ from typing import ClassVar, Protocol, TypeVar, final
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.checks import an, items, number, shown, whole_array
+from semrob_env.checks import instance_of, items, number, shown, whole_array
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, ShapeMismatchError
 from semrob_env.parameters import SemanticSpace
 from semrob_env.types import BoolArray, FloatArray, IntArray
@@ -388,7 +388,7 @@ def read_goal(text: str) -> Goal:
     Raises:
         InvalidParameterError: It cannot be read, or a number is out of its range.
     """
-    an("goal", text, str)
+    instance_of("goal", text, str)
     words: dict[str, float] = {}
     for part in filter(None, (piece.strip() for piece in text[:200].split(","))):
         name, _, written = (piece.strip() for piece in part.partition("="))
@@ -508,7 +508,7 @@ class Questions:
             InvalidBudgetError, InvalidParameterError: As `Question`.
         """
         # Arrays (B, n) lie in memory parameter by parameter: loops over trajectories are long, over parameters short.
-        an("space", space, SemanticSpace)
+        instance_of("space", space, SemanticSpace)
         points = np.array(np.atleast_2d(space.require(start, "start point")), order="F")
         if points.ndim != 2:
             raise ShapeMismatchError(f"start points {points.shape} must be (n,) or (B, n)")
@@ -518,7 +518,7 @@ class Questions:
         for array in (points, rows):
             array.setflags(write=False)  # handed out
         cap = checked_budget(budget)
-        asked: Goal = MeanGoal() if goal is None else an("goal", goal, Goal)
+        asked: Goal = MeanGoal() if goal is None else instance_of("goal", goal, Goal)
         for name, value in (
             ("space", space),
             ("start", points),

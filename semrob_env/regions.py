@@ -14,7 +14,7 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.checks import an, items, number, real_array, shown, whole_number
+from semrob_env.checks import instance_of, items, number, real_array, shown, whole_number
 from semrob_env.errors import InvalidParameterError, InvalidRegionError, ShapeMismatchError
 from semrob_env.parameters import SemanticSpace
 from semrob_env.types import BoolArray, FloatArray
@@ -48,7 +48,7 @@ class Regions:
     upper: FloatArray
 
     def __post_init__(self) -> None:
-        an("space", self.space, SemanticSpace)
+        instance_of("space", self.space, SemanticSpace)
         lower, upper = (
             np.array(real_array("bound", bound, InvalidRegionError), ndmin=2) for bound in (self.lower, self.upper)
         )
@@ -70,7 +70,7 @@ class Regions:
     @classmethod
     def around(cls, space: SemanticSpace, start: npt.ArrayLike, half_width: npt.ArrayLike) -> Regions:
         """Regions start +- half_width, for start (n,) or (B, n), cut to the space."""
-        an("space", space, SemanticSpace)
+        instance_of("space", space, SemanticSpace)
         center = np.atleast_2d(real_array("start", start, InvalidRegionError))
         half = real_array("half_width", half_width, InvalidRegionError)
         try:
@@ -82,7 +82,7 @@ class Regions:
     @classmethod
     def whole(cls, space: SemanticSpace, count: int = 1) -> Regions:
         """The whole space, `count` times."""
-        an("space", space, SemanticSpace)
+        instance_of("space", space, SemanticSpace)
         count = whole_number("count", count, 0, MOST_COUNT, InvalidRegionError)
         return cls(space, np.tile(space.low, (count, 1)), np.tile(space.high, (count, 1)))
 
@@ -209,7 +209,7 @@ class Regions:
 
     def intersection_volume(self, other: Regions) -> FloatArray:
         """Volume of the overlap row by row, (B,), modulo the period (there it may be two pieces)."""
-        an("the other", other, Regions, InvalidRegionError)
+        instance_of("the other", other, Regions, InvalidRegionError)
         if self.space != other.space or len(self) != len(other):
             raise InvalidRegionError(
                 f"{len(self)} regions over {', '.join(self.space.names)} and {len(other)} over "

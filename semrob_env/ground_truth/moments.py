@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.checks import an, whole_array, whole_number
+from semrob_env.checks import instance_of, whole_array, whole_number
 from semrob_env.errors import InvalidRegionError, NoGroundTruthError, ShapeMismatchError, UnknownNameError
 from semrob_env.functions import ScoreFunction
 from semrob_env.ground_truth.grid import GroundTruth
@@ -122,8 +122,8 @@ def members_of(function: ScoreFunction, regions: Regions, member: npt.ArrayLike 
         ShapeMismatchError: Not one member a region.
         UnknownNameError: No such member.
     """
-    an("function", function, ScoreFunction)
-    an("regions", regions, Regions, InvalidRegionError)
+    instance_of("function", function, ScoreFunction)
+    instance_of("regions", regions, Regions, InvalidRegionError)
     if regions.space != function.space:
         raise InvalidRegionError(
             f"regions over {', '.join(regions.space.names)} for {function.id} over {', '.join(function.space.names)}"
@@ -149,9 +149,9 @@ def optimum(function: ScoreFunction, start: npt.ArrayLike, goal: Goal | None = N
         OutOfSpaceError, ShapeMismatchError: start is not a point (n,) of the space.
         UnknownNameError: No such member.
     """
-    an("function", function, ScoreFunction)
+    instance_of("function", function, ScoreFunction)
     if goal is not None:
-        an("goal", goal, Goal)
+        instance_of("goal", goal, Goal)
     member = whole_number("member", member, 0, function.members - 1, UnknownNameError)
     known, leaf = knower(function, member), function.leaf(member)
     return known.optimum(start, goal, leaf.member, complement=leaf.is_complement)

@@ -14,7 +14,7 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.checks import an, number, shown, whole_number
+from semrob_env.checks import instance_of, number, shown, whole_number
 from semrob_env.errors import InvalidParameterError, NoGroundTruthError
 from semrob_env.functions import ScoreFunction
 from semrob_env.ground_truth import members_of, truth
@@ -60,7 +60,7 @@ class Judge:
     confidence: float = CONFIDENCE
 
     def __post_init__(self) -> None:
-        an("goal", self.goal, Goal)
+        instance_of("goal", self.goal, Goal)
         for name in ("points", "seed", "certificate_points"):
             whole_number(f"judge {name}", getattr(self, name), 0, 2**256)
         if not 0 < number(self.confidence) < 1:
@@ -150,7 +150,7 @@ def judge_regions(
         ShapeMismatchError: Not one member a region.
         UnknownNameError: No such member.
     """
-    judge = Judge() if judge is None else an("judge", judge, Judge)
+    judge = Judge() if judge is None else instance_of("judge", judge, Judge)
     members, count = members_of(function, regions, member), len(regions)
     cut = regions.clip()
     scores = np.empty((count, judge.points))

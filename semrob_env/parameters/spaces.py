@@ -11,7 +11,7 @@ from typing import final
 import numpy as np
 import numpy.typing as npt
 
-from semrob_env.checks import an, items, number, real_array, shown, whole_number
+from semrob_env.checks import instance_of, items, number, real_array, shown, whole_number
 from semrob_env.errors import (
     InvalidParameterError,
     NameClashError,
@@ -41,7 +41,7 @@ class SemanticSpace:
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", items("parameters", self.parameters))
         for parameter in self.parameters:
-            an("a parameter", parameter, Parameter)
+            instance_of("a parameter", parameter, Parameter)
         if not self.parameters:
             raise InvalidParameterError("a space needs at least one parameter")
         twice = sorted({name for name in self.names if self.names.count(name) > 1})
@@ -199,7 +199,7 @@ class SemanticSpace:
 
     def sample(self, count: int, rng: np.random.Generator) -> FloatArray:
         """`count` points (count, n), uniform over the space."""
-        an("rng", rng, np.random.Generator)
+        instance_of("rng", rng, np.random.Generator)
         return self.from_unit(rng.random((whole_number("count", count, 0), self.n)))
 
     def grid(self, counts: Sequence[int]) -> FloatArray:
@@ -225,7 +225,7 @@ class SemanticSpace:
             InvalidParameterError: Text that is not `name=number`, or a name given twice.
             OutOfSpaceError: A value outside the bounds.
         """
-        an("point", values, (str, Mapping))
+        instance_of("point", values, (str, Mapping))
         named = _parse_point(values) if isinstance(values, str) else dict(values)
         unknown = [name for name in named if name not in self.names]
         if unknown:

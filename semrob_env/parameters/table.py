@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from numbers import Real
 from typing import final
 
-from semrob_env.checks import an, items, shown
+from semrob_env.checks import instance_of, items, shown
 from semrob_env.errors import InvalidParameterError, UnknownNameError
 
 
@@ -231,7 +231,7 @@ def read_parameters(names: str | Iterable[str]) -> tuple[Parameter, ...]:
     """
     given = [name.strip() for name in names.split(",")] if isinstance(names, str) else list(items("names", names))
     for text in given:
-        an("a name of a parameter", text, str, UnknownNameError)
+        instance_of("a name of a parameter", text, str, UnknownNameError)
     written = [name for text in given for name in NAMED_SPACES.get(text, (text,))]
     return tuple(_read(text) for text in written)
 

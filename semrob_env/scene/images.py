@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from semrob_env.checks import an, real_array
+from semrob_env.checks import instance_of, real_array
 from semrob_env.errors import ShapeMismatchError
 from semrob_env.parameters import SemanticSpace
 from semrob_env.scene.camera import SCENE_PARAMETERS, Scenes
@@ -61,8 +61,8 @@ def render(
         OutOfSpaceError, ShapeMismatchError, UnknownNameError, InvalidParameterError: theta, space, size, up or front.
         InvalidMeshError, LibraryError, AmbiguousNameError: The shape cannot be loaded.
     """
-    an("shape", shape, (Mesh, str, os.PathLike))
-    an("space", space, (str, SemanticSpace))
+    instance_of("shape", shape, (Mesh, str, os.PathLike))
+    instance_of("space", space, (str, SemanticSpace))
     renderer, pose = Rasterizer(size, supersample), Pose(up, front)
     if isinstance(shape, Mesh):
         mesh = pose.applied(shape)

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from semrob_env.checks import an, shown
+from semrob_env.checks import instance_of, shown
 from semrob_env.errors import InvalidMeshError, RefusedFileError, SemrobError
 from semrob_env.scene.companions import Companions, FolderCompanions
 from semrob_env.scene.mesh import Mesh, merge_meshes
@@ -81,7 +81,7 @@ def load_mesh(
             finite, or has no face with an area; it needs a file outside its folder, or what is not read.
     """
     path, data = _read(path)
-    an("within", within, (str, os.PathLike, type(None)), InvalidMeshError)
+    instance_of("within", within, (str, os.PathLike, type(None)), InvalidMeshError)
     companions = FolderCompanions(path, path.parent if within is None else Path(within))
     label = str(path)
     mesh = parse_mesh(data, path.suffix, companions, label=label, colors=colors, node=node, surface=surface)
@@ -105,7 +105,7 @@ def mesh_node_names(path: str | os.PathLike[str]) -> list[str]:
 
 def _read(place: str | os.PathLike[str]) -> tuple[Path, bytes]:
     """The bytes of a mesh file, as far as its size and type are allowed."""
-    an("a mesh file", place, (str, os.PathLike), InvalidMeshError)
+    instance_of("a mesh file", place, (str, os.PathLike), InvalidMeshError)
     path = Path(place)
     if "\0" in str(path):
         raise InvalidMeshError(f"{shown(place)}: no name of a file")

@@ -166,5 +166,5 @@ def test_what_has_no_words_is_shown_in_some(tmp_path: Path) -> None:
 
     assert checks.shown(Mute()).endswith("of Mute")
     assert checks.shown("a\nb\ud800") == "'a\\nb\\ud800' of str"
-    assert checks.an("log", log := QueryLog(), QueryLog) is log
-    assert checks.an("path", tmp_path, (str, Path)) is tmp_path
+    assert checks.instance_of("log", log := QueryLog(), QueryLog) is log
+    assert checks.instance_of("path", tmp_path, (str, Path)) is tmp_path
