@@ -19,6 +19,7 @@ import numpy as np
 from semrob_env.errors import InvalidParameterError, SemrobError
 from semrob_env.types import FloatArray, IntArray
 
+_LONG = 10**20
 T = TypeVar("T")
 ErrorType = type[SemrobError]
 
@@ -146,10 +147,12 @@ def items(what: str, given: object, error: ErrorType = InvalidParameterError) ->
 
 
 def shown(given: object) -> str:
-    """An object in a few words of one line."""
+    """An object in a few words of one line; of what is no plain number, its type too."""
+    if given is None or (isinstance(given, int | float) and not abs(given) >= _LONG):
+        return repr(given)
     try:
         text = " ".join(reprlib.repr(given).split())
     except Exception:  # a stranger's
         text = "something"
     kind = type(given).__name__
-    return text[:60].encode("ascii", "backslashreplace").decode() + ("" if given is None else f" of {kind}")
+    return text[:60].encode("ascii", "backslashreplace").decode() + f" of {kind}"
