@@ -58,7 +58,7 @@ CHANGES: list[dict[str, Any]] = [
         ({"function_id": 5}, InvalidParameterError, "function_id"),
         ({"method": " "}, InvalidParameterError, "method"),
         ({"start": ()}, InvalidParameterError, "start is empty"),
-        ({"start": 5.0}, InvalidParameterError, "tuple of numbers"),
+        ({"start": 5.0}, InvalidParameterError, "give a tuple"),
         ({"start": ("a", 1.0)}, InvalidParameterError, "give a finite number"),
         ({"start": (math.nan, 1.0)}, InvalidParameterError, "finite"),
         ({"settings": "rate=1"}, InvalidParameterError, "not JSON"),
