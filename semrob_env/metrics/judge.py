@@ -61,8 +61,12 @@ class Judge:
 
     def __post_init__(self) -> None:
         instance_of("goal", self.goal, Goal)
-        for name in ("points", "seed", "certificate_points"):
-            whole_number(f"judge {name}", getattr(self, name), 0, 2**256)
+        for what, given in (
+            ("judge points", self.points),
+            ("judge seed", self.seed),
+            ("certificate points", self.certificate_points),
+        ):
+            whole_number(what, given, 0, 2**256)
         if not 0 < number(self.confidence) < 1:
             raise InvalidParameterError(f"confidence {shown(self.confidence)}: give a number in (0, 1)")
         if not 2 <= self.points <= MOST_POINTS or self.points & (self.points - 1):

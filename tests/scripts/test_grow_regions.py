@@ -175,7 +175,7 @@ def test_a_dry_run_tells_the_bill_of_a_step_and_writes_nothing(
         (["cup:0", "--budget", "3"], "cannot pay one step"),
         (["cup:0", "--budget", "50", "--certify", "budget"], "cannot pay --certificate-points 64; give at least 65"),
         (["cup:0", "--budget", "67", "--certify", "budget"], "give at least 72"),
-        (["cup:0", "--certificate-points", "-1"], "-1 certificate points"),
+        (["cup:0", "--certificate-points", "-1"], "certificate points -1"),
         (["cup:0", "--confidence", "95"], "confidence 95.0"),
         (["cup:0", "--shrink", "0"], "--shrink 0"),
         (["cup:0", "--networks", "lenet"], "unknown network 'lenet'"),
