@@ -307,13 +307,21 @@ def _signals() -> Iterator[None]:
         yield
     finally:
         if is_free:
+            interrupts.look_away()
             signal.signal(SIGTERM, signal.SIG_DFL)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
     signal.signal(SIGTERM, signal.SIG_IGN)  # the clean-up is not to be cut short
-    if not interrupts.is_put_off(frame, _terminate):  # an import may swallow it, or wrap it in another error
-        raise _Terminated
+    if interrupts.is_put_off(frame, _terminate):  # an import may swallow it, or wrap it in another error
+        return
+    interrupts.look_again(_terminate)  # so may a library that calls us back, and then the work would go on for ever
+    handled: BaseException | None = sys.exc_info()[1]
+    while handled is not None:  # one that is under way, or tidied up after
+        if isinstance(handled, _Terminated):
+            return
+        handled = handled.__context__
+    raise _Terminated
 
 
 def _tell(text: str) -> None:

@@ -86,13 +86,24 @@ class Interrupts:
 
     def is_put_off(self, frame: FrameType | None, handler: Callable[[int, FrameType | None], None]) -> bool:
         """Whether a signal has to wait for an import that is under way; `handler` is then called again soon."""
-        if hasattr(_signal, "setitimer") and self._waited_s < self.LONGEST_S and _is_importing(frame):
+        if self._waited_s < self.LONGEST_S and _is_importing(frame) and self.look_again(handler):
             self._waited_s += self.LOOK_AGAIN_S
-            _signal.signal(_signal.SIGALRM, handler)
-            _signal.setitimer(_signal.ITIMER_REAL, self.LOOK_AGAIN_S)
             return True
         self._waited_s = 0.0
         return False
+
+    def look_again(self, handler: Callable[[int, FrameType | None], None]) -> bool:
+        """Have a handler called soon, where the system can."""
+        if not hasattr(_signal, "setitimer"):
+            return False
+        _signal.signal(_signal.SIGALRM, handler)
+        _signal.setitimer(_signal.ITIMER_REAL, self.LOOK_AGAIN_S)
+        return True
+
+    def look_away(self) -> None:
+        """Nothing is called any more."""
+        if hasattr(_signal, "setitimer"):
+            _signal.setitimer(_signal.ITIMER_REAL, 0)
 
 
 interrupts = Interrupts()

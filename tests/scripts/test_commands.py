@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -366,6 +367,26 @@ def test_a_terminated_command_ends_like_an_interrupted_one() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert (ended.returncode, ended.stdout, ended.stderr) == (143, "", "terminated: all is kept\n")
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer")
+def test_a_terminated_command_ends_though_a_library_swallows_the_interrupt_and_tidies_up_undisturbed() -> None:
+    code = """
+import contextlib, signal, sys, time
+from baselines.commands.program import guarded
+def work():
+    try:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGTERM)
+        time.sleep(20)
+        print("it went on")
+    finally:
+        time.sleep(0.3)
+        print("tidied up")
+sys.exit(guarded(work, "all is kept"))
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (143, "tidied up\n", "terminated: all is kept\n")
 
 
 def test_a_file_that_cannot_be_written_is_told_by_its_error(tmp_path: Path) -> None:
