@@ -358,7 +358,7 @@ class Edge(NamedTuple):
     right_growth: float
 
 
-class Crossing(NamedTuple):
+class EdgeCrossing(NamedTuple):
     """Where an edge crosses a line of pixel centers: between the pixels p and q, of which q is on its right."""
 
     is_visible: bool  # if not, the rest says nothing
@@ -394,12 +394,12 @@ def edge_in_picture(
 
 
 @_built_in
-def crossing(edge: Edge, v: int, nearest: IntArray, faces: Int32Array) -> Crossing:
+def crossing(edge: Edge, v: int, nearest: IntArray, faces: Int32Array) -> EdgeCrossing:
     """Where an edge crosses line v, and whether it shows there: neither pixel has anything in front of its faces."""
     u = edge.origin + (v + 0.5) * edge.slope
     beyond = v + 0.5 - edge.start
     if not 0.5 < u <= len(nearest) - 0.5:
-        return Crossing(False, u, beyond, 0, np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0))
+        return EdgeCrossing(False, u, beyond, 0, np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0))
     q = int(np.ceil(u - 0.5))  # a center on the edge is on its right, as in rasterize
     p = q - 1
     row_p, column_p = np.uint64(p if edge.across else v), np.uint64(v if edge.across else p)
@@ -408,7 +408,7 @@ def crossing(edge: Edge, v: int, nearest: IntArray, faces: Int32Array) -> Crossi
     is_hidden = _hides(nearest[row_p, column_p], w + edge.left_growth * (q - 0.5 - u), faces, edge.a, edge.b) or _hides(
         nearest[row_q, column_q], w + edge.right_growth * (q + 0.5 - u), faces, edge.a, edge.b
     )
-    return Crossing(not is_hidden, u, beyond, q, row_p, column_p, row_q, column_q)
+    return EdgeCrossing(not is_hidden, u, beyond, q, row_p, column_p, row_q, column_q)
 
 
 @_compiled
