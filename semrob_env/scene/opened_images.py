@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import io
 import logging
+import struct
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Final
 
 from PIL import Image
+
+_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the color type of a PNG
+# First column and row, and distances, of the seven passes of an interlaced PNG (its specification, 8.2).
+_PASSES: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+_AT_ONCE: Final = 2**20
 
 
 @contextmanager
@@ -24,3 +32,41 @@ def opened_image(data: bytes, formats: tuple[str, ...]) -> Iterator[Image.Image]
                 yield image
     finally:
         logger.setLevel(level)
+
+
+def require_whole(data: bytes, image: Image.Image) -> None:
+    """Refuse a PNG with fewer pixels than its size asks for, the rest of which Pillow would call black.
+
+    To be called once its size is known to be allowed. Files of other formats that end early, Pillow refuses itself.
+
+    Raises:
+        OSError: Its pixels end early.
+    """
+    if image.format != "PNG":
+        return
+    header = data.index(b"IHDR") + 4
+    width, height, depth, color, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, header)
+    bits = depth * _CHANNELS[color]
+    passes = _PASSES if interlaced else ((0, 0, 1, 1),)
+    sizes = ((-((left - width) // across), -((top - height) // down)) for left, top, across, down in passes)
+    expected = sum(rows * (1 + (columns * bits + 7) // 8) for columns, rows in sizes if columns > 0 < rows)
+    inflate, held = zlib.decompressobj(), 0
+    for part in _stored_pixels(data):
+        while part and held < expected and not inflate.eof:
+            held += len(inflate.decompress(part, _AT_ONCE))
+            part = inflate.unconsumed_tail
+    held += len(inflate.flush())
+    if held < expected:
+        raise OSError(f"its pixels end early, {held} of {expected} bytes are there")
+
+
+def _stored_pixels(data: bytes) -> Iterator[bytes]:
+    """What a PNG that Pillow has opened holds in its chunks of pixels."""
+    at = 8
+    while at + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, at)
+        if kind == b"IDAT":
+            yield data[at + 8 : at + 8 + length]
+        elif kind == b"IEND":
+            return
+        at += 12 + length

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from semrob_env.containment import files_below, inside, is_plain
 from semrob_env.errors import InvalidPictureError, LibraryError, MissingFileError, RefusedFileError
 from semrob_env.files import FileCache, read_regular
-from semrob_env.scene.opened_images import opened_image
+from semrob_env.scene.opened_images import opened_image, require_whole
 
 FORMATS: Final = ("PNG", "JPEG", "GIF", "BMP", "TGA", "TIFF", "WEBP", "AVIF", "PPM")
 """Image formats that are read; Pillow knows others, one of which runs a program."""
@@ -84,7 +84,7 @@ def _read(path: str) -> Picture:
     data = read_regular(path, MOST_BYTES)
     try:
         with opened_image(data, FORMATS) as image:
-            pixels = _pixels(image, path)
+            pixels = _pixels(image, path, data)
     except InvalidPictureError:
         raise
     except Image.DecompressionBombError as error:  # Pillow's own bound, before it tells the size
@@ -98,10 +98,11 @@ def _read(path: str) -> Picture:
     return Picture(pixels, hashlib.sha256(repr(pixels.shape).encode() + pixels.tobytes()).hexdigest())
 
 
-def _pixels(image: Image.Image, path: str) -> Pixels:
+def _pixels(image: Image.Image, path: str, data: bytes) -> Pixels:
     width, height = image.size
     if width * height > MOST_PIXELS:
         raise _too_large(path, f"{width} x {height}")
+    require_whole(data, image)
     frames = int(getattr(image, "n_frames", 1))
     if frames > 1 and image.format != "MPO":  # whose further pictures are for depth or another eye
         raise InvalidPictureError(f"{path}: {frames} pictures in one file; save the one that is meant as PNG or JPEG")

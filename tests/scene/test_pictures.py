@@ -11,8 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from semrob_env.errors import InvalidPictureError, LibraryError, MissingFileError, RefusedFileError, SemrobError
+from semrob_env.errors import (
+    InvalidMeshError,
+    InvalidPictureError,
+    LibraryError,
+    MissingFileError,
+    RefusedFileError,
+    SemrobError,
+)
 from semrob_env.scene.pictures import picture_files, picture_in, read_picture
+from semrob_env.scene.readers.paint import open_image
 
 RAMP = np.tile(np.arange(0, 240, 10, dtype=np.uint8)[None, :, None], (12, 1, 3))
 
@@ -56,16 +64,21 @@ def test_several_pictures_in_a_file_are_refused_but_for_those_of_a_camera(tmp_pa
     assert np.abs(camera.astype(int) - RAMP).max() < 12
 
 
+def png(data: bytes, width: int, height: int, *, interlaced: bool) -> bytes:
+    """A PNG of 8-bit RGB whose stream of pixels ends as it should, whatever is missing of it."""
+
+    def chunk(kind: bytes, own: bytes) -> bytes:
+        return struct.pack(">I", len(own)) + kind + own + struct.pack(">I", zlib.crc32(kind + own))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, interlaced)
+    halves = zlib.compress(data)[:9], zlib.compress(data)[9:]
+    parts = [(b"IHDR", header), *((b"IDAT", half) for half in halves), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*part) for part in parts)
+
+
 def huge_png(side: int) -> bytes:
     """A header that promises side x side pixels, and hardly any data."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
-    )
+    return png(bytes(1000), side, side, interlaced=False)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +108,22 @@ def test_a_cut_off_photo_is_refused(tmp_path: Path) -> None:
     (tmp_path / "half.jpg").write_bytes(stream.getvalue()[: len(stream.getvalue()) // 2])
     with pytest.raises(InvalidPictureError, match=r"half\.jpg"):
         read_picture(tmp_path / "half.jpg")
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 2), (9, 17)])
+@pytest.mark.parametrize("interlaced", [False, True])
+def test_pixels_that_end_early_are_not_black(size: tuple[int, int], interlaced: bool, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    starts = [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+    passes = [pixels[top::down, left::across] for top, left, down, across in starts] if interlaced else [pixels]
+    data = b"".join(b"\0" + row.tobytes() for part in passes if part.size for row in part)
+    (tmp_path / "whole.png").write_bytes(png(data, size[1], size[0], interlaced=interlaced))
+    assert np.array_equal(read_picture(tmp_path / "whole.png").pixels, pixels)
+    (tmp_path / "early.png").write_bytes(png(data[:-1], size[1], size[0], interlaced=interlaced))
+    with pytest.raises(InvalidPictureError, match=f"end early, {len(data) - 1} of {len(data)} bytes"):
+        read_picture(tmp_path / "early.png")
+    with pytest.raises(InvalidMeshError, match="end early"):
+        open_image((tmp_path / "early.png").read_bytes(), "early.png", 10**6)
 
 
 def test_a_folder_is_no_picture_and_one_without_pictures_no_folder_of_them(tmp_path: Path) -> None:

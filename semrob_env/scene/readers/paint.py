@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from semrob_env.errors import InvalidMeshError, LookWarning
-from semrob_env.scene.opened_images import opened_image
+from semrob_env.scene.opened_images import opened_image, require_whole
 from semrob_env.scene.surface import MOST_SIDE, Surface, Texture, UInt8Array, Wrap, shrunk
 from semrob_env.types import FloatArray, IntArray
 
@@ -95,6 +95,7 @@ def open_image(data: bytes, name: str, most_pixels: int, mode: str = "RGB") -> U
         with opened_image(data, FORMATS) as image:
             width, height = image.size
             if width * height <= min(MAX_TEXTURE_PIXELS, most_pixels):
+                require_whole(data, image)
                 if image.mode[0] in "IF":  # Pillow's own conversion cuts off instead of dividing
                     levels = np.asarray(image)
                     if image.mode == "F" or levels.min(initial=0) < 0 or levels.max(initial=0) >= 2**16:
