@@ -276,6 +276,8 @@ def grown(*nodes: Any) -> list[Any]:
 
 POOLED = [node("GlobalAveragePool", "u", "p"), node("Flatten", "p", "z")]
 
+COUNTED = {"count_include_pad": 1}
+
 COSTLY: dict[str, tuple[list[Any], dict[str, npt.ArrayLike], str]] = {
     "endless loop": (*turns(2**62), "how often its Loop turns is not told"),
     "long loop": (*turns(10**9), "takes more than"),
@@ -335,6 +337,26 @@ COSTLY: dict[str, tuple[list[Any], dict[str, npt.ArrayLike], str]] = {
         [node("Resize", "x,,,s", "u", mode="linear", keep_aspect_ratio_policy="not_larger"), *POOLED],
         {"s": np.array([1, 3, 9, 30])},
         "has keep_aspect_ratio_policy 'not_larger'",
+    ),
+    "maximum of regions": (
+        [node("RoiAlign", "x,rois,first", "u", mode="max", output_height=2, output_width=2), *POOLED],
+        {"rois": np.array([[0, 0, 4, 4]], dtype=np.float32), "first": [0]},
+        "RoiAlign by the maximum",
+    ),
+    "window of padding": (
+        [node("MaxPool", "x", "u", kernel_shape=[2, 2], strides=[2, 2], pads=[0, 0, 2, 2], ceil_mode=1), *POOLED],
+        {},
+        "MaxPool with ceil_mode",
+    ),
+    "overhanging mean": (
+        [
+            node(
+                "AveragePool", "x", "u", kernel_shape=[4, 4], strides=[3, 3], pads=[0, 0, 1, 1], ceil_mode=1, **COUNTED
+            ),
+            *POOLED,
+        ],
+        {},
+        "AveragePool with ceil_mode",
     ),
     "random": (grown(node("RandomUniformLike", "y", "k")), {}, "RandomUniform draws random numbers"),
 }

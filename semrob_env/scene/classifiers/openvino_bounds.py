@@ -7,7 +7,7 @@ gigabytes or hours is refused by its numbers, not by a clock.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -68,7 +68,7 @@ def check_bounds(model: Any, label: str) -> None:
 
 def _passed_over(operator: Any, kind: str) -> str:
     """What the CPU plugin of OpenVINO, 2026.4, answers otherwise than the operator says, without a word; or nothing."""
-    told = operator.get_attributes() if kind in {"LRN", "Interpolate"} else {}
+    told = operator.get_attributes() if kind in {"LRN", "Interpolate", "AvgPool", "MaxPool", "ROIAlign"} else {}
     if kind == "LRN":
         bias, size = float(told["bias"]), int(told["size"])
         if not bias.is_integer():
@@ -79,6 +79,29 @@ def _passed_over(operator: Any, kind: str) -> str:
         before, after = (value.get_partial_shape() for value in (operator.input_value(0), operator.output(0)))
         if any(new.get_max_length() < old.get_max_length() for old, new in zip(before, after, strict=True)):
             return "Resize with antialias, which OpenVINO passes over"
+    if kind == "ROIAlign" and told["mode"] == "max":
+        return "RoiAlign by the maximum, which OpenVINO takes of other values than ONNX"
+    if kind.endswith("Pool") and told and str(told["rounding_type"]).startswith("ceil"):
+        return _overhanging(operator, kind, told)
+    return ""
+
+
+def _overhanging(operator: Any, kind: str, told: Mapping[str, Any]) -> str:
+    """What of the last windows of a pool that rounds up is counted otherwise than ONNX says; or nothing."""
+    before, after = (value.get_partial_shape() for value in (operator.input_value(0), operator.output(0)))
+    windows = zip(
+        (length.get_max_length() for length in list(before)[2:]),
+        (length.get_max_length() for length in list(after)[2:]),
+        *(told[name] for name in ("kernel", "strides", "dilations", "pads_begin", "pads_end")),
+        strict=True,
+    )
+    for length, number, kernel, stride, dilation, begin, end in windows:
+        start = (number - 1) * stride - begin
+        if kind == "MaxPool" and start >= length:
+            return "MaxPool with ceil_mode, a window of which OpenVINO lays into the padding alone"
+        beyond = start + (kernel - 1) * dilation >= length + end
+        if kind == "AvgPool" and not told["exclude-pad"] and beyond and any((*told["pads_begin"], *told["pads_end"])):
+            return "AveragePool with ceil_mode and count_include_pad, of which OpenVINO counts too many or too few"
     return ""
 
 
