@@ -6,6 +6,9 @@ import csv
 import io
 import json
 import zlib
+from collections import Counter
+from collections.abc import Iterator
+from itertools import product
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Final
@@ -25,6 +28,9 @@ from semrob_env.types import FloatArray, IntArray
 
 MOST_BYTES: Final = 2**28
 """Largest text of rows that is read."""
+
+BYTES_A_ROW: Final = 2**12
+"""Most bytes of a row, and of the header, on average; they take some hundred."""
 
 
 def published_rows() -> dict[str, Path]:
@@ -59,14 +65,11 @@ def read_comparison(protocol: Protocol, path: str | PathLike[str]) -> Comparison
         InvalidParameterError: The rows are of another comparison, or not all of it.
     """
     try:
-        lines = list(csv.DictReader(io.StringIO(_text(Path(path))), strict=True))
-        if {line["protocol"] for line in lines} != {protocol.digest()}:
-            raise InvalidParameterError(
-                f"{fspath(path)}: rows of another comparison; give --protocol the protocol.json that lies beside them"
-            )
-        return _comparison(protocol, lines)
+        return _comparison(protocol, list(_lines(protocol, Path(path))))
     except SemrobError:
         raise
+    except UnicodeDecodeError as error:
+        raise RefusedFileError(f"{fspath(path)} is no text of UTF-8") from error
     except (KeyError, TypeError, ValueError, csv.Error) as error:
         raise RefusedFileError(
             f"{fspath(path)} is no runs.csv as compare_methods writes it: {type(error).__name__} {error!s:.80}"
@@ -87,6 +90,7 @@ def _comparison(protocol: Protocol, lines: list[dict[str, str]]) -> Comparison:
         asked.append(numbers[key])
     if len(questions) != protocol.questions[0]:
         raise InvalidParameterError(f"rows of {len(questions)} questions; the comparison has {protocol.questions[0]}")
+    _require_each_once(protocol, [(line["label"], line["budget"], line["seed"]) for line in lines], asked)
 
     def numbers_of(name: str) -> FloatArray:
         return np.array([float(line[name] or "nan") for line in lines])
@@ -125,17 +129,44 @@ def _comparison(protocol: Protocol, lines: list[dict[str, str]]) -> Comparison:
     return Comparison(protocol, suite, outcomes)
 
 
-def _text(path: Path) -> str:
-    data = read_regular(path, MOST_BYTES)
+def _require_each_once(protocol: Protocol, lines: list[tuple[str, str, str]], asked: list[int]) -> None:
+    """Refuse rows of which some are missing or repeated: with the first seed every method has run, on everything."""
+    times = Counter(zip(lines, asked, strict=True))
+    for label, budget in product((entry.label for entry in protocol.entries), map(str, protocol.budgets)):
+        for seed in map(str, protocol.seeds):
+            counts = {times[(label, budget, seed), question] for question in range(protocol.questions[0])}
+            if counts != {1} and (counts != {0} or seed == str(protocol.seeds[0])):
+                raise InvalidParameterError(
+                    f"rows of {label}, {budget} queries, seed {seed}: one is not there, or there twice; give the whole "
+                    "runs.csv"
+                )
+
+
+def _lines(protocol: Protocol, path: Path) -> Iterator[dict[str, str]]:
+    """Its rows one by one, no more of them than it can have."""
+    most = protocol.questions[0] * len(protocol.entries) * len(protocol.budgets) * len(protocol.seeds)
+    data, digest, count = _unpacked(path, min(MOST_BYTES, (1 + most) * BYTES_A_ROW)), protocol.digest(), 0
+    for line in csv.DictReader(io.TextIOWrapper(io.BytesIO(data), "utf-8-sig", newline=""), strict=True):
+        count += 1
+        if line["protocol"] != digest:
+            raise InvalidParameterError(
+                f"{path}: rows of another comparison; give --protocol the protocol.json that lies beside them"
+            )
+        if count > most:
+            raise InvalidParameterError(f"{path} has more than the {most} rows of the comparison; give its runs.csv")
+        yield line
+    if not count:
+        raise RefusedFileError(f"{path} has no rows; give the runs.csv of the comparison")
+
+
+def _unpacked(path: Path, most_bytes: int) -> bytes:
+    data = read_regular(path, most_bytes)
     if data[:2] == b"\x1f\x8b":
         unpacked = zlib.decompressobj(wbits=31)
         try:
-            data = unpacked.decompress(data, MOST_BYTES)
+            data = unpacked.decompress(data, most_bytes)
         except zlib.error as error:
             raise RefusedFileError(f"{path} is a damaged gzip file: {error}") from error
         if not unpacked.eof:
-            raise RefusedFileError(f"{path} is cut off, or holds more than {MOST_BYTES} bytes")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise RefusedFileError(f"{path} is no text of UTF-8") from error
+            raise RefusedFileError(f"{path} is cut off, or holds more than {most_bytes} bytes")
+    return data

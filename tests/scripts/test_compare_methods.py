@@ -109,6 +109,11 @@ def test_rows_of_another_comparison_or_of_none_are_refused(
         "no runs.csv": rows.replace("held_80", "kept_80"),
         "of 12 questions; the comparison has": "\n".join(rows.splitlines()[:13]),
         "cut off": gzip.compress(rows.encode())[:-9],
+        "or holds more than": gzip.compress(rows.encode() + bytes(2**25)),  # what unpacks to gigabytes ends as early
+        "has more than the 240 rows": rows + "\n".join(rows.splitlines()[1:] * 2),
+        "has no rows": rows.splitlines()[0],
+        "is not there, or there twice": "\n".join(rows.splitlines()[:-1]),
+        "there twice": "\n".join([*rows.splitlines()[:-1], rows.splitlines()[-2]]),
         "no text of UTF-8": b"\xff",
     }
     for told, text in bad.items():
