@@ -4,7 +4,7 @@ The base class owns shapes, projection into the space, who is still running, ste
 overrides three small functions: `_start` (first state), `_ask` (points to query), `_tell` (next state).
 
 A *state* is a dict of arrays whose first axis is the trajectory. Rows of trajectories that have ended are kept as
-they were, whatever `_tell` computes for them, so that no trajectory depends on its neighbours.
+they were, whatever `_tell` computes for them, so that no trajectory depends on its neighbors.
 """
 
 from __future__ import annotations

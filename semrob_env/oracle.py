@@ -5,7 +5,7 @@ What a query costs, each line tested:
 - A value is 1 forward query. A value with its gradient is 1 forward + 1 gradient query, and weighs
   1 + `gradient_cost` against the budget.
 - With `FiniteDifferences`, a value with its gradient is 1 + 2n forward queries, and no gradient query.
-- With `NeighborhoodGradients` of m neighbours, a value with its gradient is 1 + m forward and 1 + m gradient queries.
+- With `NeighborhoodGradients` of m neighbors, a value with its gradient is 1 + m forward and 1 + m gradient queries.
 - A function that asks its network several times for one answer, as under an attack on its pictures, tells the price
   (`ScoreFunction.value_price`, `gradient_price`): it stands for the 1 and the 1 + 1 of all lines above.
 - A repeated theta is charged again: there is no cache.
@@ -138,8 +138,8 @@ class FiniteDifferences:
 class NeighborhoodGradients:
     """Gradients averaged over a small box around theta: what the function's own slopes have in common there.
 
-    The mean is over theta and m neighbours at offsets that depend on n and m alone: m / 2 points of a Kronecker
-    sequence in the box and their mirror images, so that a quadratic function keeps its gradient. Neighbours are
+    The mean is over theta and m neighbors at offsets that depend on n and m alone: m / 2 points of a Kronecker
+    sequence in the box and their mirror images, so that a quadratic function keeps its gradient. Neighbors are
     projected into the space. Each is billed as the value with gradient that it is; the value told is theta's own.
 
     Attributes:
@@ -155,13 +155,13 @@ class NeighborhoodGradients:
     neighbors: int = 4
 
     def __post_init__(self) -> None:
-        _set_lengths(self, "radius", "neighbourhood radius")
+        _set_lengths(self, "radius", "neighborhood radius")
         if whole_number("neighbors", self.neighbors, -MOST_NEIGHBORS, MOST_NEIGHBORS) % 2 or self.neighbors < 2:
-            raise InvalidParameterError(f"{self.neighbors} neighbours: give an even number of at least 2")
+            raise InvalidParameterError(f"{self.neighbors} neighbors: give an even number of at least 2")
 
     def points(self, space: SemanticSpace, theta: FloatArray) -> FloatArray:
         """Points (N, 1 + m, n) to ask around theta (N, n), theta itself first."""
-        radius = _lengths("neighbourhood radius", self.radius, space)
+        radius = _lengths("neighborhood radius", self.radius, space)
         steps = golden_ratios(space.n)
         half = 2 * np.mod(0.5 + np.outer(np.arange(1, self.neighbors // 2 + 1), steps), 1.0) - 1
         offsets = np.concatenate([np.zeros((1, space.n)), half, -half]) * radius
@@ -230,7 +230,7 @@ class QueryOracle:
 
     Raises:
         InvalidBudgetError: A budget, count or cost that is zero, negative or not a number.
-        InvalidParameterError: Both finite differences and a neighbourhood.
+        InvalidParameterError: Both finite differences and a neighborhood.
     """
 
     def __init__(
@@ -261,7 +261,7 @@ class QueryOracle:
         self.budget = np.inf if budget is None else float(budget)
         self.gradient_cost = float(gradient_cost)
         if finite_differences is not None and neighborhood is not None:
-            raise InvalidParameterError("give finite differences or a neighbourhood, not both")
+            raise InvalidParameterError("give finite differences or a neighborhood, not both")
         self.finite_differences, self.neighborhood, self.log = finite_differences, neighborhood, log
         self._forward = np.zeros(trajectories, dtype=np.int64)
         self._gradient = np.zeros(trajectories, dtype=np.int64)
@@ -488,7 +488,7 @@ class QueryOracle:
         if self.finite_differences is None and self.neighborhood is None:
             values, gradients = self.function.values_and_gradients(theta, member)
             return theta, values, values, gradients
-        self.space.require(theta)  # here, for the neighbours are projected and never outside
+        self.space.require(theta)  # here, for the neighbors are projected and never outside
         if self.neighborhood is not None:
             asked = self.neighborhood.points(self.space, theta.reshape(-1, n)).reshape(rows, -1, n)
             answered, gradients = self.function.values_and_gradients(asked, member)
@@ -499,7 +499,7 @@ class QueryOracle:
         around, distance = self.finite_differences.points(self.space, points[:, 0])
         asked = np.concatenate([points, around], axis=1).reshape(rows, -1, n)
         answered = self.function.values(asked, member)
-        scores = answered.reshape(-1, 1 + 2 * n)  # of each point, then of its upper and its lower neighbours
+        scores = answered.reshape(-1, 1 + 2 * n)  # of each point, then of its upper and its lower neighbors
         slopes = (scores[:, 1 : 1 + n] - scores[:, 1 + n :]) / distance
         return asked, answered, scores[:, 0].reshape(rows, columns), slopes.reshape(theta.shape)
 

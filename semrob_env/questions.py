@@ -388,27 +388,28 @@ def read_goal(text: str) -> Goal:
     Raises:
         InvalidParameterError: It cannot be read, or a number is out of its range.
     """
-    instance_of("goal", text, str)
+    if len(instance_of("goal", text, str)) > 200:
+        raise InvalidParameterError(f"goal {text[:40]!r}... of {len(text)} letters; write {GOAL_EXAMPLES}")
     words: dict[str, float] = {}
-    for part in filter(None, (piece.strip() for piece in text[:200].split(","))):
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
         name, _, written = (piece.strip() for piece in part.partition("="))
         try:
             value = float(written)
         except ValueError:
             value = math.nan
         if name in words or not math.isfinite(value):
-            raise InvalidParameterError(f"cannot read {part!r} of goal {text[:200]!r}; write {GOAL_EXAMPLES}")
+            raise InvalidParameterError(f"cannot read {part!r} of goal {text!r}; write {GOAL_EXAMPLES}")
         words[name] = value
     first = next(iter(words), "")
     if first not in GOALS:
-        raise InvalidParameterError(f"unknown goal {text[:200]!r}; write {GOAL_EXAMPLES}")
+        raise InvalidParameterError(f"unknown goal {text!r}; write {GOAL_EXAMPLES}")
     made, known = GOALS[first]
     unknown = [name for name in words if name not in known]
     if unknown:
-        raise InvalidParameterError(f"goal {text[:200]!r}: {first} knows {', '.join(known)}, not {unknown[0]}")
+        raise InvalidParameterError(f"goal {text!r}: {first} knows {', '.join(known)}, not {unknown[0]}")
     for name, value in words.items():
         if not 0 <= value <= 1:
-            raise InvalidParameterError(f"goal {text[:200]!r}: {name} {value:g} must be in [0, 1]")
+            raise InvalidParameterError(f"goal {text!r}: {name} {value:g} must be in [0, 1]")
     return made(**{known[name][0]: known[name][1](value) for name, value in words.items()})
 
 

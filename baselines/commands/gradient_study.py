@@ -9,13 +9,13 @@ Examples:
 The kinds of gradients:
   exact           the renderer's derivative times the classifier's: the slope of the picture formula
   smooth picture  the same of a supersampled and blurred picture (gradient_supersample, gradient_blur in an id)
-  mean R deg      the mean of exact gradients over theta and neighbours within R degrees (NeighborhoodGradients)
+  mean R deg      the mean of exact gradients over theta and neighbors within R degrees (NeighborhoodGradients)
   difference H    central differences over +-H degrees (FiniteDifferences)
 
 Prediction: at random points, theta moves by some degrees along azimuth or elevation; the change of f is compared with
 gradient times move by their correlation over the points of one shape. Regions: OIR_W with each kind of gradient and
 the same budget, judged on held-out points. A value costs 1 and a gradient 1: an exact gradient with its value 2, a mean
-over m neighbours 2 + 2m, a difference 1 + 2n.
+over m neighbors 2 + 2m, a difference 1 + 2n.
 
 Written to --out: prediction.csv, regions.csv, gradient_study.md and gradient_study.png.
 """

@@ -22,7 +22,7 @@ GameT = TypeVar("GameT", bound="Game")
 class Game(ABC):
     """B games in plain arrays. Order of calls: `restart`, `queries`, `take`; then again `move`, `queries`, `take`.
 
-    A game never depends on its neighbours: its numbers have the same bytes in a batch of any size.
+    A game never depends on its neighbors: its numbers have the same bytes in a batch of any size.
 
     Args:
         space: The space of theta.

@@ -72,7 +72,7 @@ def section(maps: ScoreMaps, parameters: str | Sequence[str], at: str | Mapping[
 def line_shares(maps: ScoreMaps) -> tuple[FloatArray, ...]:
     """Share of its range that each grid line stands for, (P_k,) a parameter; each sums to 1.
 
-    A line owns the range up to half way to its neighbours, the outer lines of a plain axis the rest. The mean of the
+    A line owns the range up to half way to its neighbors, the outer lines of a plain axis the rest. The mean of the
     scores with the products of these shares as weights is the exact mean of the interpolant over the space.
     """
     shares = []

@@ -1,6 +1,6 @@
 """Semantic traps: low-score parts of a map that a high-score part encloses (arXiv 1904.04621; method section 4).
 
-A *basin* is a connected component of {f < high} on the grid: neighbours share a side or a corner, and a periodic axis
+A *basin* is a connected component of {f < high} on the grid: neighbors share a side or a corner, and a periodic axis
 joins its last line to its first. A basin is *enclosed* if no way leads from it out of the map and none around it:
 
 - it touches neither end of a plain axis: what lies beyond the map is not known, so a hole at the lowest or the highest

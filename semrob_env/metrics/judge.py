@@ -23,7 +23,6 @@ from semrob_env.metrics.certificates import (
     CONFIDENCE,
     Certificate,
     certify_by_points,
-    require_certificate,
 )
 from semrob_env.metrics.measures import Measures
 from semrob_env.questions import MOST_VARIANCE, Goal, MeanGoal, Moments
@@ -32,6 +31,7 @@ from semrob_env.types import BoolArray, FloatArray, IntArray
 
 MOST_POINTS = 2**20
 PURE_SCORE = 0.5
+_LARGEST_SEED = 2**256
 _BITS = 30
 _CHUNK_NUMBERS = 2**22
 """Most numbers in the theta of one call to the function: 32 MiB."""
@@ -61,21 +61,14 @@ class Judge:
 
     def __post_init__(self) -> None:
         instance_of("goal", self.goal, Goal)
-        for what, given in (
-            ("judge points", self.points),
-            ("judge seed", self.seed),
-            ("certificate points", self.certificate_points),
-        ):
-            whole_number(what, given, 0, 2**256)
-        if not 0 < number(self.confidence) < 1:
-            raise InvalidParameterError(f"confidence {shown(self.confidence)}: give a number in (0, 1)")
-        if not 2 <= self.points <= MOST_POINTS or self.points & (self.points - 1):
+        if whole_number("judge points", self.points, 2, MOST_POINTS) & (self.points - 1):
             raise InvalidParameterError(
                 f"{self.points} judge points: give a power of two from 2 to {MOST_POINTS}, for example 64"
             )
-        if self.seed < 0:
-            raise InvalidParameterError(f"judge seed {self.seed}: give a whole number, 0 or above")
-        require_certificate(self.certificate_points, self.confidence, self.seed)
+        whole_number("judge seed", self.seed, 0, _LARGEST_SEED)
+        whole_number("certificate points", self.certificate_points, 0, MOST_POINTS)
+        if not 0 < number(self.confidence) < 1:
+            raise InvalidParameterError(f"confidence {shown(self.confidence)}: give a number in (0, 1)")
 
 
 @final

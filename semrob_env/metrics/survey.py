@@ -150,7 +150,7 @@ class RateCurve:
         return bool(chdtrc(used.sum() - 1, excess.sum()) <= 1 - require_confidence(confidence))
 
     def failing(self, confidence: float = CONFIDENCE) -> list[Failing]:
-        """Stretches of neighbouring bins that `fails` names, in order; across the seam where the parameter turns."""
+        """Stretches of neighboring bins that `fails` names, in order; across the seam where the parameter turns."""
         fails, count = self.fails(confidence), len(self.views)
         turns = self.parameter.period is not None
         is_first = fails & ~np.roll(fails, 1)

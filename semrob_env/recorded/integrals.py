@@ -2,7 +2,7 @@
 
 Along one parameter the interpolant is sum_i s_i h_i(x) with hat functions h_i. So over a box E[f] is the scores
 contracted with the mean of h_i along each parameter, and Var[f] the quadratic form of s - E[f] with the means of
-h_i h_j, which vanish unless j is i or a neighbour. Over a piece of a cell of length L around x, in cells,
+h_i h_j, which vanish unless j is i or a neighbor. Over a piece of a cell of length L around x, in cells,
 E[h_i h_j] = h_i(x) h_j(x) +- L^2 / 12 (method section 5).
 """
 

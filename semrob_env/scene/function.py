@@ -9,7 +9,7 @@ them are escaped as in SHAPE.
 What the gradient means. grad f = <df/dI, dI/dtheta_k>, exact up to rounding for the picture formula. But f itself
 oscillates at the scale of a pixel (about 1 degree), so the exact slope describes some 0.2 degrees. A trend over
 degrees wants finite differences with a step of 1 to 4 degrees (`semrob_env.oracle.FiniteDifferences`), the mean over a
-neighbourhood (`semrob_env.oracle.NeighborhoodGradients`), or the gradient of a smoothed picture: `gradient_blur` draws
+neighborhood (`semrob_env.oracle.NeighborhoodGradients`), or the gradient of a smoothed picture: `gradient_blur` draws
 each picture once more for it, and f is scored on the plain one, so that a value with its gradient costs one rendered
 and classified picture more than its bill of 1 + 1 says. `scripts/gradient_study.py` measures which kind foretells f
 over which distance.

@@ -103,7 +103,7 @@ class Bumps:
         width = right - left
         share = np.divide(length, width, out=np.zeros_like(length), where=width > 0)
         nodes = start[..., None] + length[..., None] * _NODES
-        # Nodes of the neighbouring turns are beyond the reach of the bump at 0.
+        # Nodes of the neighboring turns are beyond the reach of the bump at 0.
         turn = np.where(self._is_periodic, self.period, 1.0)[:, None, None]
         turns = np.where(self._is_periodic[:, None, None], np.round(nodes / turn), 0.0)
         p = self._shape(np.abs(nodes - turns * turn), self.half[:, None, None], self.flank[:, None, None])

@@ -182,6 +182,16 @@ def test_nan_counts_as_the_worst_score_of_a_function_and_of_its_complement() -> 
         assert found.goal_lower[0] == pytest.approx(rest, abs=0.03)
 
 
+def test_a_judge_certifies_each_region_by_the_scores_of_its_own_member() -> None:
+    low = CallableFunction(SPACE, lambda theta: np.full(len(theta), 0.2))
+    high = CallableFunction(SPACE, lambda theta: np.full(len(theta), 0.9))
+    regions = Regions.whole(SPACE, 2)
+    found = judge_regions(Stack([low, high]), regions, [1, 0], Judge(MeanGoal(0.5)))
+    assert found.certified.tolist() == [True, False]
+    assert found.judge_queries.tolist() == [64, 64]
+    assert found.certificate_queries.tolist() == [64, 64]
+
+
 def test_no_points_certify_nothing_and_no_regions_are_no_work() -> None:
     judged = judge_regions(ramp(), BOXES, judge=Judge(MeanGoal(0.99), certificate_points=0))
     assert judged.feasible.any()

@@ -13,13 +13,19 @@ from optimizers.naive import Naive
 from optimizers.registry import get_optimizer
 from optimizers.run import run
 from semrob_env import checks
-from semrob_env.errors import InvalidParameterError, InvalidRegionError, SemrobError
+from semrob_env.errors import (
+    InvalidBudgetError,
+    InvalidParameterError,
+    InvalidRegionError,
+    SemrobError,
+    ShapeMismatchError,
+)
 from semrob_env.functions import CallableFunction, make_function
 from semrob_env.ground_truth import exact_moments, optimum
 from semrob_env.metrics import Judge, judge_regions
 from semrob_env.oracle import FiniteDifferences, NeighborhoodGradients, Queries, QueryLog, QueryOracle
 from semrob_env.parameters import SemanticSpace
-from semrob_env.questions import MeanGoal, Question, Questions, read_goal
+from semrob_env.questions import MeanGoal, Question, Questions, ReliabilityGoal, read_goal
 from semrob_env.regions import Regions
 
 HILL = make_function("synthetic:hill?n=2&seed=0")
@@ -75,6 +81,7 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "around": lambda odd: Regions.around(SPACE, odd, 10.0),
     "half width": lambda odd: Regions.around(SPACE, START, odd),
     "whole": lambda odd: Regions.whole(SPACE, odd),
+    "space of a whole": Regions.whole,
     "contains": BOX.contains,
     "outer": BOX.outer,
     "sample": lambda odd: BOX.sample(odd, [np.random.default_rng(0)]),
@@ -112,9 +119,94 @@ CALLS: dict[str, Callable[[Any], object]] = {
     "moments": lambda odd: exact_moments(HILL, odd),
     "goal of a judge": Judge,
     "points": lambda odd: Judge(points=odd),
+    "seed of a judge": lambda odd: Judge(seed=odd),
+    "points of a certificate": lambda odd: Judge(certificate_points=odd),
+    "confidence": lambda odd: Judge(confidence=odd),
+    "margin": MeanGoal(0.5).tightened,
+    "margin of reliability": ReliabilityGoal(0.5).tightened,
     "regions": lambda odd: judge_regions(HILL, odd),
     "judge": lambda odd: judge_regions(HILL, BOX, judge=odd),
 }
+
+
+NAMED: dict[str, tuple[type[SemrobError], str]] = {
+    "function": (InvalidParameterError, "function is"),
+    "trajectories": (InvalidBudgetError, "trajectories "),
+    "budget": (InvalidBudgetError, "budget "),
+    "trajectory": (ShapeMismatchError, "trajectory "),
+    "member": (InvalidParameterError, "member "),
+    "restore": (InvalidBudgetError, "saved counts "),
+    "query": (InvalidParameterError, "queries is"),
+    "step": (InvalidParameterError, "finite-difference step is"),
+    "radius": (InvalidParameterError, "neighborhood radius is"),
+    "neighbors": (InvalidParameterError, "neighbors "),
+    "whole": (InvalidRegionError, "count "),
+    "space of a whole": (InvalidParameterError, "space is"),
+    "contains": (ShapeMismatchError, "theta is"),
+    "sample": (InvalidParameterError, "count "),
+    "generators": (InvalidRegionError, "rngs is"),
+    "iou": (InvalidRegionError, "the other is"),
+    "goal": (InvalidParameterError, "goal is"),
+    "margin": (InvalidParameterError, "margin "),
+    "margin of reliability": (InvalidParameterError, "margin "),
+    "goal of a judge": (InvalidParameterError, "goal is"),
+    "points": (InvalidParameterError, "judge points "),
+    "seed of a judge": (InvalidParameterError, "judge seed "),
+    "points of a certificate": (InvalidParameterError, "certificate points "),
+    "confidence": (InvalidParameterError, "confidence "),
+    "judge": (InvalidParameterError, "judge is"),
+}
+"""What a call's error is, and how its message begins."""
+
+
+@pytest.mark.parametrize("call", NAMED)
+def test_what_is_wrong_is_named(call: str) -> None:
+    error, words = NAMED[call]
+    with pytest.raises(SemrobError) as caught:
+        CALLS[call](object())
+    assert type(caught.value) is error
+    assert str(caught.value).startswith(words)
+
+
+TOO_MUCH: dict[str, tuple[type[SemrobError], Callable[[], object]]] = {
+    "trajectory below": (ShapeMismatchError, lambda: oracle().value(START, trajectory=-1)),
+    "trajectory far below": (ShapeMismatchError, lambda: oracle().value(START, trajectory=-(2**64))),
+    "neighbors": (InvalidParameterError, lambda: NeighborhoodGradients(neighbors=2**20 + 2)),
+    "regions": (InvalidRegionError, lambda: Regions.whole(SPACE, 2**40 + 1)),
+    "negative regions": (InvalidRegionError, lambda: Regions.whole(SPACE, -1)),
+    "samples": (InvalidParameterError, lambda: BOX.sample(2**40 + 1, [np.random.default_rng(0)])),
+    "infinite factor": (InvalidParameterError, lambda: BOX.outer(np.inf)),
+    "judge points": (InvalidParameterError, lambda: Judge(points=2**21)),
+    "one judge point": (InvalidParameterError, lambda: Judge(points=1)),
+    "no power of two": (InvalidParameterError, lambda: Judge(points=6)),
+    "judge seed": (InvalidParameterError, lambda: Judge(seed=2**256 + 1)),
+    "certificate points": (InvalidParameterError, lambda: Judge(certificate_points=2**20 + 1)),
+    "sure": (InvalidParameterError, lambda: Judge(confidence=1.0)),
+    "surer": (InvalidParameterError, lambda: Judge(confidence=1.5)),
+    "unsure": (InvalidParameterError, lambda: Judge(confidence=0.0)),
+    "saved counts": (InvalidBudgetError, lambda: oracle().restore(np.array([2**53 + 1]), np.array([0]))),
+    "long goal": (InvalidParameterError, lambda: read_goal("mean=0.5," + 190 * " " + "variance=0.05")),
+}
+
+
+@pytest.mark.parametrize("call", TOO_MUCH)
+def test_what_is_out_of_bounds_is_refused(call: str) -> None:
+    error, made = TOO_MUCH[call]
+    with pytest.raises(error) as caught:
+        made()
+    assert type(caught.value) is error
+
+
+def test_what_is_at_a_bound_is_taken() -> None:
+    assert Judge(points=2, seed=2**256, certificate_points=2**20, confidence=1e-9).points == 2
+    assert Judge(points=2**20, certificate_points=0).points == 2**20
+    assert NeighborhoodGradients(neighbors=2**20).neighbors == 2**20
+    assert Regions.whole(SPACE, 0).lower.shape == (0, 2)
+    assert BOX.sample(0, [np.random.default_rng(0)]).shape == (1, 0, 2)
+    kept = oracle(budget=None)
+    kept.restore(np.array([2**53]), np.array([2**53]))
+    assert (kept.forward_queries.item(), kept.gradient_queries.item()) == (2**53, 2**53)
+    assert read_goal("mean=0.5".ljust(200)) == MeanGoal(0.5)
 
 
 @pytest.mark.filterwarnings("error")

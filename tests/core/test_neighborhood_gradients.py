@@ -1,4 +1,4 @@
-"""Gradients averaged over a neighbourhood: what they keep, what they smooth, and the bill."""
+"""Gradients averaged over a neighborhood: what they keep, what they smooth, and the bill."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_two_neighbors_are_the_fewest() -> None:
     points = NeighborhoodGradients((3.0, 5.0), 2).points(BOTH, np.array([[100.0, 20.0]]))
     assert points.shape == (1, 3, 2)
     assert points[0, 1] + points[0, 2] == pytest.approx([200.0, 40.0])
-    with pytest.raises(InvalidParameterError, match=r"^neighbourhood radius has 1 numbers; give 2"):
+    with pytest.raises(InvalidParameterError, match=r"^neighborhood radius has 1 numbers; give 2"):
         NeighborhoodGradients((3.0,)).points(BOTH, np.array([[100.0, 20.0]]))
 
 

@@ -27,8 +27,8 @@ from semrob_env.errors import (
     ScoreRangeError,
     ShapeMismatchError,
 )
-from semrob_env.functions import CallableFunction, ScoreFunction, UnitScale, make_function
-from semrob_env.oracle import FiniteDifferences, Queries, QueryLog, QueryOracle
+from semrob_env.functions import CallableFunction, Price, ScoreFunction, UnitScale, make_function
+from semrob_env.oracle import FiniteDifferences, NeighborhoodGradients, Queries, QueryLog, QueryOracle
 from semrob_env.parameters import SemanticSpace
 from semrob_env.types import BoolArray, FloatArray, IntArray
 
@@ -45,6 +45,15 @@ class Counting(ScoreFunction):
         self.calls = 0
         self.points = 0
         self.replace: Callable[[FloatArray], FloatArray] = lambda values: values
+        self.prices = Price(1, 0), Price(1, 1)
+
+    @property
+    def value_price(self) -> Price:
+        return self.prices[0]
+
+    @property
+    def gradient_price(self) -> Price:
+        return self.prices[1]
 
     def _values(self, theta: FloatArray, member: IntArray) -> FloatArray:
         self.calls += 1
@@ -675,3 +684,43 @@ os.wait()
         "OtherProcessError",
         "True [0]",
     ]
+
+
+HIDING = Price(3, 2), Price(4, 5)
+"""Of a function whose answers hide queries of their own, as an attack's do."""
+
+
+def test_a_value_is_charged_what_it_hides_and_nothing_where_it_fails() -> None:
+    function = Counting()
+    function.prices = HIDING
+    oracle = QueryOracle(function, trajectories=2, budget=20, gradient_cost=2.0)
+    oracle.value([180.0, 40.0], trajectory=1)
+    assert (oracle.forward_queries.tolist(), oracle.gradient_queries.tolist()) == ([0, 3], [0, 2])
+
+    def broken(values: FloatArray) -> FloatArray:
+        raise KeyboardInterrupt
+
+    function.replace = broken
+    with pytest.raises(KeyboardInterrupt):
+        oracle.value([180.0, 40.0], trajectory=1)
+    assert (oracle.forward_queries.tolist(), oracle.gradient_queries.tolist()) == ([0, 3], [0, 2])
+    function.replace = lambda values: values
+    assert oracle.value([180.0, 40.0], trajectory=1) > 0
+    with pytest.raises(BudgetExhausted):  # 14 of 20 are spent, and a value costs 3 + 2 * 2
+        oracle.value([180.0, 40.0], trajectory=1)
+    assert oracle.spent.tolist() == [0.0, 14.0]
+
+
+def test_a_method_plans_with_what_a_usual_function_would_answer_for_its_budget() -> None:
+    usual, priced = Counting(), Counting()
+    priced.prices = HIDING
+    for own in (None, FiniteDifferences()):
+        oracle = QueryOracle(usual, gradient_cost=2.0, finite_differences=own)
+        assert oracle.answers(90.0, wants_gradient=False) == oracle.answers(90.0, wants_gradient=True) == 90.0
+    oracle = QueryOracle(priced, gradient_cost=2.0)
+    assert oracle.answers(70.0, wants_gradient=False) == 10.0  # 7 a value
+    assert oracle.answers(70.0, wants_gradient=True) == 15.0  # 14 a gradient, 5 points of 3
+    estimated = QueryOracle(priced, gradient_cost=2.0, finite_differences=FiniteDifferences())
+    assert estimated.answers(70.0, wants_gradient=True) == 10.0  # 5 values, 7 each, for 5
+    averaged = QueryOracle(priced, gradient_cost=2.0, neighborhood=NeighborhoodGradients(neighbors=2))
+    assert averaged.answers(70.0, wants_gradient=True) == 15.0

@@ -283,7 +283,7 @@ def test_the_held_out_error_is_none_on_linear_maps_and_counts_what_it_holds_out(
     assert error.mean_absolute < 1e-7
     assert error.flips == 0
     turned = np.zeros((1, 12, 10), dtype=np.float32)
-    turned[:, ::2] = 1.0  # every held-out azimuth is 0 between neighbours of 1
+    turned[:, ::2] = 1.0  # every held-out azimuth is 0 between neighbors of 1
     error = held_out_error(ScoreMaps(SPACE, maps.axes, turned, ("a/b/0",)))
     assert error.mean_absolute == pytest.approx(6 * 9 / 78)
     assert error.flips == pytest.approx(6 * 9 / 78)

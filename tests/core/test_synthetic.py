@@ -246,7 +246,7 @@ def test_starts_and_regions_of_other_spaces_are_refused() -> None:
 def brute_force(function: ScoreFunction, start: FloatArray, goal: Goal, cells: int) -> float:
     """Largest feasible volume share among boxes with ends on a grid, from sums of midpoint values.
 
-    Every box on a coarse sub-grid, then neighbours of the best ones on finer sub-grids. It knows nothing of products
+    Every box on a coarse sub-grid, then neighbors of the best ones on finer sub-grids. It knows nothing of products
     or bumps, only `function.values`.
     """
     space, n = function.space, function.space.n

@@ -33,7 +33,7 @@ def run(options: CheckRasterizerOptions, console: Console) -> None:
         console.print(row(shape.name, line))
     console.print(row("median", tuple(np.median(lines, axis=0))))
     if not invariant:
-        raise ContractError("a scene has different bytes in another batch; a kernel depends on its neighbours")
+        raise ContractError("a scene has different bytes in another batch; a kernel depends on its neighbors")
     console.print("a scene has the same bytes alone, in a batch of 7, of 64, and in reverse order")
 
 
