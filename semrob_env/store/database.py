@@ -135,7 +135,7 @@ _ROW_ERRORS = (
     sqlite3.ProgrammingError,
 )
 _KEYS_A_QUERY = 4096  # some megabytes of rows
-_SUMMARIES_AT_ONCE = 65536
+_SUMMARIES_AT_ONCE = 8192
 
 ValueT = TypeVar("ValueT")
 
@@ -260,10 +260,11 @@ class RunStore:
             reader = SummaryReader(self._newest(database))
             cursor = database.execute(f"SELECT key, {names} FROM runs NOT INDEXED ORDER BY rowid")
             while records := cursor.fetchmany(_SUMMARIES_AT_ONCE):
-                for key, *given, expected in records:
-                    if checksum(given) != expected:
-                        raise self._damaged(key, "it has another checksum than the one that was written")
-                reader.add([record[1:-1] for record in records])
+                given = [record[1:-1] for record in records]
+                for values, record in zip(given, records, strict=True):
+                    if checksum(values) != record[-1]:
+                        raise self._damaged(record[0], "it has another checksum than the one that was written")
+                reader.add(given)
         return reader.done(_unescaped)
 
     def find(self, keys: Iterable[str]) -> dict[str, RunRow]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, Final, final
 
 import numpy as np
@@ -79,7 +81,8 @@ class SummaryReader:
     """
 
     def __init__(self, versions: Mapping[str, int]) -> None:
-        self._books: dict[str, dict[str, int]] = {name: {} for name in SUMMARY_TEXTS}
+        # A text that is new gets the next number.
+        self._books: dict[str, dict[str, int]] = {name: defaultdict(count().__next__) for name in SUMMARY_TEXTS}
         self._codes: dict[str, list[IntArray]] = {name: [] for name in SUMMARY_TEXTS}
         self._numbers: dict[str, list[FloatArray]] = {name: [] for name in SUMMARY_NUMBERS}
         self._versions = versions
@@ -89,8 +92,7 @@ class SummaryReader:
         columns = dict(zip((*SUMMARY_TEXTS, *SUMMARY_NUMBERS), zip(*records, strict=True), strict=True))
         for name, book in self._books.items():
             values = columns[name]
-            codes = (book.setdefault(value, len(book)) for value in values)
-            self._codes[name].append(np.fromiter(codes, np.int32, len(values)))
+            self._codes[name].append(np.fromiter(map(book.__getitem__, values), np.int32, len(values)))
         for name, parts in self._numbers.items():
             parts.append(np.array(columns[name], dtype=np.float64))
 
