@@ -24,6 +24,7 @@ import signal
 import sys
 import threading
 import time
+import warnings
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -232,6 +233,8 @@ class _Loky(Engine):
         self._count = min(workers.local_count, most)
         self._variables = _thread_variables(max(1, available_cores() // workers.local_count))
         self._variables |= {"PWD": os.getcwd()}  # workers of another folder would not find its files and modules
+        # A worker that keeps its networks looks like a leak to joblib, and makes way for a new one: that is no news.
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
 
     def at_once(self) -> int:
         return self._count
