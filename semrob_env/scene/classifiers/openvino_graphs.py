@@ -19,6 +19,8 @@ from typing import Any, final
 import numpy as np
 import torch
 from torch._decomp import core_aten_decompositions, get_decompositions
+from torch._guards import TracingContext, tracing
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from semrob_env.scene.classifiers.module_code import trace
@@ -145,7 +147,9 @@ def _trace_gradient(module: torch.nn.Module, examples: tuple[torch.Tensor, ...],
         _aten.hardtanh_backward,
     ]
     table: dict[Any, Any] = {**core_aten_decompositions(), **get_decompositions(wanted), **_RULES}
-    graph = make_fx(score_and_gradient, decomposition_table=table)(*examples)
+    # One fake mode for all that the tracer notes of tensors, which else makes one for each: a quarter of its time.
+    with tracing(TracingContext(FakeTensorMode(allow_fallback_kernels=True))):
+        graph = make_fx(score_and_gradient, decomposition_table=table)(*examples)
     # These keep the numbers as they are, and OpenVINO knows no rule for some; other copies between types stay.
     identities = {_aten.clone.default, _aten.detach.default, _aten.alias.default}
     for node in list(graph.graph.nodes):
@@ -174,6 +178,19 @@ def _convolution_backward(slope: torch.Tensor, image: torch.Tensor, weight: torc
     if transposed or image.ndim != 4:
         raise _NoRuleError("only plain 2-D convolutions have a rule")
     return _spread(slope, image, weight, stride, padding, dilation, groups) if wanted[0] else None, None, None
+
+
+_batch_norm_backward_in_full = core_aten_decompositions()[_aten.native_batch_norm_backward.default]
+
+
+def _batch_norm_backward(slope: torch.Tensor, image: torch.Tensor, weight: torch.Tensor | None, *settings: Any) -> Any:
+    """Gradients in the image; where mean and variance are those that were learned, without the sums for the weights."""
+    _, variance, _, _, is_training, epsilon, _ = settings
+    if is_training:
+        return _batch_norm_backward_in_full(slope, image, weight, *settings)
+    scale = torch.rsqrt(variance + epsilon)
+    scale = scale if weight is None else scale * weight
+    return slope * scale.reshape(-1, *[1] * (image.ndim - 2)), None, None
 
 
 def _max_pool_backward(slope: torch.Tensor, image: torch.Tensor, *settings: Any) -> torch.Tensor:
@@ -206,6 +223,7 @@ def _adaptive_pool_backward(slope: torch.Tensor, image: torch.Tensor) -> torch.T
 
 _RULES: dict[Any, Any] = {
     _aten.convolution_backward.default: _convolution_backward,
+    _aten.native_batch_norm_backward.default: _batch_norm_backward,
     _aten.max_pool2d_with_indices_backward.default: _max_pool_backward,
     _aten.avg_pool2d_backward.default: _average_pool_backward,
     _aten._adaptive_avg_pool2d.default: _adaptive_pool,
