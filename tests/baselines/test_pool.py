@@ -100,7 +100,7 @@ def tasks_of(*names: str) -> list[RunTask]:
 
 
 def rows_of(store: RunStore) -> dict[str, RunRow]:
-    rows = [replace(row, seconds=0.0, created="") for row in store.rows()]
+    rows = [replace(row, seconds=0.0, created="", revision="") for row in store.rows()]
     return {row.key: replace(row, trace=store.trace(row.key)) for row in rows}
 
 

@@ -168,6 +168,7 @@ def test_every_region_method_has_a_column_on_recorded_maps(tmp_path: Path) -> No
     maps = save_maps(wavy_maps(["ResNet50/cup/0"]), tmp_path / "maps.npz")
     known = [name for name in REGION_METHODS if name != "reinforcement"]  # which needs an agent
     recorded = ["--functions", "recorded", "--maps", str(maps), "--methods", ",".join(known), "--budget", "30"]
+    recorded += ["--starts", "azimuth=180,elevation=40"]
     assert run_command(srvr_table.main, [*recorded, "--out", str(tmp_path / "out")]) == 0
     rows = csv.DictReader((tmp_path / "out" / "srvr.csv").read_text().splitlines())
     billed = {row["method"]: int(row["forward_queries"]) for row in rows if row["class_name"] == "all"}
