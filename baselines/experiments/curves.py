@@ -34,7 +34,7 @@ def medians(comparison: Comparison) -> list[Panel]:
             at = _places(comparison, ends, float(comparison.protocol.budgets[-1]))
             values = np.array([_held(path, at) for path in paths])
             curves.append(Curve(entry.label, at, np.median(values, axis=0) if len(values) else at * np.nan, False))
-        panels.append(Panel(goal.words, "queries", "median share of the optimum", tuple(curves)))
+        panels.append(_panel(comparison, goal, "queries", "median share of the optimum", tuple(curves)))
     return panels
 
 
@@ -42,7 +42,7 @@ def attainment(comparison: Comparison) -> list[Panel]:
     """ECDF over question-target pairs by expected queries, a panel a goal."""
     name = "question-target pairs held to the end"
     return [
-        Panel(goal.words, "queries", name, _reached(comparison, goal, ATTAINMENT_TARGETS, in_gradients=False))
+        _panel(comparison, goal, "queries", name, _reached(comparison, goal, ATTAINMENT_TARGETS, in_gradients=False))
         for goal in comparison.protocol.goals
     ]
 
@@ -51,9 +51,14 @@ def profiles(comparison: Comparison) -> list[Panel]:
     """Data profiles: questions solved by simplex gradients in the 2n bounds, a panel a goal."""
     target, name = np.array([PROFILE_TARGET]), f"questions at {percent(PROFILE_TARGET)} % of the optimum"
     return [
-        Panel(goal.words, "queries / (2n + 1)", name, _reached(comparison, goal, target, in_gradients=True))
+        _panel(comparison, goal, "queries / (2n + 1)", name, _reached(comparison, goal, target, in_gradients=True))
         for goal in comparison.protocol.goals
     ]
+
+
+def _panel(comparison: Comparison, goal: Goal, x: str, y: str, curves: tuple[Curve, ...]) -> Panel:
+    """The panel of a goal, without curves where no question of it is open: a line at 0 would say that all failed."""
+    return Panel(goal.words, x, y, curves if comparison.open(goal) else (), "no open question")
 
 
 def _reached(comparison: Comparison, goal: Goal, targets: FloatArray, *, in_gradients: bool) -> tuple[Curve, ...]:

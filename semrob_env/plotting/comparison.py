@@ -35,7 +35,8 @@ class Panel:
     title: str  # above it
     x_label: str  # below it; the axis is logarithmic
     y_label: str  # beside the panels of a row
-    curves: tuple[Curve, ...]  # one a method
+    curves: tuple[Curve, ...]  # one a method; without any, the panel says what there is instead
+    empty: str = "nothing to show"
 
 
 @plain_style()
@@ -61,6 +62,8 @@ def comparison_figure(rows: Sequence[Sequence[Panel]], *, title: str) -> Figure:
                     axis.plot(curve.x, curve.y, marker="o", ms=3.5, lw=0.8, **style)
                 else:
                     axis.plot(curve.x, curve.y, drawstyle="steps-post", lw=1.4, **style)
+            if not panel.curves:
+                axis.text(0.5, 0.5, panel.empty, transform=axis.transAxes, ha="center", va="center", fontsize=8)
             axis.set(xscale="log", ylim=(-0.02, 1.04))
             label_axes(axis, title=panel.title, x=panel.x_label)
             axis.grid(lw=0.3)
