@@ -13,7 +13,7 @@ import pytest
 
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, SemrobError
 from semrob_env.questions import MeanGoal, Question, ReliabilityGoal
-from semrob_env.store import RunTask, canonical_json, task_generator
+from semrob_env.store import RunRow, RunTask, canonical_json, task_generator
 
 TASK = RunTask(
     Question("synthetic:plateau?n=2&seed=0", (130.0, 30.0), budget=1000),
@@ -95,6 +95,44 @@ def test_a_task_that_makes_no_sense_is_refused(change: dict[str, Any], error: ty
     with pytest.raises(error, match=message) as caught:
         changed(**change)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"finite_difference": "0.5"}, "task finite_difference"),
+        ({"finite_difference": (1j, 1.0)}, "task finite_difference"),
+        ({"confidence": "sure"}, "task confidence"),
+        *(({name: 1.5}, f"task {name} 1.5") for name in ("max_steps", "seed", "judge_seed", "judge_points")),
+    ],
+)
+def test_the_field_that_is_wrong_is_named(change: dict[str, Any], words: str) -> None:
+    with pytest.raises(SemrobError) as caught:
+        changed(**change)
+    assert str(caught.value).startswith(words)
+
+
+def test_fields_are_plain_numbers_whatever_they_were_given_as() -> None:
+    task = changed(
+        finite_difference=np.array([1, 2]), max_steps=np.int32(7), confidence=np.float32(0.5), seed=2**63 - 1
+    )
+    assert repr((task.finite_difference, task.max_steps, task.confidence)) == "((1.0, 2.0), 7, 0.5)"
+    assert task.seed == 2**63 - 1
+
+
+def test_a_budget_that_pays_the_certificate_and_one_query_is_enough() -> None:
+    task = changed(certify="budget", certificate_points=64, budget=65)
+    assert task.method_budget == 1.0
+    with pytest.raises(InvalidBudgetError, match="give at least 65"):
+        changed(certify="budget", certificate_points=64, budget=64.5)
+
+
+def test_a_row_is_flat_and_its_error_can_be_written() -> None:
+    row = RunRow(key="k", task=TASK, fingerprint="{}", method_version=1, status="failed", error="file\udcff")
+    assert row.error == "file\\udcff"
+    record = row.record()
+    assert not {"task", "trace", "question"} & record.keys()
+    assert record.keys() >= {"key", "error", "function_id", "method", "share"}
 
 
 def test_a_task_needs_a_question() -> None:
