@@ -37,7 +37,8 @@ def opened_image(data: bytes, formats: tuple[str, ...]) -> Iterator[Image.Image]
 def require_whole(data: bytes, image: Image.Image) -> None:
     """Refuse a PNG with fewer pixels than its size asks for, the rest of which Pillow would call black.
 
-    To be called once its size is known to be allowed. Files of other formats that end early, Pillow refuses itself.
+    To be called once its size is known to be allowed. Files of other formats that are cut off, Pillow refuses itself; a
+    JPEG with an end marker too early it reads as gray from there.
 
     Raises:
         OSError: Its pixels end early.
@@ -52,10 +53,10 @@ def require_whole(data: bytes, image: Image.Image) -> None:
     expected = sum(rows * (1 + (columns * bits + 7) // 8) for columns, rows in sizes if columns > 0 < rows)
     inflate, held = zlib.decompressobj(), 0
     for part in _stored_pixels(data):
-        while part and held < expected and not inflate.eof:
-            held += len(inflate.decompress(part, _AT_ONCE))
-            part = inflate.unconsumed_tail
-    held += len(inflate.flush())
+        found = _AT_ONCE
+        while found == _AT_ONCE and held < expected:  # never all at once: what lies beyond the picture has no bound
+            found = len(inflate.decompress(part, _AT_ONCE))
+            held, part = held + found, inflate.unconsumed_tail
     if held < expected:
         raise OSError(f"its pixels end early, {held} of {expected} bytes are there")
 

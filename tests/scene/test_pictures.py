@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
+import tracemalloc
 import zlib
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from semrob_env.errors import (
     RefusedFileError,
     SemrobError,
 )
+from semrob_env.scene.opened_images import opened_image, require_whole
 from semrob_env.scene.pictures import picture_files, picture_in, read_picture
 from semrob_env.scene.readers.paint import open_image
 
@@ -124,6 +126,15 @@ def test_pixels_that_end_early_are_not_black(size: tuple[int, int], interlaced: 
         read_picture(tmp_path / "early.png")
     with pytest.raises(InvalidMeshError, match="end early"):
         open_image((tmp_path / "early.png").read_bytes(), "early.png", 10**6)
+
+
+def test_what_lies_beyond_the_pixels_is_not_unpacked() -> None:
+    data = png(bytes(2**28), 4, 4, interlaced=False)
+    with opened_image(data, ("PNG",)) as image:
+        tracemalloc.start()
+        require_whole(data, image)
+        assert tracemalloc.get_traced_memory()[1] < 2**23
+        tracemalloc.stop()
 
 
 def test_a_folder_is_no_picture_and_one_without_pictures_no_folder_of_them(tmp_path: Path) -> None:
