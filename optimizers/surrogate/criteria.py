@@ -8,12 +8,13 @@ probability, with k < 0 that it may well be.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from functools import cached_property
+from collections.abc import Sequence
+from functools import cache, cached_property
 from typing import ClassVar, final
 
 import numpy as np
 
-from optimizers.surrogate.process import PRIOR_MEAN, PRIOR_VARIANCE, Process
+from optimizers.surrogate.process import COARSE, PRIOR_MEAN, PRIOR_VARIANCE, Process
 from semrob_env.questions import MOST_VARIANCE, Goal
 from semrob_env.sequences import evenly_spread
 from semrob_env.types import FloatArray, IntArray
@@ -208,14 +209,22 @@ class LevelCriterion(Criterion):
 
     def screened(self, cautions: FloatArray) -> list[IntArray | None]:
         """Shares of all boxes of the coarse lattice are looked up."""
-        pairs, _, order = self.process.lattice.coarse
-        inner = len(pairs[1]) if len(pairs) == 2 else 1
-        places = np.divmod(order, inner)
-        boxes = np.stack([own[chosen] for own, chosen in zip(pairs, places, strict=False)], axis=1)
+        lattice, n = self.process.lattice, self.process.n
+        pairs, widths, order = lattice.coarse
+        steps = np.arange(0, lattice.steps + 1, COARSE)
+        ends = np.meshgrid(*[steps] * n, indexing="ij", sparse=True)
+        chosen = [own // COARSE for own in pairs]
+        volumes = widths[0] if n == 1 else np.multiply.outer(*widths)
         found: list[IntArray | None] = []
         for caution in cautions.tolist():
-            fits = self._shares(boxes, caution) >= 1 - (1 - self.goal.least) / WORSE
-            found.append(boxes[fits.argmax()] if fits.any() else None)
+            table = self._up_to([np.stack([end, end]) for end in ends], caution)
+            total = np.zeros(volumes.shape)
+            for sides, sign in _corners(n):
+                total += sign * table[sides][np.ix_(*(own[:, side] for own, side in zip(chosen, sides, strict=True)))]
+            fits = (total / volumes).ravel()[order] >= 1 - (1 - self.goal.least) / WORSE
+            places = np.unravel_index(order[fits.argmax()], volumes.shape)
+            box = np.stack([own[place] for own, place in zip(pairs, places, strict=True)])
+            found.append(box if fits.any() else None)
         return found
 
     def covariances(self, boxes: IntArray, points: FloatArray, feature: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -275,28 +284,37 @@ class LevelCriterion(Criterion):
 
     def _shares(self, boxes: IntArray, caution: float) -> FloatArray:
         """Shares (M,) of boxes (M, n, 2) at one caution."""
-        lattice, n = self.process.lattice, self.process.n
-        table, places = self._table(caution), lattice.cell_places
-        ends = [[places[k][side][boxes[:, k, side]] for side in (0, 1)] for k in range(n)]
-        total = np.zeros(len(boxes))
-        for corner in range(2**n):
-            sides = [(corner >> k) & 1 for k in range(n)]
-            total += (-1) ** (n - sum(sides)) * _between(table, [ends[k][side] for k, side in enumerate(sides)])
-        lower, upper = lattice.bounds(boxes)
+        table, total = self._up_to(list(boxes.transpose(1, 2, 0)), caution), np.zeros(len(boxes))
+        for sides, sign in _corners(self.process.n):
+            total += sign * table[sides]
+        lower, upper = self.process.lattice.bounds(boxes)
         return np.asarray(total / (upper - lower).prod(axis=1))
 
+    def _up_to(self, steps: Sequence[IntArray], caution: float) -> FloatArray:
+        """Integrals (2, ..., 2, ...) of the probability up to each corner of boxes, multilinear between edges of cells.
 
-def _between(table: FloatArray, places: list[FloatArray]) -> FloatArray:
-    """Values (M,) of a table of up to two axes at places between its entries, multilinear."""
-    total: FloatArray = np.zeros(len(places[0]))
-    whole = [
-        np.minimum(np.floor(place).astype(np.int64), size - 2) for place, size in zip(places, table.shape, strict=True)
-    ]
-    for corner in range(2 ** len(places)):
-        index, weight = [], np.ones(len(places[0]))
-        for k, (place, first) in enumerate(zip(places, whole, strict=True)):
-            up = (corner >> k) & 1
-            index.append(first + up)
-            weight = weight * (place - first if up else 1 - place + first)
-        total = total + weight * table[tuple(index)]
-    return total
+        Args:
+            steps: Per parameter those (2, ...) that lower and upper sides are away from the start point.
+            caution: As for `_table`.
+        """
+        table, n = self._table(caution), self.process.n
+        before, weights = [], []
+        for k, (own, (edges, parts)) in enumerate(zip(steps, self.process.lattice.cell_places, strict=True)):
+            shape = (*(2 if axis == k else 1 for axis in range(n)), *own.shape[1:])
+            sides = np.arange(2).reshape(2, *[1] * (own.ndim - 1))
+            before.append(edges[sides, own].reshape(shape))
+            weights.append([part[sides, own].reshape(shape) for part in parts])
+        total: FloatArray = np.zeros(np.broadcast_shapes(*(own.shape for own in before)))
+        for corner, _ in _corners(n):
+            weight = np.ones(())
+            for shares, up in zip(weights, corner, strict=True):
+                weight = weight * shares[up]
+            total += weight * table[tuple(own + up for own, up in zip(before, corner, strict=True))]
+        return total
+
+
+@cache
+def _corners(n: int) -> tuple[tuple[tuple[int, ...], int], ...]:
+    """Each corner of a box as lower (0) and upper (1) sides along n parameters, and its sign in an integral over it."""
+    corners = [tuple((corner >> k) & 1 for k in range(n)) for corner in range(2**n)]
+    return tuple((sides, (-1) ** (n - sum(sides))) for sides in corners)

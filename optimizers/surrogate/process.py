@@ -344,13 +344,19 @@ class Lattice:
         ]
 
     @cached_property
-    def cell_places(self) -> list[FloatArray]:
-        """Per parameter where lower and upper sides (2, L + 1) of boxes lie among the edges of cells; see `cell_edges`.
+    def cell_places(self) -> list[tuple[IntArray, FloatArray]]:
+        """Per parameter where lower and upper sides of boxes lie among the edges of cells; see `cell_edges`.
 
-        Periodic parameters have the edges of two turns, with the start point in their middle.
+        The edges before them (2, L + 1), and the weights (2, 2, L + 1) of these and of the next ones. Periodic
+        parameters have the edges of two turns, with the start point in their middle.
         """
-        out = [np.interp(np.arange(self.steps + 1), steps, np.arange(len(steps))) for steps in self._cell_steps]
-        return [np.stack([own[-1] - own, own[-1] + own]) for own in out]
+        found = []
+        for steps in self._cell_steps:
+            out = np.interp(np.arange(self.steps + 1), steps, np.arange(len(steps)))
+            places = np.stack([out[-1] - out, out[-1] + out])
+            before = np.minimum(np.floor(places).astype(np.int64), 2 * len(steps) - 3)
+            found.append((before, np.stack([1 - places + before, places - before])))
+        return found
 
     @property
     def steps(self) -> int:
@@ -410,6 +416,15 @@ class Process:
         """Integrals of k_k of each part from each point to each place of the lattice, (parts, n, 2, L + 1, N)."""
         sides = self.lattice.sides[..., None] - self.points.T[:, None, None, :]
         return np.stack([[kernel.integral(sides[k]) for k, kernel in enumerate(part.axes)] for part in self.parts])
+
+    @cached_property
+    def _pairs(self) -> FloatArray:
+        """E[k_k(x - y)] of each part for x, y in an interval by the steps of its sides, (parts, n, L + 1, L + 1)."""
+        widths = self.lattice.sides[:, 1, None, :] - self.lattice.sides[:, 0, :, None]
+        widths = np.where(widths > 0, widths, 1.0)  # no interval
+        return np.stack([
+            [kernel.mean_over_pairs(widths[k]) for k, kernel in enumerate(own.axes)] for own in self.parts
+        ])
 
     @cached_property
     def _feature_tables(self) -> FloatArray:
@@ -478,7 +493,7 @@ class Process:
         cross, own = np.full((len(boxes), len(self.points)), PRIOR_VARIANCE), np.full(len(boxes), PRIOR_VARIANCE)
         for index, part in enumerate(self.parts):
             cross += part.of_means(mean[index] for mean in means)
-            own += part.of_means(kernel.mean_over_pairs(width[:, k]) for k, kernel in enumerate(part.axes))
+            own += part.of_means(self._pairs[index, k, boxes[:, k, 0], boxes[:, k, 1]] for k in range(self.n))
         if self.profiles is not None:
             phi = self.box_feature(boxes)
             cross += self.weight * np.multiply.outer(phi, self.feature)
