@@ -47,6 +47,11 @@ class _Watch(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.has_looked = False
         self._kept = {tensor.untyped_storage().data_ptr(): tensor}
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Not for what nobody compiles: torch would import its compiler first, which takes seconds."""
+        return False
+
     def __torch_dispatch__(
         self, func: Any, types: object, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
