@@ -24,7 +24,6 @@ import signal
 import sys
 import threading
 import time
-import warnings
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
@@ -33,7 +32,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar, final
 
 from joblib.externals import loky
-from joblib.externals.loky.process_executor import ShutdownExecutorError
+from joblib.externals.loky import process_executor
 
 from semrob_env.errors import InvalidParameterError, MissingExtraError, SemrobError, UnknownNameError, WorkerError
 
@@ -108,6 +107,11 @@ class Workers:
     def local_count(self) -> int:
         """How many, where no cluster runs."""
         return self.count or available_cores()
+
+    def begin(self, modules: Sequence[str]) -> None:
+        """Let processes of this machine load modules by name while this one still plans; of other engines nothing."""
+        if not self.is_here:
+            self._engine.begin(self, modules)
 
 
 def available_cores() -> int:
@@ -190,6 +194,11 @@ class Engine(ABC):
     @abstractmethod
     def __init__(self, workers: Workers, most: int) -> None: ...
 
+    @classmethod
+    def begin(cls, workers: Workers, modules: Sequence[str]) -> None:
+        """Let workers that can be kept load modules, while they are not needed yet."""
+        del workers, modules
+
     @abstractmethod
     def at_once(self) -> int:
         """Calls that run at the same time, now."""
@@ -227,14 +236,18 @@ class _Threads(Engine):
 class _Loky(Engine):
     """Processes of this machine; they are kept for a while, so that the next comparison finds them warm."""
 
-    lost = (loky.BrokenProcessPool, ShutdownExecutorError)
+    lost = (loky.BrokenProcessPool, process_executor.ShutdownExecutorError)
 
     def __init__(self, workers: Workers, most: int) -> None:
         self._count = min(workers.local_count, most)
         self._variables = _thread_variables(max(1, available_cores() // workers.local_count))
         self._variables |= {"PWD": os.getcwd()}  # workers of another folder would not find its files and modules
-        # A worker that keeps its networks looks like a leak to joblib, and makes way for a new one: that is no news.
-        warnings.filterwarnings("ignore", "A worker stopped while some jobs were given", UserWarning)
+
+    @classmethod
+    def begin(cls, workers: Workers, modules: Sequence[str]) -> None:
+        engine = cls(workers, workers.local_count)
+        for _ in range(engine.at_once()):
+            engine.submit(_load, modules)
 
     def at_once(self) -> int:
         return self._count
@@ -382,14 +395,25 @@ def _in_one_thread(call: Callable[[WorkT], ResultT], work: WorkT) -> ResultT:
     return call(work)
 
 
+def _load(modules: Sequence[str]) -> None:
+    with contextlib.suppress(ImportError):  # of whom it is needed tells it
+        for name in modules:
+            importlib.import_module(name)
+
+
 def _follow(parent: int) -> None:
-    """Let this process end soon after its parent: it would go on for nobody. Ctrl-C is the parent's to answer."""
+    """Let this process end soon after its parent: it would go on for nobody. Ctrl-C is the parent's to answer.
+
+    loky takes networks, which are kept, for a leak, and would put a new process in place of this one after each call:
+    one that makes them anew.
+    """
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(WATCH_SECONDS)
         os._exit(1)
 
+    process_executor._MAX_MEMORY_LEAK_SIZE = sys.maxsize
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if os.name == "posix":
         threading.Thread(target=watch, daemon=True, name="parent watch").start()

@@ -77,6 +77,9 @@ class RunSummary:
     stale: int = 0  # rows of the same methods, but of another version of them, that the store holds and nobody mixes in
 
 
+LIVE_MODULES = ("baselines.experiments.runner", "semrob_env.scene.classifiers.torch_module")
+"""What workers need for live functions, and take seconds to load; see `Workers.begin`."""
+
 CHUNKS_A_WORKER = 8
 """At least so many chunks for each worker, where there are enough tasks."""
 
@@ -193,7 +196,8 @@ def run_tasks(
             summary = _kept(_execute(list(missing.values()), on_step), store, summary, on_rows)
         elif missing:
             open_chunks.append({key: job.task for key, job in missing.items()})
-    with closing(_by_workers(open_chunks, known, workers, modules)) as chunks:
+    spread = _spread(open_chunks, workers.local_count)
+    with closing(_by_workers(spread, known, workers, modules)) as chunks:
         for rows in chunks:
             summary = _kept(rows, store, summary, on_rows)
     return summary
@@ -343,7 +347,27 @@ def _chunks(tasks: Sequence[RunTask], known: Functions, size: int, *, by_length:
         for group in groups.values()
         for at in range(0, len(group), size)
     )
-    return sorted(chunks, key=lambda chunk: -len(chunk) * (chunk[0].question.budget or 0.0)) if by_length else chunks
+    return sorted(chunks, key=_length, reverse=True) if by_length else chunks
+
+
+def _spread(chunks: Sequence[dict[str, RunTask]], count: int) -> list[dict[str, RunTask]]:
+    """Chunks in an order by which as many workers begin at places far apart, where they are equally long.
+
+    So they seldom make the same function, or its network, each for itself.
+    """
+    parts: dict[float, list[dict[str, RunTask]]] = {}
+    for chunk in chunks:
+        parts.setdefault(_length(list(chunk.values())), []).append(chunk)
+    spread = []
+    for part in parts.values():
+        stride = -(-len(part) // count)
+        spread += [chunk for first in range(stride) for chunk in part[first::stride]]
+    return spread
+
+
+def _length(chunk: Sequence[RunTask]) -> float:
+    """Queries that the tasks of a chunk may ask in all."""
+    return len(chunk) * (chunk[0].question.budget or 0.0)
 
 
 def _by_workers(

@@ -13,6 +13,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 from joblib.externals import loky
 
@@ -185,6 +186,40 @@ def test_threads_stop_when_nobody_waits_for_them(folder: Path, tmp_path: Path) -
             on_rows=interrupt,
         )
     assert time.perf_counter() - started < 30
+
+
+KEPT: list[object] = []
+
+
+def grown(seconds: float) -> int:
+    """The process that answers, larger by what a network with its graphs takes."""
+    KEPT.append(np.ones(45_000_000))
+    time.sleep(seconds)
+    return os.getpid()
+
+
+def is_loaded(module: str) -> bool:
+    """Whether a worker has a module."""
+    time.sleep(0.2)  # so that each worker answers
+    return module in sys.modules
+
+
+def test_workers_that_keep_much_are_kept(folder: Path) -> None:
+    loky.get_reusable_executor().shutdown(kill_workers=True)
+    answers = [pid for _, pid in finished(Workers(2), grown, [1.1] * 8)]  # longer than loky waits to look again
+    assert len(set(answers)) <= 2
+    loky.get_reusable_executor().shutdown(kill_workers=True)
+
+
+def test_workers_may_load_modules_before_there_is_work(folder: Path) -> None:
+    (folder / "loaded_early.py").touch()
+    Workers(1).begin(["loaded_early"])
+    Workers(2, "threading").begin(["loaded_early"])
+    assert "loaded_early" not in sys.modules
+    Workers(2).begin(["nowhere"])  # whoever needs it tells of it
+    Workers(2).begin(["loaded_early"])
+    # A quick worker may have taken both calls.
+    assert any(answer for _, answer in finished(Workers(2), is_loaded, ["loaded_early"] * 4))
 
 
 def test_what_a_worker_raises_is_one_line() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import subprocess
 import sys
 import warnings
@@ -345,3 +346,39 @@ def test_two_processes_give_a_module_the_same_run_key() -> None:
         for _ in range(2)
     }
     assert told == {f"{classifier(branching(2.0), 'torch').fingerprint}\n"}
+
+
+WATCHED = """
+import os
+import threading
+from tests.scene.test_network_startup import *
+
+own, seen = classifier(Parts(), "openvino"), set()
+images, classes = np.tile(SHOWN, (100, 1, 1, 1)), np.tile(CLASSES, 100)
+asking = threading.Thread(target=lambda: [own.scores(images, classes) for _ in range(10)])
+asking.start()
+while asking.is_alive():
+    for task in map(int, os.listdir("/proc/self/task")):
+        try:
+            seen.add(len(os.sched_getaffinity(task)))
+        except OSError:  # it has just ended
+            pass
+print(seen == {len(os.sched_getaffinity(0))})
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity") or not Path("/proc/self/task").is_dir(), reason="not Linux")
+def test_openvino_binds_no_thread_to_a_core_that_another_process_may_have_too() -> None:
+    one = {**os.environ, "OMP_NUM_THREADS": "1"}  # what a worker is given
+    command = [sys.executable, "-c", WATCHED]
+    found = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120, env=one)
+    assert found.stdout == "True\n"
+
+
+def test_a_network_whose_values_openvino_answers_needs_no_compiler_of_torch() -> None:
+    code = (
+        "import sys; from tests.scene.test_network_startup import *; classifier(Parts(), 'openvino'); "
+        "print('torch._dynamo' in sys.modules)"
+    )
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
+    assert found.stdout == "False\n"

@@ -24,6 +24,7 @@ from baselines.experiments.paired_networks import (
     OnShape,
     ends_words,
 )
+from baselines.experiments.runner import LIVE_MODULES
 from semrob_env.errors import GateError, InvalidParameterError, OutputError
 from semrob_env.files import markdown_table
 from semrob_env.functions import ScoreFunction
@@ -60,6 +61,7 @@ def run(options: CompareNetworksOptions, console: Console) -> None:
     if options.dry_run:
         console.say(estimate(dict.fromkeys(ids, most // len(ids))))
         return
+    (workers := workers_of(options, alone=True)).begin(LIVE_MODULES)
     is_ranked = options.starts in (LOWEST, HIGHEST)  # such start points cost answers of their own
     introduce(console, {name: None if is_ranked else asked.starts(*functions.member(name)) for name in ids})
     bundle = Bundle(options.out, console)
@@ -74,7 +76,7 @@ def run(options: CompareNetworksOptions, console: Console) -> None:
             functions,
             asked,
             bundle.folder,
-            workers=workers_of(options, alone=True),
+            workers=workers,
             modules=options.imports,
             on_views=lambda done, total: progress.update(views, completed=done, total=total),
             on_runs=lambda done, total: progress.update(runs, completed=done, total=total),

@@ -24,6 +24,7 @@ from baselines.experiments.evaluation.page import page
 from baselines.experiments.evaluation.pictures import png_bytes
 from baselines.experiments.evaluation.values import GATES
 from baselines.experiments.functions import Functions
+from baselines.experiments.runner import LIVE_MODULES
 from semrob_env.errors import GateError, InvalidParameterError
 from semrob_env.files import output_folder, write_whole
 from semrob_env.parameters import SemanticSpace
@@ -49,6 +50,7 @@ def run(options: EvaluateOptions, console: Console) -> None:
         each = sum(settings.most_queries(space).values())
         console.say(estimate({target.function_id: each for target in targets}))
         return
+    (workers := workers_of(options, alone=True)).begin(LIVE_MODULES)
     introduce(console, dict.fromkeys(target.function_id for target in targets))
     bundle = Bundle(options.out, console)
     with progress_bar(console, "") as progress:
@@ -66,7 +68,7 @@ def run(options: EvaluateOptions, console: Console) -> None:
             Functions(target.function_id for target in targets),
             settings,
             bundle.folder,
-            workers=workers_of(options, alone=True),
+            workers=workers,
             modules=options.imports,
             notes=console.notes,
             on_step=on_step,

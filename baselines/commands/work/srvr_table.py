@@ -22,7 +22,7 @@ from baselines.experiments.frozen import frozen_gains
 from baselines.experiments.functions import Functions
 from baselines.experiments.pool import Workers
 from baselines.experiments.profiles import profile_records, surveys_of
-from baselines.experiments.runner import CHUNK, RunSummary, run_tasks
+from baselines.experiments.runner import CHUNK, LIVE_MODULES, RunSummary, run_tasks
 from optimizers.base import BUDGET as SPENT
 from optimizers.base import Optimizer
 from optimizers.corner_method import START_HALF_WIDTH
@@ -138,6 +138,8 @@ class SrvrPlan:
         if not rank_of(options, options.starts):
             start_points(space, options.starts)
         ids, functions = recorded_functions(options) if options.functions == "recorded" else scene_functions(options)
+        if options.functions == "scenes" and not options.dry_run:
+            workers_of(options, alone=True).begin(LIVE_MODULES)
         starts = {name: starts_of(options, options.starts, *functions.member(name)) for name in ids}
         if options.functions == "scenes" and not options.starts and not rank_of(options, options.starts):
             starts = {name: points[1::2] if len(points) > 1 else points for name, points in starts.items()}

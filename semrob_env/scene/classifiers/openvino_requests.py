@@ -51,8 +51,11 @@ def _collect(request: Any, place: tuple[list[Float32Array], int]) -> None:
 
 
 def _config() -> dict[str, str]:
-    """How a graph is compiled; the variables of the environment are those that workers of an engine are given."""
-    config = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32"}
+    """How a graph is compiled; the variables of the environment are those that workers of an engine are given.
+
+    No thread is bound to a core: several processes would bind theirs to the same ones.
+    """
+    config = {"PERFORMANCE_HINT": "THROUGHPUT", "INFERENCE_PRECISION_HINT": "f32", "ENABLE_CPU_PINNING": "NO"}
     for name, variable in (("INFERENCE_NUM_THREADS", "OMP_NUM_THREADS"), ("CACHE_DIR", "SEMROB_OPENVINO_CACHE")):
         if value := os.environ.get(variable):
             config[name] = value
