@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 from PIL import Image
 
@@ -19,6 +20,7 @@ from baselines.commands.work import compare_networks as work
 from baselines.experiments.paired_networks import ALL, METRICS, RATE, SCORE
 from semrob_env.scene.classifiers.base import Classifier
 from semrob_env.scene.classifiers.black_box import BlackBoxClassifier
+from semrob_env.scene.classifiers.module_code import trace
 from semrob_env.scene.classifiers.registry import NETWORKS, forget_networks, register_network
 from semrob_env.store import RunStore
 from semrob_env.types import Float32Array
@@ -178,7 +180,12 @@ def test_two_callables_of_one_name_are_not_taken_for_the_same_network() -> None:
 
 @pytest.mark.slow
 def test_workers_give_the_same_answers(tmp_path: Path) -> None:
-    arguments = ["efficientnet_lite0", "x=efficientnet_lite0?score=margin", "--classes", "cup", "--shapes", "0"]
+    torch.manual_seed(0)
+    layers = [torch.nn.Conv2d(3, 8, 3, stride=2), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()]
+    module = torch.nn.Sequential(*layers, torch.nn.Linear(8, 1000)).eval()
+    trace(module, torch.zeros(1, 3, 32, 32)).save(str(tmp_path / "own.pt"))
+    arguments = [f"file:{tmp_path}/own.pt?size=32", f"x=file:{tmp_path}/own.pt?size=32&score=margin"]
+    arguments += ["--trust-model-file", "--classes", "cup", "--shapes", "0"]
     arguments += ["--views", "8", "--budget", "10"]
     texts = []
     for workers in ("1", "2"):
