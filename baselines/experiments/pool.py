@@ -238,13 +238,18 @@ class _Loky(Engine):
 
     lost = (loky.BrokenProcessPool, process_executor.ShutdownExecutorError)
 
+    _begun: ClassVar[set[Workers]] = set()
+    """Whose processes are loading: to end some of them would mean to wait for that."""
+
     def __init__(self, workers: Workers, most: int) -> None:
         self._count = min(workers.local_count, most)
+        self._processes = workers.local_count if workers in self._begun else self._count
         self._variables = _thread_variables(max(1, available_cores() // workers.local_count))
         self._variables |= {"PWD": os.getcwd()}  # workers of another folder would not find its files and modules
 
     @classmethod
     def begin(cls, workers: Workers, modules: Sequence[str]) -> None:
+        cls._begun.add(workers)
         engine = cls(workers, workers.local_count)
         for _ in range(engine.at_once()):
             engine.submit(_load, modules)
@@ -255,7 +260,7 @@ class _Loky(Engine):
     def _executor(self) -> Any:
         """The pool, a new one where a death has broken it."""
         return loky.get_reusable_executor(
-            self._count, timeout=IDLE_SECONDS, initializer=_follow, initargs=(os.getpid(),), env=self._variables
+            self._processes, timeout=IDLE_SECONDS, initializer=_follow, initargs=(os.getpid(),), env=self._variables
         )
 
     def submit(self, call: Callable[[WorkT], ResultT], work: WorkT) -> Future[ResultT]:

@@ -220,6 +220,9 @@ def test_workers_may_load_modules_before_there_is_work(folder: Path) -> None:
     Workers(2).begin(["loaded_early"])
     # A quick worker may have taken both calls.
     assert any(answer for _, answer in finished(Workers(2), is_loaded, ["loaded_early"] * 4))
+    (folder / "loaded_slowly.py").write_text("import time; time.sleep(1)")
+    Workers(2).begin(["loaded_slowly"])
+    assert [answer for _, answer in finished(Workers(2), is_loaded, ["time"])] == [True]  # fewer than processes
 
 
 def test_what_a_worker_raises_is_one_line() -> None:
