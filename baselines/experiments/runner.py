@@ -78,7 +78,7 @@ class RunSummary:
 
 
 LIVE_MODULES = ("baselines.experiments.runner", "semrob_env.scene.classifiers.torch_module")
-"""What workers need for live functions, and take seconds to load; see `Workers.begin`."""
+"""What workers need for live functions, and takes seconds to load; see `Workers.begin`."""
 
 CHUNKS_A_WORKER = 8
 """At least so many chunks for each worker, where there are enough tasks."""

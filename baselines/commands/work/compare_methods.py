@@ -14,6 +14,7 @@ from baselines.experiments.curves import attainment, medians, profiles
 from baselines.experiments.ioh import curve_lines, ioh_files
 from baselines.experiments.protocols import PlannedRun, Protocol, load_protocol, read_entries
 from baselines.experiments.published_rows import published_comparison, published_rows, read_comparison
+from baselines.experiments.runner import LIVE_MODULES
 from baselines.experiments.search_comparison import SearchComparison, compare_searches
 from baselines.experiments.suites import Suite, make_suite, told_options
 from baselines.experiments.tables import FLOOR, TRIVIAL, Comparison, percent
@@ -40,7 +41,9 @@ def run(options: CompareMethodsOptions, console: Console) -> None:
     if options.dry_run:
         console.say(estimated(protocol, suite, runs, console))
         return
+    workers = workers_of(options, alone=suite.is_live)
     if suite.is_live:
+        workers.begin(LIVE_MODULES)
         introduce(console, starts_by_function([run.task.question for run in runs]))
     bundle = Bundle(options.out, console)
     bundle.keep("protocol.json", protocol.to_json(), "comparison")
@@ -57,7 +60,7 @@ def run(options: CompareMethodsOptions, console: Console) -> None:
             protocol,
             suite,
             bundle.folder,
-            workers=workers_of(options, alone=suite.is_live),
+            workers=workers,
             modules=options.imports,
             on_rows=lambda rows, _: progress.advance(running, len(rows)),
             on_judged=lambda done, total: progress.update(judging, completed=done, total=total),

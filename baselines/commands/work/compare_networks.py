@@ -61,7 +61,8 @@ def run(options: CompareNetworksOptions, console: Console) -> None:
     if options.dry_run:
         console.say(estimate(dict.fromkeys(ids, most // len(ids))))
         return
-    (workers := workers_of(options, alone=True)).begin(LIVE_MODULES)
+    workers = workers_of(options, alone=True)
+    workers.begin(LIVE_MODULES)
     is_ranked = options.starts in (LOWEST, HIGHEST)  # such start points cost answers of their own
     introduce(console, {name: None if is_ranked else asked.starts(*functions.member(name)) for name in ids})
     bundle = Bundle(options.out, console)

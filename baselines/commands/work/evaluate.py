@@ -50,7 +50,8 @@ def run(options: EvaluateOptions, console: Console) -> None:
         each = sum(settings.most_queries(space).values())
         console.say(estimate({target.function_id: each for target in targets}))
         return
-    (workers := workers_of(options, alone=True)).begin(LIVE_MODULES)
+    workers = workers_of(options, alone=True)
+    workers.begin(LIVE_MODULES)
     introduce(console, dict.fromkeys(target.function_id for target in targets))
     bundle = Bundle(options.out, console)
     with progress_bar(console, "") as progress:

@@ -138,7 +138,7 @@ class SrvrPlan:
         if not rank_of(options, options.starts):
             start_points(space, options.starts)
         ids, functions = recorded_functions(options) if options.functions == "recorded" else scene_functions(options)
-        if options.functions == "scenes" and not options.dry_run:
+        if options.functions == "scenes" and not options.dry_run:  # while this process makes its own networks
             workers_of(options, alone=True).begin(LIVE_MODULES)
         starts = {name: starts_of(options, options.starts, *functions.member(name)) for name in ids}
         if options.functions == "scenes" and not options.starts and not rank_of(options, options.starts):
