@@ -11,12 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+import numpy as np
 from PIL import Image
 
 _CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # by the color type of a PNG
 # First column and row, and distances, of the seven passes of an interlaced PNG (its specification, 8.2).
 _PASSES: Final = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 _AT_ONCE: Final = 2**20
+
+_JPEG: Final = ("JPEG", "MPO")
+# Second bytes of the markers of a JPEG: those at its end, before another marker, and without a segment behind them.
+_END, _FILL, _ALONE = 0xD9, 0xFF, frozenset({0x00, 0x01, *range(0xD0, 0xD9)})
+# Bits, and every marker at which decoding may begin again.
+_FILLER: Final = b"".join(b"\x55\x2a" * 16 + bytes([0xFF, restart]) for restart in range(0xD0, 0xD8)) + b"\x55\x2a" * 16
 
 
 @contextmanager
@@ -35,16 +42,20 @@ def opened_image(data: bytes, formats: tuple[str, ...]) -> Iterator[Image.Image]
 
 
 def require_whole(data: bytes, image: Image.Image) -> None:
-    """Refuse a PNG with fewer pixels than its size asks for, the rest of which Pillow would call black.
+    """Refuse a PNG or JPEG whose pixels end early, the rest of which Pillow would call black or gray.
 
-    To be called once its size is known to be allowed. Files of other formats that are cut off, Pillow refuses itself; a
-    JPEG with an end marker too early it reads as gray from there.
+    To be called once its size is known to be allowed. Files of other formats that are cut off, Pillow refuses itself.
 
     Raises:
         OSError: Its pixels end early.
     """
-    if image.format != "PNG":
-        return
+    if image.format == "PNG":
+        _require_whole_png(data)
+    elif image.format in _JPEG:
+        _require_whole_jpeg(data, image)
+
+
+def _require_whole_png(data: bytes) -> None:
     header = data.index(b"IHDR") + 4
     width, height, depth, color, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, header)
     bits = depth * _CHANNELS[color]
@@ -71,3 +82,25 @@ def _stored_pixels(data: bytes) -> Iterator[bytes]:
         elif kind == b"IEND":
             return
         at += 12 + length
+
+
+def _require_whole_jpeg(data: bytes, image: Image.Image) -> None:
+    """Bits between the last pixel and the end marker are passed over; where pixels are missing, they become some."""
+    end = _end_of_scans(data)
+    with opened_image(data[:end] + _FILLER + data[end:], _JPEG) as longer:
+        if not np.array_equal(np.asarray(image), np.asarray(longer)):
+            raise OSError("its pixels end early, before its end marker")
+
+
+def _end_of_scans(data: bytes) -> int:
+    """Where the end marker of an opened JPEG stands (ITU T.81, B.1); without one, the end of the file."""
+    at = 2
+    while (at := data.find(b"\xff", at)) >= 0 and at + 2 <= len(data):
+        kind = data[at + 1]
+        if kind == _END:
+            return len(data[:at].rstrip(b"\xff"))  # before bytes that fill up
+        if kind == _FILL:
+            at += 1
+        else:
+            at += 2 if kind in _ALONE else 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    return len(data)

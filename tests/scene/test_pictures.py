@@ -137,6 +137,24 @@ def test_what_lies_beyond_the_pixels_is_not_unpacked() -> None:
         tracemalloc.stop()
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}, {"subsampling": 0, "optimize": True}], ids=str
+)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_whose_end_marker_comes_early_is_refused(tmp_path: Path, mode: str, options: dict[str, object]) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (60, 90, 3), dtype=np.uint8)).convert(mode)
+    path = tmp_path / "a.jpg"
+    whole = kept(noise, path, **options)
+    data = path.read_bytes()
+    path.write_bytes(data[:-2] + b"\xff\xff\xd9" + b"more behind it")
+    assert np.array_equal(read_picture(path).pixels, whole)
+    last = data.find(b"\xff\xda") if options.get("progressive") else data.rfind(b"\xff\xda")
+    for share in (0.3, 0.6, 0.9):
+        path.write_bytes(data[: last + 20 + int(share * (len(data) - last - 22))] + b"\xff\xd9")
+        with pytest.raises(SemrobError, match=r"its pixels end early, before its end marker|truncated"):
+            read_picture(path)
+
+
 def test_a_folder_is_no_picture_and_one_without_pictures_no_folder_of_them(tmp_path: Path) -> None:
     with pytest.raises(RefusedFileError):
         read_picture(tmp_path)
