@@ -68,6 +68,7 @@ class Grid(RegionOptimizer[GridSettings]):
     """
 
     name = "grid"
+    version = 2
     title = "Grid sampling"
     paradigm = "top-down"
     finds = "the largest feasible region of the sampled map"

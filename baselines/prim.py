@@ -62,6 +62,7 @@ class Prim(RegionOptimizer[PrimSettings]):
     """The patient rule induction method; see the module."""
 
     name = "prim"
+    version = 2
     title = "PRIM (Friedman & Fisher 1999)"
     paradigm = "top-down"
     finds = "the largest box on its way down that meets the goal"

@@ -58,6 +58,7 @@ class SolutionBox(RegionOptimizer[SolutionBoxSettings]):
     """Stochastic solution space optimization; see the module."""
 
     name = "solution_box"
+    version = 2
     title = "Solution box (Zimmermann & von Hoessle 2013)"
     paradigm = "bottom-up"
     finds = "a box without bad points"

@@ -205,7 +205,7 @@ class Goal(ABC):
 
     @abstractmethod
     def tightened(self, margin: float) -> Goal:
-        """The goal with bounds that are harder by a margin, at most as hard as they can be."""
+        """The goal with bounds harder by a margin, a share of what they can be, and at most as hard as they can be."""
 
     @final
     def is_met(self, mean: npt.ArrayLike, variance: npt.ArrayLike) -> BoolArray:
@@ -295,7 +295,7 @@ class MeanGoal(Goal):
     def tightened(self, margin: float) -> MeanGoal:
         """A larger least mean and, where it is a bound, a smaller variance."""
         margin = plain_number("margin", margin)
-        variance = max(self.epsilon_v - margin, 0.0) if self.bounds_variance else self.epsilon_v
+        variance = max(self.epsilon_v - margin * MOST_VARIANCE, 0.0) if self.bounds_variance else self.epsilon_v
         return MeanGoal(max(self.epsilon_m - margin, 0.0), variance)
 
 

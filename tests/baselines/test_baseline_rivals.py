@@ -42,6 +42,15 @@ def test_every_rival_finds_a_feasible_part_of_a_hill_across_the_seam(name: str, 
     assert result.regions.share()[0] > (0.15 if name == "solution_box" else 0.4) * best
 
 
+@pytest.mark.parametrize("name", ["solution_box", "prim"])
+def test_a_margin_leaves_room_under_a_small_variance(name: str) -> None:
+    hill, goal = make_function("synthetic:seam?n=2&seed=1"), MeanGoal(0.5, 0.05)
+    assert isinstance(hill, SyntheticFunction)
+    start = hill.plateau.center[0]
+    result = run(OPTIMIZERS[name](Questions(hill.space, start, goal=goal, budget=80)), QueryOracle(hill, budget=80))
+    assert result.regions.share()[0] > 0.4 * optimum(hill, start, goal).share
+
+
 def test_the_plain_process_is_one_product_kernel() -> None:
     prior, deviation = generic_prior(3)
     periodic = np.array([True, False, False])

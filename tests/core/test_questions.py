@@ -151,7 +151,8 @@ def test_a_score_is_as_smooth_as_it_is_and_a_reliability_is_smoothed_around_its_
 
 def test_a_tightened_goal_is_harder_and_never_impossible_to_write() -> None:
     assert MeanGoal(0.5).tightened(0.1) == MeanGoal(0.4)
-    assert MeanGoal(0.5, 0.05).tightened(0.1) == MeanGoal(0.4, 0.0)
+    assert MeanGoal(0.5, 0.05).tightened(0.1) == MeanGoal(0.4, 0.025)  # a variance is 0.25 at most
+    assert MeanGoal(0.5, 0.05).tightened(0.3) == MeanGoal(0.2, 0.0)
     assert MeanGoal(0.05).tightened(0.1).least == 1.0
     assert MeanGoal(0.5).tightened(0.1).most_variance == MOST_VARIANCE
     assert ReliabilityGoal(0.5, 0.95).tightened(0.1) == ReliabilityGoal(0.5, 1.0)
