@@ -97,6 +97,8 @@ class CompareMethodsOptions(shared.WorkersOptions):
     targets: Reals = (0.5, 0.8, 0.9)
     """shares of the optimum"""
     judge_points: shared.JudgePoints = 256
+    judge_map_step: Annotated[float, Parameter(group=shared.QUESTION)] = 0.0
+    """live: a map of each function with a line every so many degrees judges regions, not points; 0: points do"""
     certificate_points: shared.CertificatePoints = CERTIFICATE_POINTS
     confidence: shared.Confidence = CONFIDENCE
     seed: shared.Seed = 0

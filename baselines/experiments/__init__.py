@@ -22,6 +22,7 @@ stands in every output.
 | seeds              | whole numbers                                                                                  |
 | gradient_cost      | weight of a gradient query in every bill                                                       |
 | judge              | {points, seed, certificate_points, confidence}: points a region, for what is not known exactly |
+|                    | map_step, only where maps of live functions judge: degrees between their lines                 |
 | targets            | shares of the optimum, rising                                                                  |
 | bootstrap          | {resamples, level, seed}                                                                       |
 | questions          | {count, sha256}: of all questions with the fingerprints (hashes of maps, weights) of functions |
@@ -40,7 +41,7 @@ Both begin with `protocol` (the digest), `goal`, `label`. Empty: not known, or n
 | queries                 | its bill, forward + gradient_cost * gradients                                             |
 | sharers                 | start points that its samples serve: its amortized bill is queries / sharers              |
 | feasible                | 1 if the final region contains theta0 and meets the goal                                  |
-| certified               | 1 if it surely does: by the truth, or else by independent points                          |
+| certified               | 1 if it does, and surely: by the truth, or else by independent points of the function     |
 | share                   | of the space that the final region has                                                    |
 | goal_mean, purity       | mean of what the goal counts in it; its share with a score >= 0.5                         |
 | best                    | share of the optimum; of the largest feasible region seen here if `best_is_exact` is 0    |

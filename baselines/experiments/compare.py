@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from baselines.experiments.answers import KeptAnswers
+from baselines.experiments.judging_maps import with_maps
 from baselines.experiments.pool import Workers
 from baselines.experiments.protocols import Protocol
 from baselines.experiments.quality import judge_runs
@@ -34,13 +35,13 @@ def compare(
     Args:
         protocol: What is compared.
         suite: Its questions (`protocol.make_suite`).
-        folder: Holds `runs.sqlite` and `answers.sqlite`.
+        folder: Holds `runs.sqlite`, `answers.sqlite` and, where maps judge, a folder `maps`.
         workers: Who runs; judging stays in this process.
         modules: As for `run_tasks`.
         chunk: Most tasks of one batch; on live functions at most `LIVE_CHUNK`.
         only_ends: Judge final regions only: runs then have one checkpoint, their end.
         on_rows: As for `run_tasks`.
-        on_judged: Called with how many regions of how many have been judged by points.
+        on_judged: Called with how many regions, or points of maps that judge them, of how many are done.
 
     Raises:
         OutputError: Every run failed.
@@ -65,5 +66,7 @@ def compare(
         raise OutputError(f"all {len(rows)} runs failed; the first one: {next(iter(rows.values())).error}")
     by_task = {task: rows[key] for task, key in keys.items()}
     traces = {} if only_ends else store.traces(rows)
-    answers = KeptAnswers(Path(folder) / "answers.sqlite")
-    return Comparison(protocol, suite, judge_runs(protocol, suite, planned, by_task, traces, answers, on_judged))
+    answers, step = KeptAnswers(Path(folder) / "answers.sqlite"), protocol.judge_map_step
+    judging = with_maps(suite, step, Path(folder) / "maps", on_judged) if step else None
+    outcomes = judge_runs(protocol, suite, planned, by_task, traces, answers, on_judged, judging)
+    return Comparison(protocol, suite, outcomes)

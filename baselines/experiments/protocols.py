@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, cast, final, get_args
 
 from baselines.experiments.methods import full_settings, read_method
-from baselines.experiments.suites import Suite, make_suite
+from baselines.experiments.suites import Suite, make_suite, suite_kind
 from optimizers.registry import OPTIMIZERS, get_optimizer
 from semrob_env.errors import InvalidBudgetError, InvalidParameterError, MissingFileError, SemrobError
 from semrob_env.files import bounded_text
@@ -137,6 +137,8 @@ class Protocol:
     gradient_cost: float = 1.0  # weight of a gradient query
     judge_points: int = 256  # held-out points a region
     judge_seed: int = 0  # their seed
+    # degrees between the lines of the maps that judge regions of live functions; 0: points do
+    judge_map_step: float = 0.0
     certificate_points: int = CERTIFICATE_POINTS  # independent points that certify a final region
     confidence: float = CONFIDENCE  # of each certificate
     targets: tuple[float, ...] = (0.5, 0.8, 0.9)  # shares of the optimum, rising
@@ -173,6 +175,10 @@ class Protocol:
             )
         checked_cost(self.gradient_cost)
         self.judge(self.goals[0])
+        if self.judge_map_step and (self.measure != "regions" or not suite_kind(self.suite).is_live):
+            raise InvalidParameterError(
+                f"a judge's map step of {self.judge_map_step:g}: maps judge regions of live suites; leave it out"
+            )
         asked = len(self.entries) * len(self.budgets) * len(self.seeds) * self.questions[0]
         if not 0 <= asked <= MOST_RUNS:
             raise InvalidParameterError(f"{asked} runs: a comparison has at most {MOST_RUNS}; split it")
@@ -242,6 +248,7 @@ class Protocol:
                 "seed": self.judge_seed,
                 "certificate_points": self.certificate_points,
                 "confidence": self.confidence,
+                **({"map_step": self.judge_map_step} if self.judge_map_step else {}),
             },
             "targets": list(self.targets),
             "bootstrap": {"resamples": self.resamples, "level": self.level, "seed": self.bootstrap_seed},
@@ -318,6 +325,7 @@ def _read(data: Mapping[str, Any]) -> Protocol:
         gradient_cost=_of(float, data["gradient_cost"]),
         judge_points=_of(int, judge["points"]),
         judge_seed=_of(int, judge["seed"]),
+        judge_map_step=_of(float, judge.get("map_step", 0.0)),
         certificate_points=_of(int, judge["certificate_points"]),
         confidence=_of(float, judge["confidence"]),
         targets=_each(float, data["targets"]),

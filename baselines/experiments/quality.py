@@ -1,7 +1,7 @@
 """How good the recommended regions were, at every checkpoint: judged apart from the method, and exactly where possible.
 
 Mean and variance are the truth where it is known (`semrob_env.ground_truth`), else estimated on held-out points
-(`semrob_env.metrics.judge_regions`). The *quality* of a region is its share of the space over that of the optimum, and
+(`semrob_env.metrics.judge_regions`), or the truth of maps of the functions (`baselines.experiments.judging_maps`). The *quality* of a region is its share of the space over that of the optimum, and
 0 if it is infeasible or does not contain theta0. Where nobody knows the optimum, the largest feasible region that any
 run of the comparison recommended at any checkpoint takes its place: such qualities compare these methods only.
 """
@@ -63,7 +63,7 @@ class Outcomes:
     # a method whose samples depend on the start point
     sharers: IntArray
     feasible: BoolArray  # whether the final region contains theta0 and meets the goal
-    certified: BoolArray  # whether it contains theta0 and surely meets the goal
+    certified: BoolArray  # whether it is feasible, and surely so
     share: FloatArray  # share of the space of the final region
     goal_mean: FloatArray  # mean of what the goal counts in it
     purity: FloatArray  # share of it with a score of at least 0.5
@@ -100,6 +100,7 @@ def judge_runs(
     traces: Mapping[str, Sequence[TraceRow]],
     answers: KeptAnswers,
     progress: Callable[[int, int], None] | None = None,
+    judging: Suite | None = None,
 ) -> Outcomes:
     """Judge the regions that runs recommended at their checkpoints and at their end.
 
@@ -111,7 +112,10 @@ def judge_runs(
         traces: Checkpoints by key of these rows; without those of a row, only its end is judged.
         answers: Where what takes long is looked up and kept.
         progress: Called with how many regions of how many have been judged by points.
+        judging: The same questions about what judges in place of their functions (`judging_maps`); certificates ask
+            the functions themselves. None: they judge.
     """
+    judging = suite if judging is None else judging
     paths = {task: _path(row, traces.get(row.key, ()), protocol.gradient_cost) for task, row in rows.items()}
     pairs = [(run.task, suite.questions[run.question].goal.counts) for run in runs]
     along = {
@@ -119,9 +123,9 @@ def judge_runs(
         for task, counts in dict.fromkeys(pairs)
     }
     every, finals = list(dict.fromkeys(itertools.chain(*along.values()))), {own[-1] for own in along.values() if own}
-    judged = _judge(protocol, suite, every, finals, answers, progress)
+    judged = _judge(protocol, judging, every, finals, answers, progress)
     found = [_qualify(suite.questions[run.question], paths[run.task], judged, suite.functions) for run in runs]
-    best, is_exact = best_shares(suite, answers)
+    best, is_exact = best_shares(judging, answers)
     most, asked = np.zeros(len(best)), np.array([run.question for run in runs])
     np.maximum.at(most, asked, [volume.max(initial=0.0) for _, volume in found])
     own_best = np.where(is_exact, best, most)[asked]
@@ -136,6 +140,10 @@ def judge_runs(
         for run, (queries, quality) in zip(runs, checkpoints, strict=True)
     ]
     bills, quality = np.array(last, dtype=np.float64).T
+    feasible = np.array([len(volume) > 0 and volume[-1] > 0 for _, volume in found])
+    finals_held = [
+        along[pair][-1] if is_feasible else None for pair, is_feasible in zip(pairs, feasible.tolist(), strict=True)
+    ]
     targets = np.array(protocol.targets)
     return Outcomes(
         entry=np.array([run.entry for run in runs]),
@@ -145,10 +153,8 @@ def judge_runs(
         status=[rows[run.task].status for run in runs],
         queries=bills,
         sharers=_sharers(protocol, suite, runs),
-        feasible=np.array([len(volume) > 0 and volume[-1] > 0 for _, volume in found]),
-        certified=_certified(
-            protocol, suite, runs, [along[pair][-1] if along[pair] else None for pair in pairs], answers
-        ),
+        feasible=feasible,
+        certified=_certified(protocol, suite, runs, finals_held, answers),
         share=np.where(has_end, judged.share[ends], 0.0),
         goal_mean=np.where(has_end, judged.mean[ends], np.nan),
         purity=np.where(has_end, judged.purity[ends], np.nan),
@@ -258,7 +264,15 @@ def _certified(
     ends: Sequence[Bounds | None],
     answers: KeptAnswers,
 ) -> BoolArray:
-    """Whether the final region of each run contains theta0 and surely meets the goal, (R,); False without a region."""
+    """Whether the final region of each run contains theta0 and surely meets the goal, (R,).
+
+    Args:
+        protocol: Judge and goals.
+        suite: The questions, with their functions.
+        runs: Planned runs.
+        ends: The final region of each run; None where it is not feasible: False without being asked about.
+        answers: Where certificates are kept.
+    """
     asked = [suite.questions[run.question] for run in runs]
     certified: dict[tuple[Goal, Bounds], bool] = {}
     for goal in {question.goal for question in asked}:

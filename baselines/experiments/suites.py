@@ -98,6 +98,16 @@ def told_options(given: object) -> Options:
     return {name: tuple(map(str, words)) for name in OPTION_NAMES if (words := getattr(given, name, ()))}
 
 
+def suite_kind(name: str) -> SuiteKind:
+    """The kind of suite of that name.
+
+    Raises:
+        UnknownNameError: No such suite.
+    """
+    _require([name], SUITES, "unknown suite", "; known are")
+    return SUITES[name]
+
+
 def make_suite(name: str, options: Options, goals: Sequence[Goal], maps_file: str) -> Suite:
     """The suite of that name.
 
@@ -111,8 +121,7 @@ def make_suite(name: str, options: Options, goals: Sequence[Goal], maps_file: st
         UnknownNameError: No such suite, or option, or what an option names.
         InvalidParameterError: No question at all, or a word that would say more than its part of an id.
     """
-    _require([name], SUITES, "unknown suite", "; known are")
-    kind = SUITES[name]
+    kind = suite_kind(name)
     _require(options, kind.defaults, f"suite {name} has no option", "; it has")
     full = {**kind.defaults, **options}
     for word in itertools.chain(*full.values()):

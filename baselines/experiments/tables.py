@@ -302,6 +302,11 @@ class Comparison:
                 "the optimum of some questions is not known: the largest feasible region that any run here recommended "
                 f"takes its place, judged by {self.protocol.judge_points} points, so shares compare these methods only"
             )
+        if self.protocol.judge_map_step:
+            notes.append(
+                f"regions are judged, and the optimum is found, on maps of the functions with lines every "
+                f"{self.protocol.judge_map_step:g} degrees, the same for all methods; certificates ask the functions"
+            )
         if out.errors:
             notes.append(
                 f"{len(out.errors)} runs failed; they count as finding nothing at full cost. First: {out.errors[0]}"

@@ -60,6 +60,7 @@ def test_every_part_of_a_protocol_is_in_its_digest(maps: str) -> None:
         {"certificate_points": 65},
         {"confidence": 0.9},
         {"judge_seed": 1},
+        {"judge_map_step": 5.0, "suite": "live"},
         {"targets": (0.5,)},
         {"resamples": 51},
         {"level": 0.9},
@@ -69,6 +70,17 @@ def test_every_part_of_a_protocol_is_in_its_digest(maps: str) -> None:
     assert {name for change in changes for name in change} == set(vars(protocol))
     digests = {replace(protocol, **change).digest() for change in changes}
     assert len(digests | {protocol.digest()}) == len(changes) + 1
+
+
+def test_maps_judge_live_suites_and_files_say_so(maps: str, tmp_path: Path) -> None:
+    protocol, _ = small(maps)
+    assert "map_step" not in protocol.to_json()  # digests of those without are as before
+    live, path = replace(protocol, suite="live", judge_map_step=7.5), tmp_path / "live.json"
+    path.write_text(live.to_json())
+    assert load_protocol(path) == live
+    for other in ({"suite": "recorded"}, {"suite": "live", "measure": "failures", "goals": (MeanGoal(0.4),)}):
+        with pytest.raises(InvalidParameterError, match="maps judge regions of live suites"):
+            replace(protocol, judge_map_step=7.5, **other)
 
 
 @pytest.mark.usefixtures("planner")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from baselines.experiments import quality
 from baselines.experiments.answers import KeptAnswers, answer_key
 from baselines.experiments.compare import compare
 from baselines.experiments.functions import Functions
+from baselines.experiments.judging_maps import map_points
 from baselines.experiments.protocols import PlannedRun, Protocol
 from baselines.experiments.quality import Outcomes
 from baselines.experiments.suites import Suite
@@ -89,6 +91,41 @@ def test_final_regions_of_functions_that_nobody_knows_are_certified_by_points_on
     asked.clear()
     assert np.array_equal(compare(protocol, suite, tmp_path).outcomes.certified, certified)
     assert not asked, "what was certified is kept"
+
+
+def test_maps_judge_live_functions_that_alone_certify(tmp_path: Path) -> None:
+    asked = [0]
+
+    def scores(theta: FloatArray) -> FloatArray:
+        asked[0] += len(theta)
+        return 0.2 + 0.7 * np.abs(theta[:, 0] - 180) / 180
+
+    ramp = CallableFunction(SemanticSpace.of("azimuth,elevation"), scores, name="ramp")
+    suite = Suite("live", {}, (Question("ramp", (20.0, 10.0), MeanGoal(0.4)),), ("one",), Functions(given=[ramp]))
+    goal, options = suite.questions[0].goal, {"parameters": ("1",)}
+    protocol, _ = small("", ["naive", "box_quadrature"], suite="synthetic", options=options, goals=(goal,))
+    protocol = replace(protocol, suite="live", judge_map_step=10.0)
+    told: list[tuple[int, int]] = []
+    compare(replace(protocol, judge_map_step=0.0), suite, tmp_path)
+    asked[0] = 0
+    comparison = compare(protocol, suite, tmp_path, on_judged=lambda done, total: told.append((done, total)))
+    outcomes = comparison.outcomes
+    assert map_points(suite, 10.0) == 36 * 11
+    assert told[-1] == (36 * 11, 36 * 11)
+    assert asked[0] == 36 * 11, "runs and certificates were kept, no region was judged by points"
+    # The mean of 0.2 + 0.7 |a - 180| / 180 from -h to h around 0 is 0.9 - 0.35 h / 180: 0.6 up to 154.3 degrees.
+    assert outcomes.is_exact.all()
+    assert outcomes.best == pytest.approx(0.3 / 0.35, abs=0.03)  # the best of those that end at lines
+    rows = {row.key: row for row in RunStore(tmp_path / "runs.sqlite").rows()}
+    for row in rows.values():
+        away = np.abs(np.linspace(row.lower[0], row.upper[0], 100_001) % 360 - 180)
+        near = np.abs(outcomes.goal_mean - (0.2 + 0.7 * away / 180).mean())
+        assert near.min() < 1e-3, "on lines at every kink the map is the function"
+    assert (outcomes.certified <= outcomes.feasible).all()
+    assert any("maps of the functions with lines every 10 degrees" in note for note in comparison.notes())
+    asked[0] = 0
+    other = replace(protocol, certificate_points=0)
+    assert not compare(other, suite, tmp_path).outcomes.certified.any()
 
 
 def test_a_target_is_reached_at_the_first_checkpoint_that_is_good_enough(maps: str, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from baselines.experiments.answers import KeptAnswers
 from baselines.experiments.compare import compare
 from baselines.experiments.curves import attainment, medians, profiles
 from baselines.experiments.ioh import curve_lines, ioh_files
+from baselines.experiments.judging_maps import map_points
 from baselines.experiments.protocols import PlannedRun, Protocol, load_protocol, read_entries
 from baselines.experiments.published_rows import published_comparison, published_rows, read_comparison
 from baselines.experiments.runner import LIVE_MODULES
@@ -99,6 +100,7 @@ def frozen(options: CompareMethodsOptions) -> tuple[Protocol, Suite]:
         gradient_cost=options.gradient_cost,
         judge_points=options.judge_points,
         judge_seed=options.seed,
+        judge_map_step=options.judge_map_step,
         certificate_points=options.certificate_points,
         confidence=options.confidence,
         targets=tuple(sorted(options.targets)),
@@ -112,10 +114,12 @@ def described(protocol: Protocol, suite: Suite, answers: int, budgets: Sequence[
     """The comparison in a few words; `budgets` are those of all distinct runs."""
     goals = [question.goal for question in suite.questions]
     asked = "; ".join(f"{goals.count(goal)} with {goal.words}" for goal in protocol.goals)
+    step = protocol.judge_map_step
+    maps = f", and {map_points(suite, step):,} of maps that judge" if step else ""
     return (
         f"suite {suite.name}: {len(goals)} questions ({asked}), {len(protocol.entries)} methods, "
         f"budgets {', '.join(map(str, protocol.budgets))}\n"
-        f"{len(budgets)} runs give {answers} answers, at most {sum(budgets):,} queries"
+        f"{len(budgets)} runs give {answers} answers, at most {sum(budgets):,} queries{maps}"
     )
 
 
