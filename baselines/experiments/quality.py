@@ -1,9 +1,10 @@
 """How good the recommended regions were, at every checkpoint: judged apart from the method, and exactly where possible.
 
-Mean and variance are the truth where it is known (`semrob_env.ground_truth`), else estimated on held-out points
-(`semrob_env.metrics.judge_regions`), or the truth of maps of the functions (`baselines.experiments.judging_maps`). The *quality* of a region is its share of the space over that of the optimum, and
-0 if it is infeasible or does not contain theta0. Where nobody knows the optimum, the largest feasible region that any
-run of the comparison recommended at any checkpoint takes its place: such qualities compare these methods only.
+Mean and variance are the truth where it is known (`semrob_env.ground_truth`), or known of maps of the functions
+(`baselines.experiments.judging_maps`), else estimated on held-out points (`semrob_env.metrics.judge_regions`). The
+*quality* of a region is its share of the space over that of the optimum, and 0 if it is infeasible or does not contain
+theta0. Where nobody knows the optimum, the largest feasible region that any run of the comparison recommended at any
+checkpoint takes its place: such qualities compare these methods only.
 """
 
 from __future__ import annotations
