@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from baselines.experiments.answers import KeptAnswers
-from baselines.experiments.judging_maps import with_maps
+from baselines.experiments.judging_maps import map_points, with_maps
 from baselines.experiments.pool import Workers
 from baselines.experiments.protocols import Protocol
 from baselines.experiments.quality import judge_runs
@@ -45,9 +45,12 @@ def compare(
 
     Raises:
         OutputError: Every run failed.
+        InvalidParameterError: The maps that are to judge have a step that does not fit.
         StoreError: A file in the folder cannot be read or written.
     """
-    planned = list(protocol.runs(suite))
+    step, planned = protocol.judge_map_step, list(protocol.runs(suite))
+    if step:
+        map_points(suite, step)  # refuses a step that does not fit before anything runs
     tasks = list(dict.fromkeys(run.task for run in planned))
     store = RunStore(Path(folder) / "runs.sqlite")
     run_tasks(
@@ -66,7 +69,7 @@ def compare(
         raise OutputError(f"all {len(rows)} runs failed; the first one: {next(iter(rows.values())).error}")
     by_task = {task: rows[key] for task, key in keys.items()}
     traces = {} if only_ends else store.traces(rows)
-    answers, step = KeptAnswers(Path(folder) / "answers.sqlite"), protocol.judge_map_step
+    answers = KeptAnswers(Path(folder) / "answers.sqlite")
     judging = with_maps(suite, step, Path(folder) / "maps", on_judged) if step else None
     outcomes = judge_runs(protocol, suite, planned, by_task, traces, answers, on_judged, judging)
     return Comparison(protocol, suite, outcomes)

@@ -22,7 +22,7 @@ from baselines.experiments.suites import Suite
 from baselines.experiments.tables import ALL, OPEN, TRIVIAL, Comparison
 from optimizers.registry import get_optimizer
 from optimizers.run import CHECKPOINTS, run
-from semrob_env.errors import StoreError
+from semrob_env.errors import InvalidParameterError, StoreError
 from semrob_env.functions import CallableFunction, ScoreFunction
 from semrob_env.metrics import Judge, certify, judge_regions, regrets
 from semrob_env.oracle import QueryOracle
@@ -124,6 +124,10 @@ def test_maps_judge_live_functions_that_alone_certify(tmp_path: Path) -> None:
     assert (outcomes.certified <= outcomes.feasible).all()
     assert any("maps of the functions with lines every 10 degrees" in note for note in comparison.notes())
     asked[0] = 0
+    with pytest.raises(InvalidParameterError, match="map step 400 of azimuth"):
+        compare(replace(protocol, judge_map_step=400.0), suite, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+    assert asked[0] == 0
     other = replace(protocol, certificate_points=0)
     assert not compare(other, suite, tmp_path).outcomes.certified.any()
 
