@@ -12,8 +12,8 @@ in on the place where the score falls to half in `line_rounds` rounds of 2n poin
 product of profiles (`surrogate.separable`), without which the queries needed grow faster than n. After two rounds n + 2
 points look at the whole space. Each time numbers are fitted, scores off the lines are foretold by all others, with
 profiles and without: these must add to their likelihood, else a process without them is believed, and what is left of
-the rounds goes into boxes. Where scores off the lines are further from what is foretold than the process says, its
-standard deviations are taken to be as many times as large.
+the rounds goes into boxes. Where scores (from n = 3 on those off the lines) are further from what all others foretell
+than the process says, its standard deviations are taken to be as many times as large.
 
 What is guaranteed. The region holds theta0, and rolling f and theta0 along a periodic parameter rolls the answer. Given
 the process, each constraint holds with probability `confidence` once 80 scores are known, and with less before, down to
@@ -31,9 +31,9 @@ level 0.5, reliability 0.95 and 0.9: 96 and 98 % of the regions were reliable, t
 and 0.86. The same scores answer other goals (`recommend(goal)`) and all levels of a profile; levels that
 the question names take turns with its goal, those where most is to gain more often.
 
-The end. A trajectory ends as converged when, for a while, hardly any gain in volume has been expected (`tolerance`),
-from n = 3 on while points in hopeful boxes were told: lines and the look prove nothing of a box. Its last region is as
-cautious as after many scores. `expected_gain` tells what more queries might win.
+The end. A trajectory ends as converged when, for at least 30 scores and after at least 40, hardly any gain in volume
+has been expected (`tolerance`), from n = 3 on while points in hopeful boxes were told: lines and the look prove nothing
+of a box. Its last region is as cautious as after many scores. `expected_gain` tells what more queries might win.
 
 Black box; noise in the scores is estimated. A step with N scores takes some N^3 operations: about 20 ms for n = 2, 50
 for reliability, and 100 to 200 ms for n = 10 on one core, up to N = 150 and 200.
@@ -101,7 +101,7 @@ class BoxQuadrature(RegionOptimizer[BoxQuadratureSettings]):
     """Grows a region by a Gaussian process that knows means over boxes; see the module."""
 
     name = "box_quadrature"
-    version = 4
+    version = 5
     title = "Box quadrature (ours)"
     paradigm = "surrogate"
     finds = "the largest region that is feasible with a stated probability"

@@ -47,7 +47,7 @@ _WORTH, _TINY_BOX = 0.03, 0.02
 """A gain of less than this share of the recommended volume, or of that of a tiny box, is not worth all points."""
 _SMALL = 0.05
 """Gains are told as shares of the recommended volume, or of that of a tiny box, of two parameters one so small."""
-_LEAST_TOLD, _PATIENCE = 16, 10
+_LEAST_TOLD, _PATIENCE = 40, 30
 """Scores that a trajectory takes before it can converge, and for how many of them, or one a side of a box if that is
 more, all gains must have been small."""
 _STEPS = 96
@@ -200,10 +200,13 @@ class StepPlan:
         return grown_caution(told, self.confidence) * self._doubt(row, process)
 
     def _doubt(self, row: Knowledge, process: Process) -> float:
-        """How many times as large as told errors are, of scores off the lines that are left out in turn; 1 or above."""
-        if not self._uses_lines:
-            return 1.0
-        errors = process.left_out()[0][_off_lines(row)]
+        """How many times as large as told errors are, of scores that are left out in turn; 1 or above.
+
+        Where points are on lines, which tell of each other, only of those off them.
+        """
+        errors, _ = process.left_out()
+        if self._uses_lines:
+            errors = errors[_off_lines(row)]
         squares = (float(errors @ errors) + _TAKEN_FOR_RIGHT) / (len(errors) + _TAKEN_FOR_RIGHT)
         return math.sqrt(max(squares, 1.0))
 
