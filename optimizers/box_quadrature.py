@@ -12,8 +12,8 @@ in on the place where the score falls to half in `line_rounds` rounds of 2n poin
 product of profiles (`surrogate.separable`), without which the queries needed grow faster than n. After two rounds n + 2
 points look at the whole space. Each time numbers are fitted, scores off the lines are foretold by all others, with
 profiles and without: these must add to their likelihood, else a process without them is believed, and what is left of
-the rounds goes into boxes. Where scores (from n = 3 on those off the lines) are further from what all others foretell
-than the process says, its standard deviations are taken to be as many times as large.
+the rounds goes into boxes. Where scores are further from what all others foretell than the process says, its standard
+deviations are taken to be as many times as large: scores off the lines, or up to n = 2 the half that is least foretold.
 
 What is guaranteed. The region holds theta0, and rolling f and theta0 along a periodic parameter rolls the answer. Given
 the process, each constraint holds with probability `confidence` once 80 scores are known, and with less before, down to

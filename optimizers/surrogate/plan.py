@@ -202,11 +202,11 @@ class StepPlan:
     def _doubt(self, row: Knowledge, process: Process) -> float:
         """How many times as large as told errors are, of scores that are left out in turn; 1 or above.
 
-        Where points are on lines, which tell of each other, only of those off them.
+        Of those that prove most: off the lines, where there are lines, for their points tell of each other; else of the
+        half that the others know least about, for what is asked side by side is foretold with ease.
         """
-        errors, _ = process.left_out()
-        if self._uses_lines:
-            errors = errors[_off_lines(row)]
+        errors, deviations = process.left_out()
+        errors = errors[_off_lines(row) if self._uses_lines else deviations >= np.median(deviations)]
         squares = (float(errors @ errors) + _TAKEN_FOR_RIGHT) / (len(errors) + _TAKEN_FOR_RIGHT)
         return math.sqrt(max(squares, 1.0))
 
