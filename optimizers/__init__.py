@@ -9,7 +9,7 @@ A method is told whole questions, asks for points, is told their unit scores and
     >>> asked = Questions(hill.space, start, goal=read_goal("mean=0.5"), budget=60)
     >>> result = run(BoxQuadrature(asked), QueryOracle(hill, budget=60))
     >>> result.regions.share().round(2).tolist(), result.forward_queries.tolist()
-    ([0.24], [52])
+    ([0.24], [57])
 
 Any method by its name, those of `baselines` and of plug-ins too; `OPTIMIZERS.names()` lists them:
 
