@@ -226,6 +226,31 @@ def test_an_easy_question_ends_by_itself_and_tells_what_more_would_win() -> None
     assert never.status == [BUDGET]
 
 
+def rugged(seed: int) -> CallableFunction:
+    """Twelve waves, none longer than a third of a turn or half of the elevations; the mean is a little below 0.6."""
+    rng = np.random.default_rng(seed)
+    turns, shifts = np.stack([rng.integers(3, 12, 12), rng.integers(2, 7, 12)]), rng.random(12)
+
+    def scores(theta: FloatArray) -> FloatArray:
+        heights = np.cos(2 * np.pi * ((theta - VIEW.low) / VIEW.width @ turns + shifts))
+        return np.asarray(np.clip(0.59 + 0.3 * heights.sum(axis=1) / np.sqrt(6), 0.0, 1.0))
+
+    return CallableFunction(VIEW, scores)
+
+
+def test_rugged_scores_are_not_believed_too_soon() -> None:
+    places = np.stack(np.meshgrid(np.arange(120) / 120, np.arange(60) / 59, indexing="ij"), axis=-1).reshape(-1, 2)
+    missed = 0
+    for seed in range(12):
+        function = rugged(seed)
+        thetas = VIEW.low + places * VIEW.width
+        best = thetas[int(function.values(thetas[None]).argmax())]
+        found = grown(function, best, 100, MeanGoal(epsilon_m=0.4))
+        lower, upper = found.regions.lower[0], found.regions.upper[0]
+        missed += bool(function.values(VIEW.project(lower + places * (upper - lower))[None]).mean() < 0.6)
+    assert missed <= 3
+
+
 @pytest.mark.parametrize("family", ["net", "turned"])
 def test_what_lines_alone_make_believe_is_looked_into(family: str) -> None:
     function = make_tangled(f"tangled:{family}?n=4&seed=0")
